@@ -1,0 +1,1 @@
+//! Tones, digits, resampling, voice activity and loss concealment on plain samples.

@@ -1,0 +1,3 @@
+//! The media and SIP process that an offhook node starts and talks to.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! SIP transactions, dialogs and calls without IO (RFC 3261).

@@ -1,0 +1,1 @@
+"""The SDK: a session with a node, calls, actions and events."""

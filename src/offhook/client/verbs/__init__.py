@@ -1,0 +1,1 @@
+"""How an app asks: one module a verb."""

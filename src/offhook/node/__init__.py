@@ -1,0 +1,1 @@
+"""The node: RELAY gateway, call logic, verbs, speech and store."""

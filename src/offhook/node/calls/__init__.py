@@ -1,0 +1,1 @@
+"""Legs, calls, dialling and routing, as they are on the phone network."""

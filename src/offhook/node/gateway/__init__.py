@@ -1,0 +1,1 @@
+"""RELAY in and out: sessions, authority, offers, delivery of events."""

@@ -1,0 +1,1 @@
+"""Text to speech: a port, and one module for each provider."""

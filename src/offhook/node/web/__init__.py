@@ -1,0 +1,1 @@
+"""HTTP beside the gateway: recordings, fetching of audio, certificates."""

@@ -1,0 +1,1 @@
+"""The words that SDK and node share: frames, methods, events, states, codes. No behaviour."""

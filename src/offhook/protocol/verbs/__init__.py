@@ -1,0 +1,1 @@
+"""Params, results and events of each verb, one module a verb."""

@@ -1,0 +1,1 @@
+"""A simulated phone and the fakes that users' tests need. Public."""

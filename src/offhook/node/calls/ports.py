@@ -1,0 +1,143 @@
+"""What calls and verbs need of the rest of the node. The gateway, speech and web implement these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from offhook.node.engine.ops import FileSource
+
+__all__ = [
+    "AudioFetcher",
+    "CommandRunner",
+    "EventSink",
+    "OfferDesk",
+    "OfferedCall",
+    "Origin",
+    "OutgoingEvent",
+    "RecordingLinks",
+    "Speech",
+]
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Who asked: a session of a client (``protocol`` of its connect; the same after a resume) in a project."""
+
+    session: str
+    project: str
+
+
+class OutgoingEvent(msgspec.Struct, frozen=True):
+    """One event of a call, on its way to the session that controls the call.
+
+    ``settle``: hold it (and what is behind it) until 50 ms after the result of its ``control_id`` went out
+    (collect, detect). ``tag``: for events of a dial before any call is known. ``durable``: synced to the
+    disk before it leaves (answered, ended, recording finished).
+    """
+
+    event_type: str
+    params: dict[str, Any]
+    call_id: str = ""
+    tag: str = ""
+    settle: bool = False
+    durable: bool = False
+
+
+class EventSink(Protocol):
+    """The ordered outbox of each call."""
+
+    def emit(self, event: OutgoingEvent) -> None:
+        """Append to the call's outbox. Order is kept per call; never waits, never raises."""
+        ...
+
+
+class CommandRunner(Protocol):
+    """Runs a ``calling.*`` method on a live call: for the gateway, and for whoever else starts verbs."""
+
+    async def run(self, method: str, params: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+        """Start or steer a verb and return the ``result`` of the wire (``code``, ``message``, ...).
+
+        Raises:
+            offhook.errors.CommandRefused: with the wire's code and a sentence.
+        """
+        ...
+
+
+class OfferedCall(Protocol):
+    """An inbound call, as the offer desk sees it."""
+
+    call_id: str
+    context: str
+
+    def receive_params(self) -> dict[str, Any]:
+        """Params of ``calling.call.receive``."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Not answered, not ended: may still be offered."""
+        ...
+
+    async def alert(self) -> None:
+        """Send 180 (nobody is there yet, or the app is thinking)."""
+        ...
+
+    async def reject(self, status: int, reason: str) -> None:
+        """Refuse the call on SIP with a sentence; ends it."""
+        ...
+
+
+class OfferDesk(Protocol):
+    """Finds one client for an inbound call and knows which session controls which call."""
+
+    def offer(self, call: OfferedCall) -> None:
+        """Begin to offer a call to the subscribers of its context."""
+        ...
+
+    def passed(self, call_id: str, session: str) -> None:
+        """The session declined: offer to another."""
+        ...
+
+    def assign(self, call_id: str, session: str) -> None:
+        """The session controls this call from the start (a leg it dialled)."""
+        ...
+
+    def forget(self, call_id: str) -> None:
+        """The call is over."""
+        ...
+
+
+class Speech(Protocol):
+    """Text to speech."""
+
+    async def synthesize(self, text: str, *, language: str, gender: str, voice: str) -> FileSource:
+        """Speak a text into a prompt file, which may still grow when this returns.
+
+        Raises:
+            offhook.errors.CallerError: the text or the voice cannot be spoken; says what to change.
+            offhook.errors.ProviderError: the synthesiser failed or took too long.
+        """
+        ...
+
+
+class AudioFetcher(Protocol):
+    """Audio by URL."""
+
+    async def fetch(self, url: str) -> FileSource:
+        """Fetch into a prompt file (guarded against forbidden addresses), which may still grow when this returns.
+
+        Raises:
+            offhook.errors.CallerError: the URL is not allowed; says why.
+            offhook.errors.ProviderError: the server failed or sent no audio.
+        """
+        ...
+
+
+class RecordingLinks(Protocol):
+    """Where a finished recording can be fetched."""
+
+    def url(self, recording: str) -> str:
+        """A link that carries its own proof and expiry."""
+        ...

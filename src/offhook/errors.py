@@ -1,14 +1,14 @@
 """The error tree of offhook. The type says whose fault it is; the message says what to change.
 
-    OffhookError
-    +-- CallerError            the program asked for something that cannot be
-    |   +-- CommandRefused     a command, with the wire's code ("400", "404", "409", "410", "501")
-    |   +-- ConfigurationError a setting, named
-    +-- PeerError              the other side of a connection broke a rule
-    +-- MachineError           this machine: a disk, a port, a process
-    |   +-- EngineRefused      the engine said no; carries its slug
-    |   +-- EngineLost         the engine's connection went away
-    +-- ProviderError          speech, audio or another service we asked
+OffhookError
++-- CallerError            the program asked for something that cannot be
+|   +-- CommandRefused     a command, with the wire's code ("400", "404", "409", "410", "501")
+|   +-- ConfigurationError a setting, named
++-- PeerError              the other side of a connection broke a rule
++-- MachineError           this machine: a disk, a port, a process
+|   +-- EngineRefused      the engine said no; carries its slug
+|   +-- EngineLost         the engine's connection went away
++-- ProviderError          speech, audio or another service we asked
 """
 
 from __future__ import annotations

@@ -6,12 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from offhook.errors import EngineLost
 from offhook.node.engine.ops import AnyOperation, AnyReport, Welcome
 
-__all__ = ["EnginePort", "ReportSink"]
+__all__ = ["EnginePort", "LostSink", "ReportSink"]
 
 ReportSink = Callable[[AnyReport], None]
 """Called in the loop, in order, for every report but replies. Must not block or raise."""
+
+LostSink = Callable[[EngineLost], None]
+"""Called in the loop, once per ``start``, when the connection is gone (not after ``close``). Must not block or raise.
+
+Nothing more comes until ``start`` is called again; operations raise EngineLost meanwhile. A ``Welcome.boot`` other
+than before tells that the engine was started anew: its legs are gone, and its report numbers begin again.
+"""
 
 
 class EnginePort(Protocol):
@@ -26,8 +34,15 @@ class EnginePort(Protocol):
         """A fresh operation id."""
         ...
 
-    async def start(self, sink: ReportSink, *, last_seq: int = 0) -> Welcome:
-        """Connect (and reconnect, after the engine was started again) and hand reports to ``sink``."""
+    async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> Welcome:
+        """Connect (or connect again, after a loss) and hand reports to ``sink``, from the one after ``last_seq`` on.
+
+        Reports may reach ``sink`` before this returns to its caller, never before the snapshot was taken. Whoever
+        journalled a report says so with ``send(Ack(seq))``.
+
+        Raises:
+            offhook.errors.EngineLost: no engine took the connection in time, or it refused us; says why.
+        """
         ...
 
     async def execute(self, operation: AnyOperation) -> None:

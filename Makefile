@@ -1,2 +1,59 @@
-test:
-	@echo "to come"
+# One command per task. Each target installs what it needs first; a second run starts in seconds.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+export PATH := $(CURDIR)/.venv/bin:$(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: help install demo test lint types contract unit rust peers bench fuzz audit lock clean
+
+help: ## What there is
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: ## System packages, toolchain, .venv and the engine; nothing else
+	@scripts/install run
+
+demo: install ## Call an IVR with a phone, hear it, record it (under 60 s)
+	@python examples/demo.py
+
+test: ## Everything that must hold: lint, types, import contract, tests
+	@scripts/step "install" scripts/install test
+	@$(MAKE) lint types contract rust unit peers
+	@echo "all checks passed"
+
+lint: ## ruff, rustfmt, clippy
+	@scripts/step "ruff" ruff check .
+	@scripts/step "ruff format" ruff format --check .
+	@scripts/step "rustfmt" cargo fmt --all --check
+	@scripts/step "clippy" cargo clippy -q --release --locked --workspace --all-targets -- -D warnings
+
+types: ## mypy, strict
+	@scripts/step "mypy" mypy
+
+contract: ## Who may import whom (DESIGN.md, Layout)
+	@scripts/step "import contract" lint-imports
+
+rust: ## Tests of the crates
+	@scripts/step "cargo test" cargo test -q --release --locked --workspace
+
+unit: ## Unit and property tests of the Python side
+	@scripts/step "unit and property tests" python -m pytest -q tests/unit tests/property
+
+peers: ## Real sockets, real audio, peers that nobody here wrote
+	@scripts/step "peers and end to end" python -m pytest -q tests/interop tests/e2e
+
+bench: ## Figures of this machine, as tables and under out/ as JSON
+	@scripts/install test
+	@python -m benchmarks
+
+fuzz: ## Every fuzz target for a minute
+	@scripts/fuzz
+
+audit: ## What takes longer than `make test` may
+	@scripts/audit
+
+lock: ## Make the locks anew (needs uv)
+	@scripts/lock
+
+clean: ## What was built, but not what was installed
+	@rm -rf target out .cache/stamps/engine

@@ -25,7 +25,7 @@ lint: ## ruff, rustfmt, clippy
 	@scripts/step "ruff" ruff check .
 	@scripts/step "ruff format" ruff format --check .
 	@scripts/step "rustfmt" cargo fmt --all --check
-	@scripts/step "clippy" scripts/clippy
+	@scripts/step "clippy" cargo clippy -q --release --locked --workspace --all-targets -- -D warnings
 
 types: ## mypy, strict
 	@scripts/step "mypy" mypy

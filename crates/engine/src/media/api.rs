@@ -1,0 +1,413 @@
+//! The words between core and the media threads: commands down, events up. They mirror the control protocol.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use offhook_codec::Codec;
+
+/// A leg, as core numbers it; unique among the live legs. Names and UUIDs stay in core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegKey(pub u32);
+
+/// The id of an operation, as the node chose it.
+pub type OperationId = u64;
+
+/// How media is to run. Every limit has a finite default.
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// Media threads; 0 chooses by the cores of the machine (1 up to two cores).
+    pub threads: usize,
+    /// Directory of the audio to play, opened once.
+    pub prompts: PathBuf,
+    /// Directory of the recordings, opened once.
+    pub recordings: PathBuf,
+    /// UDP ports; RTP takes the even ones, RTCP the odd one above.
+    pub ports: RangeInclusive<u16>,
+    /// How long a port stays unused after its leg closed.
+    pub quarantine: Duration,
+    /// Without a packet for this long, [`MediaEvent::MediaTimeout`] is reported (once per silence).
+    pub media_timeout: Duration,
+    /// How often the statistics of all legs are reported.
+    pub stats_interval: Duration,
+    /// Legs that may exist at once; beyond, `open` is refused.
+    pub max_legs: usize,
+}
+
+impl MediaConfig {
+    /// The defaults, with the two directories.
+    pub fn new(prompts: PathBuf, recordings: PathBuf) -> Self {
+        Self {
+            threads: 0,
+            prompts,
+            recordings,
+            ports: 16_384..=32_767,
+            quarantine: Duration::from_secs(30),
+            media_timeout: Duration::from_secs(60),
+            stats_interval: Duration::from_secs(5),
+            max_legs: 4096,
+        }
+    }
+}
+
+/// What the offer/answer exchange settled for one leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamParameters {
+    /// Where RTP goes to, and the only address it is accepted from.
+    pub remote_rtp: SocketAddr,
+    /// Where RTCP goes to: port + 1 unless the SDP said otherwise.
+    pub remote_rtcp: SocketAddr,
+    /// The codec that is sent. Both G.711 laws are always understood.
+    pub codec: Codec,
+    /// Payload type of `codec` in what we send.
+    pub payload_type_tx: u8,
+    /// Payload type of `codec` in what we receive.
+    pub payload_type_rx: u8,
+    /// Payload type of telephone-event in what we send; `None`: digits are sent in-band.
+    pub telephone_event_tx: Option<u8>,
+    /// Payload type of telephone-event in what we receive; `None`: digits are looked for in-band.
+    pub telephone_event_rx: Option<u8>,
+    /// The peer wants to hear us (not on hold). False: no RTP is sent, RTCP goes on.
+    pub send: bool,
+    /// We want to hear the peer. False: what comes is counted and not heard.
+    pub receive: bool,
+}
+
+/// `Side` of the control protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What the remote party hears.
+    Listen,
+    /// What the remote party says.
+    Speak,
+    /// Both.
+    Both,
+}
+
+/// How the samples of a file are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileEncoding {
+    /// By content: WAV or MP3.
+    Auto,
+    /// Headerless, int16, little endian, mono, at this rate.
+    PcmS16le {
+        /// 8000 to 48000.
+        rate_hz: u32,
+    },
+}
+
+/// One step of a cadence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tone {
+    /// Length of the step.
+    pub duration_ms: u32,
+    /// Up to four at once; none for silence.
+    pub frequencies_hz: Vec<f32>,
+    /// Level of each frequency.
+    pub level_dbm0: f32,
+}
+
+/// One thing to play.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// A file of the prompts directory.
+    File {
+        /// Its name, without a path.
+        prompt: String,
+        /// WAV/MP3 by content, or raw samples.
+        encoding: FileEncoding,
+        /// Played while it is written; the end is where [`MediaCommand::PromptDone`] says.
+        growing: bool,
+    },
+    /// A cadence, repeated until `duration_ms` is over (0: once; -1: until stopped).
+    Tone {
+        /// The steps.
+        cadence: Vec<Tone>,
+        /// See above.
+        duration_ms: i64,
+    },
+    /// Digital silence.
+    Silence {
+        /// Its length.
+        duration_ms: u64,
+    },
+    /// Samples pushed with [`MediaCommand::Pcm`].
+    Pcm {
+        /// The stream's id, chosen by the node.
+        stream: u64,
+        /// Rate of the pushed samples.
+        rate_hz: u32,
+    },
+}
+
+/// What ends a play early, within the tick that read the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interrupt {
+    /// Any digit, by whatever method it came.
+    pub digit: bool,
+    /// Speech of the remote party.
+    pub speech: bool,
+}
+
+/// An operation, or a command to one. Mirrors the operations of the control protocol (see `ops.py`).
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the fields are those of ops.py, where they are described")]
+pub enum MediaCommand {
+    Play {
+        id: OperationId,
+        leg: LegKey,
+        sources: Vec<Source>,
+        side: Side,
+        volume_db: f32,
+        loops: u32,
+        more: bool,
+        interrupt: Interrupt,
+    },
+    Append {
+        target: OperationId,
+        sources: Vec<Source>,
+        more: bool,
+    },
+    Record {
+        id: OperationId,
+        leg: LegKey,
+        recording: String,
+        side: Side,
+        stereo: bool,
+        beep: bool,
+        initial_timeout_ms: u32,
+        end_silence_timeout_ms: u32,
+        max_length_ms: u32,
+        terminators: String,
+        sensitivity: f32,
+    },
+    SendDigits {
+        id: OperationId,
+        leg: LegKey,
+        digits: String,
+        duration_ms: u32,
+        gap_ms: u32,
+    },
+    Echo {
+        id: OperationId,
+        leg: LegKey,
+        timeout_ms: u32,
+    },
+    Listen {
+        id: OperationId,
+        leg: LegKey,
+        side: Side,
+        block_ms: u32,
+        credit_ms: u32,
+    },
+    Credit {
+        target: OperationId,
+        ms: u32,
+    },
+    Pcm {
+        stream: u64,
+        samples: Vec<u8>,
+        last: bool,
+    },
+    Pause {
+        target: OperationId,
+        behavior: PauseBehavior,
+    },
+    Resume {
+        target: OperationId,
+    },
+    Volume {
+        target: OperationId,
+        volume_db: f32,
+    },
+    Stop {
+        target: OperationId,
+    },
+    PromptDone {
+        prompt: String,
+        size_bytes: i64,
+    },
+    /// A digit that came in a SIP INFO: treated as any other, and reported by [`MediaEvent::Digit`].
+    InfoDigit {
+        leg: LegKey,
+        digit: char,
+        duration_ms: u32,
+    },
+}
+
+/// What a paused recording does with the span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PauseBehavior {
+    /// Cut it out.
+    #[default]
+    Skip,
+    /// Keep it, as silence.
+    Silence,
+}
+
+/// Why a command was refused: `Failure` of the control protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The slug.
+    pub code: RefusalCode,
+    /// What to change, as a sentence.
+    pub message: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The slugs of `Failure.code` that media can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCode {
+    /// A parameter is out of its range, or malformed.
+    BadRequest,
+    /// No such leg.
+    UnknownLeg,
+    /// No such operation, or it has ended.
+    UnknownOperation,
+    /// Not now: not connected yet, already paused, an id in use.
+    WrongState,
+    /// No such file.
+    NotFound,
+    /// Too many operations or legs, or the media thread does not keep up.
+    NoCapacity,
+    /// The machine failed us.
+    Internal,
+}
+
+impl RefusalCode {
+    /// The word of the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::UnknownLeg => "unknown_leg",
+            Self::UnknownOperation => "unknown_operation",
+            Self::WrongState => "wrong_state",
+            Self::NotFound => "not_found",
+            Self::NoCapacity => "no_capacity",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+pub use offhook_mix::EndCause;
+
+/// How a digit came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigitMethod {
+    /// telephone-event.
+    Rfc4733,
+    /// SIP INFO.
+    Info,
+    /// Tones in the audio.
+    Inband,
+}
+
+/// Counters of one leg's media since it was opened: `LegStats` of the control protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields are those of ops.py")]
+pub struct LegStats {
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub packets_late: u64,
+    pub packets_dropped: u64,
+    pub packets_foreign: u64,
+    pub frames_concealed: u64,
+    pub jitter_ms: f32,
+    pub round_trip_ms: f32,
+    pub playout_delay_ms: u32,
+}
+
+/// What media tells core. Those of one leg come in order; times are microseconds of the Unix epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MediaEvent {
+    /// A key was pressed; once, when recognised.
+    Digit {
+        /// Where.
+        leg: LegKey,
+        /// `0-9 * # A-D`.
+        digit: char,
+        /// How it came.
+        method: DigitMethod,
+        /// How long it lasted up to its recognition (INFO: as it said).
+        duration_ms: u32,
+    },
+    /// The first frame of a play left, or the first of a recording was taken.
+    Started {
+        /// Where.
+        leg: LegKey,
+        /// Which.
+        op: OperationId,
+        /// RTP timestamp (of what we send) of that frame.
+        rtp_timestamp: u32,
+        /// When.
+        at_us: u64,
+    },
+    /// Exactly once per accepted Play, Record, SendDigits, Echo and Listen.
+    Ended {
+        /// Where.
+        leg: LegKey,
+        /// Which.
+        op: OperationId,
+        /// Why.
+        cause: EndCause,
+        /// More about an `error`.
+        detail: Option<Arc<str>>,
+        /// The digit that interrupted or terminated.
+        digit: Option<char>,
+        /// Record: of the file. Play: of what was sent.
+        duration_ms: u64,
+        /// Record: of the file.
+        size_bytes: u64,
+        /// When the operation was accepted.
+        started_us: u64,
+        /// When its first frame was; 0: never.
+        first_frame_us: u64,
+    },
+    /// The node may push `ms` more of a stream.
+    PcmCredit {
+        /// Which stream.
+        stream: u64,
+        /// How much more.
+        ms: u32,
+    },
+    /// One block of a Listen: int16, little endian, mono, 8 kHz.
+    Audio {
+        /// Where.
+        leg: LegKey,
+        /// Which Listen.
+        op: OperationId,
+        /// From the start of the Listen; gaps show drops.
+        offset_ms: u32,
+        /// The samples.
+        samples: Vec<u8>,
+    },
+    /// Statistics of all legs of one media thread.
+    Stats {
+        /// Each leg with its counters.
+        legs: Vec<(LegKey, LegStats)>,
+        /// Ticks of that thread that began more than 5 ms late, since its start.
+        ticks_late: u64,
+    },
+    /// No packet came for [`MediaConfig::media_timeout`]. The leg goes on; core decides.
+    MediaTimeout {
+        /// Where.
+        leg: LegKey,
+    },
+    /// The leg is gone; all its operations ended before.
+    Closed {
+        /// Which.
+        leg: LegKey,
+        /// Its last statistics.
+        stats: LegStats,
+    },
+}

@@ -1,0 +1,18 @@
+//! Media: threads that own the UDP sockets of the legs, players, recorders, digits and statistics.
+//!
+//! Core owns the [`MediaPool`] and calls it from one thread. A command is checked at once: what is malformed, names
+//! an unknown leg or operation, or comes in the wrong state is refused by the call itself (`Err(Refusal)`), as of the
+//! events that core has read with [`MediaPool::poll_event`]. A command to an operation that ended a moment ago
+//! is accepted and ignored: its `Ended` is on the way. `Stop` of an unknown operation is accepted.
+//!
+//! Events: media calls `wake` (given to [`MediaPool::start`]; it must not block) after it queued some; core then
+//! calls `poll_event` until it gives `None`.
+
+mod api;
+mod pool;
+
+pub use api::{
+    Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand, MediaConfig, MediaEvent,
+    OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,
+};
+pub use pool::{BoundPort, MediaPool, Waker};

@@ -33,14 +33,16 @@ class OutgoingEvent(msgspec.Struct, frozen=True):
     """One event of a call, on its way to the session that controls the call.
 
     ``settle``: hold it (and what is behind it) until 50 ms after the result of its ``control_id`` went out
-    (collect, detect). ``tag``: for events of a dial before any call is known. ``durable``: synced to the
-    disk before it leaves (answered, ended, recording finished).
+    (collect, detect). ``tag``: for events of a dial before any call is known, with the ``session`` that dialled
+    (elsewhere empty: the session that controls the call). ``durable``: synced to the disk before it leaves
+    (answered, ended, recording finished).
     """
 
     event_type: str
     params: dict[str, Any]
     call_id: str = ""
     tag: str = ""
+    session: str = ""
     settle: bool = False
     durable: bool = False
 
@@ -50,6 +52,10 @@ class EventSink(Protocol):
 
     def emit(self, event: OutgoingEvent) -> None:
         """Append to the call's outbox. Order is kept per call; never waits, never raises."""
+        ...
+
+    async def journalled(self) -> None:
+        """Wait until all that was emitted so far is in the journal; then engine reports may be acked."""
         ...
 
 
@@ -75,6 +81,10 @@ class OfferedCall(Protocol):
         """Params of ``calling.call.receive``."""
         ...
 
+    def withdrawn_params(self) -> dict[str, Any]:
+        """Params of the ``calling.call.state`` ``ended``, reason ``cancel``, for a session that lost the offer."""
+        ...
+
     @property
     def is_open(self) -> bool:
         """Not answered, not ended: may still be offered."""
@@ -85,7 +95,7 @@ class OfferedCall(Protocol):
         ...
 
     async def reject(self, status: int, reason: str) -> None:
-        """Refuse the call on SIP with a sentence; ends it."""
+        """Refuse the call on SIP with a sentence; ends it. Without effect on a call that is not open."""
         ...
 
 

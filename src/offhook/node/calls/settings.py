@@ -1,0 +1,62 @@
+"""What calls need of the configuration. ``app.py`` fills it from the file and the environment."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["CallSettings", "DialSettings", "Limits", "Route", "TrunkSettings"]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Which context a dialled number goes to.
+
+    ``match``: a number or SIP user (``+15551230002``), a URI without scheme (``sales@pbx.example``), a prefix
+    that ends in ``*`` (``+1555*``), or ``*`` for all. The longest match wins.
+    """
+
+    match: str
+    context: str
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds; none is infinite."""
+
+    call_s: float = 4 * 3600.0
+    hold_s: float = 3600.0
+    ringing_s: float = 120.0
+    hangup_s: float = 40.0
+    """How long the engine may take to report the end of a leg that we hung up."""
+    ended_kept_s: float = 600.0
+    """How long commands on an ended call get 410 before 404."""
+    answer_s: float = 5.0
+    """How long the engine may take from our answer to media."""
+
+
+class DialSettings(msgspec.Struct, frozen=True):
+    """Where ``sip`` devices may go besides loopback: ``host`` or ``host:port``, IP addresses and networks too."""
+
+    allow: list[str] = []
+
+
+class TrunkSettings(msgspec.Struct, frozen=True):
+    """The one place that ``phone`` devices go to. ``host`` empty: no trunk."""
+
+    host: str = ""
+    port: int = 5060
+    transport: str = "udp"
+    from_number: str = ""
+    """Caller's number when the device names none."""
+
+
+class CallSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the calls room."""
+
+    node_id: str
+    project_id: str
+    routes: list[Route] = []
+    dial: DialSettings = DialSettings()
+    trunk: TrunkSettings = TrunkSettings()
+    limits: Limits = Limits()
+    sip_host: str = "127.0.0.1"
+    """Host of the From URI of ``phone`` devices and of ``sip`` devices that name no ``from``."""
+    ring_timeout_s: float = 30.0

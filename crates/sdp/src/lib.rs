@@ -1,1 +1,148 @@
 //! SDP and the offer/answer policy (RFC 4566, RFC 3264).
+//!
+//! [`offer`] and [`answer`] write a session description, [`accept`] reads the answer to our own offer. What media
+//! needs to know comes out as [`StreamParameters`].
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// An audio codec of this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 µ-law, static payload type 0.
+    Pcmu,
+    /// G.711 A-law, static payload type 8.
+    Pcma,
+}
+
+impl Codec {
+    /// The encoding name, as in `a=rtpmap` and on the control socket.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+
+    /// The codec of an encoding name, any case.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Pcmu, Self::Pcma]
+            .into_iter()
+            .find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The payload type of RFC 3551.
+    pub fn static_payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+        }
+    }
+}
+
+/// Who sends, seen from us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Both send.
+    SendReceive,
+    /// We send only.
+    SendOnly,
+    /// We receive only: the peer holds the line, or does not want to hear us.
+    ReceiveOnly,
+    /// Nobody sends.
+    Inactive,
+}
+
+/// Our end of the session, and its memory between offers (RFC 3264, section 8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// Where RTP is received; RTCP on the next port.
+    pub media: SocketAddr,
+    /// What we take, in order of preference; empty: PCMU, PCMA.
+    pub codecs: Vec<Codec>,
+    /// `o=` session id, chosen at random once per leg (at most 2^62).
+    pub session_id: u64,
+    /// `o=` version of the next description we write; [`offer`] and [`answer`] raise it by one each time.
+    pub version: u64,
+}
+
+/// What media needs to know of a settled session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamParameters {
+    /// Where to send RTP; none where the peer holds with `c=0.0.0.0`.
+    pub remote: Option<SocketAddr>,
+    /// Where to send RTCP (`a=rtcp`, else the next port).
+    pub remote_rtcp: Option<SocketAddr>,
+    /// The codec in both directions.
+    pub codec: Codec,
+    /// What we put into packets and take from the peer for `codec`.
+    pub payload_type: u8,
+    /// telephone-event at 8000 Hz; none: digits go in-band.
+    pub telephone_event: Option<u8>,
+    /// Payload types the peer may use for codecs of ours (it may switch at any time).
+    pub receive: Vec<(u8, Codec)>,
+    /// Who sends.
+    pub direction: Direction,
+    /// What the peer wants in a packet, 20 if it does not say.
+    pub ptime_ms: u32,
+}
+
+impl StreamParameters {
+    /// Whether the peer does not want to hear us.
+    pub fn is_hold(&self) -> bool {
+        self.remote.is_none()
+            || matches!(self.direction, Direction::ReceiveOnly | Direction::Inactive)
+    }
+}
+
+/// Why a description is refused: the status to answer with and a sentence that says what to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// 400 (not SDP) or 488 (nothing in common).
+    pub status: u16,
+    /// The sentence.
+    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Write an offer: our codecs, telephone-event 101, ptime 20, sendrecv.
+pub fn offer(local: &mut Local) -> String {
+    let _ = local;
+    String::new()
+}
+
+/// Answer an offer: the first audio stream that has a codec in common; every other stream is refused with port 0.
+pub fn answer(offer: &str, local: &mut Local) -> Result<(String, StreamParameters), Refusal> {
+    let _ = (offer, local);
+    Err(Refusal {
+        status: 488,
+        reason: String::new(),
+    })
+}
+
+/// Read the answer to an offer that [`offer`] wrote with this `local`.
+pub fn accept(answer: &str, local: &Local) -> Result<StreamParameters, Refusal> {
+    let _ = (answer, local);
+    Err(Refusal {
+        status: 488,
+        reason: String::new(),
+    })
+}
+
+/// The codecs an offer has in common with us, in its order; what an application may choose from.
+pub fn codecs(offer: &str) -> Vec<Codec> {
+    let _ = offer;
+    Vec::new()
+}
+
+/// An address that stands for "no address" (hold by RFC 2543).
+pub fn is_null_address(ip: IpAddr) -> bool {
+    ip.is_unspecified()
+}

@@ -6,7 +6,7 @@ import asyncio
 import selectors
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple
 
 __all__ = ["Deadlock", "VirtualClockLoop"]
 
@@ -41,9 +41,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         """Count work that will wake the loop from outside: +1 when it begins, -1 when it ends."""
         self._outside += change
 
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """As ever, and the virtual clock waits for it."""
         self.outside_work(1)
         future = super().run_in_executor(executor, func, *args)

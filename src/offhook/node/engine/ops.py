@@ -385,7 +385,7 @@ AnyOperation = (
 
 
 class Report(msgspec.Struct, frozen=True, tag_field="report", tag=True, kw_only=True):
-    """Base of all reports. ``seq`` > 0: kept until acked, in order. 0: audio, statistics, trace and replies, which are not kept."""
+    """Base of all reports. ``seq`` > 0: kept until acked, in order; 0 (audio, statistics, trace, replies): not kept."""
 
     seq: int = 0
     at_us: int = 0

@@ -3,8 +3,13 @@
 //! [`offer`] and [`answer`] write a session description, [`accept`] reads the answer to our own offer. What media
 //! needs to know comes out as [`StreamParameters`].
 
+mod description;
+mod policy;
+
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+
+pub use policy::{accept, answer, codecs, offer};
 
 /// An audio codec of this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +58,38 @@ pub enum Direction {
     Inactive,
 }
 
+impl Direction {
+    /// The attribute's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SendReceive => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::ReceiveOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// Whether we send.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendReceive | Self::SendOnly)
+    }
+
+    /// Whether we receive.
+    pub fn receives(self) -> bool {
+        matches!(self, Self::SendReceive | Self::ReceiveOnly)
+    }
+
+    /// The same, seen from the other end.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::SendOnly => Self::ReceiveOnly,
+            Self::ReceiveOnly => Self::SendOnly,
+            both => both,
+        }
+    }
+}
+
 /// Our end of the session, and its memory between offers (RFC 3264, section 8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
@@ -66,8 +103,18 @@ pub struct Local {
     pub version: u64,
 }
 
+impl Local {
+    pub(crate) fn codecs(&self) -> Vec<Codec> {
+        if self.codecs.is_empty() {
+            vec![Codec::Pcmu, Codec::Pcma]
+        } else {
+            self.codecs.clone()
+        }
+    }
+}
+
 /// What media needs to know of a settled session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamParameters {
     /// Where to send RTP; none where the peer holds with `c=0.0.0.0`.
     pub remote: Option<SocketAddr>,
@@ -75,12 +122,14 @@ pub struct StreamParameters {
     pub remote_rtcp: Option<SocketAddr>,
     /// The codec in both directions.
     pub codec: Codec,
-    /// What we put into packets and take from the peer for `codec`.
-    pub payload_type: u8,
-    /// telephone-event at 8000 Hz; none: digits go in-band.
-    pub telephone_event: Option<u8>,
-    /// Payload types the peer may use for codecs of ours (it may switch at any time).
-    pub receive: Vec<(u8, Codec)>,
+    /// Payload type of `codec` in what we send.
+    pub payload_type_tx: u8,
+    /// Payload type of `codec` in what we receive.
+    pub payload_type_rx: u8,
+    /// telephone-event at 8000 Hz in what we send; none: digits go in-band.
+    pub telephone_event_tx: Option<u8>,
+    /// telephone-event at 8000 Hz in what we receive.
+    pub telephone_event_rx: Option<u8>,
     /// Who sends.
     pub direction: Direction,
     /// What the peer wants in a packet, 20 if it does not say.
@@ -111,38 +160,3 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-/// Write an offer: our codecs, telephone-event 101, ptime 20, sendrecv.
-pub fn offer(local: &mut Local) -> String {
-    let _ = local;
-    String::new()
-}
-
-/// Answer an offer: the first audio stream that has a codec in common; every other stream is refused with port 0.
-pub fn answer(offer: &str, local: &mut Local) -> Result<(String, StreamParameters), Refusal> {
-    let _ = (offer, local);
-    Err(Refusal {
-        status: 488,
-        reason: String::new(),
-    })
-}
-
-/// Read the answer to an offer that [`offer`] wrote with this `local`.
-pub fn accept(answer: &str, local: &Local) -> Result<StreamParameters, Refusal> {
-    let _ = (answer, local);
-    Err(Refusal {
-        status: 488,
-        reason: String::new(),
-    })
-}
-
-/// The codecs an offer has in common with us, in its order; what an application may choose from.
-pub fn codecs(offer: &str) -> Vec<Codec> {
-    let _ = offer;
-    Vec::new()
-}
-
-/// An address that stands for "no address" (hold by RFC 2543).
-pub fn is_null_address(ip: IpAddr) -> bool {
-    ip.is_unspecified()
-}

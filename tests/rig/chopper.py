@@ -1,0 +1,103 @@
+"""A TCP proxy that cuts connections at chosen byte counts: a client loses its socket in the middle of anything."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import struct
+from dataclasses import dataclass, field
+
+__all__ = ["Chopper"]
+
+
+@dataclass
+class Chopper:
+    """Forwards bytes to ``remote``; each connection gets a budget from ``budgets`` and is reset when it is spent."""
+
+    remote: tuple[str, int]
+    seed: int
+    cuts_wanted: int
+    least: int = 200
+    most: int = 20_000
+    cuts: int = 0
+    connections: int = 0
+    port: int = 0
+    armed: bool = False
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: asyncio.Server | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def __aenter__(self) -> Chopper:
+        self._dice = random.Random(self.seed)
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.port}"
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.connections += 1
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self.remote)
+        budget = Budget(self._dice.randint(self.least, self.most))
+        both = [
+            asyncio.create_task(self._pump(reader, upstream_writer, budget)),
+            asyncio.create_task(self._pump(upstream_reader, writer, budget)),
+        ]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in both:
+                pump.cancel()
+            for side in (writer, upstream_writer):
+                reset(side)
+        if budget.spent:
+            self.cuts += 1
+            if self.cuts >= self.cuts_wanted:
+                self.done.set()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: Budget) -> None:
+        try:
+            while data := await reader.read(65536):
+                if self.armed and self.cuts < self.cuts_wanted:
+                    taken = data[: budget.left]
+                    budget.left -= len(data)
+                    writer.write(taken)
+                    if budget.left <= 0:
+                        budget.spent = True
+                        await asyncio.wait_for(writer.drain(), 1)
+                        return
+                else:
+                    writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            return
+
+
+@dataclass
+class Budget:
+    """Bytes (both ways) that a connection still lives."""
+
+    left: int
+    spent: bool = False
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST, as a network that went away."""
+    sock = writer.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

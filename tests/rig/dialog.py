@@ -1,0 +1,181 @@
+"""One call of the probe, as caller: requests in order, each by hand, and the media that goes with it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from rig.rtp import RtpPeer
+from rig.sip import SipEndpoint, SipMessage, branch, build, unique
+
+__all__ = ["Caller", "sdp"]
+
+
+def sdp(
+    port: int,
+    *,
+    host: str = "127.0.0.1",
+    codecs: str = "0 8",
+    events: bool = True,
+    direction: str = "sendrecv",
+    version: int = 1,
+    extra: str = "",
+) -> str:
+    """An audio description: G.711, telephone-event 101, 20 ms."""
+    names = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "18": "G729/8000"}
+    lines = ["v=0", f"o=- 1000 {version} IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0"]
+    lines.append(f"m=audio {port} RTP/AVP {codecs}{' 101' if events else ''}")
+    lines += [f"a=rtpmap:{c} {names[c]}" for c in codecs.split()]
+    lines += ["a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15"] if events else []
+    return "\r\n".join([*lines, "a=ptime:20", f"a={direction}", *([extra] if extra else []), ""])
+
+
+@dataclass
+class Caller:
+    """A UAC with one dialog. ``rtp`` is its media; nothing is sent that a test did not ask for."""
+
+    sip: SipEndpoint
+    remote: tuple[str, int]
+    rtp: RtpPeer
+    to: str = "100"
+    call_id: str = field(default_factory=lambda: unique("probe"))
+    from_tag: str = field(default_factory=lambda: unique("tag"))
+    cseq: int = 0
+    invite_branch: str = ""
+    invite_fields: list[tuple[str, str]] = field(default_factory=list)
+    answer: SipMessage | None = None
+    sdp_version: int = 1
+
+    @classmethod
+    async def open(cls, remote: tuple[str, int], *, transport: str = "udp", to: str = "100") -> Caller:
+        sip = await (SipEndpoint.tcp(remote) if transport == "tcp" else SipEndpoint.udp())
+        return cls(sip, remote, RtpPeer(), to)
+
+    def close(self) -> None:
+        self.rtp.close()
+        self.sip.close()
+
+    @property
+    def target(self) -> str:
+        return f"sip:{self.to}@{self.remote[0]}:{self.remote[1]}"
+
+    def send(self, data: bytes) -> None:
+        self.sip.send(data, self.remote)
+
+    def fields(self, method: str, *, to: str = "", via: str = "", cseq: int | None = None) -> list[tuple[str, str]]:
+        return [
+            ("Via", via or self.sip.via()),
+            ("Max-Forwards", "70"),
+            ("From", f'"Probe" <{self.sip.uri}>;tag={self.from_tag}'),
+            ("To", to or f"<{self.target}>"),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{self.cseq if cseq is None else cseq} {method}"),
+            ("Contact", f"<{self.sip.uri}>"),
+        ]
+
+    def invite(
+        self,
+        body: str | None = None,
+        *,
+        more: list[tuple[str, str]] | None = None,
+        content_type: str = "application/sdp",
+    ) -> None:
+        """The first INVITE, with an offer of G.711 unless told."""
+        self.cseq += 1
+        self.invite_branch = branch()
+        self.invite_fields = self.fields("INVITE", via=self.sip.via(self.invite_branch))
+        offer = sdp(self.rtp.port) if body is None else body
+        self.invite_data = build(
+            f"INVITE {self.target} SIP/2.0", self.invite_fields + (more or []), offer, content_type
+        )
+        self.send(self.invite_data)
+
+    async def final(self, within_s: float = 10.0, cseq: int | None = None) -> SipMessage:
+        """The final response to the INVITE of ``cseq`` (the last)."""
+        number = self.cseq if cseq is None else cseq
+        wanted = lambda m: m.status >= 200 and m.method == "INVITE" and m.cseq == number  # noqa: E731
+        return await self.sip.expect(wanted, within_s, "final response to INVITE")
+
+    async def response(self, method: str, within_s: float = 5.0) -> SipMessage:
+        wanted = lambda m: m.status >= 200 and m.method == method  # noqa: E731
+        return await self.sip.expect(wanted, within_s, f"final response to {method}")
+
+    def request_target(self) -> str:
+        return self.answer.contact if self.answer else self.target
+
+    def in_dialog(self, method: str, *, cseq: int | None = None) -> list[tuple[str, str]]:
+        assert self.answer
+        routes = [("Route", v) for v in reversed(self.answer.all("Record-Route"))]
+        return self.fields(method, to=self.answer.get("To"), cseq=cseq) + routes
+
+    def ack(self) -> None:
+        """ACK of the 200 that was kept as ``answer``."""
+        assert self.answer
+        self.send(build(f"ACK {self.request_target()} SIP/2.0", self.in_dialog("ACK", cseq=self.answer.cseq)))
+
+    def ack_failure(self, response: SipMessage) -> None:
+        via = self.invite_fields[0][1]
+        fields = self.fields("ACK", to=response.get("To"), via=via, cseq=response.cseq)
+        self.send(build(f"ACK {self.target} SIP/2.0", fields))
+
+    def cancel(self) -> None:
+        fields = self.fields("CANCEL", via=self.invite_fields[0][1])
+        self.send(build(f"CANCEL {self.target} SIP/2.0", fields))
+
+    def request(
+        self,
+        method: str,
+        body: str = "",
+        *,
+        content_type: str = "application/sdp",
+        more: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """A request inside the dialog."""
+        self.cseq += 1
+        self.send(
+            build(
+                f"{method} {self.request_target()} SIP/2.0", self.in_dialog(method) + (more or []), body, content_type
+            )
+        )
+
+    async def reinvite(self, direction: str = "sendrecv", rtp: RtpPeer | None = None) -> SipMessage:
+        """Offer again (hold, another address), ACK the answer, return it."""
+        self.sdp_version += 1
+        self.request("INVITE", sdp((rtp or self.rtp).port, direction=direction, version=self.sdp_version))
+        answer = await self.final()
+        if answer.status < 300:
+            self.answer = answer
+            self.ack()
+        else:
+            self.ack_failure(answer)
+        return answer
+
+    async def established(self, within_s: float = 10.0, **invite: str) -> SipMessage:
+        """INVITE, wait for 200, ACK, and start the media (silence flows)."""
+        self.invite(invite.get("body"))
+        return await self.accept(within_s)
+
+    async def accept(self, within_s: float = 10.0) -> SipMessage:
+        answer = await self.final(within_s)
+        assert answer.status == 200, f"{answer.start}\n{answer.fields}"
+        self.answer = answer
+        self.ack()
+        payload_type = int(answer.sdp(r"^m=audio \d+ RTP/AVP (\d+)")[0])
+        self.rtp.start(answer.media, payload_type)
+        return answer
+
+    async def info_digit(self, digit: str) -> SipMessage:
+        self.request("INFO", f"Signal={digit}\r\nDuration=160\r\n", content_type="application/dtmf-relay")
+        return await self.response("INFO")
+
+    async def bye(self) -> SipMessage:
+        """BYE and its answer."""
+        self.request("BYE")
+        return await self.response("BYE")
+
+    async def ended_by_node(self, within_s: float = 5.0) -> SipMessage:
+        """Wait for the node's BYE and answer it."""
+        bye = await self.sip.request("BYE", within_s)
+        self.sip.respond(bye, 200, "OK")
+        await asyncio.sleep(0)
+        return bye

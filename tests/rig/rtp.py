@@ -1,0 +1,234 @@
+"""One RTP stream each way: sent on a 20 ms clock by a thread, received with the kernel's time stamps."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+import select
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig import audio
+
+__all__ = ["FRAME_S", "Packet", "RtpPeer", "gaps_ms", "missing"]
+
+FRAME_S = 0.02
+SO_TIMESTAMPNS = 35
+EVENT_TYPE = 101
+SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160}
+KEYS = "0123456789*#ABCD"
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet as it arrived; ``at`` is the kernel's clock (seconds since the epoch)."""
+
+    at: float
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    source: tuple[str, int]
+
+
+def parse(data: bytes, at: float, source: tuple[str, int]) -> Packet | None:
+    if len(data) < 12 or data[0] >> 6 != 2:
+        return None
+    sequence, timestamp, ssrc = struct.unpack_from("!HII", data, 2)
+    start = 12 + 4 * (data[0] & 15)
+    return Packet(at, data[1] & 127, bool(data[1] & 128), sequence, timestamp, ssrc, data[start:], source)
+
+
+def bound_pair() -> socket.socket:
+    """A UDP socket on an even port whose odd neighbour is free (for RTCP, which nobody reads here)."""
+    for _ in range(200):
+        port = 20000 + 2 * secrets.randbelow(10000)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            continue
+        return sock
+    raise RuntimeError("no free port for RTP")
+
+
+class RtpPeer:
+    """Sends silence, or what was asked for, from ``start`` to ``close``; keeps every packet that comes."""
+
+    def __init__(self) -> None:
+        self.socket = bound_pair()
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.setblocking(False)
+        self.port: int = self.socket.getsockname()[1]
+        self.packets: list[Packet] = []
+        self.payload_type = 0
+        self.sent: list[tuple[float, int]] = []
+        self.impair: Callable[[int], float | None] = lambda _number: 0.0
+        self.muted = False
+        self._remote: tuple[str, int] | None = None
+        self._frames: deque[bytes] = deque()
+        self._events: deque[tuple[str, int, bool]] = deque()
+        self._due: list[tuple[float, int, bytes]] = []
+        self._lock = threading.Lock()
+        self._ticks = 0
+        self._began = 0.0
+        self._sequence = secrets.randbelow(30000)
+        self._timestamp = secrets.randbelow(1 << 31)
+        self._ssrc = secrets.randbits(32)
+        self._event: tuple[str, int, bool, int, int] | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"rtp-{self.port}", daemon=True)
+        self._thread.start()
+
+    def start(self, remote: tuple[str, int], payload_type: int = 0) -> None:
+        """Begin (or go on) sending to this address."""
+        with self._lock:
+            self._remote, self.payload_type = remote, payload_type
+            if not self._began:
+                self._began = time.monotonic() + 0.005
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(2)
+        self.socket.close()
+
+    # --- sending --------------------------------------------------------------------------------------------
+
+    def play(self, samples: NDArray[np.int16]) -> tuple[float, int]:
+        """Queue samples (8 kHz); the time (epoch) and RTP timestamp at which the first of them leaves."""
+        payload = audio.encode(samples, self.payload_type)
+        payload += SILENCE[self.payload_type][: -len(payload) % 160]
+        frames = [payload[i : i + 160] for i in range(0, len(payload), 160)]
+        with self._lock:
+            tick = self._ticks + len(self._frames)
+            self._frames.extend(frames)
+            at = self._began + tick * FRAME_S
+            return time.time() + at - time.monotonic(), self._timestamp + 160 * tick
+
+    def digit(self, key: str, *, duration_ms: int = 120, marker: bool = True) -> None:
+        """Queue one key as RFC 4733 events: updates each 20 ms, the end three times."""
+        with self._lock:
+            self._events.append((key, duration_ms // 20, marker))
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            with self._lock:
+                wake = self._began + self._ticks * FRAME_S if self._began else time.monotonic() + 0.02
+                if self._due:
+                    wake = min(wake, self._due[0][0])
+            ready, _, _ = select.select([self.socket], [], [], max(0.0, min(0.05, wake - time.monotonic())))
+            if ready:
+                self._receive()
+            with self._lock:
+                self._send_due(time.monotonic())
+
+    def _send_due(self, now: float) -> None:
+        while self._began and now >= self._began + self._ticks * FRAME_S:
+            at = self._began + self._ticks * FRAME_S
+            for data in self._next_packets():
+                number = self._sequence
+                self._sequence = (self._sequence + 1) & 0xFFFF
+                delay = self.impair(number)
+                if delay is not None and not self.muted:
+                    heapq.heappush(self._due, (at + delay, number, data))
+            self._ticks += 1
+        while self._due and self._due[0][0] <= now:
+            _, number, data = heapq.heappop(self._due)
+            if self._remote:
+                self.sent.append((time.time(), number))
+                try:
+                    self.socket.sendto(data, self._remote)
+                except OSError:
+                    return  # refused: the other side closed its port
+
+    def _header(self, payload_type: int, timestamp: int, marker: bool) -> bytes:
+        second = payload_type | (128 if marker else 0)
+        return struct.pack("!BBHII", 128, second, self._sequence, timestamp & 0xFFFFFFFF, self._ssrc)
+
+    def _next_packets(self) -> list[bytes]:
+        now = self._timestamp + 160 * self._ticks
+        if self._event is None and self._events:
+            key, updates, marker = self._events.popleft()
+            self._event = (key, updates, marker, now, 1)
+        if self._event is None:
+            payload = self._frames.popleft() if self._frames else SILENCE[self.payload_type]
+            return [self._header(self.payload_type, now, self._ticks == 0) + payload]
+        key, updates, marker, began, step = self._event
+        end = step > updates
+        body = struct.pack("!BBH", KEYS.index(key), (128 if end else 0) | 10, min(step, updates + 1) * 160)
+        self._event = None if step >= updates + 3 else (key, updates, marker, began, step + 1)
+        return [self._header(EVENT_TYPE, began, marker and step == 1) + body]
+
+    # --- receiving ------------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                data, ancillary, _flags, source = self.socket.recvmsg(2048, 64)
+            except (BlockingIOError, ConnectionError):
+                return
+            at = time.time()
+            for level, kind, value in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                    seconds, nanoseconds = struct.unpack("qq", value[:16])
+                    at = seconds + nanoseconds / 1e9
+            packet = parse(data, at, source)
+            if packet:
+                self.packets.append(packet)
+
+    def mark(self) -> int:
+        """A position in what was received, to look only at what comes after it."""
+        return len(self.packets)
+
+    def heard(self, since: int = 0) -> list[Packet]:
+        """Audio packets (no telephone-events) since a mark."""
+        return [p for p in self.packets[since:] if p.payload_type in SILENCE]
+
+    def samples(self, since: int = 0) -> NDArray[np.int16]:
+        """What was heard since a mark, by RTP time: decoded by ffmpeg, a lost packet is silence."""
+        return audio.assemble([(p.timestamp, p.payload) for p in self.heard(since)], self.payload_type)
+
+    def loudness(self, since: int = 0) -> list[tuple[float, float]]:
+        """(arrival, RMS) of each packet since a mark."""
+        packets = self.heard(since)
+        if not packets:
+            return []
+        decoded = audio.decode(b"".join(p.payload.ljust(160, b"\xff")[:160] for p in packets), packets[0].payload_type)
+        rms = np.sqrt(np.mean(decoded.reshape(-1, 160).astype(float) ** 2, axis=1))
+        return [(p.at, float(r)) for p, r in zip(packets, rms, strict=True)]
+
+    def digits(self, since: int = 0) -> str:
+        """Keys received as telephone-events, one per timestamp."""
+        events = {p.timestamp: p.payload[0] for p in self.packets[since:] if p.payload_type == EVENT_TYPE}
+        return "".join(KEYS[e] for e in events.values())
+
+
+def gaps_ms(packets: list[Packet]) -> list[float]:
+    """Time between neighbours by arrival, in milliseconds."""
+    return [(b.at - a.at) * 1000 for a, b in pairwise(packets)]
+
+
+def missing(packets: list[Packet]) -> list[str]:
+    """What breaks a stream: a jump of sequence or timestamp, or another SSRC. Empty when it is whole."""
+    problems = []
+    for a, b in pairwise(packets):
+        if b.ssrc != a.ssrc:
+            problems.append(f"SSRC {a.ssrc:x} -> {b.ssrc:x}")
+        if (b.sequence - a.sequence) & 0xFFFF != 1:
+            problems.append(f"sequence {a.sequence} -> {b.sequence}")
+        if (b.timestamp - a.timestamp) & 0xFFFFFFFF != 160 and EVENT_TYPE not in (a.payload_type, b.payload_type):
+            problems.append(f"timestamp {a.timestamp} -> {b.timestamp}")
+    return problems

@@ -1,0 +1,243 @@
+"""A SIP endpoint under full control of a test: exact messages, exact delays, every message kept with its time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+__all__ = ["SipEndpoint", "SipMessage", "Timeout", "parse"]
+
+_numbers = itertools.count(1)
+
+
+class Timeout(AssertionError):
+    """What was expected did not come in time; the message lists what came."""
+
+
+@dataclass
+class SipMessage:
+    """One message as it came: start line, headers in order, body."""
+
+    start: str
+    fields: list[tuple[str, str]]
+    body: str
+    at: float = 0.0
+    source: tuple[str, int] = ("", 0)
+    seen: bool = False
+
+    @property
+    def status(self) -> int:
+        """The code of a response; 0 for a request."""
+        return int(self.start.split(" ")[1]) if self.start.startswith("SIP/2.0") else 0
+
+    @property
+    def reason(self) -> str:
+        return self.start.split(" ", 2)[2] if self.status else ""
+
+    @property
+    def method(self) -> str:
+        """Of a request, or of the request that is answered."""
+        return self.get("CSeq").split()[1] if self.status else self.start.split(" ")[0]
+
+    @property
+    def uri(self) -> str:
+        return self.start.split(" ")[1]
+
+    @property
+    def cseq(self) -> int:
+        return int(self.get("CSeq").split()[0])
+
+    def get(self, name: str) -> str:
+        """First value of a header (full name), or empty."""
+        return next(iter(self.all(name)), "")
+
+    def all(self, name: str) -> list[str]:
+        return [v for n, v in self.fields if n.lower() == name.lower()]
+
+    @property
+    def to_tag(self) -> str:
+        found = re.search(r";tag=([^;>\s]+)", self.get("To"))
+        return found.group(1) if found else ""
+
+    @property
+    def contact(self) -> str:
+        found = re.search(r"<([^>]+)>", self.get("Contact"))
+        return found.group(1) if found else self.get("Contact")
+
+    @property
+    def media(self) -> tuple[str, int]:
+        """Address and port of the first audio of an SDP body."""
+        address = re.search(r"^c=IN IP4 (\S+)", self.body, re.M)
+        port = re.search(r"^m=audio (\d+)", self.body, re.M)
+        assert address, f"no address in this body:\n{self.body}"
+        assert port, f"no audio in this body:\n{self.body}"
+        return address.group(1), int(port.group(1))
+
+    def sdp(self, pattern: str) -> list[str]:
+        return re.findall(pattern, self.body, re.M)
+
+
+_COMPACT = {
+    "v": "Via",
+    "f": "From",
+    "t": "To",
+    "i": "Call-ID",
+    "m": "Contact",
+    "l": "Content-Length",
+    "c": "Content-Type",
+}
+
+
+def parse(data: bytes, source: tuple[str, int] = ("", 0)) -> SipMessage:
+    """A whole message, leniently."""
+    head, _, body = data.decode(errors="replace").partition("\r\n\r\n")
+    start, *lines = head.split("\r\n")
+    fields = [(_COMPACT.get(n.strip().lower(), n.strip()), v.strip()) for n, _, v in (x.partition(":") for x in lines)]
+    return SipMessage(start, fields, body, time.time(), source)
+
+
+def build(start: str, fields: list[tuple[str, str]], body: str = "", content_type: str = "application/sdp") -> bytes:
+    lines = [start, *(f"{n}: {v}" for n, v in fields)]
+    if body:
+        lines.append(f"Content-Type: {content_type}")
+    return "\r\n".join([*lines, f"Content-Length: {len(body.encode())}", "", body]).encode()
+
+
+@dataclass
+class SipEndpoint(asyncio.DatagramProtocol):
+    """One UDP socket or one TCP connection that speaks SIP; answers nothing by itself."""
+
+    transport_name: str = "udp"
+    host: str = "127.0.0.1"
+    port: int = 0
+    inbox: list[SipMessage] = field(default_factory=list)
+    closed: bool = False
+    _udp: asyncio.DatagramTransport | None = None
+    _writer: asyncio.StreamWriter | None = None
+    _reading: asyncio.Task[None] | None = None
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    async def udp(cls, port: int = 0) -> SipEndpoint:
+        loop = asyncio.get_running_loop()
+        endpoint = cls()
+        endpoint._udp, _ = await loop.create_datagram_endpoint(lambda: endpoint, local_addr=(endpoint.host, port))
+        endpoint.port = endpoint._udp.get_extra_info("sockname")[1]
+        return endpoint
+
+    @classmethod
+    async def tcp(cls, remote: tuple[str, int]) -> SipEndpoint:
+        reader, writer = await asyncio.open_connection(*remote)
+        endpoint = cls("tcp")
+        endpoint.adopt(reader, writer)
+        return endpoint
+
+    def adopt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Speak on a TCP connection that exists."""
+        self._writer = writer
+        self.port = writer.get_extra_info("sockname")[1]
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = re.search(rb"(?im)^(?:content-length|l)\s*:\s*(\d+)", head)
+                self._keep(head + await reader.readexactly(int(length.group(1)) if length else 0), ("", 0))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.closed = True
+            self._arrived.set()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._keep(data, addr)
+
+    def _keep(self, data: bytes, source: tuple[str, int]) -> None:
+        if data.strip():
+            self.inbox.append(parse(data.lstrip(b"\r\n"), source))
+            self._arrived.set()
+
+    def close(self) -> None:
+        if self._udp:
+            self._udp.close()
+        if self._reading:
+            self._reading.cancel()
+        if self._writer:
+            self._writer.close()
+
+    def send(self, data: bytes, remote: tuple[str, int] = ("", 0)) -> None:
+        if self._udp:
+            self._udp.sendto(data, remote)
+        elif self._writer:
+            self._writer.write(data)
+
+    async def expect(self, wanted: Callable[[SipMessage], bool], within_s: float = 5.0, what: str = "") -> SipMessage:
+        """The first message not yet handed out that is ``wanted``; others stay.
+
+        Raises:
+            Timeout: with the start lines of all that came.
+        """
+        until = time.monotonic() + within_s
+        while True:
+            self._arrived.clear()
+            for message in self.inbox:
+                if not message.seen and wanted(message):
+                    message.seen = True
+                    return message
+            remaining = until - time.monotonic()
+            if remaining <= 0:
+                came = "\n".join(f"{m.at:.3f} {m.start} / {m.get('CSeq')}" for m in self.inbox) or "nothing"
+                raise Timeout(f"no {what or 'such message'} within {within_s} s; came:\n{came}")
+            try:
+                await asyncio.wait_for(self._arrived.wait(), remaining)
+            except TimeoutError:
+                continue
+
+    async def request(self, method: str, within_s: float = 5.0) -> SipMessage:
+        return await self.expect(lambda m: not m.status and m.method == method, within_s, f"{method} request")
+
+    def count(self, wanted: Callable[[SipMessage], bool]) -> int:
+        return sum(1 for m in self.inbox if wanted(m))
+
+    def via(self, branch_id: str = "") -> str:
+        return f"SIP/2.0/{self.transport_name.upper()} {self.host}:{self.port};rport;branch={branch_id or branch()}"
+
+    @property
+    def uri(self) -> str:
+        suffix = ";transport=tcp" if self.transport_name == "tcp" else ""
+        return f"sip:probe@{self.host}:{self.port}{suffix}"
+
+    def respond(
+        self,
+        request: SipMessage,
+        status: int,
+        reason: str,
+        *,
+        tag: str = "",
+        body: str = "",
+        contact: str = "",
+        more: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Answer a request: Via, Record-Route, From, To, Call-ID and CSeq copied."""
+        to = request.get("To") if request.to_tag or not tag else f"{request.get('To')};tag={tag}"
+        fields = [("Via", v) for v in request.all("Via")] + [("Record-Route", v) for v in request.all("Record-Route")]
+        fields += [
+            ("From", request.get("From")),
+            ("To", to),
+            ("Call-ID", request.get("Call-ID")),
+            ("CSeq", request.get("CSeq")),
+        ]
+        if status > 100:
+            fields.append(("Contact", f"<{contact or self.uri}>"))
+        self.send(build(f"SIP/2.0 {status} {reason}", fields + (more or []), body), request.source)
+
+
+def branch() -> str:
+    return f"z9hG4bK-{secrets.token_hex(8)}"
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{next(_numbers)}-{secrets.token_hex(4)}"

@@ -120,7 +120,7 @@ def published_python(node: NodeProcess, app: str, *arguments: str, relay_host: s
 
 def published_typescript(node: NodeProcess, app: str, *arguments: str, relay_host: str = "") -> AppProcess:
     """``examples/published_ts/<app>.mjs``, beside a link to the published client's ``node_modules``."""
-    modules = Path(os.environ.get("OFFHOOK_PUBLISHED_NODE_MODULES", ROOT / ".cache" / "published-ts" / "node_modules"))
+    modules = Path(os.environ.get("OFFHOOK_PUBLISHED_NODE_MODULES", ROOT / ".cache" / "node" / "node_modules"))
     if not (modules / "@signalwire").exists() or not shutil.which("node"):
         pytest.fail(
             f"no published TypeScript client in {modules}: run `make install`, or set OFFHOOK_PUBLISHED_NODE_MODULES"

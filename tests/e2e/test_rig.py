@@ -1,0 +1,102 @@
+"""The probe against a scripted callee of our own: only then may it judge a node."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from rig import audio
+from rig.chopper import Chopper
+from rig.dialog import Caller
+from rig.responder import Responder
+from rig.rtp import gaps_ms, missing
+
+
+@pytest.fixture
+async def call() -> AsyncIterator[tuple[Caller, Responder]]:
+    responder = await Responder.open()
+    caller = await Caller.open(("127.0.0.1", responder.sip.port))
+    caller.invite()
+    await responder.offered()
+    responder.ring()
+    responder.answer()
+    await caller.accept()
+    await responder.acknowledged()
+    yield caller, responder
+    caller.close()
+    responder.close()
+
+
+async def test_a_played_tone_arrives_whole_and_at_the_ideal_snr(call: tuple[Caller, Responder]) -> None:
+    caller, responder = call
+    mark = caller.rtp.mark()
+    played = audio.tone(440, 1.0)
+    responder.rtp.play(played)
+    await asyncio.sleep(1.3)
+    heard = caller.rtp.heard(mark)
+    assert missing(heard) == []
+    assert max(gaps_ms(heard)) < 100
+    received = caller.rtp.samples(mark)
+    snr, _ = audio.aligned_snr_db(played, received)
+    best, _ = audio.aligned_snr_db(played, audio.ideal(played, 0))
+    assert snr == pytest.approx(best, abs=0.1)
+    [(begin, end)] = audio.bursts(received, 440)
+    assert end - begin == pytest.approx(8000, abs=80)
+    assert audio.tone_share(received[begin + 100 : end - 100], 440) > 0.95
+
+
+@pytest.mark.parametrize("marker", [True, False])
+async def test_a_digit_is_one_event_of_one_timestamp(call: tuple[Caller, Responder], marker: bool) -> None:
+    caller, responder = call
+    caller.rtp.digit("5", marker=marker)
+    caller.rtp.digit("#", marker=marker)
+    await asyncio.sleep(0.6)
+    events = [p for p in responder.rtp.packets if p.payload_type == 101]
+    assert responder.rtp.digits() == "5#"
+    assert any(p.marker for p in events) is marker
+    assert sum(1 for p in events if p.payload[1] & 128) == 6
+
+
+async def test_seeded_loss_and_delay_are_what_was_asked_for(call: tuple[Caller, Responder]) -> None:
+    caller, responder = call
+    dice = np.random.default_rng(7)
+    caller.rtp.impair = lambda _n: None if dice.random() < 0.1 else float(dice.uniform(0.02, 0.06))
+    mark = responder.rtp.mark()
+    await asyncio.sleep(2.0)
+    got = responder.rtp.packets[mark:]
+    assert 80 < len(got) < 97
+    assert np.std(gaps_ms(got)) > 8
+
+
+async def test_hanging_up_is_answered(call: tuple[Caller, Responder]) -> None:
+    caller, responder = call
+    answer, _ = await asyncio.gather(caller.bye(), responder.ended())
+    assert answer.status == 200
+
+
+async def test_the_chopper_cuts_after_its_budget_and_then_lets_live() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    remote = server.sockets[0].getsockname()[:2]
+    async with Chopper(remote, seed=1, cuts_wanted=2, least=50, most=150) as chopper:
+        chopper.armed = True
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", chopper.port)
+            got = 0
+            try:
+                for _ in range(40):
+                    writer.write(b"0123456789")
+                    got += len(await asyncio.wait_for(reader.readexactly(10), 2))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                assert got < 150
+            writer.close()
+        assert chopper.cuts == 2
+        assert got == 400
+    server.close()

@@ -1,0 +1,221 @@
+"""The settings of a node: names, defaults, units and ranges. ``config_read`` reads them, docs are made from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+__all__ = [
+    "Calls",
+    "Dev",
+    "Dial",
+    "Engine",
+    "Fetch",
+    "Limits",
+    "Log",
+    "Recordings",
+    "Relay",
+    "RouteRule",
+    "Rtp",
+    "Settings",
+    "Sip",
+    "Trunk",
+    "Tts",
+]
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+def _about(text: str, unit: str = "") -> Meta:
+    return Meta(description=text, extra={"unit": unit})
+
+
+class Relay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one TLS port where clients connect, with HTTP beside it."""
+
+    listen: Annotated[
+        str, _about("Address to listen on. Other than loopback needs a certificate of your own.", "IP address")
+    ] = "127.0.0.1"
+    port: Annotated[Port, _about("Port to listen on; 0 takes a free one.")] = 7443
+    public_host: Annotated[
+        str, _about("Host and port in links to recordings; empty: `localhost` and the port.", "host:port")
+    ] = ""
+    project: Annotated[str, _about("Project id that clients name; empty: made at the first start.")] = ""
+    token: Annotated[
+        str,
+        _about("Token of the project, at least 16 characters; empty: made at the first start, kept in `state_dir`."),
+    ] = ""
+    token_file: Annotated[str, _about("File with the token, readable by its owner alone.", "path")] = ""
+    certificate: Annotated[
+        str, _about("Certificate chain; empty: one for localhost, under a CA kept in `state_dir`.", "path, PEM")
+    ] = ""
+    private_key: Annotated[str, _about("Key of `certificate`, readable by its owner alone.", "path, PEM")] = ""
+
+
+class Sip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where phones and trunks reach the engine."""
+
+    listen: Annotated[str, _about("Address to listen on, UDP and TCP.", "IP address")] = "127.0.0.1"
+    udp_port: Annotated[Port, _about("UDP port; 0 takes a free one.")] = 5060
+    tcp_port: Annotated[Port, _about("TCP port; 0 takes a free one.")] = 5060
+    allow_public: Annotated[
+        bool, _about("Must be true to listen on anything but loopback; `trust` then says who is heard.")
+    ] = False
+    trust: Annotated[
+        tuple[str, ...], _about("Who may call; a stranger's packets get no answer.", "IP addresses and networks")
+    ] = ("127.0.0.0/8", "::1/128")
+
+
+class Rtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where audio flows."""
+
+    listen: Annotated[str, _about("Address of media, written in SDP; empty: that of SIP.", "IP address")] = ""
+    port_min: Annotated[int, Meta(ge=1024, le=65534), _about("First port.")] = 20000
+    port_max: Annotated[int, Meta(ge=1025, le=65535), _about("Last port; a call takes two.")] = 29999
+    timeout_s: Annotated[
+        float, Meta(ge=1, le=3600), _about("A call that hears nothing for so long ends.", "seconds")
+    ] = 60.0
+
+
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The process that does SIP and media."""
+
+    binary: Annotated[
+        str, _about("Its program; empty: `offhook-engine` beside Python, on PATH, or built in a checkout.", "path")
+    ] = ""
+    orphan_s: Annotated[
+        float, Meta(ge=1, le=3600), _about("Without a node for so long it ends its calls and itself.", "seconds")
+    ] = 30.0
+    media_threads: Annotated[int, Meta(ge=0, le=64), _about("Threads for audio; 0: one for each core.")] = 0
+
+
+class RouteRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls to numbers that match go to clients of a context. The longest match wins; no match is refused with 404."""
+
+    match: Annotated[
+        str,
+        Meta(min_length=1),
+        _about("A number (`+15551230002`), a SIP user, `user@host`, a prefix that ends in `*`, or `*` for all."),
+    ]
+    context: Annotated[str, Meta(min_length=1), _about("The context that clients subscribe to.")]
+
+
+class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where calls may be placed."""
+
+    allow: Annotated[
+        tuple[str, ...], _about("Hosts that `sip` devices may reach besides loopback.", "host, host:port, IP network")
+    ] = ()
+
+
+class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The carrier that `phone` devices go to. Without it no call leaves this machine."""
+
+    host: Annotated[str, _about("Its host; empty: no trunk.", "host")] = ""
+    port: Annotated[int, Meta(ge=1, le=65535), _about("Its SIP port.")] = 5060
+    transport: Annotated[Literal["udp", "tcp"], _about("How SIP goes there.")] = "udp"
+    from_number: Annotated[str, _about("Caller's number when the program gives none.", "E.164")] = ""
+
+
+class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long things in a call may last."""
+
+    max_s: Annotated[Seconds, _about("A call.", "seconds")] = 4 * 3600.0
+    hold_s: Annotated[Seconds, _about("A party that holds us.", "seconds")] = 3600.0
+    ringing_s: Annotated[Seconds, _about("An inbound call that nobody answers.", "seconds")] = 120.0
+    ring_timeout_s: Annotated[Seconds, _about("An outbound call, when the program gives no `timeout`.", "seconds")] = (
+        30.0
+    )
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one client may ask for. Nothing is without a limit."""
+
+    frame_bytes: Annotated[int, Meta(ge=4096, le=16 << 20), _about("One WebSocket message of a client.", "bytes")] = (
+        1 << 20
+    )
+    requests_per_s: Annotated[Count, _about("Requests of one session.", "per second")] = 100
+    sessions: Annotated[Count, _about("Clients at once.")] = 1000
+    drain_s: Annotated[
+        float, Meta(ge=0, le=86400), _about("How long `serve` waits for its calls after SIGTERM.", "seconds")
+    ] = 1800.0
+
+
+class Recordings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of recordings, and for how long a link to one works."""
+
+    link_lifetime_s: Annotated[
+        float, Meta(ge=60, le=366 * 86400), _about("A link answers 410 after so long.", "seconds")
+    ] = 86400.0
+    retention_days: Annotated[
+        float, Meta(ge=0, le=36500), _about("Older recordings are removed; 0 keeps them for ever.", "days")
+    ] = 30.0
+
+
+class Tts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Text to speech by espeak-ng."""
+
+    timeout_s: Annotated[
+        float,
+        Meta(ge=0.1, le=60),
+        _about("Longest time for one sentence; then the worker is started again.", "seconds"),
+    ] = 5.0
+    max_characters: Annotated[int, Meta(ge=1, le=100_000), _about("Longest text.", "characters")] = 10_000
+    cache_mib: Annotated[
+        int, Meta(ge=16, le=1 << 20), _about("Spoken and fetched audio kept to be played again.", "MiB")
+    ] = 1024
+    voices: Annotated[
+        dict[str, str],
+        _about('Names of voices that programs use, and the espeak-ng voice for each, such as `josh = "en-us+m3"`.'),
+    ] = {}
+
+
+class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Audio by URL. Private and special addresses are never reached."""
+
+    allow_loopback: Annotated[bool, _about("Let URLs reach loopback, on any port. On in `offhook dev`.")] = False
+    ports: Annotated[tuple[Port, ...], _about("Ports that URLs may name.")] = (80, 443, 8080, 8443)
+    max_mib: Annotated[int, Meta(ge=1, le=1024), _about("Largest file.", "MiB")] = 50
+    connect_s: Annotated[float, Meta(gt=0, le=60), _about("To resolve and connect.", "seconds")] = 2.0
+    read_s: Annotated[float, Meta(gt=0, le=60), _about("Between two pieces of the answer.", "seconds")] = 5.0
+    total_s: Annotated[float, Meta(gt=0, le=600), _about("For all of it, redirects too.", "seconds")] = 15.0
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes to standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least severe that is written.")] = "info"
+    format: Annotated[Literal["text", "json"], _about("For people or for machines.")] = "text"
+
+
+class Dev(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `offhook dev` does differently; `serve` refuses it."""
+
+    enabled: Annotated[bool, _about("Any dialled number goes to `context`, and loopback may be fetched from.")] = False
+    context: Annotated[str, Meta(min_length=1), _about("Where calls go.")] = "default"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    state_dir: Annotated[str, _about("Certificates, credentials, journal, prompts and recordings.", "path")] = (
+        "~/.local/state/offhook"
+    )
+    relay: Relay = Relay()
+    sip: Sip = Sip()
+    rtp: Rtp = Rtp()
+    engine: Engine = Engine()
+    routes: Annotated[tuple[RouteRule, ...], _about("Which numbers go to which context.")] = ()
+    dial: Dial = Dial()
+    trunk: Trunk = Trunk()
+    calls: Calls = Calls()
+    limits: Limits = Limits()
+    recordings: Recordings = Recordings()
+    tts: Tts = Tts()
+    fetch: Fetch = Fetch()
+    log: Log = Log()
+    dev: Dev = Dev()

@@ -1,0 +1,280 @@
+"""Reading settings: TOML, then the environment over it, then checks that name the setting and what to change."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from offhook.errors import ConfigurationError
+from offhook.node.config import Settings
+
+__all__ = ["FALSE_WORDS", "MIN_TOKEN", "TRUE_WORDS", "Setting", "catalogue", "read_settings"]
+
+TRUE_WORDS = ("true", "1", "yes", "on")
+FALSE_WORDS = ("false", "0", "no", "off")
+MIN_TOKEN = 16
+
+_PREFIX = "OFFHOOK_"
+_HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]+(/\d{1,3})?")
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting as a person meets it. ``kind`` is text, integer, number, boolean, list, table or tables."""
+
+    name: str
+    kind: str
+    default: object
+    description: str
+    unit: str = ""
+    least: float | None = None
+    least_is_open: bool = False
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable; empty where only the file can say it."""
+        if self.kind in ("table", "tables"):
+            return ""
+        return _PREFIX + self.name.replace(".", "_").upper()
+
+
+def read_settings(
+    file: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """Defaults, the file, the environment and ``overrides`` (by dotted name), each over the one before.
+
+    Raises:
+        ConfigurationError: a setting is unknown, of the wrong type, out of range, or unsafe.
+    """
+    raw = _read_file(file) if file is not None else {}
+    _refuse_unknown(raw, file)
+    for name, value in {**_from_environment(environment), **(overrides or {})}.items():
+        section, _, key = name.rpartition(".")
+        (raw.setdefault(section, {}) if section else raw)[key] = value
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        raise _named(error) from error
+    _check(settings)
+    if file is not None and settings.relay.token and raw.get("relay", {}).get("token"):
+        _refuse_readable("relay.token", file)
+    return settings
+
+
+@cache
+def catalogue() -> tuple[Setting, ...]:
+    """Every setting, in the order of the file."""
+    found: list[Setting] = []
+    for field in _fields(Settings):
+        if isinstance(field.type, inspect.StructType):
+            found.extend(_setting(f"{field.name}.", inner) for inner in field.type.fields)
+        else:
+            found.append(_setting("", field))
+    return tuple(found)
+
+
+def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    kind = inspect.type_info(struct)
+    assert isinstance(kind, inspect.StructType)
+    return kind.fields
+
+
+def _setting(prefix: str, field: inspect.Field) -> Setting:
+    kind, description, unit = field.type, "", ""
+    while isinstance(kind, inspect.Metadata):
+        description = description or str((kind.extra_json_schema or {}).get("description", ""))
+        unit = unit or str((kind.extra or {}).get("unit", ""))
+        kind = kind.type
+    least = most = None
+    least_is_open = False
+    choices: tuple[str, ...] = ()
+    match kind:
+        case inspect.IntType() | inspect.FloatType():
+            word = "integer" if isinstance(kind, inspect.IntType) else "number"
+            least_is_open = kind.gt is not None
+            least = kind.gt if least_is_open else kind.ge
+            most = kind.le
+        case inspect.BoolType():
+            word = "boolean"
+        case inspect.LiteralType():
+            word, choices = "text", tuple(str(value) for value in kind.values)
+        case inspect.VarTupleType():
+            word = "tables" if isinstance(kind.item_type, inspect.StructType) else "list"
+        case inspect.DictType():
+            word = "table"
+        case _:
+            word = "text"
+    return Setting(prefix + field.name, word, field.default, description, unit, least, least_is_open, most, choices)
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigurationError(str(file), f"the file cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(file), f"not TOML: {error}") from error
+
+
+def _refuse_unknown(raw: Mapping[str, Any], file: Path | None) -> None:
+    names = {setting.name for setting in catalogue()}
+    sections = {name.partition(".")[0] for name in names if "." in name}
+    for key, value in raw.items():
+        if key in sections and not isinstance(value, dict):
+            raise ConfigurationError(key, f"is a section: write [{key}] above its settings")
+        given = [f"{key}.{inner}" for inner in value] if key in sections else [key]
+        for name in given:
+            if name not in names:
+                raise ConfigurationError(name, f"unknown in {file}; {_nearest(name, names | sections)}")
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1, 0.5) or difflib.get_close_matches(
+        name.rpartition(".")[2], {known.rpartition(".")[2] for known in names}, 1, 0.5
+    )
+    if not near:
+        return "docs/configuration.md lists the settings"
+    full = next(known for known in sorted(names) if known == near[0] or known.endswith(f".{near[0]}"))
+    return f"did you mean {full}?"
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    known = {setting.variable: setting for setting in catalogue() if setting.variable}
+    sections = tuple({f"{_PREFIX}{name.partition('.')[0].upper()}_" for name in _section_names()})
+    values: dict[str, object] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(_PREFIX):
+            continue
+        setting = known.get(variable)
+        if setting is not None:
+            if text:
+                values[setting.name] = _parse(setting, variable, text)
+            continue
+        near = difflib.get_close_matches(variable, known, 1, 0.5 if variable.startswith(sections) else 0.9)
+        if near or variable.startswith(sections):
+            message = f"did you mean {near[0]}?" if near else "docs/configuration.md lists the settings"
+            raise ConfigurationError(variable, f"no such setting; {message}")
+    return values
+
+
+def _section_names() -> set[str]:
+    return {setting.name for setting in catalogue() if "." in setting.name}
+
+
+def _parse(setting: Setting, variable: str, text: str) -> object:
+    """A value from its words. Only listed words are true or false; nothing is guessed."""
+    word = text.strip()
+    match setting.kind:
+        case "boolean":
+            if word.lower() in TRUE_WORDS:
+                return True
+            if word.lower() in FALSE_WORDS:
+                return False
+            expected = f"{', '.join(TRUE_WORDS)} or {', '.join(FALSE_WORDS)}"
+        case "integer":
+            if re.fullmatch(r"-?\d{1,15}", word):
+                return int(word)
+            expected = "a whole number"
+        case "number":
+            if re.fullmatch(r"-?\d{1,15}(\.\d{1,9})?", word):
+                return float(word)
+            expected = "a number"
+        case "list":
+            items = [item.strip() for item in word.split(",") if item.strip()]
+            return [int(item) if item.isdecimal() and setting.name == "fetch.ports" else item for item in items]
+        case _:
+            return text
+    raise ConfigurationError(variable, f"must be {expected}, not {text!r}")
+
+
+def _named(error: msgspec.ValidationError) -> ConfigurationError:
+    message, _, path = str(error).partition(" - at `$.")
+    name = path.rstrip("`") or "settings"
+    unknown = re.match(r"Object contains unknown field `(.+)`", message)
+    if unknown is not None:
+        return ConfigurationError(name, f"has no key {unknown[1]!r}: use match and context")
+    known = next((setting for setting in catalogue() if setting.name == name), None)
+    expected = message.replace(
+        "Expected `bool`, got `str`", "Expected `bool`, got `str` (write true or false without quotes)"
+    )
+    if known is not None and known.choices:
+        expected = f"must be one of {', '.join(known.choices)}"
+    return ConfigurationError(name, expected[0].lower() + expected[1:].replace("`", ""))
+
+
+def _check(settings: Settings) -> None:
+    """What types cannot say."""
+    relay, sip, rtp = settings.relay, settings.sip, settings.rtp
+    if not settings.state_dir:
+        raise ConfigurationError("state_dir", "must name a directory")
+    if bool(relay.certificate) != bool(relay.private_key):
+        raise ConfigurationError("relay.certificate", "certificate and private_key go together: give both or neither")
+    if relay.private_key:
+        _refuse_readable("relay.private_key", Path(relay.private_key))
+    if not _is_loopback("relay.listen", relay.listen) and not relay.certificate:
+        raise ConfigurationError(
+            "relay.listen", f"{relay.listen} is not loopback: give relay.certificate and relay.private_key first"
+        )
+    if relay.token and relay.token_file:
+        raise ConfigurationError("relay.token", "token and token_file are both given: keep one")
+    if relay.token and len(relay.token) < MIN_TOKEN:
+        raise ConfigurationError(
+            "relay.token", f"must have at least {MIN_TOKEN} characters; leave it out to get one made"
+        )
+    if relay.token_file:
+        _refuse_readable("relay.token_file", Path(relay.token_file))
+    public = [
+        name
+        for name, address in (("sip.listen", sip.listen), ("rtp.listen", rtp.listen or sip.listen))
+        if not _is_loopback(name, address)
+    ]
+    if public and not sip.allow_public:
+        raise ConfigurationError(
+            public[0], "is not loopback: set sip.allow_public = true and list callers in sip.trust"
+        )
+    for network in sip.trust:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise ConfigurationError("sip.trust", f"{network!r} is no IP address or network") from error
+    if rtp.port_max - rtp.port_min < 3:
+        raise ConfigurationError("rtp.port_max", f"must be at least {rtp.port_min + 3}: a call takes two ports")
+    for name, hosts in (("dial.allow", settings.dial.allow), ("trunk.host", (settings.trunk.host,))):
+        for host in hosts:
+            if host and not _HOST.fullmatch(host):
+                raise ConfigurationError(name, f"{host!r} is no host, host:port or network")
+    matches = [route.match for route in settings.routes]
+    for match in matches:
+        if matches.count(match) > 1:
+            raise ConfigurationError("routes", f"{match!r} is given twice: keep one")
+    if settings.dev.enabled and (public or not _is_loopback("relay.listen", relay.listen)):
+        raise ConfigurationError(
+            "dev.enabled", "dev listens on loopback alone: use serve, or remove the other addresses"
+        )
+
+
+def _is_loopback(name: str, address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError as error:
+        raise ConfigurationError(name, f"{address!r} is no IP address (127.0.0.1 for this machine)") from error
+
+
+def _refuse_readable(name: str, file: Path) -> None:
+    try:
+        mode = stat.S_IMODE(file.expanduser().stat().st_mode)
+    except OSError as error:
+        raise ConfigurationError(name, f"{file} cannot be read: {error.strerror}") from error
+    if mode & 0o077:
+        raise ConfigurationError(name, f"others may read {file} (mode {mode:04o}): chmod 600 {file}")

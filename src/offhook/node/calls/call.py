@@ -1,0 +1,410 @@
+"""A call: its state machine, its actions, its events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from offhook.errors import CommandRefused, EngineLost, EngineRefused
+from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, OpenAction, dump_label
+from offhook.node.calls.leg import Leg
+from offhook.node.calls.ports import EventSink, OutgoingEvent
+from offhook.node.calls.settings import CallSettings
+from offhook.node.calls.states import (
+    REFUSAL_STATUS,
+    TRANSITIONS,
+    CallState,
+    Direction,
+    EndReason,
+    EndSource,
+    Ending,
+    ending_of,
+    reason_of_status,
+)
+from offhook.node.calls.supervisor import Supervisor
+from offhook.node.engine.ops import LegAnswered, LegChanged, LegEnded, LegProgress
+
+__all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
+
+log = structlog.get_logger(__name__)
+
+
+class Cause(Enum):
+    """What ended an action. The first one counts."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    HANGUP = "hangup"
+    ENGINE_LOST = "engine_lost"
+    ERROR = "error"
+
+
+class CallAction(Protocol):
+    """A running verb, as its call sees it."""
+
+    @property
+    def open_action(self) -> OpenAction:
+        """What the label keeps of it; without control_id, nothing is kept."""
+        ...
+
+    def end(self, cause: Cause) -> None:
+        """Begin to end it; the first cause counts."""
+        ...
+
+    async def live(self) -> None:
+        """Run until its terminal events are out."""
+        ...
+
+
+class CallIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change while a call lives."""
+
+    call_id: str
+    segment_id: str
+    direction: Direction
+    device: dict[str, Any]
+    context: str = ""
+    sip_data: dict[str, Any] = {}
+    parent: dict[str, Any] | None = None
+
+
+def now_ms() -> int:
+    """Milliseconds of the Unix epoch, for what no engine report dates."""
+    return time.time_ns() // 1_000_000
+
+
+class Call:
+    """One live call. ``run`` owns all that happens on it, and returns when ``ended`` is out."""
+
+    def __init__(
+        self,
+        identity: CallIdentity,
+        leg: Leg,
+        sink: EventSink,
+        settings: CallSettings,
+        *,
+        tag: str = "",
+        start_time: int = 0,
+    ) -> None:
+        self.identity = identity
+        self.call_id = identity.call_id
+        self.context = identity.context
+        self.leg = leg
+        self.settings = settings
+        self.state = CallState.CREATED
+        self.tag = tag
+        self.owner = ""
+        self.start_time = start_time or now_ms()
+        self.answer_time = 0
+        self.end_time = 0
+        self.dial_winner = False
+        self.max_duration_s = 0.0
+        self.actions: dict[str, CallAction] = {}
+        self.claim: Callable[[Call], bool] | None = None
+        """Asked when an outbound leg was answered: False means that another one won."""
+        self.exclusive: dict[str, str] = {}
+        """Class of actions that run one at a time -> the method that runs now."""
+        self.answering: asyncio.Future[None] | None = None
+        self.is_on_hold = False
+        self._sink = sink
+        self._supervisor = Supervisor()
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._codecs = ""
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live until the call has ended and said so."""
+        if self.identity.direction == "inbound" and self.state is not CallState.ANSWERED:
+            unanswered = Ending(EndReason.NO_ANSWER, EndSource.NONE, detail="ringing_limit", text="Nobody answered")
+            self._limit("ringing", self.settings.limits.ringing_s, unanswered)
+        async with self._supervisor:
+            ending = await self._ending
+            self._move(CallState.ENDING)
+            self._emit_state()
+            if not self.leg.over.done():
+                self._supervisor.spawn(self._hang_up(ending), "hangup")
+            cause = Cause.ENGINE_LOST if ending.detail == "node_failure" else Cause.HANGUP
+            for action in list(self.actions.values()):
+                action.end(cause)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._move(CallState.ENDED)
+        self._emit_state(durable=True)
+
+    def end(self, ending: Ending) -> None:
+        """Begin to end the call; the first reason counts."""
+        if not self._ending.done():
+            self._ending.set_result(ending)
+            self.end_time = now_ms()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task that the call waits for before it ends."""
+        self._supervisor.spawn(work, name)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether an end was decided."""
+        return self._ending.done()
+
+    async def _hang_up(self, ending: Ending) -> None:
+        unanswered = self.answer_time == 0
+        status = ending.status or (REFUSAL_STATUS[ending.reason] if unanswered else 0)
+        try:
+            async with asyncio.timeout(self.settings.limits.hangup_s):
+                await self.leg.hang_up(status, ending.text)
+                await asyncio.shield(self.leg.over)
+        except (EngineRefused, EngineLost, TimeoutError) as error:
+            log.warning("leg not hung up", call_id=self.call_id, error=str(error))
+            self.leg.lose("hangup failed")
+
+    # --- actions ---------------------------------------------------------------------------------------------
+
+    def add_action(self, key: str, action: CallAction) -> None:
+        """Run an action under the call's supervisor until it is over.
+
+        Raises:
+            CommandRefused: too many are open.
+        """
+        self.actions[key] = action
+        if len(dump_label(self._label())) > MAX_LABEL_BYTES:
+            del self.actions[key]
+            raise CommandRefused("409", "Too many actions are open on this call: stop one first, or use shorter ids")
+        self.relabel()
+        self._supervisor.spawn(self._act(key, action), f"action {key}")
+
+    async def _act(self, key: str, action: CallAction) -> None:
+        try:
+            await action.live()
+        finally:
+            self.actions.pop(key, None)
+            self.relabel()
+
+    # --- what happens on the leg -----------------------------------------------------------------------------
+
+    def progressed(self, report: LegProgress) -> None:
+        """A provisional response to our INVITE."""
+        if report.status in (180, 183) and self.state is CallState.CREATED and not self.is_ending:
+            self._move(CallState.RINGING)
+            self._emit_state()
+
+    def answered(self, report: LegAnswered) -> None:
+        """Media flows."""
+        if self.is_ending or self.state is CallState.ANSWERED:
+            return
+        self.leg.receive(report)
+        self.answer_time = report.at_us // 1000 or now_ms()
+        if self.claim is not None and not self.claim(self):
+            self.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
+            return
+        if timer := self._timers.pop("ringing", None):
+            timer.cancel()
+        self._move(CallState.ANSWERED)
+        self.limit_duration(self.max_duration_s)
+        self.relabel()
+        self._emit_state(durable=True)
+
+    def changed(self, report: LegChanged) -> None:
+        """The peer put us on hold, or took us off."""
+        self.is_on_hold = report.hold
+        if timer := self._timers.pop("hold", None):
+            timer.cancel()
+        if report.hold:
+            ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, detail="hold_limit", text="On hold for too long")
+            self._limit("hold", self.settings.limits.hold_s, ending)
+
+    def over(self, report: LegEnded) -> None:
+        """The leg is gone."""
+        self.end(ending_of(report, self.identity.direction))
+        if report.at_us:
+            self.end_time = report.at_us // 1000
+        self.leg.receive(report)
+
+    def lost(self, detail: str = "node_failure") -> None:
+        """The engine went, and the leg with it."""
+        self.end(Ending(EndReason.ERROR, EndSource.NONE, detail=detail))
+        self.leg.lose(detail)
+
+    # --- commands on the call itself -------------------------------------------------------------------------
+
+    async def answer(self, codecs: list[str], max_duration_s: float) -> None:
+        """Answer an inbound call and wait until media flows.
+
+        Raises:
+            CommandRefused: not to be answered (any more), or no codec fits.
+        """
+        if self.identity.direction == "outbound":
+            raise CommandRefused("409", "This call was placed by us: the other side answers it")
+        if self.state is CallState.ANSWERED or self.answering is not None:
+            raise CommandRefused("409", "The call is answered already")
+        self.max_duration_s = max_duration_s
+        self.answering = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self.settings.limits.answer_s):
+                await self.leg.answer(codecs)
+                await asyncio.wait({self.leg.answered, self.leg.over}, return_when=asyncio.FIRST_COMPLETED)
+        except EngineRefused as error:
+            raise _refusal(error) from error
+        except (EngineLost, TimeoutError) as error:
+            raise CommandRefused("500", "The engine did not answer the call in time") from error
+        finally:
+            self.answering.set_result(None)
+            self.answering = None
+        if self.is_ending:
+            raise CommandRefused("410", "The call ended before it was answered")
+
+    def limit_duration(self, max_duration_s: float) -> None:
+        """End the call ``max_duration_s`` after its answer, and at the node's limit in any case."""
+        limit = self.settings.limits.call_s
+        wanted = min(max_duration_s, limit) if max_duration_s > 0 else limit
+        spent = max(0.0, (now_ms() - self.answer_time) / 1000) if self.answer_time else 0.0
+        ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, text="Maximum duration reached")
+        self._limit("duration", max(0.0, wanted - spent), ending)
+
+    def _limit(self, name: str, seconds: float, ending: Ending) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, self.end, ending)
+
+    # --- the offer desk's view -------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Not answered, not ended: may still be offered."""
+        return self.state in (CallState.CREATED, CallState.RINGING) and not self.is_ending and self.answering is None
+
+    async def alert(self) -> None:
+        """Send 180. No event: ``receive`` must be the first that a client sees of an inbound call."""
+        if not self.is_open:
+            return
+        with contextlib.suppress(EngineRefused, EngineLost):  # both mean that the leg's end is on its way
+            await self.leg.ring()
+        if self.state is CallState.CREATED and self.is_open:
+            self._move(CallState.RINGING)
+
+    async def reject(self, status: int, reason: str) -> None:
+        """Refuse the call on SIP with a sentence; ends it."""
+        if self.is_open:
+            self.end(Ending(reason_of_status(status), EndSource.NONE, status=status, text=reason))
+
+    # --- events ----------------------------------------------------------------------------------------------
+
+    def emit(self, event_type: str, params: dict[str, Any], *, settle: bool = False, durable: bool = False) -> None:
+        """Put an event into the call's outbox."""
+        self._sink.emit(OutgoingEvent(event_type, params, call_id=self.call_id, settle=settle, durable=durable))
+
+    def receive_params(self) -> dict[str, Any]:
+        """Params of ``calling.call.receive``: always ``created``, which one published client insists on."""
+        return self._address() | {
+            "project_id": self.settings.project_id,
+            "context": self.context,
+            "direction": self.identity.direction,
+            "call_state": "created",
+            "device": self.identity.device,
+        }
+
+    def withdrawn_params(self) -> dict[str, Any]:
+        """Params of ``ended`` for a session that lost the offer."""
+        params = self.state_params() | {"call_state": "ended", "end_reason": "cancel", "end_source": "none"}
+        params["end_time"] = now_ms()
+        params.pop("end_detail", None)
+        return params
+
+    def state_params(self) -> dict[str, Any]:
+        """Params of ``calling.call.state``; whole, because clients replace what they had."""
+        params = self.address_params() | {
+            "start_time": self.start_time,
+            "answer_time": self.answer_time if self.state is not CallState.CREATED else 0,
+            "end_time": self.end_time if self.state in (CallState.ENDING, CallState.ENDED) else 0,
+        }
+        if self._ending.done() and self.state in (CallState.ENDING, CallState.ENDED):
+            ending = self._ending.result()
+            params |= {"end_reason": ending.reason.value, "end_source": ending.source.value}
+            if ending.detail:
+                params["end_detail"] = ending.detail
+        return params
+
+    def address_params(self) -> dict[str, Any]:
+        """A call's state without times and end: the ``call`` of a dial's event."""
+        params = self._address() | {
+            "call_state": self.state.value,
+            "direction": self.identity.direction,
+            "device": self.identity.device,
+        }
+        if self.dial_winner:
+            params["dial_winner"] = "true"
+        if self.identity.parent is not None:
+            params["parent"] = self.identity.parent
+        if self.identity.sip_data:
+            params["sip_data"] = self.identity.sip_data
+        return params
+
+    def announce(self) -> None:
+        """Send the present state (``created`` of a leg we place)."""
+        self._emit_state()
+
+    def relabel(self) -> None:
+        """Leave with the engine what a new node needs to adopt the call."""
+        self.leg.label(dump_label(self._label()))
+
+    def label(self) -> str:
+        """The text for the engine."""
+        return dump_label(self._label())
+
+    def restore(self, label: CallLabel, state: CallState) -> None:
+        """Take over what a former node knew."""
+        self.owner = label.owner
+        self.answer_time = label.answer_time
+        self.dial_winner = label.dial_winner
+        self.max_duration_s = label.max_duration_s
+        self.state = state
+        if state is CallState.ANSWERED:
+            self.answer_time = self.answer_time or now_ms()
+            self.limit_duration(label.max_duration_s)
+
+    def _label(self) -> CallLabel:
+        return CallLabel(
+            call_id=self.call_id,
+            segment_id=self.identity.segment_id,
+            tag=self.tag,
+            context=self.context,
+            owner=self.owner,
+            device=self.identity.device,
+            start_time=self.start_time,
+            answer_time=self.answer_time,
+            dial_winner=self.dial_winner,
+            max_duration_s=self.max_duration_s,
+            actions=[a.open_action for a in self.actions.values() if a.open_action.control_id],
+        )
+
+    def _address(self) -> dict[str, Any]:
+        return {
+            "node_id": self.settings.node_id,
+            "call_id": self.call_id,
+            "segment_id": self.identity.segment_id,
+            "tag": self._public_tag(),
+        }
+
+    def _public_tag(self) -> str:
+        """A leg that did not win ends without its tag: clients stop to track a tag on its first ``ended``."""
+        lost = self.claim is not None and not self.dial_winner
+        return "" if lost and self.state in (CallState.ENDING, CallState.ENDED) else self.tag
+
+    def _move(self, state: CallState) -> None:
+        if state not in TRANSITIONS[self.state]:
+            raise AssertionError(f"no way from {self.state} to {state}")
+        self.state = state
+
+    def _emit_state(self, *, durable: bool = False) -> None:
+        self.emit("calling.call.state", self.state_params(), durable=durable)
+
+
+def _refusal(error: EngineRefused) -> CommandRefused:
+    code = {"bad_request": "400", "not_negotiated": "400", "wrong_state": "409", "unknown_leg": "410"}
+    return CommandRefused(code.get(error.code, "500"), error.message)

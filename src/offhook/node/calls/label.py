@@ -1,0 +1,51 @@
+"""The text that the engine keeps with a leg, so that a new node can adopt the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["MAX_LABEL_BYTES", "CallLabel", "OpenAction", "dump_label", "parse_label"]
+
+MAX_LABEL_BYTES = 4096
+
+
+class OpenAction(msgspec.Struct, frozen=True, array_like=True):
+    """An action that has not sent its terminal event. ``data``: what its verb needs to end it (a recording's id)."""
+
+    control_id: str
+    method: str
+    data: str = ""
+
+
+class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All of a call that the engine does not know itself."""
+
+    call_id: str
+    segment_id: str
+    tag: str = ""
+    context: str = ""
+    owner: str = ""
+    device: dict[str, Any] = {}
+    start_time: int = 0
+    answer_time: int = 0
+    dial_winner: bool = False
+    max_duration_s: float = 0.0
+    actions: list[OpenAction] = []
+
+
+_decoder = msgspec.json.Decoder(CallLabel)
+
+
+def dump_label(label: CallLabel) -> str:
+    """As JSON."""
+    return msgspec.json.encode(label).decode()
+
+
+def parse_label(text: str) -> CallLabel | None:
+    """Read a label; None for one that is not ours."""
+    try:
+        return _decoder.decode(text)
+    except msgspec.DecodeError:
+        return None

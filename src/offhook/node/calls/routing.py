@@ -1,0 +1,42 @@
+"""From a dialled number to a context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from offhook.node.calls.settings import Route
+from offhook.node.calls.uris import SipUri
+
+__all__ = ["RoutingTable"]
+
+
+class RoutingTable:
+    """The routes of the configuration; the longest match wins, an exact one before a prefix."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[str, str] = {}
+        prefixes: list[tuple[str, str]] = []
+        for route in routes:
+            word = route.match.removeprefix("sips:").removeprefix("sip:")
+            if word.endswith("*"):
+                prefixes.append((word[:-1], route.context))
+            else:
+                self._exact[word] = route.context
+        self._prefixes = sorted(prefixes, key=lambda item: len(item[0]), reverse=True)
+
+    def context_of(self, dialled: SipUri) -> str | None:
+        """The context of a dialled URI, or None when no route matches."""
+        forms = (f"{dialled.user}@{dialled.host}", dialled.user, dialled.host if not dialled.user else "")
+        for form in forms:
+            if form and form in self._exact:
+                return self._exact[form]
+        for prefix, context in self._prefixes:
+            if any(form.startswith(prefix) for form in forms[:2]):
+                return context
+        return None
+
+    @staticmethod
+    def advice(dialled: SipUri) -> str:
+        """The sentence of the 404 for a URI without a route."""
+        number = dialled.user or str(dialled)
+        return f'No route for {number}: add [[routes]] with match = "{number}" and a context to the configuration'

@@ -1,0 +1,151 @@
+"""States of a call, why it ends, and what both mean on SIP. Tables only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
+
+from offhook.node.engine.ops import LegEnded
+
+__all__ = [
+    "REFUSAL_STATUS",
+    "TRANSITIONS",
+    "CallState",
+    "Direction",
+    "EndReason",
+    "EndSource",
+    "Ending",
+    "ending_of",
+    "reason_of_status",
+]
+
+Direction = Literal["inbound", "outbound"]
+
+
+class CallState(StrEnum):
+    """As on the wire."""
+
+    CREATED = "created"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+TRANSITIONS: Mapping[CallState, frozenset[CallState]] = MappingProxyType(
+    {
+        CallState.CREATED: frozenset({CallState.RINGING, CallState.ANSWERED, CallState.ENDING}),
+        CallState.RINGING: frozenset({CallState.ANSWERED, CallState.ENDING}),
+        CallState.ANSWERED: frozenset({CallState.ENDING}),
+        CallState.ENDING: frozenset({CallState.ENDED}),
+        CallState.ENDED: frozenset(),
+    }
+)
+"""Where a call may go from each state. ``ended`` is final."""
+
+
+class EndReason(StrEnum):
+    """As on the wire."""
+
+    HANGUP = "hangup"
+    CANCEL = "cancel"
+    BUSY = "busy"
+    NO_ANSWER = "noAnswer"
+    DECLINE = "decline"
+    ERROR = "error"
+    ABANDONED = "abandoned"
+    MAX_DURATION = "maxDuration"
+    NOT_FOUND = "notFound"
+
+
+class EndSource(StrEnum):
+    """``inbound``: the end came in from the remote party; ``outbound``: from our side; ``none``: from neither."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    NONE = "none"
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Why a call ends. ``detail``: a slug beside the wire's few reasons (``node_failure``, ``media_timeout``).
+
+    ``status`` and ``text`` go to SIP when our side ends the leg; 0: the status that belongs to the reason.
+    """
+
+    reason: EndReason
+    source: EndSource
+    detail: str = ""
+    status: int = 0
+    text: str = ""
+
+
+REFUSAL_STATUS: Mapping[EndReason, int] = MappingProxyType(
+    {
+        EndReason.HANGUP: 603,
+        EndReason.DECLINE: 603,
+        EndReason.BUSY: 486,
+        EndReason.NO_ANSWER: 480,
+        EndReason.CANCEL: 487,
+        EndReason.ERROR: 500,
+        EndReason.NOT_FOUND: 404,
+        EndReason.MAX_DURATION: 480,
+        EndReason.ABANDONED: 487,
+    }
+)
+"""The final response to an unanswered inbound call that our side ends."""
+
+_OUTCOME: Mapping[int, EndReason] = MappingProxyType(
+    {
+        404: EndReason.NOT_FOUND,
+        408: EndReason.NO_ANSWER,
+        410: EndReason.NOT_FOUND,
+        480: EndReason.NO_ANSWER,
+        486: EndReason.BUSY,
+        487: EndReason.CANCEL,
+        600: EndReason.BUSY,
+        603: EndReason.DECLINE,
+        604: EndReason.NOT_FOUND,
+    }
+)
+
+_CAUSES: Mapping[str, tuple[EndReason, str]] = MappingProxyType(
+    {
+        "bye": (EndReason.HANGUP, ""),
+        "timeout": (EndReason.NO_ANSWER, ""),
+        "ack_timeout": (EndReason.ERROR, "ack_timeout"),
+        "media_timeout": (EndReason.ERROR, "media_timeout"),
+        "unreachable": (EndReason.ERROR, "unreachable"),
+        "fork": (EndReason.CANCEL, ""),
+        "error": (EndReason.ERROR, "engine_error"),
+    }
+)
+
+_SOURCES: Mapping[str, EndSource] = MappingProxyType(
+    {"local": EndSource.OUTBOUND, "remote": EndSource.INBOUND, "none": EndSource.NONE}
+)
+
+
+def reason_of_status(status: int) -> EndReason:
+    """What a final response (300 or more) means for the caller."""
+    return _OUTCOME.get(status, EndReason.ERROR)
+
+
+def ending_of(report: LegEnded, direction: Direction) -> Ending:
+    """Why a leg ended that our side did not end."""
+    source = _SOURCES[report.by]
+    match report.cause:
+        case "cancel" if direction == "inbound" and report.by == "remote":
+            return Ending(EndReason.ABANDONED, source, text=report.reason)
+        case "cancel":
+            return Ending(EndReason.CANCEL, source, text=report.reason)
+        case "rejected":
+            reason = reason_of_status(report.status)
+            detail = f"sip_{report.status}" if reason is EndReason.ERROR else ""
+            return Ending(reason, source, detail=detail, status=report.status, text=report.reason)
+        case cause:
+            reason, detail = _CAUSES[cause]
+            return Ending(reason, source, detail=detail, status=report.status, text=report.reason)

@@ -13,25 +13,18 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused
+from offhook.node.calls.endings import REFUSAL_STATUS, Ending, ending_of, reason_of_status
 from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, OpenAction, dump_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.settings import CallSettings
-from offhook.node.calls.states import (
-    REFUSAL_STATUS,
-    TRANSITIONS,
-    CallState,
-    Direction,
-    EndReason,
-    EndSource,
-    Ending,
-    ending_of,
-    reason_of_status,
-)
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.engine.ops import LegAnswered, LegChanged, LegEnded, LegProgress
+from offhook.protocol.codes import ResultCode
+from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
+from offhook.protocol.verbs.state import STATE_EVENT
 
-__all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
+__all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms", "refusal_of"]
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +102,9 @@ class Call:
         self.actions: dict[str, CallAction] = {}
         self.claim: Callable[[Call], bool] | None = None
         """Asked when an outbound leg was answered: False means that another one won."""
+        self.on_answer: Callable[[Call], None] | None = None
+        """Called when ``answered`` of an outbound leg is in the outbox."""
+        self._dial: Coroutine[Any, Any, None] | None = None
         self.exclusive: dict[str, str] = {}
         """Class of actions that run one at a time -> the method that runs now."""
         self.answering: asyncio.Future[None] | None = None
@@ -123,10 +119,12 @@ class Call:
 
     async def run(self) -> None:
         """Live until the call has ended and said so."""
-        if self.identity.direction == "inbound" and self.state is not CallState.ANSWERED:
+        if self.identity.direction is Direction.INBOUND and self.state is not CallState.ANSWERED:
             unanswered = Ending(EndReason.NO_ANSWER, EndSource.NONE, detail="ringing_limit", text="Nobody answered")
             self._limit("ringing", self.settings.limits.ringing_s, unanswered)
         async with self._supervisor:
+            if self._dial is not None:
+                self._supervisor.spawn(self._dial, "dial")
             ending = await self._ending
             self._move(CallState.ENDING)
             self._emit_state()
@@ -146,9 +144,14 @@ class Call:
             self._ending.set_result(ending)
             self.end_time = now_ms()
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a task that the call waits for before it ends."""
-        self._supervisor.spawn(work, name)
+    def spawn_dial(self, work: Coroutine[Any, Any, None]) -> None:
+        """Give the call the work that places its leg; it starts with ``run``."""
+        self._dial = work
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why it ends, once that is decided."""
+        return self._ending.result() if self._ending.done() else None
 
     @property
     def is_ending(self) -> bool:
@@ -177,9 +180,11 @@ class Call:
         self.actions[key] = action
         if len(dump_label(self._label())) > MAX_LABEL_BYTES:
             del self.actions[key]
-            raise CommandRefused("409", "Too many actions are open on this call: stop one first, or use shorter ids")
+            raise CommandRefused(
+                ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"
+            )
         self.relabel()
-        self._supervisor.spawn(self._act(key, action), f"action {key}")
+        self._supervisor.spawn(self._act(key, action), f"{key}")
 
     async def _act(self, key: str, action: CallAction) -> None:
         try:
@@ -211,6 +216,8 @@ class Call:
         self.limit_duration(self.max_duration_s)
         self.relabel()
         self._emit_state(durable=True)
+        if self.on_answer is not None:
+            self.on_answer(self)
 
     def changed(self, report: LegChanged) -> None:
         """The peer put us on hold, or took us off."""
@@ -241,25 +248,26 @@ class Call:
         Raises:
             CommandRefused: not to be answered (any more), or no codec fits.
         """
-        if self.identity.direction == "outbound":
-            raise CommandRefused("409", "This call was placed by us: the other side answers it")
+        if self.identity.direction is Direction.OUTBOUND:
+            raise CommandRefused(ResultCode.CONFLICT, "This call was placed by us: the other side answers it")
         if self.state is CallState.ANSWERED or self.answering is not None:
-            raise CommandRefused("409", "The call is answered already")
+            raise CommandRefused(ResultCode.CONFLICT, "The call is answered already")
         self.max_duration_s = max_duration_s
         self.answering = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self.settings.limits.answer_s):
                 await self.leg.answer(codecs)
-                await asyncio.wait({self.leg.answered, self.leg.over}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {self.leg.answered, self.leg.over}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except EngineRefused as error:
-            raise _refusal(error) from error
+            raise refusal_of(error) from error
         except (EngineLost, TimeoutError) as error:
-            raise CommandRefused("500", "The engine did not answer the call in time") from error
+            raise CommandRefused(ResultCode.SERVER_ERROR, "The engine did not answer the call in time") from error
         finally:
             self.answering.set_result(None)
             self.answering = None
         if self.is_ending:
-            raise CommandRefused("410", "The call ended before it was answered")
+            raise CommandRefused(ResultCode.GONE, "The call ended before it was answered")
 
     def limit_duration(self, max_duration_s: float) -> None:
         """End the call ``max_duration_s`` after its answer, and at the node's limit in any case."""
@@ -304,7 +312,7 @@ class Call:
         return self._address() | {
             "project_id": self.settings.project_id,
             "context": self.context,
-            "direction": self.identity.direction,
+            "direction": self.identity.direction.value,
             "call_state": "created",
             "device": self.identity.device,
         }
@@ -334,7 +342,7 @@ class Call:
         """A call's state without times and end: the ``call`` of a dial's event."""
         params = self._address() | {
             "call_state": self.state.value,
-            "direction": self.identity.direction,
+            "direction": self.identity.direction.value,
             "device": self.identity.device,
         }
         if self.dial_winner:
@@ -397,14 +405,24 @@ class Call:
         return "" if lost and self.state in (CallState.ENDING, CallState.ENDED) else self.tag
 
     def _move(self, state: CallState) -> None:
-        if state not in TRANSITIONS[self.state]:
+        if state not in CALL_TRANSITIONS[self.state]:
             raise AssertionError(f"no way from {self.state} to {state}")
         self.state = state
 
     def _emit_state(self, *, durable: bool = False) -> None:
-        self.emit("calling.call.state", self.state_params(), durable=durable)
+        self.emit(STATE_EVENT, self.state_params(), durable=durable)
 
 
-def _refusal(error: EngineRefused) -> CommandRefused:
-    code = {"bad_request": "400", "not_negotiated": "400", "wrong_state": "409", "unknown_leg": "410"}
-    return CommandRefused(code.get(error.code, "500"), error.message)
+_REFUSALS = {
+    "bad_request": ResultCode.BAD_REQUEST,
+    "not_negotiated": ResultCode.BAD_REQUEST,
+    "wrong_state": ResultCode.CONFLICT,
+    "unknown_leg": ResultCode.GONE,
+}
+
+
+def refusal_of(error: EngineRefused | EngineLost) -> CommandRefused:
+    """What the engine's refusal of a command means for the client."""
+    if isinstance(error, EngineLost):
+        return CommandRefused(ResultCode.SERVER_ERROR, "The engine is not connected: try again in a moment")
+    return CommandRefused(_REFUSALS.get(error.code, ResultCode.SERVER_ERROR), error.message)

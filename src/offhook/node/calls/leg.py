@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from offhook.node.calls.states import Direction
 from offhook.node.engine.ops import (
     Append,
     DigitReport,
@@ -32,6 +31,7 @@ from offhook.node.engine.ops import (
     Volume,
 )
 from offhook.node.engine.port import EnginePort
+from offhook.protocol.states import Direction
 
 __all__ = ["EngineOperation", "Leg"]
 
@@ -55,7 +55,8 @@ class EngineOperation:
 
     async def first_frame(self) -> bool:
         """Wait for the first frame; False when the operation ended before one."""
-        await asyncio.wait({self.started, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {self.started, self.ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return self.started.done()
 
 

@@ -37,6 +37,6 @@ class Supervisor:
     async def _walled(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
             await work
-        except Exception:  # noqa: BLE001  the wall of the task supervisor
+        except Exception:
             self.failures += 1
             log.exception("task failed", task=name)

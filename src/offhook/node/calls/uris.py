@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -18,6 +18,7 @@ _URI = re.compile(
     r"(?::(?P<port>\d{1,5}))?(?P<params>(?:;[^;?\s<>]*)*)(?:\?\S*)?$",
     re.IGNORECASE,
 )
+_USER_CHARACTERS = "-_.!~*'()&=+$,;?/"  # RFC 3261 section 25.1: unreserved and user-unreserved
 _PHONE = re.compile(r"^\+[1-9]\d{5,14}$")
 
 
@@ -31,8 +32,8 @@ class SipUri(msgspec.Struct, frozen=True):
     parameters: dict[str, str] = {}
 
     def __str__(self) -> str:
-        """Without parameters, as events show it."""
-        user = f"{self.user}@" if self.user else ""
+        """Without parameters."""
+        user = f"{quote(self.user, safe=_USER_CHARACTERS)}@" if self.user else ""
         return f"{self.scheme}:{user}{self.host}" + (f":{self.port}" if self.port else "")
 
 

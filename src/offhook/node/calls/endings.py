@@ -1,78 +1,22 @@
-"""States of a call, why it ends, and what both mean on SIP. Tables only."""
+"""Why a call ends, and what that means on SIP. Tables only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal
 
 import msgspec
 
 from offhook.node.engine.ops import LegEnded
+from offhook.protocol.states import Direction, EndReason, EndSource
 
-__all__ = [
-    "REFUSAL_STATUS",
-    "TRANSITIONS",
-    "CallState",
-    "Direction",
-    "EndReason",
-    "EndSource",
-    "Ending",
-    "ending_of",
-    "reason_of_status",
-]
-
-Direction = Literal["inbound", "outbound"]
-
-
-class CallState(StrEnum):
-    """As on the wire."""
-
-    CREATED = "created"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    ENDING = "ending"
-    ENDED = "ended"
-
-
-TRANSITIONS: Mapping[CallState, frozenset[CallState]] = MappingProxyType(
-    {
-        CallState.CREATED: frozenset({CallState.RINGING, CallState.ANSWERED, CallState.ENDING}),
-        CallState.RINGING: frozenset({CallState.ANSWERED, CallState.ENDING}),
-        CallState.ANSWERED: frozenset({CallState.ENDING}),
-        CallState.ENDING: frozenset({CallState.ENDED}),
-        CallState.ENDED: frozenset(),
-    }
-)
-"""Where a call may go from each state. ``ended`` is final."""
-
-
-class EndReason(StrEnum):
-    """As on the wire."""
-
-    HANGUP = "hangup"
-    CANCEL = "cancel"
-    BUSY = "busy"
-    NO_ANSWER = "noAnswer"
-    DECLINE = "decline"
-    ERROR = "error"
-    ABANDONED = "abandoned"
-    MAX_DURATION = "maxDuration"
-    NOT_FOUND = "notFound"
-
-
-class EndSource(StrEnum):
-    """``inbound``: the end came in from the remote party; ``outbound``: from our side; ``none``: from neither."""
-
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
-    NONE = "none"
+__all__ = ["REFUSAL_STATUS", "Ending", "ending_of", "reason_of_status"]
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """Why a call ends. ``detail``: a slug beside the wire's few reasons (``node_failure``, ``media_timeout``).
+    """Why a call ends. ``source``: ``inbound`` when the remote party ended it, ``outbound`` our side, else ``none``.
 
+    ``detail``: a slug beside the wire's few reasons (``node_failure``, ``media_timeout``).
     ``status`` and ``text`` go to SIP when our side ends the leg; 0: the status that belongs to the reason.
     """
 
@@ -138,7 +82,7 @@ def ending_of(report: LegEnded, direction: Direction) -> Ending:
     """Why a leg ended that our side did not end."""
     source = _SOURCES[report.by]
     match report.cause:
-        case "cancel" if direction == "inbound" and report.by == "remote":
+        case "cancel" if direction is Direction.INBOUND and report.by == "remote":
             return Ending(EndReason.ABANDONED, source, text=report.reason)
         case "cancel":
             return Ending(EndReason.CANCEL, source, text=report.reason)

@@ -1,0 +1,194 @@
+"""From a device of ``calling.dial`` to a place that the engine may call, or a sentence why not."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import msgspec
+
+from offhook.errors import CallerError, CommandRefused
+from offhook.node.calls.settings import CallSettings
+from offhook.node.calls.uris import SipUri, parse_uri
+from offhook.node.engine.ops import Header
+from offhook.protocol.codes import ResultCode
+from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipDevice, WebrtcDevice
+
+__all__ = ["DevicePlanner", "Placement", "ResolveHost", "resolve_host"]
+
+BUILT_CODECS = frozenset({"PCMU", "PCMA"})
+_NUMBER = re.compile(r"^\+?[0-9]{1,20}$")
+_RESOLVE_TIMEOUT_S = 5.0
+
+ResolveHost = Callable[[str], Awaitable[list[str]]]
+"""From a host name to its IP addresses. Raises OSError when there are none."""
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the engine needs to call a device, and the device as events report it."""
+
+    device: dict[str, Any]
+    to_uri: str
+    from_uri: str
+    destination: str
+    transport: Literal["udp", "tcp"] = "udp"
+    from_display: str = ""
+    headers: list[Header] = []
+    codecs: list[str] = []
+    ring_timeout_s: float | None = None
+
+
+async def resolve_host(host: str) -> list[str]:
+    """Ask the system's resolver."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
+        found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class DevicePlanner:
+    """Applies ``[dial] allow`` and ``[trunk]`` to devices, after resolution."""
+
+    def __init__(self, settings: CallSettings, resolve: ResolveHost = resolve_host) -> None:
+        self._settings = settings
+        self._resolve = resolve
+
+    def check(self, device: DialDevice) -> None:
+        """Refuse what can never be called, before anything is tried.
+
+        Raises:
+            CommandRefused: 400 for what is wrong, 501 for what is not built.
+        """
+        match device:
+            case PhoneDevice(params=phone):
+                for field, number in (("to_number", phone.to_number), ("from_number", phone.from_number)):
+                    if number and not _NUMBER.match(number):
+                        raise CommandRefused(ResultCode.BAD_REQUEST, f"`{field}` must be a number such as +15551234567")
+            case SipDevice(params=sip):
+                for uri in [self._target(sip.to), *([self._sender(sip.from_)] if sip.from_ else [])]:
+                    if uri.scheme == "sips":
+                        raise CommandRefused(ResultCode.NOT_IMPLEMENTED, "sips: URIs are not built yet: use sip:")
+                if unbuilt := [codec for codec in sip.codecs if codec not in BUILT_CODECS]:
+                    names = ", ".join(unbuilt)
+                    raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA")
+            case FabricDevice() | WebrtcDevice():
+                kind = type(device).__struct_config__.tag
+                raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"Devices of type {kind} are not built yet")
+
+    async def plan(self, device: DialDevice) -> Placement:
+        """Find where to call a device that ``check`` let pass.
+
+        Raises:
+            CallerError: it may not be called, or its host is not found; says what to configure.
+        """
+        if isinstance(device, PhoneDevice):
+            return await self._plan_phone(device)
+        if isinstance(device, SipDevice):
+            return await self._plan_sip(device)
+        raise CallerError("Devices of this type are not built yet")
+
+    async def _plan_phone(self, device: PhoneDevice) -> Placement:
+        trunk = self._settings.trunk
+        if not trunk.host:
+            raise CallerError("phone devices need a trunk: set [trunk] host (and port) in the configuration")
+        sender = device.params.from_number or trunk.from_number
+        if not sender:
+            raise CallerError("Give the device a from_number, or set [trunk] from_number in the configuration")
+        addresses = await self._addresses(trunk.host)
+        return Placement(
+            device={"type": "phone", "params": {"from_number": sender, "to_number": device.params.to_number}},
+            to_uri=f"sip:{device.params.to_number}@{trunk.host}",
+            from_uri=f"sip:{sender}@{self._settings.sip_host}",
+            destination=_endpoint(addresses[0], trunk.port),
+            transport="tcp" if trunk.transport == "tcp" else "udp",
+            ring_timeout_s=device.params.timeout,
+        )
+
+    async def _plan_sip(self, device: SipDevice) -> Placement:
+        params = device.params
+        target = self._target(params.to)
+        sender = str(self._sender(params.from_)) if params.from_ else f"sip:offhook@{self._settings.sip_host}"
+        port = target.port or 5060
+        address = await self._allowed(target.host, port)
+        reported: dict[str, Any] = {"from": sender, "to": str(target)}
+        if params.headers:
+            reported["headers"] = [{"name": header.name, "value": header.value} for header in params.headers]
+        return Placement(
+            device={"type": "sip", "params": reported},
+            to_uri=str(target),
+            from_uri=sender,
+            destination=_endpoint(address, port),
+            transport="tcp" if target.parameters.get("transport", "").lower() == "tcp" else "udp",
+            from_display=params.from_name or "",
+            headers=[Header(header.name, header.value) for header in params.headers],
+            codecs=list(params.codecs),
+            ring_timeout_s=params.timeout,
+        )
+
+    async def _allowed(self, host: str, port: int) -> str:
+        addresses = await self._addresses(host)
+        for address in addresses:
+            if ipaddress.ip_address(address).is_loopback or await self._is_listed(address, port):
+                return address
+        raise CallerError(f'{host}:{port} may not be called: add "{host}:{port}" to [dial] allow in the configuration')
+
+    async def _is_listed(self, address: str, port: int) -> bool:
+        for entry in self._settings.dial.allow:
+            host, allowed_port = _split(entry)
+            if allowed_port not in (0, port):
+                continue
+            try:
+                if ipaddress.ip_address(address) in ipaddress.ip_network(host, strict=False):
+                    return True
+            except ValueError:  # a name
+                if address in await self._addresses(host):
+                    return True
+        return False
+
+    async def _addresses(self, host: str) -> list[str]:
+        host = host.removeprefix("[").removesuffix("]")
+        try:
+            return [str(ipaddress.ip_address(host))]
+        except ValueError:
+            pass
+        try:
+            addresses = await self._resolve(host)
+        except (OSError, UnicodeError) as error:
+            raise CallerError(f"{host} is not found: check its name, or give an IP address") from error
+        if not addresses:
+            raise CallerError(f"{host} has no address: check its name, or give an IP address")
+        return addresses
+
+    def _target(self, text: str) -> SipUri:
+        return self._uri(text if _has_scheme(text) else f"sip:{text}", "to")
+
+    def _sender(self, text: str) -> SipUri:
+        host = "" if "@" in text else f"@{self._settings.sip_host}"
+        return self._uri(text if _has_scheme(text) else f"sip:{text}{host}", "from")
+
+    @staticmethod
+    def _uri(text: str, field: str) -> SipUri:
+        try:
+            return parse_uri(text)
+        except CallerError as error:
+            raise CommandRefused(ResultCode.BAD_REQUEST, f"`{field}`: {error}") from error
+
+
+def _has_scheme(text: str) -> bool:
+    return text.lower().startswith(("sip:", "sips:"))
+
+
+def _split(entry: str) -> tuple[str, int]:
+    """``host``, ``host:port``, ``[v6]:port`` or a network."""
+    match = re.match(r"^(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d+))?$", entry)
+    if match is None:  # a bare IPv6 address or network
+        return entry, 0
+    return match["v6"] or match["host"], int(match["port"] or 0)
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

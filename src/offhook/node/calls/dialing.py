@@ -1,0 +1,179 @@
+"""Placing calls: groups of devices one after another, those of a group at the same time, the first answer wins."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from offhook.errors import CallerError, EngineLost, EngineRefused
+from offhook.node.calls.call import Call, CallIdentity
+from offhook.node.calls.devices import DevicePlanner, Placement
+from offhook.node.calls.endings import Ending
+from offhook.node.calls.leg import Leg
+from offhook.node.calls.ports import EventSink, OutgoingEvent
+from offhook.node.calls.settings import CallSettings
+from offhook.node.calls.uris import sip_data
+from offhook.node.engine.ops import LegDial, SendDigits
+from offhook.node.engine.port import EnginePort
+from offhook.protocol.devices import DialDevice
+from offhook.protocol.states import DialState, Direction, EndReason, EndSource
+from offhook.protocol.verbs.dial import EVENT
+
+__all__ = ["CallHost", "DialRequest", "Dialing", "dial_failed"]
+
+log = structlog.get_logger(__name__)
+
+
+class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked. ``timeout_s`` rings devices without a timeout of their own."""
+
+    tag: str
+    session: str
+    groups: list[list[DialDevice]]
+    timeout_s: float | None = None
+    max_duration_s: float = 0.0
+    send_digits: str = ""
+
+
+class CallHost(Protocol):
+    """Takes up the calls that a dial places."""
+
+    engine: EnginePort
+    sink: EventSink
+    settings: CallSettings
+
+    def take(self, call: Call) -> asyncio.Task[None]:
+        """Register a call and run it; the task ends after its ``ended``."""
+        ...
+
+
+class Dialing:
+    """One ``calling.dial``, from the first device to its answer or failure."""
+
+    def __init__(self, request: DialRequest, host: CallHost, planner: DevicePlanner) -> None:
+        self._request = request
+        self._host = host
+        self._planner = planner
+        self._winner: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._outcome = Ending(EndReason.ERROR, EndSource.NONE)
+
+    async def run(self) -> None:
+        """Try the groups; say ``dialing``, then ``answered`` or ``failed``, once."""
+        self._emit({"dial_state": DialState.DIALING.value})
+        for group in self._request.groups:
+            await self._ring(group)
+            if self._winner.done():
+                await self._press(self._winner.result())
+                return
+        params = dial_failed(self._host.settings.node_id, self._request.tag, self._outcome)
+        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=self._request.tag, session=self._request.session))
+
+    async def _ring(self, group: list[DialDevice]) -> None:
+        placements = await asyncio.gather(*(self._plan(device) for device in group))
+        legs = [self._place(placement) for placement in placements if placement is not None]
+        calls = [call for call, _ in legs]
+        pending: set[asyncio.Future[Any]] = {task for _, task in legs}
+        while pending and not self._winner.done():
+            done, pending = await asyncio.wait({*pending, self._winner}, return_when=asyncio.FIRST_COMPLETED)
+            pending.discard(self._winner)
+            for call, task in legs:
+                if task in done:
+                    self._outcome = call.ending or self._outcome
+        for call in calls:
+            if not self._winner.done() or call is not self._winner.result():
+                call.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
+
+    async def _plan(self, device: DialDevice) -> Placement | None:
+        try:
+            return await self._planner.plan(device)
+        except (CallerError, TimeoutError) as error:
+            text = str(error) or "The name of the host was not resolved in time: check the resolver"
+            self._outcome = Ending(EndReason.ERROR, EndSource.NONE, detail="not_allowed", text=text)
+            log.warning("device not dialled", reason=text)
+            return None
+
+    def _place(self, placement: Placement) -> tuple[Call, asyncio.Task[None]]:
+        leg = Leg(self._host.engine, str(uuid.uuid4()), Direction.OUTBOUND)
+        identity = CallIdentity(
+            call_id=str(uuid.uuid4()),
+            segment_id=str(uuid.uuid4()),
+            direction=Direction.OUTBOUND,
+            device=placement.device,
+            sip_data=sip_data(
+                request=placement.to_uri, from_uri=placement.from_uri, to_uri=placement.to_uri, headers={}
+            ),
+        )
+        call = Call(identity, leg, self._host.sink, self._host.settings, tag=self._request.tag)
+        call.owner = self._request.session
+        call.max_duration_s = self._request.max_duration_s
+        call.claim = self._claim
+        call.on_answer = self._answered
+        task = self._host.take(call)
+        call.announce()
+        call.spawn_dial(self._dial(call, placement))
+        return call, task
+
+    async def _dial(self, call: Call, placement: Placement) -> None:
+        seconds = placement.ring_timeout_s or self._request.timeout_s or self._host.settings.ring_timeout_s
+        operation = LegDial(
+            self._host.engine.next_id(),
+            call.leg.id,
+            placement.to_uri,
+            placement.from_uri,
+            placement.destination,
+            transport=placement.transport,
+            from_display=placement.from_display,
+            headers=placement.headers,
+            codecs=placement.codecs,
+            ring_timeout_ms=round(seconds * 1000),
+            label=call.label(),
+        )
+        try:
+            await self._host.engine.execute(operation)
+        except (EngineRefused, EngineLost) as error:
+            call.end(Ending(EndReason.ERROR, EndSource.NONE, detail="not_dialled", text=str(error)))
+            call.leg.lose("not dialled")
+
+    def _claim(self, call: Call) -> bool:
+        """The first leg that is answered wins."""
+        if self._winner.done():
+            return False
+        call.dial_winner = True
+        self._winner.set_result(call)
+        return True
+
+    def _answered(self, call: Call) -> None:
+        """The winner's state is out: say so for the dial, in the same outbox, before any loser ends."""
+        self._emit({"dial_state": DialState.ANSWERED.value, "call": call.address_params()}, call.call_id)
+
+    async def _press(self, call: Call) -> None:
+        if not self._request.send_digits:
+            return
+        try:
+            digits = SendDigits(self._host.engine.next_id(), call.leg.id, self._request.send_digits)
+            running = await call.leg.start(digits)
+            await running.ended
+        except (EngineRefused, EngineLost) as error:
+            log.warning("digits after answer not sent", call_id=call.call_id, reason=str(error))
+
+    def _emit(self, params: dict[str, Any], call_id: str = "") -> None:
+        tag = self._request.tag
+        params = {"node_id": self._host.settings.node_id, "tag": tag} | params
+        event = OutgoingEvent(EVENT, params, call_id, tag, self._request.session, durable=bool(call_id))
+        self._host.sink.emit(event)
+
+
+def dial_failed(node_id: str, tag: str, ending: Ending) -> dict[str, Any]:
+    """Params of ``calling.call.dial`` ``failed``; ``message`` is ours: what to change."""
+    params = {
+        "node_id": node_id,
+        "tag": tag,
+        "dial_state": DialState.FAILED.value,
+        "reason": ending.reason.value,
+        "source": ending.source.value,
+    }
+    return params | ({"message": ending.text} if ending.text else {})

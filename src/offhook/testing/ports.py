@@ -1,0 +1,117 @@
+"""Stand-ins for what calls and verbs need of the node: an event sink that remembers, a desk, speech, audio, links."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from offhook.errors import ProviderError
+from offhook.node.calls.ports import OfferedCall, OutgoingEvent
+from offhook.node.engine.ops import FileSource
+from offhook.testing.engine import FakeEngine
+
+__all__ = ["FakeAudioFetcher", "FakeLinks", "FakeOfferDesk", "FakeSpeech", "RecordingSink"]
+
+
+class RecordingSink:
+    """Keeps every event in order; ``when`` waits for one."""
+
+    def __init__(self) -> None:
+        self.events: list[OutgoingEvent] = []
+        self._more = asyncio.Event()
+
+    def emit(self, event: OutgoingEvent) -> None:
+        """Remember."""
+        self.events.append(event)
+        self._more.set()
+
+    async def journalled(self) -> None:
+        """At once."""
+
+    def of(self, event_type: str, **params: Any) -> list[dict[str, Any]]:
+        """Params of the events of one type that have all of ``params``."""
+        return [
+            event.params
+            for event in self.events
+            if event.event_type == event_type and all(event.params.get(key) == value for key, value in params.items())
+        ]
+
+    async def when(self, event_type: str, **params: Any) -> dict[str, Any]:
+        """Wait for the first event of a type that has all of ``params``."""
+        while not (found := self.of(event_type, **params)):
+            self._more.clear()
+            await self._more.wait()
+        return found[0]
+
+
+class FakeOfferDesk:
+    """Remembers who was offered, passed, assigned and forgotten."""
+
+    def __init__(self) -> None:
+        self.offers: list[OfferedCall] = []
+        self.passes: list[tuple[str, str]] = []
+        self.owners: dict[str, str] = {}
+        self.forgotten: list[str] = []
+
+    def offer(self, call: OfferedCall) -> None:
+        """Remember."""
+        self.offers.append(call)
+
+    def passed(self, call_id: str, session: str) -> None:
+        """Remember."""
+        self.passes.append((call_id, session))
+
+    def assign(self, call_id: str, session: str) -> None:
+        """Remember."""
+        self.owners[call_id] = session
+
+    def forget(self, call_id: str) -> None:
+        """Remember."""
+        self.forgotten.append(call_id)
+
+
+class FakeSpeech:
+    """A text lasts ``seconds_per_character``; texts in ``failures`` cannot be spoken."""
+
+    def __init__(self, engine: FakeEngine, *, takes_s: float = 0.05, seconds_per_character: float = 0.1) -> None:
+        self.spoken: list[tuple[str, str, str, str]] = []
+        self.failures: set[str] = set()
+        self._engine = engine
+        self._takes_s = takes_s
+        self._seconds_per_character = seconds_per_character
+
+    async def synthesize(self, text: str, *, language: str, gender: str, voice: str) -> FileSource:
+        """A prompt of the fake engine."""
+        await asyncio.sleep(self._takes_s)
+        if text in self.failures:
+            raise ProviderError("The synthesiser failed")
+        self.spoken.append((text, language, gender, voice))
+        prompt = f"tts-{len(self.spoken)}"
+        self._engine.prompt_lengths_s[prompt] = len(text) * self._seconds_per_character
+        return FileSource(prompt)
+
+
+class FakeAudioFetcher:
+    """URLs in ``lengths_s`` exist, all others fail."""
+
+    def __init__(self, engine: FakeEngine, *, takes_s: float = 0.1) -> None:
+        self.lengths_s: dict[str, float] = {}
+        self._engine = engine
+        self._takes_s = takes_s
+
+    async def fetch(self, url: str) -> FileSource:
+        """A prompt of the fake engine."""
+        await asyncio.sleep(self._takes_s)
+        if url not in self.lengths_s:
+            raise ProviderError("404")
+        prompt = f"url-{list(self.lengths_s).index(url)}"
+        self._engine.prompt_lengths_s[prompt] = self.lengths_s[url]
+        return FileSource(prompt)
+
+
+class FakeLinks:
+    """Links without proof."""
+
+    def url(self, recording: str) -> str:
+        """A link."""
+        return f"https://node.example/recordings/{recording}"

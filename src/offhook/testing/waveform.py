@@ -1,0 +1,105 @@
+"""Pictures and comparisons of recorded speech: an SVG waveform, and how alike two recordings are.
+
+Samples are int16, mono, 8 kHz unless a function says otherwise.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import sys
+import wave
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+__all__ = ["channels_of", "draw_waveform", "envelope", "likeness", "place_of"]
+
+FRAME_SAMPLES = 160
+
+
+def channels_of(path: Path) -> tuple[int, list[array.array[int]]]:
+    """Read a 16-bit WAV file: its rate in Hz, and the samples of each channel."""
+    with wave.open(str(path), "rb") as file:
+        if file.getsampwidth() != 2:
+            raise ValueError(f"{path.name}: 16-bit samples are needed, not {8 * file.getsampwidth()}-bit")
+        samples = array.array("h", file.readframes(file.getnframes()))
+        if sys.byteorder == "big":
+            samples.byteswap()
+        count = file.getnchannels()
+        return file.getframerate(), [samples[channel::count] for channel in range(count)]
+
+
+def envelope(samples: Sequence[int], frame_samples: int = FRAME_SAMPLES) -> list[float]:
+    """Loudness per frame: the root mean square of each ``frame_samples``, the last partial frame left out."""
+    frames = len(samples) // frame_samples
+    return [
+        math.sqrt(sum(s * s for s in samples[i * frame_samples : (i + 1) * frame_samples]) / frame_samples)
+        for i in range(frames)
+    ]
+
+
+def place_of(reference: Sequence[float], heard: Sequence[float]) -> tuple[int, float]:
+    """Where an envelope lies in another: (offset in frames, correlation from -1 to 1).
+
+    Both must be longer than 10 frames and ``heard`` at least as long as ``reference``, or (0, 0.0) comes back.
+    """
+    length = len(reference)
+    if length < 10 or len(heard) < length:
+        return 0, 0.0
+    mean = sum(reference) / length
+    centred = [value - mean for value in reference]
+    power = math.sqrt(sum(value * value for value in centred))
+    best = (0, 0.0)
+    for offset in range(len(heard) - length + 1):
+        window = heard[offset : offset + length]
+        level = sum(window) / length
+        spread = math.sqrt(sum((value - level) ** 2 for value in window))
+        if spread < 1e-9 or power < 1e-9:
+            continue
+        score = sum(a * (b - level) for a, b in zip(centred, window, strict=True)) / (power * spread)
+        if score > best[1]:
+            best = (offset, score)
+    return best
+
+
+def likeness(reference: Sequence[int], heard: Sequence[int]) -> float:
+    """How well the loudness of ``reference`` is found in ``heard``, 0 to 1. Speech against other speech: below 0.6."""
+    return max(0.0, place_of(envelope(reference), envelope(heard))[1])
+
+
+def draw_waveform(path: Path, picture: Path, *, width: int = 900, height_per_channel: int = 120) -> None:
+    """Draw a WAV file as an SVG: a lane per channel, the peak of each pixel column, a line each second."""
+    rate, channels = channels_of(path)
+    names = ["caller", "node"] if len(channels) == 2 else [""] * len(channels)
+    seconds = len(channels[0]) / rate if channels and channels[0] else 0.0
+    height = height_per_channel * len(channels) + 24
+    lanes = [
+        _lane(samples, names[i], i * height_per_channel, width, height_per_channel)
+        for i, samples in enumerate(channels)
+    ]
+    marks = [
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 24}" stroke="#ddd"/>'
+        f'<text x="{x + 2:.1f}" y="{height - 8}">{second} s</text>'
+        for second in range(math.ceil(seconds))
+        for x in [second / seconds * width]
+    ]
+    picture.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
+        + "".join(marks + lanes)
+        + "</svg>\n",
+        encoding="utf-8",
+    )
+
+
+def _lane(samples: Sequence[int], name: str, top: int, width: int, height: int) -> str:
+    """One channel as a filled path."""
+    middle = top + height / 2
+    columns = min(width, max(1, len(samples)))
+    edges = [round(i * len(samples) / columns) for i in range(columns + 1)]
+    peaks = [max((abs(s) for s in samples[a:b]), default=0) / 32768 * height / 2 for a, b in pairwise(edges)]
+    step = width / columns
+    upper = " ".join(f"L{i * step:.1f},{middle - peak:.1f}" for i, peak in enumerate(peaks))
+    lower = " ".join(f"L{i * step:.1f},{middle + peak:.1f}" for i, peak in reversed(list(enumerate(peaks))))
+    return f'<path d="M0,{middle} {upper} {lower} Z" fill="#2463a8"/><text x="4" y="{top + 12}">{name}</text>'

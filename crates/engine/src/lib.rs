@@ -2,4 +2,6 @@
 //!
 //! Each party lives in a module of its own; `core` is where they meet.
 
+pub mod control;
 pub mod media;
+pub mod signal;

@@ -581,10 +581,11 @@ class LegStats(msgspec.Struct, frozen=True):
 
 
 class Stats(Report, frozen=True, tag="stats"):
-    """Statistics of many legs at once, every few seconds."""
+    """Statistics of many legs at once, every few seconds. ``panics``: calls that a fault of the engine ended."""
 
     legs: list[LegStats]
     ticks_late: int = 0
+    panics: int = 0
 
 
 class SipTrace(Report, frozen=True, tag="sip"):

@@ -1,0 +1,167 @@
+"""Both sides of the control protocol have the same words; see ``vectors/control/README.md``."""
+
+from __future__ import annotations
+
+import os
+import struct
+import typing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from offhook.node.engine import ops
+
+VECTORS = Path(__file__).parents[4] / "vectors" / "control"
+
+HEADERS = [ops.Header("X-One", "1"), ops.Header("Subject", "two")]
+SOURCES: list[ops.Source] = [
+    ops.FileSource("a.pcm", "pcm_s16le", 16000, True),
+    ops.ToneSource([ops.Tone(400, [440.0, 480.0], -10.5)], -1),
+    ops.SilenceSource(250),
+    ops.PcmSource(5, 24000),
+]
+STATS = ops.LegStats("L", 1, 2, 3, 4, 5, 6, 7, 1.5, 2.25, 80)
+
+OPERATIONS: list[ops.AnyOperation] = [
+    ops.Hello(1, 2**31, bytes(range(32)), 7),
+    ops.Ack(9),
+    ops.Ping(2**40),
+    ops.LegDial(
+        2, "L", "sip:b@h", "sip:a@h", "127.0.0.1:5060", "tcp", "Alice", HEADERS, ["PCMA", "PCMU"], 12_000, "label"
+    ),
+    ops.LegRing(3, "L", True),
+    ops.LegAnswer(4, "L", ["PCMA"]),
+    ops.LegHangup(5, "L", 486, "busy"),
+    ops.LegLabel("L", "opaque"),
+    ops.Play(6, "L", SOURCES, "both", -3.5, 0, True, ["digit", "speech"]),
+    ops.Append(7, 6, SOURCES, True),
+    ops.Record(8, "L", "r.wav", "both", True, True, 100, 200, 300, "#*", 50.5),
+    ops.SendDigits(9, "L", "12w#", 80, 60),
+    ops.Echo(10, "L", 1000),
+    ops.Listen(11, "L", "both", 40, 200),
+    ops.Credit(11, 100),
+    ops.Pcm(5, b"\x00\x01\xff", True),
+    ops.Pause(12, 8, "silence"),
+    ops.Resume(13, 8),
+    ops.Volume(14, 6, 2.5),
+    ops.Stop(15, 6),
+    ops.PromptDone(16, "a.pcm", -1),
+]
+
+REPORTS: list[ops.AnyReport] = [
+    ops.Welcome(
+        seq=1,
+        at_us=2,
+        version=1,
+        boot="b",
+        sip_udp="127.0.0.1:5060",
+        sip_tcp="127.0.0.1:5061",
+        legs=[
+            ops.LegSnapshot(
+                "L", "outbound", "answered", "sip:a@h", "sip:b@h", "label", 3, 4, [ops.OperationSnapshot(6, "play")]
+            )
+        ],
+    ),
+    ops.Reply(seq=1, at_us=2, op=3, error=ops.Failure("wrong_state", "answer() first")),
+    ops.LegIncoming(
+        seq=1,
+        at_us=2,
+        leg="L",
+        transport="tcp",
+        source="127.0.0.1:4",
+        sip_call_id="c",
+        request_uri="sip:b@h",
+        from_uri="sip:a@h",
+        to_uri="sip:b@h",
+        from_display="Alice",
+        headers=HEADERS,
+        codecs=["PCMU"],
+    ),
+    ops.LegProgress(seq=1, at_us=2, leg="L", status=183, reason="Session Progress", early_media=True),
+    ops.LegAnswered(seq=1, at_us=2, leg="L", codec="PCMU", digits="inband", remote_media="127.0.0.1:4000"),
+    ops.LegChanged(seq=1, at_us=2, leg="L", hold=True, remote_media="127.0.0.1:4000"),
+    ops.LegEnded(seq=1, at_us=2, leg="L", by="none", cause="ack_timeout", status=408, reason="no ACK", stats=STATS),
+    ops.DigitReport(seq=1, at_us=2, leg="L", digit="#", method="info", duration_ms=90),
+    ops.OperationStarted(seq=1, at_us=2, op=6, leg="L", rtp_timestamp=160),
+    ops.OperationEnded(
+        seq=1,
+        at_us=2,
+        op=6,
+        leg="L",
+        cause="interrupted",
+        detail="d",
+        digit="1",
+        duration_ms=3,
+        size_bytes=4,
+        started_us=5,
+        first_frame_us=6,
+    ),
+    ops.PcmCredit(seq=1, at_us=2, stream=5, ms=100),
+    ops.AudioReport(seq=1, at_us=2, op=11, leg="L", offset_ms=40, samples=b"\x01\x00"),
+    ops.Stats(seq=1, at_us=2, legs=[STATS], ticks_late=3, panics=1),
+    ops.SipTrace(seq=1, at_us=2, leg="L", sent=True, summary="BYE (2 BYE)", peer="127.0.0.1:4"),
+]
+
+
+def frames(messages) -> bytes:
+    encoded = [msgspec.msgpack.encode(message) for message in messages]
+    return b"".join(struct.pack(">I", len(frame)) + frame for frame in encoded)
+
+
+def split(data: bytes) -> list[bytes]:
+    found = []
+    while data:
+        (length,) = struct.unpack_from(">I", data)
+        found.append(data[4 : 4 + length])
+        data = data[4 + length :]
+    return found
+
+
+def shape(value):
+    """Field names, without the values."""
+    if isinstance(value, dict):
+        return {key: shape(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [shape(entry) for entry in value]
+    return None
+
+
+def tags_of(union) -> set[str]:
+    return {kind.__struct_config__.tag for kind in typing.get_args(union)}
+
+
+def test_every_message_has_a_sample_and_no_field_is_at_its_default():
+    assert {type(message).__struct_config__.tag for message in OPERATIONS} == tags_of(ops.AnyOperation)
+    assert {type(message).__struct_config__.tag for message in REPORTS} == tags_of(ops.AnyReport)
+    for message in [*OPERATIONS, *REPORTS, *SOURCES, *REPORTS[0].legs, STATS]:
+        for field in msgspec.structs.fields(message):
+            assert field.default is msgspec.NODEFAULT or getattr(message, field.name) != field.default, (
+                message,
+                field.name,
+            )
+
+
+def test_what_this_side_writes_is_what_stands_in_the_vectors():
+    written = frames([*OPERATIONS, *REPORTS])
+    if os.environ.get("OFFHOOK_WRITE_VECTORS"):
+        (VECTORS / "node.bin").write_bytes(written)
+    assert (VECTORS / "node.bin").read_bytes() == written
+
+
+def test_the_engine_writes_the_same_messages_with_the_same_fields():
+    engine = split((VECTORS / "engine.bin").read_bytes())
+    node = split((VECTORS / "node.bin").read_bytes())
+    operations = [msgspec.msgpack.decode(frame, type=ops.AnyOperation) for frame in engine[: len(OPERATIONS)]]
+    reports = [msgspec.msgpack.decode(frame, type=ops.AnyReport) for frame in engine[len(OPERATIONS) :]]
+    assert operations == OPERATIONS
+    assert reports == REPORTS
+    for ours, theirs in zip(node, engine, strict=True):
+        assert shape(msgspec.msgpack.decode(ours)) == shape(msgspec.msgpack.decode(theirs))
+
+
+@pytest.mark.parametrize("message", [*OPERATIONS, *REPORTS], ids=lambda message: type(message).__name__)
+def test_unknown_fields_are_ignored(message):
+    union = ops.AnyOperation if isinstance(message, ops.Operation) else ops.AnyReport
+    widened = msgspec.msgpack.decode(msgspec.msgpack.encode(message)) | {"of_a_later_version": [1]}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(widened), type=union) == message

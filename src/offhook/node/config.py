@@ -90,7 +90,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     orphan_s: Annotated[
         float, Meta(ge=1, le=3600), _about("Without a node for so long it ends its calls and itself.", "seconds")
     ] = 30.0
-    media_threads: Annotated[int, Meta(ge=0, le=64), _about("Threads for audio; 0: one for each core.")] = 0
+    max_calls: Annotated[int, Meta(ge=1, le=100_000), _about("More calls at once get 503.", "calls")] = 2000
 
 
 class RouteRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

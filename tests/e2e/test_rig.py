@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rig import audio
+from rig import audio, plc
 from rig.chopper import Chopper
 from rig.dialog import Caller
 from rig.responder import Responder
@@ -100,3 +101,18 @@ async def test_the_chopper_cuts_after_its_budget_and_then_lets_live() -> None:
         assert chopper.cuts == 2
         assert got == 400
     server.close()
+
+
+def test_the_judge_of_concealment_finds_what_was_lost_and_what_came_late(tmp_path: Path) -> None:
+    said = audio.ideal(audio.speech("The judge itself must be judged before it judges others.", tmp_path / "s.wav"), 0)
+    shifted = np.concatenate([audio.silence(0.3), said])
+    assert plc.judge(said, shifted, []) == (0.0, 0.0)
+    gone = list(range(20, len(said) // 160, 15))
+    zeroed = shifted.copy()
+    for number in gone:
+        zeroed[2400 + number * 160 : 2400 + (number + 1) * 160] = 0
+    late, error = plc.judge(said, zeroed, gone)
+    assert late < 0.005
+    assert error > plc.spandsp_error_db(said, gone) > 1.0
+    late, _ = plc.judge(said, zeroed, [])
+    assert late > 0.02

@@ -91,7 +91,7 @@ def speech(text: str, path: Path) -> Samples:
     raw = path.with_suffix(".raw.wav")
     subprocess.run(["espeak-ng", "-w", str(raw), text], check=True, capture_output=True)
     subprocess.run(
-        ["sox", "-G", str(raw), "-r", "8000", "-b", "16", "-c", "1", str(path), "dither", "-R"],
+        ["sox", "-R", "-G", str(raw), "-r", "8000", "-b", "16", "-c", "1", str(path)],
         check=True,
         capture_output=True,
     )

@@ -15,7 +15,10 @@ from rig.dialog import Caller
 from rig.node import NodeProcess, running_node
 from rig.relay import Event, RelayPeer
 
-__all__ = ["AudioServer", "Talk", "audio_server", "callers", "node", "relay", "talk"]
+__all__ = ["AudioServer", "Callers", "Talk", "answered", "audio_server", "callers", "node", "offer", "relay", "talk"]
+
+
+Callers = Callable[..., Awaitable[Caller]]
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def parse(data: bytes, at: float, source: tuple[str, int]) -> Packet | None:
 def bound_pair() -> socket.socket:
     """A UDP socket on an even port whose odd neighbour is free (for RTCP, which nobody reads here)."""
     for _ in range(200):
-        port = 20000 + 2 * secrets.randbelow(10000)
+        port = 30000 + 2 * secrets.randbelow(1350)
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             sock.bind(("127.0.0.1", port))
@@ -85,8 +85,8 @@ class RtpPeer:
         self._lock = threading.Lock()
         self._ticks = 0
         self._began = 0.0
-        self._sequence = secrets.randbelow(30000)
-        self._timestamp = secrets.randbelow(1 << 31)
+        self.first_sequence = self._sequence = secrets.randbelow(30000)
+        self.first_timestamp = self._timestamp = secrets.randbelow(1 << 31)
         self._ssrc = secrets.randbits(32)
         self._event: tuple[str, int, bool, int, int] | None = None
         self._closing = threading.Event()

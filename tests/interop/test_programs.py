@@ -9,8 +9,10 @@ import pytest
 
 from rig import audio
 from rig.dialog import Caller
+from rig.ports import free_port
 from rig.programs import baresip, kamailio
 from rig.responder import Responder
+from rig.sipp import run_sipp
 
 pytestmark = pytest.mark.peers
 
@@ -55,3 +57,32 @@ async def test_baresip_says_hears_and_presses(tmp_path: Path) -> None:
         [heard] = phone.heard()
         assert audio.bursts(audio.read_wav(heard)[0], 500)
     responder.close()
+
+
+async def test_sipp_calls_the_scripted_callee_and_is_hung_up(tmp_path: Path) -> None:
+    (tmp_path / "said.al").write_bytes(audio.encode(audio.tone(440, 5), 8))
+    responder = await Responder.open()
+    running = asyncio.create_task(run_sipp("ivr_caller", ("127.0.0.1", responder.sip.port), tmp_path))
+    await responder.offered()
+    responder.answer(codecs="8")
+    await responder.acknowledged()
+    info = await responder.sip.request("INFO", 10)
+    assert "Signal=1" in info.body
+    responder.sip.respond(info, 200, "OK")
+    await responder.bye()
+    result = await running
+    assert (result.successful, result.failed, result.exit_code) == (1, 0, 0), result.output
+    assert audio.bursts(responder.rtp.samples(), 440)
+    responder.close()
+
+
+async def test_sipp_answers_as_a_callee(tmp_path: Path) -> None:
+    port = free_port()
+    running = asyncio.create_task(run_sipp("callee", None, tmp_path, p=port))
+    await asyncio.sleep(0.5)
+    caller = await Caller.open(("127.0.0.1", port))
+    await caller.established()
+    assert (await caller.bye()).status == 200
+    result = await running
+    assert (result.successful, result.failed) == (1, 0), result.output
+    caller.close()

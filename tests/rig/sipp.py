@@ -44,7 +44,7 @@ async def run_sipp(scenario: str, remote: tuple[str, int] | None, work: Path, **
         cwd=work,
     )
     output, _ = await asyncio.wait_for(process.communicate(), float(options.get("timeout", 30)) + 10)
-    rows = list(csv.DictReader((work / f"{scenario}.csv").open(), delimiter=";"))
+    rows = list(csv.DictReader((work / f"{scenario}.csv").read_text().splitlines(), delimiter=";"))
     last = rows[-1] if rows else {}
     errors = work / f"{scenario}.err"
     said = errors.read_text(errors="replace")[-3000:] if errors.exists() else ""

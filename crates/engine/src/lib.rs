@@ -2,6 +2,9 @@
 //!
 //! Each party lives in a module of its own; `core` is where they meet.
 
+pub mod config;
 pub mod control;
+pub mod core;
+pub mod log;
 pub mod media;
 pub mod signal;

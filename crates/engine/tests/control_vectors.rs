@@ -1,10 +1,5 @@
 //! Both sides of the control protocol have the same words; see `vectors/control/README.md`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,28 +51,19 @@ fn tag(frame: &[u8]) -> String {
     let tag: Tag = rmp_serde::from_slice(frame).unwrap();
     match (tag.report, tag.op) {
         (Some(report), _) => report,
-        (None, Some(op)) => op
-            .as_str()
-            .expect("the tag of an operation is a word")
-            .to_owned(),
+        (None, Some(op)) => op.as_str().expect("the tag of an operation is a word").to_owned(),
         (None, None) => panic!("a frame without a tag"),
     }
 }
 
 /// The tags this side knows, from the words of the refusal of one it does not.
 fn known<T: DeserializeOwned>(field: &str) -> BTreeSet<String> {
-    let unknown =
-        rmp_serde::to_vec_named(&std::collections::BTreeMap::from([(field, "?")])).unwrap();
+    let unknown = rmp_serde::to_vec_named(&std::collections::BTreeMap::from([(field, "?")])).unwrap();
     let Err(error) = rmp_serde::from_slice::<T>(&unknown) else {
         panic!("an unknown tag was taken")
     };
     let words = error.to_string();
-    words
-        .split('`')
-        .skip(3)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
+    words.split('`').skip(3).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]
@@ -103,8 +89,7 @@ fn every_message_of_the_node_is_read_and_written_again_with_all_its_fields() {
 #[test]
 fn this_side_knows_exactly_the_tags_of_the_other() {
     let node = std::fs::read(vectors("node.bin")).unwrap();
-    let (reports, operations): (Vec<&[u8]>, Vec<&[u8]>) =
-        split(&node).into_iter().partition(|frame| is_report(frame));
+    let (reports, operations): (Vec<&[u8]>, Vec<&[u8]>) = split(&node).into_iter().partition(|frame| is_report(frame));
     let tags = |frames: Vec<&[u8]>| -> BTreeSet<String> { frames.into_iter().map(tag).collect() };
     assert_eq!(known::<Operation>("op"), tags(operations));
     assert_eq!(known::<Report>("report"), tags(reports));
@@ -112,12 +97,8 @@ fn this_side_knows_exactly_the_tags_of_the_other() {
 
 #[test]
 fn a_field_of_a_later_version_is_ignored() {
-    let frame =
-        rmp_serde::to_vec_named(&std::collections::BTreeMap::from([("op", 0), ("id", 1)])).unwrap();
-    assert!(
-        rmp_serde::from_slice::<Operation>(&frame).is_err(),
-        "the tag is a word"
-    );
+    let frame = rmp_serde::to_vec_named(&std::collections::BTreeMap::from([("op", 0), ("id", 1)])).unwrap();
+    assert!(rmp_serde::from_slice::<Operation>(&frame).is_err(), "the tag is a word");
     let ping = serde_json::json!({"op": "ping", "id": 7, "of_a_later_version": [1, {"a": 2}]});
     let frame = rmp_serde::to_vec_named(&ping).unwrap();
     assert_eq!(

@@ -23,6 +23,14 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// An empty one whose first number is above `seq`.
+    pub fn starting_at(seq: u64) -> Self {
+        Self {
+            last_seq: seq,
+            ..Self::default()
+        }
+    }
+
     /// Number (if it is kept) and queue a report. False: it could not be encoded, which is a bug.
     pub fn push(&mut self, body: ReportBody) -> bool {
         let kept = body.is_kept();
@@ -152,8 +160,7 @@ mod tests {
         let mut rest = bytes;
         while let Some((head, tail)) = rest.split_first_chunk::<4>() {
             let (frame, next) = tail.split_at(u32::from_be_bytes(*head) as usize);
-            reports
-                .push(rmp_serde::from_slice(frame).unwrap_or_else(|error| unreachable!("{error}")));
+            reports.push(rmp_serde::from_slice(frame).unwrap_or_else(|error| unreachable!("{error}")));
             rest = next;
         }
         reports
@@ -170,10 +177,7 @@ mod tests {
         let mut bytes = Vec::new();
         outbox.take(&mut bytes);
         let reports = read(&bytes);
-        assert_eq!(
-            reports.iter().map(|report| report.seq).collect::<Vec<_>>(),
-            [0, 3]
-        );
+        assert_eq!(reports.iter().map(|report| report.seq).collect::<Vec<_>>(), [0, 3]);
         assert!(reports.iter().all(|report| report.at_us > 0));
         outbox.ack(3);
         assert_eq!(outbox.kept_bytes(), 0);

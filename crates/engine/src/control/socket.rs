@@ -63,10 +63,7 @@ pub struct ControlListener {
 
 impl ControlListener {
     /// Bind at `path`, in a directory of ours that nobody else may enter. Must run in a `LocalSet`.
-    pub fn bind(
-        path: &Path,
-        secret: Vec<u8>,
-    ) -> Result<(Self, mpsc::Receiver<ControlEvent>), ListenError> {
+    pub fn bind(path: &Path, secret: Vec<u8>) -> Result<(Self, mpsc::Receiver<ControlEvent>), ListenError> {
         check_directory(path)?;
         remove_stale(path)?;
         let listener = UnixListener::bind(path)
@@ -148,16 +145,10 @@ impl Drop for Controller {
 }
 
 fn check_directory(path: &Path) -> Result<(), ListenError> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory
-        .ok_or_else(|| ListenError("give the control socket an absolute path".to_owned()))?;
-    let facts = std::fs::metadata(directory).map_err(|error| {
-        ListenError(format!(
-            "cannot look at the control socket's directory: {error}"
-        ))
-    })?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.ok_or_else(|| ListenError("give the control socket an absolute path".to_owned()))?;
+    let facts = std::fs::metadata(directory)
+        .map_err(|error| ListenError(format!("cannot look at the control socket's directory: {error}")))?;
     if facts.mode() & 0o077 != 0 || facts.uid() != rustix::process::geteuid().as_raw() {
         return Err(ListenError(
             "the control socket's directory must be ours alone: chmod 700 it".to_owned(),
@@ -171,12 +162,9 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Ok(facts) if facts.file_type().is_socket() => {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(ListenError(
-                    "another engine listens on this control socket".to_owned(),
-                ));
+                return Err(ListenError("another engine listens on this control socket".to_owned()));
             }
-            std::fs::remove_file(path)
-                .map_err(|error| ListenError(format!("cannot replace the old socket: {error}")))
+            std::fs::remove_file(path).map_err(|error| ListenError(format!("cannot replace the old socket: {error}")))
         }
         Ok(_) => Err(ListenError(
             "the control socket's path is taken by a file; remove it".to_owned(),
@@ -246,10 +234,7 @@ fn refuse(mut stream: UnixStream, sentence: String) {
     });
 }
 
-async fn read_frame(
-    stream: &mut (impl AsyncReadExt + Unpin),
-    frame: &mut Vec<u8>,
-) -> io::Result<()> {
+async fn read_frame(stream: &mut (impl AsyncReadExt + Unpin), frame: &mut Vec<u8>) -> io::Result<()> {
     let length = stream.read_u32().await? as usize;
     if length > MAX_FRAME_BYTES {
         return Err(io::Error::new(
@@ -301,9 +286,7 @@ async fn write_reports(
             }
             if let Err(error) = write.write_all(&buffer).await {
                 // Core is gone only when the process ends.
-                let _ = events
-                    .send(ControlEvent::Gone(epoch, error.to_string()))
-                    .await;
+                let _ = events.send(ControlEvent::Gone(epoch, error.to_string())).await;
                 return;
             }
         }

@@ -636,10 +636,7 @@ impl ReportBody {
 
     /// Whether it may be left out when the node does not read.
     pub fn is_droppable(&self) -> bool {
-        matches!(
-            self,
-            Self::Audio { .. } | Self::Stats { .. } | Self::Sip { .. }
-        )
+        matches!(self, Self::Audio { .. } | Self::Stats { .. } | Self::Sip { .. })
     }
 }
 

@@ -1,0 +1,394 @@
+//! What SIP tells: new calls, answers, changed sessions, ends. The offer/answer policy is asked of `offhook_sdp`.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use offhook_sip::{By, Cause, Command, Event, Incoming, Refusal};
+use serde_json::json;
+
+use crate::control::wire::{
+    DigitTransport, Direction, Header, LegEndCause, LegEnded, LegIncoming, LegState, ReportBody,
+};
+use crate::core::legs::{Leg, Presses};
+use crate::core::{Core, convert, now_us, random, random_uuid, shutdown};
+use crate::media::{self, BoundPort, DigitMethod, MediaCommand};
+
+/// The leg an event is about.
+pub fn leg_of(event: &Event) -> Option<offhook_sip::LegKey> {
+    match event {
+        Event::Incoming(incoming) => Some(incoming.leg),
+        Event::Progress { leg, .. }
+        | Event::Answered { leg, .. }
+        | Event::Confirmed { leg, .. }
+        | Event::Reoffer { leg, .. }
+        | Event::Ended { leg, .. }
+        | Event::InfoDigit { leg, .. } => Some(*leg),
+        Event::Trace { leg, .. } => *leg,
+    }
+}
+
+/// What a new leg is made of.
+pub(super) struct NewLeg {
+    pub id: String,
+    pub sip: offhook_sip::LegKey,
+    pub direction: Direction,
+    pub from_uri: String,
+    pub to_uri: String,
+    pub label: String,
+    pub offer: Option<String>,
+    pub codecs: Vec<offhook_sdp::Codec>,
+    /// Where the peer reaches us.
+    pub local: SocketAddr,
+}
+
+impl Core {
+    pub(super) fn sip(&mut self, event: Event) {
+        match event {
+            Event::Incoming(incoming) => self.incoming(*incoming),
+            Event::Progress {
+                leg,
+                status,
+                reason,
+                body,
+            } => self.progress(leg, status, reason, body.as_deref()),
+            Event::Answered { leg, body } => self.answered_by_peer(leg, &body),
+            Event::Confirmed { leg, body } => self.confirmed(leg, body.as_deref()),
+            Event::Reoffer { leg, body } => self.reoffer(leg, body.as_deref()),
+            Event::Ended {
+                leg,
+                by,
+                cause,
+                status,
+                reason,
+            } => self.dialog_ended(leg, by, cause, status, reason),
+            Event::InfoDigit {
+                leg,
+                digit,
+                duration_ms,
+            } => self.info_digit(leg, digit, duration_ms),
+            Event::Trace {
+                leg,
+                sent,
+                summary,
+                peer,
+            } => self.trace(leg, sent, summary, peer),
+        }
+    }
+
+    fn incoming(&mut self, incoming: Incoming) {
+        let sip = incoming.leg;
+        if let Err(refusal) = self.take_in(incoming) {
+            self.log.info(
+                "call refused",
+                &[("status", json!(refusal.status)), ("reason", json!(refusal.reason))],
+            );
+            self.refuse(sip, refusal);
+        }
+    }
+
+    fn refuse(&mut self, leg: offhook_sip::LegKey, refusal: Refusal) {
+        let command = Command::Hangup {
+            leg,
+            status: refusal.status,
+            reason: refusal.reason,
+            headers: Vec::new(),
+        };
+        if let Err(error) = self.signal.command(command) {
+            self.log
+                .warning("a call could not be refused", &[("why", json!(error.to_string()))]);
+        }
+    }
+
+    fn take_in(&mut self, incoming: Incoming) -> Result<(), Refusal> {
+        if self.controller.is_none() {
+            return Err(refusal(503, shutdown::NO_NODE));
+        }
+        let codecs = match &incoming.offer {
+            Some(offer) => {
+                let mut trial = session(SocketAddr::from(([127, 0, 0, 1], 9)), Vec::new(), 1);
+                offhook_sdp::answer(offer, &mut trial).map_err(|error| refusal(error.status, &error.reason))?;
+                offhook_sdp::codecs(offer).map_err(|error| refusal(error.status, &error.reason))?
+            }
+            None => vec![offhook_sdp::Codec::Pcmu, offhook_sdp::Codec::Pcma],
+        };
+        let id = random_uuid().map_err(|_| refusal(500, "no random numbers are left"))?;
+        let key = self.new_leg(NewLeg {
+            id: id.clone(),
+            sip: incoming.leg,
+            direction: Direction::Inbound,
+            from_uri: incoming.from_uri.clone(),
+            to_uri: incoming.to_uri.clone(),
+            label: String::new(),
+            offer: incoming.offer,
+            codecs: Vec::new(),
+            local: incoming.flow.local,
+        });
+        key.map_err(|sentence| refusal(503, &sentence))?;
+        let headers = incoming.headers.into_iter().map(|(name, value)| Header { name, value });
+        self.report(ReportBody::LegIncoming(Box::new(LegIncoming {
+            leg: id.clone(),
+            transport: convert::transport(incoming.flow.transport),
+            source: incoming.flow.peer.to_string(),
+            sip_call_id: incoming.call_id,
+            request_uri: incoming.request_uri,
+            from_uri: incoming.from_uri,
+            to_uri: incoming.to_uri,
+            from_display: incoming.from_display,
+            headers: headers.collect(),
+            codecs: codecs.into_iter().map(|codec| codec.name().to_owned()).collect(),
+        })));
+        for trace in self.late_traces.take(incoming.leg, &id) {
+            self.report(trace);
+        }
+        Ok(())
+    }
+
+    /// A leg with its port and its silent media. An error is a sentence.
+    pub(super) fn new_leg(&mut self, new: NewLeg) -> Result<media::LegKey, String> {
+        let port: BoundPort = self
+            .media
+            .bind(self.config.rtp_ip)
+            .map_err(|error| format!("no port is free for media ({error}); widen the range of RTP ports"))?;
+        let mut address = port.rtp_address();
+        if address.ip().is_unspecified() {
+            address.set_ip(new.local.ip());
+        }
+        let session_id = random().map(u64::from_be_bytes).map_err(|error| error.to_string())? >> 2;
+        let key = self.legs.next_key();
+        self.media.open(key, port).map_err(|refusal| refusal.message)?;
+        self.legs.insert(Leg {
+            id: new.id,
+            sip: new.sip,
+            media: key,
+            direction: new.direction,
+            state: LegState::Trying,
+            from_uri: new.from_uri,
+            to_uri: new.to_uri,
+            label: new.label,
+            started_us: now_us(),
+            answered_us: 0,
+            since: Instant::now(),
+            offer: new.offer,
+            local: session(address, new.codecs, session_id),
+            answer: None,
+            session: None,
+            held_since: None,
+            answer_is_owed: false,
+            operations: std::collections::BTreeMap::new(),
+            presses: Presses::default(),
+            media_closing: false,
+            media_closed: false,
+            last_stats: None,
+            verdict: None,
+            ended: None,
+        });
+        Ok(key)
+    }
+
+    fn progress(&mut self, sip: offhook_sip::LegKey, status: u16, reason: String, body: Option<&str>) {
+        let Some(leg) = self.legs.by_sip(sip) else { return };
+        if leg.state == LegState::Trying {
+            leg.state = LegState::Ringing;
+        }
+        let (key, id) = (leg.media, leg.id.clone());
+        // Early media that we do not understand is no reason to end the call: its answer may be another.
+        let session = body.and_then(|body| offhook_sdp::accept(body, &leg.local).ok());
+        let early_media = session.is_some_and(|session| self.settle(key, session).is_ok());
+        self.report(ReportBody::LegProgress {
+            leg: id,
+            status,
+            reason,
+            early_media,
+        });
+    }
+
+    fn answered_by_peer(&mut self, sip: offhook_sip::LegKey, body: &str) {
+        let Some(leg) = self.legs.by_sip(sip) else { return };
+        if leg.state == LegState::Ending {
+            return;
+        }
+        let key = leg.media;
+        match offhook_sdp::accept(body, &leg.local) {
+            Ok(session) => self.settled(key, session),
+            Err(error) => self.condemn(key, LegEndCause::Error, error.status, &error.reason),
+        }
+    }
+
+    /// The ACK came; with an answer where ours was the offer.
+    fn confirmed(&mut self, sip: offhook_sip::LegKey, body: Option<&str>) {
+        let Some(leg) = self.legs.by_sip(sip) else { return };
+        if !std::mem::take(&mut leg.answer_is_owed) || leg.state == LegState::Ending {
+            return;
+        }
+        let key = leg.media;
+        let answer = body.map(|body| offhook_sdp::accept(body, &leg.local));
+        let is_first = leg.answered_us == 0;
+        match answer {
+            Some(Ok(session)) if is_first => self.settled(key, session),
+            Some(Ok(session)) => self.changed(key, session),
+            Some(Err(error)) => self.condemn(key, LegEndCause::Error, error.status, &error.reason),
+            None => {
+                let sentence = "the ACK must carry the SDP answer to the offer in our 200";
+                self.condemn(key, LegEndCause::Error, 488, sentence);
+            }
+        }
+    }
+
+    /// Media flows: first answer of either side.
+    pub(super) fn settled(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) {
+        let codec = session.codec.name().to_owned();
+        let digits = match session.telephone_event_tx {
+            Some(_) => DigitTransport::Rfc4733,
+            None => DigitTransport::Inband,
+        };
+        let remote_media = remote_text(&session);
+        if let Err(refusal) = self.settle(key, session) {
+            return self.condemn(key, LegEndCause::Error, 500, &refusal.message);
+        }
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        leg.state = LegState::Answered;
+        leg.answered_us = now_us();
+        let leg = leg.id.clone();
+        self.report(ReportBody::LegAnswered {
+            leg,
+            codec,
+            digits,
+            remote_media,
+        });
+    }
+
+    /// Tell media what was settled, and remember it.
+    fn settle(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) -> Result<(), media::Refusal> {
+        let Some(leg) = self.legs.get_mut(key) else {
+            return Ok(());
+        };
+        if let Some(parameters) = convert::stream(&session, leg.session.as_ref()) {
+            self.media.connect(key, parameters)?;
+        }
+        leg.held_since = session.is_hold().then(|| leg.held_since.unwrap_or_else(Instant::now));
+        leg.session = Some(session);
+        Ok(())
+    }
+
+    fn reoffer(&mut self, sip: offhook_sip::LegKey, body: Option<&str>) {
+        let Some(leg) = self.legs.by_sip(sip) else { return };
+        let key = leg.media;
+        let mut local = leg.local.clone();
+        let (answer, session) = match body {
+            None => {
+                leg.answer_is_owed = true;
+                (Ok(offhook_sdp::offer(&mut local)), None)
+            }
+            Some(offer) => match offhook_sdp::answer(offer, &mut local) {
+                Ok((answer, session)) => (Ok(answer), Some(session)),
+                Err(error) => (Err(refusal(error.status, &error.reason)), None),
+            },
+        };
+        let is_refused = answer.is_err();
+        if !is_refused {
+            leg.local = local;
+        }
+        if let Err(error) = self.signal.command(Command::AnswerReoffer { leg: sip, body: answer }) {
+            self.log.warning(
+                "a changed session could not be answered",
+                &[("why", json!(error.to_string()))],
+            );
+            return;
+        }
+        if let Some(session) = session {
+            self.changed(key, session);
+        }
+    }
+
+    /// A changed session takes effect.
+    fn changed(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) {
+        let Some(leg) = self.legs.get(key) else { return };
+        let before = leg
+            .session
+            .as_ref()
+            .map(|before| (before.is_hold(), remote_text(before)));
+        let after = (session.is_hold(), remote_text(&session));
+        let id = leg.id.clone();
+        if let Err(refusal) = self.settle(key, session) {
+            return self.condemn(key, LegEndCause::Error, 500, &refusal.message);
+        }
+        if before.as_ref() != Some(&after) {
+            let (hold, remote_media) = after;
+            self.report(ReportBody::LegChanged {
+                leg: id,
+                hold,
+                remote_media,
+            });
+        }
+    }
+
+    fn dialog_ended(&mut self, sip: offhook_sip::LegKey, by: By, cause: Cause, status: u16, reason: String) {
+        let Some(leg) = self.legs.by_sip(sip) else { return };
+        leg.state = LegState::Ending;
+        leg.ended = Some(LegEnded {
+            leg: leg.id.clone(),
+            by: convert::ended_by(by),
+            cause: convert::leg_end_cause(cause),
+            status,
+            reason,
+            stats: None,
+        });
+        let key = leg.media;
+        self.close_media(key);
+        self.finish(key);
+    }
+
+    fn info_digit(&mut self, sip: offhook_sip::LegKey, digit: char, duration_ms: u32) {
+        let Some(leg) = self.legs.by_sip(sip) else { return };
+        if leg.state != LegState::Answered || !leg.presses.is_new(digit, DigitMethod::Info, Instant::now()) {
+            return;
+        }
+        let command = MediaCommand::InfoDigit {
+            leg: leg.media,
+            digit,
+            duration_ms,
+        };
+        if let Err(refusal) = self.media.command(command) {
+            self.log
+                .warning("a digit by INFO was refused", &[("why", json!(refusal.message))]);
+        }
+    }
+
+    fn trace(&mut self, sip: Option<offhook_sip::LegKey>, sent: bool, summary: String, peer: SocketAddr) {
+        let Some(sip) = sip else { return };
+        let known = self.legs.by_sip(sip).map(|leg| leg.id.clone());
+        let name = known.or_else(|| self.late_traces.name(sip).map(str::to_owned));
+        let peer = peer.to_string();
+        let trace = |leg: String| ReportBody::Sip {
+            leg,
+            sent,
+            summary,
+            peer,
+        };
+        match name {
+            Some(name) => self.report(trace(name)),
+            None => self.late_traces.early(sip, trace(String::new())),
+        }
+    }
+}
+
+fn refusal(status: u16, reason: &str) -> Refusal {
+    Refusal {
+        status,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Our side of a session.
+fn session(media: SocketAddr, codecs: Vec<offhook_sdp::Codec>, session_id: u64) -> offhook_sdp::Local {
+    offhook_sdp::Local {
+        media,
+        codecs,
+        session_id,
+        version: 0,
+    }
+}
+
+fn remote_text(session: &offhook_sdp::StreamParameters) -> String {
+    session.remote.map_or_else(String::new, |remote| remote.to_string())
+}

@@ -1,0 +1,150 @@
+//! What media tells.
+
+use std::time::Instant;
+
+use serde_bytes::ByteBuf;
+
+use crate::control::wire::{self, LegEndCause, OperationEnded, ReportBody};
+use crate::core::{Core, convert};
+use crate::media::{DigitMethod, LegKey, LegStats, MediaEvent};
+
+/// The leg an event is about.
+pub fn leg_of(event: &MediaEvent) -> Option<LegKey> {
+    match event {
+        MediaEvent::Digit { leg, .. }
+        | MediaEvent::Started { leg, .. }
+        | MediaEvent::Ended { leg, .. }
+        | MediaEvent::Audio { leg, .. }
+        | MediaEvent::MediaTimeout { leg }
+        | MediaEvent::Closed { leg, .. } => Some(*leg),
+        MediaEvent::PcmCredit { .. } | MediaEvent::Stats { .. } => None,
+    }
+}
+
+impl Core {
+    pub(super) fn media_event(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Digit {
+                leg,
+                digit,
+                method,
+                duration_ms,
+            } => self.digit(leg, digit, method, duration_ms),
+            MediaEvent::Started {
+                leg, op, rtp_timestamp, ..
+            } => {
+                if let Some(leg) = self.legs.get(leg) {
+                    let leg = leg.id.clone();
+                    self.report(ReportBody::OpStarted { op, leg, rtp_timestamp });
+                }
+            }
+            ended @ MediaEvent::Ended { .. } => self.operation_ended(ended),
+            MediaEvent::PcmCredit { stream, ms } => self.report(ReportBody::PcmCredit { stream, ms }),
+            MediaEvent::Audio {
+                leg,
+                op,
+                offset_ms,
+                samples,
+            } => {
+                if let Some(leg) = self.legs.get(leg) {
+                    let leg = leg.id.clone();
+                    let samples = ByteBuf::from(samples);
+                    self.report(ReportBody::Audio {
+                        op,
+                        leg,
+                        offset_ms,
+                        samples,
+                    });
+                }
+            }
+            MediaEvent::Stats { legs, ticks_late } => self.stats(&legs, ticks_late),
+            MediaEvent::MediaTimeout { leg } => self.media_timeout(leg),
+            MediaEvent::Closed { leg, stats } => self.media_closed(leg, stats),
+        }
+    }
+
+    fn digit(&mut self, key: LegKey, digit: char, method: DigitMethod, duration_ms: u32) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        // Those by INFO were looked at before media got them.
+        if method != DigitMethod::Info && !leg.presses.is_new(digit, method, Instant::now()) {
+            return;
+        }
+        let leg = leg.id.clone();
+        self.report(ReportBody::Digit {
+            leg,
+            digit: digit.to_string(),
+            method: convert::digit_method(method),
+            duration_ms,
+        });
+    }
+
+    fn operation_ended(&mut self, event: MediaEvent) {
+        let MediaEvent::Ended {
+            leg,
+            op,
+            cause,
+            detail,
+            digit,
+            duration_ms,
+            size_bytes,
+            started_us,
+            first_frame_us,
+        } = event
+        else {
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(leg) else { return };
+        leg.operations.remove(&op);
+        let leg = leg.id.clone();
+        self.report(ReportBody::OpEnded(OperationEnded {
+            op,
+            leg,
+            cause: convert::end_cause(cause),
+            detail: detail.map_or_else(String::new, |detail| detail.to_string()),
+            digit: digit.map_or_else(String::new, String::from),
+            duration_ms,
+            size_bytes,
+            started_us,
+            first_frame_us,
+        }));
+    }
+
+    fn stats(&mut self, legs: &[(LegKey, LegStats)], ticks_late: u64) {
+        let legs: Vec<wire::LegStats> = legs
+            .iter()
+            .filter_map(|(key, stats)| Some(convert::stats(&self.legs.get(*key)?.id, *stats)))
+            .collect();
+        let panics = self.panics;
+        self.report(ReportBody::Stats {
+            legs,
+            ticks_late,
+            panics,
+        });
+    }
+
+    /// A peer on hold may be silent; any other is gone.
+    fn media_timeout(&mut self, key: LegKey) {
+        let is_held = self.legs.get(key).is_some_and(|leg| leg.held_since.is_some());
+        if !is_held {
+            let reason = "no RTP came for too long; check that the media address in the SDP can be reached";
+            self.condemn(key, LegEndCause::MediaTimeout, 408, reason);
+        }
+    }
+
+    fn media_closed(&mut self, key: LegKey, stats: LegStats) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let was_asked = leg.media_closing;
+        leg.media_closing = true;
+        leg.media_closed = true;
+        leg.last_stats = Some(convert::stats(&leg.id, stats));
+        if !was_asked {
+            self.condemn(
+                key,
+                LegEndCause::Error,
+                500,
+                "a fault of the media thread ended this call",
+            );
+        }
+        self.finish(key);
+    }
+}

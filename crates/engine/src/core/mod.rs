@@ -1,0 +1,368 @@
+//! Where control socket, SIP and media meet: legs, what a report says, how the process ends.
+
+mod calls;
+mod convert;
+mod events;
+mod legs;
+mod names;
+mod operations;
+mod shutdown;
+
+use std::cell::RefCell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use tokio::sync::{Notify, mpsc};
+
+use crate::config::Config;
+use crate::control::wire::{CONTROL_VERSION, LegEndCause, LegEnded, LegState, ReportBody};
+use crate::control::{ControlEvent, ControlListener, Controller, Greeting, Outbox};
+use crate::log::Log;
+use crate::media::{self, MediaConfig, MediaPool};
+use crate::signal::{Signal, SignalConfig};
+
+use legs::Legs;
+use names::{DonePrompts, LateTraces};
+use shutdown::Ending;
+
+const TICK: Duration = Duration::from_millis(200);
+
+/// Exit code when no node came back in time.
+pub const EXIT_ORPHANED: u8 = 3;
+
+/// The engine: made once, run to its end.
+pub struct Core {
+    config: Config,
+    log: Log,
+    signal: Signal,
+    media: MediaPool,
+    media_wake: Arc<Notify>,
+    control: ControlListener,
+    control_events: mpsc::Receiver<ControlEvent>,
+    controller: Option<Controller>,
+    highest_epoch: u64,
+    alone_since: Option<Instant>,
+    outbox: Rc<RefCell<Outbox>>,
+    legs: Legs,
+    boot: String,
+    done_prompts: DonePrompts,
+    late_traces: LateTraces,
+    panics: u64,
+    ending: Option<Ending>,
+}
+
+enum Turn {
+    Control(Option<ControlEvent>),
+    Sip(offhook_sip::Event),
+    Media,
+    Tick,
+    Terminate,
+    LifelineCut,
+}
+
+impl Core {
+    /// Open the directories, start media, listen. Must run in a `LocalSet`.
+    pub async fn start(config: Config, secret: Vec<u8>, log: Log) -> io::Result<Self> {
+        let media_wake = Arc::new(Notify::new());
+        let waker = Arc::clone(&media_wake);
+        let media = MediaPool::start(
+            MediaConfig {
+                ports: config.rtp_ports.clone(),
+                media_timeout: config.media_timeout,
+                max_legs: config.max_legs,
+                ..MediaConfig::new(config.prompts.clone(), config.recordings.clone())
+            },
+            Box::new(move || waker.notify_one()),
+        )?;
+        let mut signal = Signal::bind(signal_config(&config)).await?;
+        signal.set_open(Some(shutdown::NO_NODE.to_owned()));
+        let (control, control_events) = ControlListener::bind(&config.socket, secret).map_err(io::Error::other)?;
+        let started_s = now_us() / 1_000_000;
+        Ok(Self {
+            boot: random_uuid()?,
+            // Numbers go on growing over restarts: what a node saw of an engine before is never mistaken for ours.
+            outbox: Rc::new(RefCell::new(Outbox::starting_at(started_s << 20))),
+            config,
+            log,
+            signal,
+            media,
+            media_wake,
+            control,
+            control_events,
+            controller: None,
+            highest_epoch: 0,
+            alone_since: Some(Instant::now()),
+            legs: Legs::default(),
+            done_prompts: DonePrompts::default(),
+            late_traces: LateTraces::default(),
+            panics: 0,
+            ending: None,
+        })
+    }
+
+    /// Run until a signal, the lifeline or loneliness ends it; returns the exit code.
+    pub async fn run(mut self, lifeline: Arc<Notify>) -> io::Result<u8> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let media_wake = Arc::clone(&self.media_wake);
+        self.log.info(
+            "engine listens",
+            &[
+                ("sip_udp", json!(self.signal.udp_address())),
+                ("boot", json!(self.boot)),
+            ],
+        );
+        loop {
+            let turn = tokio::select! {
+                event = self.control_events.recv() => Turn::Control(event),
+                event = self.signal.next() => Turn::Sip(event),
+                () = media_wake.notified() => Turn::Media,
+                _ = tick.tick() => Turn::Tick,
+                _ = terminate.recv() => Turn::Terminate,
+                _ = interrupt.recv() => Turn::Terminate,
+                () = lifeline.notified() => Turn::LifelineCut,
+            };
+            self.take(turn);
+            self.flush();
+            if let Some(code) = self.is_over() {
+                self.log.info(
+                    "engine ends",
+                    &[("code", json!(code)), ("legs_left", json!(self.legs.len()))],
+                );
+                self.signal.shutdown().await;
+                return Ok(code);
+            }
+        }
+    }
+
+    fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Control(Some(ControlEvent::Hello(greeting))) => self.greeted(greeting),
+            Turn::Control(Some(ControlEvent::Operation(epoch, operation))) => {
+                if self
+                    .controller
+                    .as_ref()
+                    .is_some_and(|controller| controller.epoch == epoch)
+                {
+                    self.guarded(None, |core| core.operation(*operation));
+                }
+            }
+            Turn::Control(Some(ControlEvent::Gone(epoch, why))) => self.gone(epoch, &why),
+            Turn::Control(None) => {}
+            Turn::Sip(event) => {
+                let leg = calls::leg_of(&event);
+                let key = leg.and_then(|leg| self.legs.by_sip(leg)).map(|leg| leg.media);
+                self.guarded(key, |core| core.sip(event));
+            }
+            Turn::Media => self.drain_media(),
+            Turn::Tick => self.tick(),
+            Turn::Terminate => self.end_all("shutting down", 0, shutdown::TERMINATE_GRACE),
+            Turn::LifelineCut => self.end_all("shutting down", 0, shutdown::LIFELINE_GRACE),
+        }
+    }
+
+    fn drain_media(&mut self) {
+        while let Some(event) = self.media.poll_event() {
+            let key = events::leg_of(&event);
+            self.guarded(key, |core| core.media_event(event));
+        }
+    }
+
+    /// A panic ends one call, is counted, and is a bug.
+    fn guarded(&mut self, leg: Option<media::LegKey>, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
+            return;
+        }
+        self.panics += 1;
+        self.log.error("panic in core", &[("panics", json!(self.panics))]);
+        if let Some(key) = leg {
+            self.condemn(key, LegEndCause::Error, 500, "a fault of the engine ended this call");
+        }
+    }
+
+    // --- the node ------------------------------------------------------------------------------------------------
+
+    fn greeted(&mut self, greeting: Greeting) {
+        let hello = &greeting.hello;
+        if hello.version != CONTROL_VERSION {
+            let sentence = format!("this engine speaks version {CONTROL_VERSION} of the control protocol");
+            return greeting.refuse(&sentence);
+        }
+        if hello.epoch <= self.highest_epoch {
+            return greeting.refuse("a controller with this epoch or a newer one was here; start with a newer epoch");
+        }
+        self.highest_epoch = hello.epoch;
+        let last_seq = hello.last_seq;
+        let welcome = ReportBody::Welcome {
+            version: CONTROL_VERSION,
+            boot: self.boot.clone(),
+            sip_udp: self.signal.udp_address().to_string(),
+            sip_tcp: self.signal.tcp_address().to_string(),
+            legs: self.legs.iter().map(legs::Leg::snapshot).collect(),
+        };
+        self.controller = None;
+        self.log.info(
+            "node connected",
+            &[("epoch", json!(hello.epoch)), ("legs", json!(self.legs.len()))],
+        );
+        if !self.outbox.borrow_mut().connect(welcome, last_seq) {
+            self.log.error("a welcome could not be encoded", &[]);
+            return;
+        }
+        self.controller = Some(self.control.adopt(greeting, Rc::clone(&self.outbox)));
+        self.alone_since = None;
+        if self.ending.is_none() {
+            self.signal.set_open(None);
+        }
+    }
+
+    fn gone(&mut self, epoch: u64, why: &str) {
+        if self
+            .controller
+            .as_ref()
+            .is_some_and(|controller| controller.epoch == epoch)
+        {
+            self.lose_node(why);
+        }
+    }
+
+    fn lose_node(&mut self, why: &str) {
+        self.log.warning("node lost", &[("why", json!(why))]);
+        self.controller = None;
+        self.outbox.borrow_mut().disconnect();
+        self.alone_since = Some(Instant::now());
+        self.signal.set_open(Some(shutdown::NO_NODE.to_owned()));
+    }
+
+    fn report(&mut self, body: ReportBody) {
+        if !self.outbox.borrow_mut().push(body) {
+            self.log.error("a report could not be encoded", &[]);
+        }
+    }
+
+    fn flush(&mut self) {
+        let (has_waiting, is_over_limit) = {
+            let outbox = self.outbox.borrow();
+            (outbox.has_waiting(), outbox.is_over_limit())
+        };
+        if is_over_limit && self.controller.is_some() {
+            self.lose_node("it neither reads nor acks: 16 MiB wait");
+        } else if has_waiting && let Some(controller) = &self.controller {
+            controller.wake();
+        }
+    }
+
+    // --- how a leg ends ------------------------------------------------------------------------------------------
+
+    /// End a leg for a reason of ours that its dialog cannot tell.
+    fn condemn(&mut self, key: media::LegKey, cause: LegEndCause, status: u16, reason: &str) {
+        if let Some(leg) = self.legs.get_mut(key) {
+            leg.verdict.get_or_insert_with(|| LegEnded {
+                leg: leg.id.clone(),
+                by: crate::control::wire::EndedBy::Local,
+                cause,
+                status,
+                reason: reason.to_owned(),
+                stats: None,
+            });
+            self.hang_up(key, status, reason);
+        }
+    }
+
+    /// End the dialog the way its state asks for; its media is silent at once.
+    fn hang_up(&mut self, key: media::LegKey, status: u16, reason: &str) {
+        let Some(leg) = self.legs.get_mut(key) else {
+            return;
+        };
+        leg.state = LegState::Ending;
+        let command = offhook_sip::Command::Hangup {
+            leg: leg.sip,
+            status,
+            reason: reason.to_owned(),
+            headers: Vec::new(),
+        };
+        if let Err(error) = self.signal.command(command) {
+            self.log.warning(
+                "hangup refused",
+                &[("leg", json!(leg.id)), ("why", json!(error.to_string()))],
+            );
+        }
+        self.close_media(key);
+    }
+
+    fn close_media(&mut self, key: media::LegKey) {
+        if let Some(leg) = self.legs.get_mut(key)
+            && !leg.media_closing
+        {
+            leg.media_closing = true;
+            self.media.close(key);
+        }
+    }
+
+    /// Report the end once dialog and media are both gone.
+    fn finish(&mut self, key: media::LegKey) {
+        let Some(leg) = self.legs.get(key) else { return };
+        let (Some(ended), true) = (leg.ended.clone(), leg.media_closed) else {
+            return;
+        };
+        let Some(leg) = self.legs.remove(key) else { return };
+        self.late_traces.ended(leg.sip, leg.id);
+        let ended = LegEnded {
+            stats: leg.last_stats,
+            ..leg.verdict.unwrap_or(ended)
+        };
+        self.log.info(
+            "leg ended",
+            &[
+                ("leg", json!(ended.leg)),
+                ("cause", json!(ended.cause)),
+                ("status", json!(ended.status)),
+            ],
+        );
+        self.report(ReportBody::LegEnded(Box::new(ended)));
+    }
+}
+
+fn signal_config(config: &Config) -> SignalConfig {
+    SignalConfig {
+        listen: vec![config.sip_udp],
+        trusted: config.trust.clone(),
+        product: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+        max_legs: config.max_legs,
+    }
+}
+
+/// Microseconds of the Unix epoch.
+fn now_us() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A version 4 UUID (RFC 9562 section 5.4).
+fn random_uuid() -> io::Result<String> {
+    let bits = u128::from_be_bytes(random()?);
+    let bits = bits & !(0xf << 76) | (0x4 << 76);
+    let bits = bits & !(0x3 << 62) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let mut text = String::with_capacity(36);
+    for (index, digit) in hex.chars().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    Ok(text)
+}

@@ -1,0 +1,88 @@
+//! What time does to calls, and how the process ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::control::wire::{Direction, LegEndCause, LegState};
+use crate::core::{Core, EXIT_ORPHANED};
+
+/// Said to new calls while no node is connected.
+pub const NO_NODE: &str = "no application is connected at the moment; try again shortly";
+
+/// SIGTERM: how long the peers have to answer our BYEs.
+pub const TERMINATE_GRACE: Duration = Duration::from_millis(2500);
+
+/// The parent died: the same, shorter.
+pub const LIFELINE_GRACE: Duration = Duration::from_millis(800);
+
+const RINGING_LIMIT: Duration = Duration::from_secs(180);
+const HOLD_LIMIT: Duration = Duration::from_secs(3600);
+
+/// The process is to end.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending {
+    code: u8,
+    deadline: Instant,
+}
+
+impl Core {
+    /// Look at the clock: calls that ring or hold for too long, a node that stays away.
+    pub(super) fn tick(&mut self) {
+        let now = Instant::now();
+        let overdue: Vec<_> = self
+            .legs
+            .iter()
+            .filter_map(|leg| {
+                let ringing = matches!(leg.state, LegState::Trying | LegState::Ringing);
+                if ringing && leg.direction == Direction::Inbound && now.duration_since(leg.since) > RINGING_LIMIT {
+                    return Some((leg.media, LegEndCause::Timeout, 480, "nobody answered within 180 s"));
+                }
+                let held = leg
+                    .held_since
+                    .is_some_and(|since| now.duration_since(since) > HOLD_LIMIT);
+                (held && leg.state == LegState::Answered).then_some((
+                    leg.media,
+                    LegEndCause::MediaTimeout,
+                    408,
+                    "the call was on hold for an hour",
+                ))
+            })
+            .collect();
+        for (key, cause, status, reason) in overdue {
+            self.condemn(key, cause, status, reason);
+        }
+        if self
+            .alone_since
+            .is_some_and(|since| now.duration_since(since) >= self.config.orphan)
+        {
+            self.end_all("control lost", EXIT_ORPHANED, TERMINATE_GRACE);
+        }
+    }
+
+    /// End every call politely, then the process. The first cause wins, the shortest grace too.
+    pub(super) fn end_all(&mut self, reason: &str, code: u8, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        if let Some(ending) = &mut self.ending {
+            ending.deadline = ending.deadline.min(deadline);
+            return;
+        }
+        self.log.info(
+            "ending all calls",
+            &[("why", json!(reason)), ("legs", json!(self.legs.len()))],
+        );
+        self.ending = Some(Ending { code, deadline });
+        self.signal
+            .set_open(Some("this node is shutting down; try again shortly".to_owned()));
+        let keys: Vec<_> = self.legs.iter().map(|leg| leg.media).collect();
+        for key in keys {
+            self.hang_up(key, 503, reason);
+        }
+    }
+
+    /// The exit code, once every call ended or time is up.
+    pub(super) fn is_over(&self) -> Option<u8> {
+        let ending = self.ending?;
+        (self.legs.is_empty() || Instant::now() >= ending.deadline).then_some(ending.code)
+    }
+}

@@ -117,6 +117,7 @@ async def launch_engine(program: Path, options: EngineOptions, secret: bytes) ->
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             pass_fds=inherited,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends things in order
             env={name: os.environ[name] for name in ("RUST_LOG", "RUST_BACKTRACE") if name in os.environ},
         )
     except OSError as error:

@@ -1,0 +1,115 @@
+"""The ``offhook`` command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+from offhook.errors import CallerError, OffhookError
+from offhook.node.config import Settings
+from offhook.node.config_read import read_settings
+from offhook.node.dev import dev_settings, export_lines, run_dev
+from offhook.node.log import set_up_logging
+from offhook.node.serve import run_serve
+from offhook.node.state import ReadyNode, StateDirectory
+
+__all__ = ["main"]
+
+Config = Annotated[Path | None, Parameter(help="TOML file; docs/configuration.md lists the settings.")]
+State = Annotated[Path | None, Parameter(help="Where certificates, credentials and recordings are kept.")]
+Port = Annotated[int | None, Parameter(help="0 takes a free one.")]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("offhook")
+    except metadata.PackageNotFoundError:
+        return "0.1.0 (from a checkout)"
+
+
+app = cyclopts.App(
+    name="offhook",
+    help="Programmable voice that you run yourself.",
+    version=_version,
+    result_action="return_value",
+)
+
+
+@app.command
+def dev(
+    program: Annotated[Path | None, Parameter(help="Python program to run; started anew when it changes.")] = None,
+    /,
+    *,
+    config: Config = None,
+    state_dir: State = None,
+    sip_port: Port = None,
+    relay_port: Port = None,
+    json: Annotated[bool, Parameter(help="Print one line of JSON when ready, and nothing else.", negative="")] = False,
+    env: Annotated[bool, Parameter(help="Print the export lines for a shell and end.", negative="")] = False,
+) -> None:
+    """Run a node and your program in one terminal; any dialled number goes to context ``default``."""
+    if program is not None and not program.is_file():
+        raise CallerError(f"{program} is no file: name the Python program to run")
+    overrides = {
+        "state_dir": str(state_dir) if state_dir is not None else None,
+        "sip.udp_port": sip_port,
+        "sip.tcp_port": sip_port,
+        "relay.port": relay_port,
+    }
+    settings = dev_settings(_settings(config, overrides))
+    set_up_logging(settings.log)
+    state = StateDirectory(Path(settings.state_dir))
+    state.prepare()
+    if env:
+        sys.stdout.write(export_lines(state.read_ready() or _expected(settings, state)))
+        return
+    state.lock()
+    asyncio.run(run_dev(settings, state, state.identity_for(settings), program, as_json=json))
+
+
+@app.command
+def serve(*, config: Config = None, state_dir: State = None) -> None:
+    """Run a node for production: engine and node supervised, each restarted alone."""
+    settings = _settings(config, {"state_dir": str(state_dir) if state_dir is not None else None})
+    set_up_logging(settings.log)
+    state = StateDirectory(Path(settings.state_dir))
+    state.prepare()
+    state.lock()
+    asyncio.run(run_serve(settings, state, state.identity_for(settings)))
+
+
+def _settings(config: Path | None, overrides: Mapping[str, object]) -> Settings:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return read_settings(config, os.environ, given)
+
+
+def _expected(settings: Settings, state: StateDirectory) -> ReadyNode:
+    """Where a node with these settings will be."""
+    identity = state.identity_for(settings)
+    if settings.relay.port == 0:
+        raise CallerError("no node runs with this state directory, and its port is not known: start offhook dev first")
+    return state.describe(settings, identity)
+
+
+def main() -> None:
+    """Entry point; a mistake of the caller ends with a sentence and status 2."""
+    try:
+        app()
+    except CallerError as error:
+        sys.stderr.write(f"offhook: {error}\n")
+        sys.exit(2)
+    except OffhookError as error:
+        sys.stderr.write(f"offhook: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, Protocol
@@ -44,7 +45,7 @@ class CallAction(Protocol):
 
     @property
     def open_action(self) -> OpenAction:
-        """What the label keeps of it; without control_id, nothing is kept."""
+        """What the label keeps of it."""
         ...
 
     def end(self, cause: Cause) -> None:
@@ -85,6 +86,7 @@ class Call:
         *,
         tag: str = "",
         start_time: int = 0,
+        wall_ms: Callable[[], int] = now_ms,
     ) -> None:
         self.identity = identity
         self.call_id = identity.call_id
@@ -94,7 +96,8 @@ class Call:
         self.state = CallState.CREATED
         self.tag = tag
         self.owner = ""
-        self.start_time = start_time or now_ms()
+        self.wall_ms = wall_ms
+        self.start_time = start_time or wall_ms()
         self.answer_time = 0
         self.end_time = 0
         self.dial_winner = False
@@ -105,8 +108,8 @@ class Call:
         self.on_answer: Callable[[Call], None] | None = None
         """Called when ``answered`` of an outbound leg is in the outbox."""
         self._dial: Coroutine[Any, Any, None] | None = None
-        self.exclusive: dict[str, str] = {}
-        """Class of actions that run one at a time -> the method that runs now."""
+        self.past_actions: deque[str] = deque(maxlen=256)
+        """Keys of actions that are over."""
         self.answering: asyncio.Future[None] | None = None
         self.is_on_hold = False
         self._sink = sink
@@ -125,7 +128,8 @@ class Call:
         async with self._supervisor:
             if self._dial is not None:
                 self._supervisor.spawn(self._dial, "dial")
-            ending = await self._ending
+            await asyncio.wait({self._ending})
+            ending = self._ending.result()
             self._move(CallState.ENDING)
             self._emit_state()
             if not self.leg.over.done():
@@ -142,7 +146,7 @@ class Call:
         """Begin to end the call; the first reason counts."""
         if not self._ending.done():
             self._ending.set_result(ending)
-            self.end_time = now_ms()
+            self.end_time = self.wall_ms()
 
     def spawn_dial(self, work: Coroutine[Any, Any, None]) -> None:
         """Give the call the work that places its leg; it starts with ``run``."""
@@ -164,7 +168,7 @@ class Call:
         try:
             async with asyncio.timeout(self.settings.limits.hangup_s):
                 await self.leg.hang_up(status, ending.text)
-                await asyncio.shield(self.leg.over)
+                await asyncio.wait({self.leg.over})
         except (EngineRefused, EngineLost, TimeoutError) as error:
             log.warning("leg not hung up", call_id=self.call_id, error=str(error))
             self.leg.lose("hangup failed")
@@ -191,6 +195,7 @@ class Call:
             await action.live()
         finally:
             self.actions.pop(key, None)
+            self.past_actions.append(key)
             self.relabel()
 
     # --- what happens on the leg -----------------------------------------------------------------------------
@@ -206,14 +211,14 @@ class Call:
         if self.is_ending or self.state is CallState.ANSWERED:
             return
         self.leg.receive(report)
-        self.answer_time = report.at_us // 1000 or now_ms()
+        self.answer_time = report.at_us // 1000 or self.wall_ms()
         if self.claim is not None and not self.claim(self):
             self.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
             return
         if timer := self._timers.pop("ringing", None):
             timer.cancel()
         self._move(CallState.ANSWERED)
-        self.limit_duration(self.max_duration_s)
+        self._limit_duration()
         self.relabel()
         self._emit_state(durable=True)
         if self.on_answer is not None:
@@ -269,16 +274,31 @@ class Call:
         if self.is_ending:
             raise CommandRefused(ResultCode.GONE, "The call ended before it was answered")
 
-    def limit_duration(self, max_duration_s: float) -> None:
+    def _limit_duration(self, spent_s: float = 0.0) -> None:
         """End the call ``max_duration_s`` after its answer, and at the node's limit in any case."""
         limit = self.settings.limits.call_s
-        wanted = min(max_duration_s, limit) if max_duration_s > 0 else limit
-        spent = max(0.0, (now_ms() - self.answer_time) / 1000) if self.answer_time else 0.0
+        wanted = min(self.max_duration_s, limit) if self.max_duration_s > 0 else limit
         ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, text="Maximum duration reached")
-        self._limit("duration", max(0.0, wanted - spent), ending)
+        self._limit("duration", max(0.0, wanted - spent_s), ending)
 
     def _limit(self, name: str, seconds: float, ending: Ending) -> None:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self.end, ending)
+
+    def own(self, session: str) -> None:
+        """The first session that commands an inbound call is kept as its owner, for adoption."""
+        if not self.owner:
+            self.owner = session
+            self.relabel()
+
+    def disown(self) -> None:
+        """It was passed on."""
+        self.owner = ""
+        self.relabel()
+
+    async def answering_over(self) -> None:
+        """Wait until an answer under way is settled."""
+        if self.answering is not None:
+            await asyncio.wait({self.answering})
 
     # --- the offer desk's view -------------------------------------------------------------------------------
 
@@ -320,7 +340,7 @@ class Call:
     def withdrawn_params(self) -> dict[str, Any]:
         """Params of ``ended`` for a session that lost the offer."""
         params = self.state_params() | {"call_state": "ended", "end_reason": "cancel", "end_source": "none"}
-        params["end_time"] = now_ms()
+        params["end_time"] = self.wall_ms()
         params.pop("end_detail", None)
         return params
 
@@ -373,8 +393,8 @@ class Call:
         self.max_duration_s = label.max_duration_s
         self.state = state
         if state is CallState.ANSWERED:
-            self.answer_time = self.answer_time or now_ms()
-            self.limit_duration(label.max_duration_s)
+            self.answer_time = self.answer_time or self.wall_ms()
+            self._limit_duration(max(0.0, (self.wall_ms() - self.answer_time) / 1000))
 
     def _label(self) -> CallLabel:
         return CallLabel(
@@ -388,7 +408,7 @@ class Call:
             answer_time=self.answer_time,
             dial_winner=self.dial_winner,
             max_duration_s=self.max_duration_s,
-            actions=[a.open_action for a in self.actions.values() if a.open_action.control_id],
+            actions=[action.open_action for action in self.actions.values()],
         )
 
     def _address(self) -> dict[str, Any]:
@@ -418,6 +438,7 @@ _REFUSALS = {
     "not_negotiated": ResultCode.BAD_REQUEST,
     "wrong_state": ResultCode.CONFLICT,
     "unknown_leg": ResultCode.GONE,
+    "unknown_operation": ResultCode.CONFLICT,
 }
 
 

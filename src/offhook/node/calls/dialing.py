@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -45,6 +46,7 @@ class CallHost(Protocol):
     engine: EnginePort
     sink: EventSink
     settings: CallSettings
+    wall_ms: Callable[[], int]
 
     def take(self, call: Call) -> asyncio.Task[None]:
         """Register a call and run it; the task ends after its ``ended``."""
@@ -107,7 +109,8 @@ class Dialing:
                 request=placement.to_uri, from_uri=placement.from_uri, to_uri=placement.to_uri, headers={}
             ),
         )
-        call = Call(identity, leg, self._host.sink, self._host.settings, tag=self._request.tag)
+        host = self._host
+        call = Call(identity, leg, host.sink, host.settings, tag=self._request.tag, wall_ms=host.wall_ms)
         call.owner = self._request.session
         call.max_duration_s = self._request.max_duration_s
         call.claim = self._claim
@@ -156,7 +159,7 @@ class Dialing:
         try:
             digits = SendDigits(self._host.engine.next_id(), call.leg.id, self._request.send_digits)
             running = await call.leg.start(digits)
-            await running.ended
+            await running.over()
         except (EngineRefused, EngineLost) as error:
             log.warning("digits after answer not sent", call_id=call.call_id, reason=str(error))
 

@@ -68,6 +68,7 @@ class Exchange:
         settings: CallSettings,
         *,
         resolve: ResolveHost = resolve_host,
+        wall_ms: Callable[[], int] = now_ms,
     ) -> None:
         self.engine = engine
         self.sink = sink
@@ -76,6 +77,7 @@ class Exchange:
         self.planner = DevicePlanner(settings, resolve)
         self.on_orphan: OrphanRenderer | None = None
         self.desk = desk
+        self.wall_ms = wall_ms
         self._routing = RoutingTable(settings.routes)
         self._supervisor = Supervisor()
         self._dials: dict[tuple[str, str], DialRequest] = {}
@@ -197,7 +199,7 @@ class Exchange:
                 request=report.request_uri, from_uri=report.from_uri, to_uri=report.to_uri, headers=headers
             ),
         )
-        call = Call(identity, leg, self.sink, self.settings, start_time=report.at_us // 1000)
+        call = Call(identity, leg, self.sink, self.settings, start_time=report.at_us // 1000, wall_ms=self.wall_ms)
         self.take(call)
         call.relabel()
         self.desk.offer(call)
@@ -305,8 +307,8 @@ class Exchange:
             sip_data=sip_data(request=snapshot.to_uri, from_uri=snapshot.from_uri, to_uri=snapshot.to_uri, headers={}),
         )
         leg = Leg(self.engine, snapshot.leg, identity.direction)
-        start_time = label.start_time or snapshot.started_us // 1000 or now_ms()
-        call = Call(identity, leg, self.sink, self.settings, tag=label.tag, start_time=start_time)
+        start_time = label.start_time or snapshot.started_us // 1000
+        call = Call(identity, leg, self.sink, self.settings, tag=label.tag, start_time=start_time, wall_ms=self.wall_ms)
         state = CallState.RINGING if snapshot.state != "trying" else CallState.CREATED
         if label.answer_time:  # else the kept LegAnswered follows
             state = CallState.ANSWERED

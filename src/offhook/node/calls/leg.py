@@ -59,6 +59,11 @@ class EngineOperation:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return self.started.done()
 
+    async def over(self) -> OperationEnded:
+        """Wait for its end. A waiter that is cancelled changes nothing."""
+        await asyncio.wait({self.ended})
+        return self.ended.result()
+
 
 class Leg:
     """A leg of the engine, by its id. All waits end when the leg does."""
@@ -127,7 +132,7 @@ class Leg:
         """Stop an operation and wait for its end."""
         if not running.is_over:
             await self._engine.execute(Stop(self.next_id(), running.id))
-        return await asyncio.shield(running.ended)
+        return await running.over()
 
     def abandon(self, running: EngineOperation) -> None:
         """Stop an operation without waiting."""

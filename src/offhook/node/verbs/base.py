@@ -1,0 +1,229 @@
+"""What every verb promises: accepted once, ended once, in every order of stop, hangup, engine error and finish."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from offhook.errors import CommandRefused, EngineLost, EngineRefused, OffhookError
+from offhook.node.calls.call import Call, Cause, refusal_of
+from offhook.node.calls.exchange import Exchange
+from offhook.node.calls.label import OpenAction
+from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
+from offhook.protocol.codes import ResultCode
+from offhook.protocol.params import CallParams, ControlParams
+from offhook.protocol.verbs import collect
+
+__all__ = ["Command", "Frame", "Unbuilt", "Verb", "VerbPorts", "emit_frame"]
+
+log = structlog.get_logger(__name__)
+
+FINISH_LIMIT_S = 2.0
+
+P = TypeVar("P", bound=CallParams)
+
+Frame = tuple[str, dict[str, Any]]
+"""Type of an event, and its params without the call's address."""
+
+Unbuilt = Mapping[str, frozenset[Any] | None]
+"""Paths of params that answer 501: with any value (None), or with those values alone."""
+
+
+class VerbPorts(msgspec.Struct, frozen=True):
+    """What verbs reach besides their call."""
+
+    exchange: Exchange
+    speech: Speech
+    fetcher: AudioFetcher
+    links: RecordingLinks
+
+
+class Command(ABC):
+    """A method that is done when it is answered (answer, end, pass)."""
+
+    unbuilt: ClassVar[Unbuilt] = MappingProxyType({})
+
+    @classmethod
+    @abstractmethod
+    async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:
+        """Do it.
+
+        Raises:
+            CommandRefused: with the wire's code and a sentence.
+        """
+
+
+class Verb(ABC, Generic[P]):
+    """One running action of a call. A subclass writes ``run`` and ``finish``, and a method per command."""
+
+    event: ClassVar[str]
+    exclusive: ClassVar[str] = ""
+    """Actions of one such class run one at a time on a call."""
+    unbuilt: ClassVar[Unbuilt] = MappingProxyType({})
+
+    def __init__(self, call: Call, params: P, ports: VerbPorts) -> None:
+        loop = asyncio.get_running_loop()
+        self.call = call
+        self.leg = call.leg
+        self.params = params
+        self.ports = ports
+        self.failure = ""
+        self.reply: dict[str, Any] = {}
+        self._accepted: asyncio.Future[CommandRefused | None] = loop.create_future()
+        self._cause: asyncio.Future[Cause] = loop.create_future()
+
+    # --- what a verb writes ----------------------------------------------------------------------------------
+
+    @classmethod
+    def check(cls, params: P) -> None:
+        """Refuse params that no struct can refuse."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Do the work: ``accept`` when it is sure to begin; return when finished. Cancelled by any other cause."""
+
+    @abstractmethod
+    async def finish(self, cause: Cause) -> Sequence[Frame]:
+        """Clean up, and tell the terminal events."""
+
+    @classmethod
+    @abstractmethod
+    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:
+        """Terminal events of an action that could not ``finish``, or whose node went."""
+
+    @property
+    def label_data(self) -> str:
+        """What ``broken`` needs to know of it."""
+        return ""
+
+    # --- for the registry ------------------------------------------------------------------------------------
+
+    @classmethod
+    def key_of(cls, params: CallParams) -> str:
+        """The ``control_id``, or the method for actions without one."""
+        return params.control_id if isinstance(params, ControlParams) else params.method
+
+    @property
+    def key(self) -> str:
+        """Names the action on its call."""
+        return self.key_of(self.params)
+
+    @property
+    def open_action(self) -> OpenAction:
+        """What the label keeps of it."""
+        return OpenAction(self.key, self.params.method, self.label_data)
+
+    async def accepted(self) -> dict[str, Any]:
+        """Wait until it was accepted; returns what its result carries.
+
+        Raises:
+            CommandRefused: it was not.
+        """
+        refused = await asyncio.shield(self._accepted)
+        if refused is not None:
+            raise CommandRefused(refused.code, refused.message)
+        return self.reply
+
+    async def stop(self, _params: object = None) -> None:
+        """End it, answered at once; the terminal event follows."""
+        self.end(Cause.STOPPED)
+
+    # --- the course of an action -----------------------------------------------------------------------------
+
+    def end(self, cause: Cause) -> None:
+        """Begin to end; the first cause counts."""
+        if not self._cause.done():
+            self._cause.set_result(cause)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether what ends it has happened."""
+        return self._cause.done()
+
+    async def live(self) -> None:
+        """Run until the terminal events are out, which happens once, or not at all when it was never accepted."""
+        work = asyncio.create_task(self._work(), name=f"run {self.params.method}")
+        try:
+            either: set[asyncio.Future[Any]] = {work, self._cause}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            self.end(work.result() if work.done() else Cause.ERROR)  # without effect when a cause came first
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+        cause = self._cause.result()
+        frames = await self._finished(cause)
+        if not self._accepted.done():
+            self._refuse(_too_late(cause))
+        elif self._accepted.result() is None:
+            for event_type, params in frames:
+                self.emit(event_type, params)
+
+    async def _work(self) -> Cause:
+        try:
+            await self.run()
+        except CommandRefused as error:
+            self._refuse(error)
+            self.failure = error.message
+        except (EngineRefused, EngineLost) as error:
+            self._refuse(refusal_of(error))
+            self.failure = str(error)
+        except OffhookError as error:
+            self.failure = str(error)
+        except Exception:
+            self.failure = "The node failed: this is a bug"
+            log.exception("verb failed", method=self.params.method, call_id=self.call.call_id)
+        else:
+            return Cause.FINISHED
+        return Cause.ERROR
+
+    async def _finished(self, cause: Cause) -> Sequence[Frame]:
+        try:
+            async with asyncio.timeout(FINISH_LIMIT_S):
+                return await self.finish(cause)
+        except (OffhookError, TimeoutError) as error:
+            log.warning("verb did not finish", method=self.params.method, reason=str(error))
+        except Exception:
+            log.exception("verb failed to finish", method=self.params.method, call_id=self.call.call_id)
+        return self.broken(self.open_action, self.failure or "The node could not finish this action", self.ports)
+
+    def accept(self, **reply: Any) -> None:
+        """It is sure to begin: answer 200."""
+        self.reply = reply
+        if not self._accepted.done():
+            self._accepted.set_result(None)
+
+    def _refuse(self, error: CommandRefused) -> None:
+        if not self._accepted.done():
+            self._accepted.set_result(error)
+
+    def emit(self, event_type: str, params: Mapping[str, Any]) -> None:
+        """Send an event of this action."""
+        emit_frame(self.call, self.open_action, event_type, params)
+
+
+def emit_frame(call: Call, action: OpenAction, event_type: str, params: Mapping[str, Any]) -> None:
+    """Send an event of an action, with the address of its call."""
+    address: dict[str, Any] = {
+        "node_id": call.settings.node_id,
+        "call_id": call.call_id,
+        "segment_id": call.identity.segment_id,
+        "tag": call.tag,
+    }
+    if action.control_id != action.method:
+        address["control_id"] = action.control_id
+    is_recorded = "recording_id" in params and params.get("state") in ("finished", "no_input", "error")
+    call.emit(event_type, address | dict(params), settle=event_type == collect.EVENT, durable=is_recorded)
+
+
+def _too_late(cause: Cause) -> CommandRefused:
+    if cause is Cause.STOPPED:
+        return CommandRefused(ResultCode.CONFLICT, "It was stopped before it began")
+    if cause is Cause.HANGUP:
+        return CommandRefused(ResultCode.GONE, "The call ended before this began")
+    return CommandRefused(ResultCode.SERVER_ERROR, "The node could not begin this: try again")

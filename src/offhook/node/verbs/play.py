@@ -1,0 +1,82 @@
+"""``calling.play``: audio, text, silence and ringtones, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import ClassVar
+
+from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.label import OpenAction
+from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
+from offhook.node.verbs.source import Playback, PlaybackRequest, SpeechDefaults, check_media
+from offhook.protocol.states import PlayState
+from offhook.protocol.verbs import play
+
+__all__ = ["Play"]
+
+
+class Play(Verb[play.Play]):
+    """Ends when all was played, stopped or cannot be played."""
+
+    event = play.EVENT
+    unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None})
+
+    def __init__(self, call: Call, params: play.Play, ports: VerbPorts) -> None:
+        super().__init__(call, params, ports)
+        self._is_paused = False
+        request = PlaybackRequest(
+            media=params.play,
+            volume_db=params.volume,
+            side=params.direction,
+            loops=params.loop,
+            speech=SpeechDefaults(params.language or "", params.gender or "", params.voice or ""),
+        )
+        self._playback = Playback(self.leg, request, ports)
+
+    @classmethod
+    def check(cls, params: play.Play) -> None:
+        check_media(params.play)
+
+    async def run(self) -> None:
+        self.accept()
+        await self._playback.run(lambda: self._say(PlayState.PLAYING))
+
+    async def finish(self, cause: Cause) -> Sequence[Frame]:
+        await self._playback.close()
+        if cause in (Cause.ERROR, Cause.ENGINE_LOST):
+            return self.broken(self.open_action, self.failure, self.ports)
+        return [(self.event, {"state": PlayState.FINISHED.value})]
+
+    @classmethod
+    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:  # noqa: ARG003
+        return [(cls.event, {"state": PlayState.ERROR.value, "message": message})]
+
+    async def pause(self, _params: play.PlayPause) -> None:
+        """Stand still; a second time changes nothing."""
+        if self._is_paused:
+            return
+        self._is_paused = True
+        try:
+            await self._playback.pause()
+        except BaseException:
+            self._is_paused = False
+            raise
+        self._say(PlayState.PAUSED)
+
+    async def resume(self, _params: play.PlayResume) -> None:
+        """Go on; without a pause it changes nothing."""
+        if not self._is_paused:
+            return
+        await self._playback.resume()
+        if self._is_paused:
+            self._is_paused = False
+            self._say(PlayState.PLAYING)
+
+    async def volume(self, params: play.PlayVolume) -> None:
+        """Change the volume."""
+        await self._playback.set_volume(params.volume)
+
+    def _say(self, state: PlayState) -> None:
+        if not self.is_ending:
+            self.emit(self.event, {"state": state.value})

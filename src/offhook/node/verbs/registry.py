@@ -1,0 +1,228 @@
+"""Which verb does which method; runs commands for the gateway and for whoever else starts verbs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from offhook.errors import CommandRefused
+from offhook.node.calls.call import Call
+from offhook.node.calls.exchange import Exchange
+from offhook.node.calls.label import OpenAction
+from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
+from offhook.node.verbs import dial as dialing
+from offhook.node.verbs.answer import Answer
+from offhook.node.verbs.base import Command, Unbuilt, Verb, VerbPorts, emit_frame
+from offhook.node.verbs.collect import Collect
+from offhook.node.verbs.echo import Echo
+from offhook.node.verbs.end import End
+from offhook.node.verbs.pass_ import Pass
+from offhook.node.verbs.play import Play
+from offhook.node.verbs.play_and_collect import PlayAndCollect
+from offhook.node.verbs.record import Record
+from offhook.node.verbs.send_digits import SendDigits
+from offhook.protocol.codes import ResultCode
+from offhook.protocol.params import CallParams, ControlParams, Params, parse_params, survey
+from offhook.protocol.states import CallState, Direction
+from offhook.protocol.verbs import PARAMS
+from offhook.protocol.verbs.dial import Dial
+
+__all__ = ["ACTIONS", "COMMANDS", "STEERING", "VerbRegistry", "unbuilt_of"]
+
+log = structlog.get_logger(__name__)
+
+ACTIONS: Final[Mapping[str, type[Verb[Any]]]] = MappingProxyType(
+    {
+        "calling.play": Play,
+        "calling.record": Record,
+        "calling.collect": Collect,
+        "calling.play_and_collect": PlayAndCollect,
+        "calling.send_digits": SendDigits,
+        "calling.echo": Echo,
+    }
+)
+"""Methods that start an action."""
+
+COMMANDS: Final[Mapping[str, type[Command]]] = MappingProxyType(
+    {"calling.answer": Answer, "calling.end": End, "calling.pass": Pass}
+)
+"""Methods that are done when they are answered."""
+
+STEERING: Final[Mapping[str, tuple[tuple[type[Verb[Any]], ...], str]]] = MappingProxyType(
+    {
+        "calling.play.pause": ((Play,), "pause"),
+        "calling.play.resume": ((Play,), "resume"),
+        "calling.play.stop": ((Play,), "stop"),
+        "calling.play.volume": ((Play,), "volume"),
+        "calling.record.pause": ((Record,), "pause"),
+        "calling.record.resume": ((Record,), "resume"),
+        "calling.record.stop": ((Record,), "stop"),
+        "calling.collect.stop": ((Collect,), "stop"),
+        "calling.collect.start_input_timers": ((Collect, PlayAndCollect), "start_input_timers"),
+        "calling.play_and_collect.stop": ((PlayAndCollect,), "stop"),
+        "calling.play_and_collect.volume": ((PlayAndCollect,), "volume"),
+    }
+)
+"""Methods that steer a running action: of which verbs, and by which of their methods."""
+
+_SILENT_ON_CALL_ID = frozenset({"calling.dial", "calling.answer", "calling.end"})
+_MAX_COUNTED = 1000
+
+
+def unbuilt_of(method: str) -> Unbuilt:
+    """Params of a method that answer 501."""
+    if method == Dial.method:
+        return dialing.UNBUILT
+    verb = ACTIONS.get(method) or COMMANDS.get(method)
+    return verb.unbuilt if verb else {}
+
+
+class VerbRegistry:
+    """The ``CommandRunner`` of the node. ``ignored`` counts keys that nobody lists, by method and path."""
+
+    def __init__(self, exchange: Exchange, speech: Speech, fetcher: AudioFetcher, links: RecordingLinks) -> None:
+        self._exchange = exchange
+        self._ports = VerbPorts(exchange, speech, fetcher, links)
+        self.ignored: Counter[str] = Counter()
+        exchange.on_orphan = self.end_orphan
+
+    async def run(self, method: str, params: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+        """Start or steer a verb and return the ``result`` of the wire.
+
+        Raises:
+            CommandRefused: with the wire's code and a sentence.
+        """
+        struct = PARAMS.get(method)
+        if struct is None:
+            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{method} is not built yet")
+        parsed = parse_params(struct, params)
+        extra: dict[str, Any] = {}
+        if isinstance(parsed, Dial):
+            self._check(struct, params)
+            dialing.start_dial(parsed, origin, self._ports)
+        elif isinstance(parsed, CallParams):
+            call = self._find(parsed)
+            self._check(struct, params)
+            extra = await self._run_on(call, parsed, origin)
+        return _result(parsed, extra)
+
+    def end_orphan(self, call: Call, action: OpenAction) -> None:
+        """End an action whose verb went with a former node: once, with ``error``."""
+        if verb := ACTIONS.get(action.method):
+            for event_type, params in verb.broken(action, "The node was restarted", self._ports):
+                emit_frame(call, action, event_type, params)
+
+    # --- inside ----------------------------------------------------------------------------------------------
+
+    def _find(self, params: CallParams) -> Call:
+        call = self._exchange.calls.find(params.call_id)
+        if params.node_id != self._exchange.settings.node_id:
+            raise CommandRefused(ResultCode.NOT_FOUND, "`node_id` is not this node's: use that of the call's events")
+        return call
+
+    def _check(self, struct: type[Params], params: Mapping[str, Any]) -> None:
+        """Answer 501 to what is listed and not built; count what nobody lists."""
+        found = survey(struct, params)
+        for path, values in unbuilt_of(struct.method).items():
+            if path in found.known and (wrong := _unbuilt_value(params, path, values)) is not None:
+                raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"`{path}`{wrong} is not built yet: leave it out")
+        for path in found.unknown:
+            if len(self.ignored) < _MAX_COUNTED or f"{struct.method} {path}" in self.ignored:
+                self.ignored[f"{struct.method} {path}"] += 1
+            log.debug("parameter ignored", method=struct.method)
+
+    async def _run_on(self, call: Call, params: CallParams, origin: Origin) -> dict[str, Any]:
+        method = params.method
+        if command := COMMANDS.get(method):
+            if command is not Pass:
+                call.own(origin.session)
+            await command.execute(call, params, origin, self._ports)
+            return {}
+        if method in STEERING:
+            return await self._steer(call, params)
+        call.own(origin.session)
+        return await self._start(call, params)
+
+    async def _start(self, call: Call, params: CallParams) -> dict[str, Any]:
+        kind = ACTIONS[params.method]
+        kind.check(params)
+        await _wait_for_answer(call)
+        key = kind.key_of(params)
+        if (running := call.actions.get(key)) is not None:
+            if isinstance(running, Verb) and running.params == params:
+                return await running.accepted()
+            message = f"`control_id` belongs to a running {_name(running.open_action.method)}: choose another"
+            raise CommandRefused(ResultCode.CONFLICT, message)
+        for other in call.actions.values():
+            if isinstance(other, Verb) and kind.exclusive and other.exclusive == kind.exclusive:
+                message = f"{_name(other.params.method)} {other.key} is running: stop it first, or wait for its end"
+                raise CommandRefused(ResultCode.CONFLICT, message)
+        verb = kind(call, params, self._ports)
+        call.add_action(key, verb)
+        return await verb.accepted()
+
+    async def _steer(self, call: Call, params: CallParams) -> dict[str, Any]:
+        assert isinstance(params, ControlParams)
+        kinds, name = STEERING[params.method]
+        running = call.actions.get(params.control_id)
+        if running is not None and isinstance(running, kinds):
+            await getattr(running, name)(params)
+        elif params.control_id not in call.past_actions:
+            message = f"No {_name(params.method)} with this `control_id` runs on the call"
+            raise CommandRefused(ResultCode.NOT_FOUND, message)
+        elif name != "stop":  # to stop what has ended is no mistake
+            raise CommandRefused(ResultCode.CONFLICT, "It has ended")
+        return {}
+
+
+async def _wait_for_answer(call: Call) -> None:
+    if call.answering is not None:  # a client may send answer and play in one breath
+        await call.answering_over()
+    if call.is_ending:
+        raise CommandRefused(ResultCode.GONE, "The call is ending")
+    if call.state is not CallState.ANSWERED:
+        inbound = call.identity.direction is Direction.INBOUND
+        raise CommandRefused(ResultCode.CONFLICT, "answer() first" if inbound else "The call is not answered yet")
+
+
+def _name(method: str) -> str:
+    return method.removeprefix("calling.").partition(".")[0]
+
+
+def _result(params: Params, extra: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {"code": ResultCode.OK.value, "message": params.accepted}
+    if isinstance(params, CallParams) and params.method not in _SILENT_ON_CALL_ID:
+        result["call_id"] = params.call_id
+    if isinstance(params, ControlParams):
+        result["control_id"] = params.control_id
+    return result | dict(extra)
+
+
+def _unbuilt_value(params: Any, path: str, values: frozenset[Any] | None) -> str | None:
+    """The first value at a path that is not built, as text for the sentence; None when there is none."""
+    for value in _values(params, path.split(".")):
+        if values is None:
+            return ""
+        if isinstance(value, str | bool) and value in values:
+            return f" {msgspec.json.encode(value).decode()}"
+    return None
+
+
+def _values(value: Any, steps: list[str]) -> Iterator[Any]:
+    if not steps:
+        if value is not None:
+            yield value
+        return
+    name = steps[0].rstrip("[]")
+    depth = steps[0].count("[]")
+    if isinstance(value, dict) and name in value:
+        items = [value[name]]
+        for _ in range(depth):
+            items = [entry for item in items if isinstance(item, list) for entry in item]
+        for item in items:
+            yield from _values(item, steps[1:])

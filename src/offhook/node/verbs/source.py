@@ -1,0 +1,206 @@
+"""From media elements to what the engine plays, and one playback of them on a leg."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from offhook.errors import CommandRefused, EngineLost, EngineRefused, MachineError
+from offhook.node.calls.call import refusal_of
+from offhook.node.calls.leg import EngineOperation, Leg
+from offhook.node.engine.ops import OperationEnded, Play, SilenceSource, Source, Tone, ToneSource
+from offhook.node.verbs.base import VerbPorts
+from offhook.protocol.codes import ResultCode
+from offhook.protocol.devices import (
+    RINGTONES,
+    AudioMedia,
+    Media,
+    RingtoneMedia,
+    RingtoneParams,
+    SilenceMedia,
+    TtsMedia,
+    TtsParams,
+)
+
+__all__ = ["Playback", "PlaybackRequest", "SpeechDefaults", "check_media"]
+
+MAX_TEXT_CHARACTERS = 10_000
+CADENCES = {"us": [Tone(2000, [440.0, 480.0]), Tone(4000)]}
+_READY_LIMIT_S = 5.0
+
+
+class SpeechDefaults(msgspec.Struct, frozen=True):
+    """For TTS items that do not say it themselves."""
+
+    language: str = ""
+    gender: str = ""
+    voice: str = ""
+
+
+class PlaybackRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to play, and how."""
+
+    media: list[Media]
+    volume_db: float = 0.0
+    side: Literal["listen", "speak", "both"] = "listen"
+    loops: int = 1
+    interrupt: list[Literal["digit", "speech"]] = []
+    speech: SpeechDefaults = SpeechDefaults()
+
+
+def check_media(media: Sequence[Media]) -> None:
+    """Refuse what cannot be played.
+
+    Raises:
+        CommandRefused: 400 for an unknown ringtone or a text too long, 501 for a ringtone that is not built.
+    """
+    for item in media:
+        if isinstance(item, RingtoneMedia) and item.params.name not in CADENCES:
+            if item.params.name in RINGTONES:
+                message = f"`play[].params.name`: the ringtone {item.params.name} is not built yet: use us"
+                raise CommandRefused(ResultCode.NOT_IMPLEMENTED, message)
+            raise CommandRefused(ResultCode.BAD_REQUEST, "`play[].params.name` must be the name of a ringtone: us")
+        if isinstance(item, TtsMedia) and len(item.params.text) > MAX_TEXT_CHARACTERS:
+            message = f"`play[].params.text` must be at most {MAX_TEXT_CHARACTERS} characters: split it"
+            raise CommandRefused(ResultCode.BAD_REQUEST, message)
+
+
+class Playback:
+    """Plays a request on a leg, once. ``run`` it in one task; command it from others; ``close`` it in any case."""
+
+    def __init__(self, leg: Leg, request: PlaybackRequest, ports: VerbPorts) -> None:
+        self._leg = leg
+        self._request = request
+        self._ports = ports
+        self._volume_db = request.volume_db
+        self._operation: asyncio.Future[EngineOperation] = asyncio.get_running_loop().create_future()
+
+    async def run(self, playing: Callable[[], None]) -> OperationEnded:
+        """Fetch and play to the end; ``playing`` is called at the first frame.
+
+        Raises:
+            OffhookError: an item cannot be played, or the engine failed.
+        """
+        fetching = [asyncio.create_task(self._source(item), name="source") for item in self._request.media]
+        feeding: asyncio.Task[None] | None = None
+        try:
+            by_turns = self._request.loops == 1  # a repeated list must be whole before it begins
+            sources = [await fetching[0]] if by_turns else [await task for task in fetching]
+            rest = fetching[1:] if by_turns else []
+            play = self._play(sources, more=bool(rest))
+            running = await self._leg.start(play)
+            self._operation.set_result(running)
+            if play.volume_db != self._volume_db:
+                await self._leg.set_volume(running, self._volume_db)
+            feeding = asyncio.create_task(self._feed(running, rest), name="feed")
+            if await running.first_frame():
+                playing()
+            return await self._end_of(running, feeding)
+        finally:
+            tasks = [*fetching, *([feeding] if feeding else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Silence it and wait for its end; nothing of it remains."""
+        if not self._operation.done():
+            self._operation.cancel()
+            return
+        if not self._operation.cancelled():
+            with contextlib.suppress(EngineRefused, EngineLost):  # its end comes with the leg's
+                await self._leg.stop(self._operation.result())
+
+    # --- commands --------------------------------------------------------------------------------------------
+
+    async def pause(self) -> None:
+        """Pause; answers after the engine did."""
+        running = await self._running()
+        await self._steer(self._leg.pause(running))
+
+    async def resume(self) -> None:
+        """Go on."""
+        await self._steer(self._leg.resume(await self._running()))
+
+    async def set_volume(self, volume_db: float) -> None:
+        """Change the volume, also of what has not begun."""
+        self._volume_db = volume_db
+        if self._operation.done():
+            await self._steer(self._leg.set_volume(await self._running(), volume_db))
+
+    async def _running(self) -> EngineOperation:
+        await asyncio.wait({self._operation}, timeout=_READY_LIMIT_S)
+        if not self._operation.done():
+            raise CommandRefused(ResultCode.CONFLICT, "Nothing plays yet: wait for the event playing")
+        if self._operation.cancelled() or self._operation.result().is_over:
+            raise CommandRefused(ResultCode.CONFLICT, "It has ended")
+        return self._operation.result()
+
+    @staticmethod
+    async def _steer(work: Awaitable[None]) -> None:
+        try:
+            await work
+        except (EngineRefused, EngineLost) as error:
+            raise refusal_of(error) from error
+
+    # --- inside ----------------------------------------------------------------------------------------------
+
+    def _play(self, sources: list[Source], *, more: bool) -> Play:
+        request = self._request
+        return Play(
+            self._leg.next_id(),
+            self._leg.id,
+            sources,
+            side=request.side,
+            volume_db=self._volume_db,
+            loops=request.loops,
+            more=more,
+            interrupt=request.interrupt,
+        )
+
+    async def _feed(self, running: EngineOperation, rest: list[asyncio.Task[Source]]) -> None:
+        for index, task in enumerate(rest):
+            source = await task
+            if running.is_over:
+                return
+            await self._leg.append(running, [source], more=index < len(rest) - 1)
+
+    @staticmethod
+    async def _end_of(running: EngineOperation, feeding: asyncio.Task[None]) -> OperationEnded:
+        either: set[asyncio.Future[Any]] = {running.ended, feeding}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if feeding.done() and not running.is_over:
+            feeding.result()
+        ended = await running.over()
+        if ended.cause == "error":
+            raise MachineError(ended.detail or "The engine could not play this")
+        return ended
+
+    async def _source(self, item: Media) -> Source:
+        match item:
+            case AudioMedia():
+                return await self._ports.fetcher.fetch(item.params.url)
+            case TtsMedia(params=params):
+                return await self._speak(params)
+            case SilenceMedia():
+                return SilenceSource(round(item.params.duration * 1000))
+            case RingtoneMedia(params=params):
+                return _ringtone(params)
+
+    async def _speak(self, params: TtsParams) -> Source:
+        default = self._request.speech
+        return await self._ports.speech.synthesize(
+            params.text,
+            language=params.language or default.language or TtsParams.default_language,
+            gender=params.gender or default.gender or TtsParams.default_gender,
+            voice=params.voice or default.voice,
+        )
+
+
+def _ringtone(params: RingtoneParams) -> Source:
+    """Without a duration: until stopped (relay-protocol 9, row 28)."""
+    return ToneSource(CADENCES[params.name], -1 if params.duration is None else round(params.duration * 1000))

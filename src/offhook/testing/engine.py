@@ -86,12 +86,14 @@ class FakeEngine:
         """Hand out the snapshot, then what was kept beyond ``last_seq``."""
         legs = [self._snapshot(leg) for leg in self._legs.values()]
         self._sink, self._on_lost = sink, on_lost
-        for report in self.kept:
-            if report.seq > last_seq:
-                sink(report)
+        asyncio.get_running_loop().call_soon(self._repeat, sink, [entry for entry in self.kept if entry.seq > last_seq])
         return ops.Welcome(
             version=ops.CONTROL_VERSION, boot=self.boot, sip_udp="127.0.0.1:5060", sip_tcp="127.0.0.1:5060", legs=legs
         )
+
+    def _repeat(self, sink: ReportSink, reports: list[ops.AnyReport]) -> None:
+        for report in reports:
+            sink(report)
 
     async def execute(self, operation: ops.AnyOperation) -> None:
         """Do an operation or refuse it, after ``reply_after_s``."""
@@ -212,7 +214,7 @@ class FakeEngine:
                 operation.is_ended = True
         self._legs.clear()
         self.kept.clear()
-        self._seq = 0
+        self._seq += 1 << 20
         self.boot = uuid.uuid4().hex
         self.lose()
 

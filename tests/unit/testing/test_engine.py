@@ -141,6 +141,8 @@ async def test_kept_reports_come_again_after_a_loss_until_they_are_acked(engine)
     again = []
     welcome = await engine.start(again.append, last_seq=seen[-1].seq)
     assert [entry.leg for entry in welcome.legs] == [leg]
+    assert again == []
+    await asyncio.sleep(0)
     assert [report.digit for report in again] == ["5"]
     engine.send(ops.Ack(seq=again[-1].seq))
     assert engine.kept == []

@@ -191,7 +191,7 @@ mod tests {
     fn count(presses: &[(char, DigitMethod, u64)]) -> usize {
         let start = Instant::now();
         let mut seen = Presses::default();
-        let is_new = |(digit, method, ms): &(char, DigitMethod, u64)| {
+        let mut is_new = |(digit, method, ms): &(char, DigitMethod, u64)| {
             seen.is_new(*digit, *method, start + Duration::from_millis(*ms))
         };
         presses

@@ -18,7 +18,8 @@ LostSink = Callable[[EngineLost], None]
 """Called in the loop, once per ``start``, when the connection is gone (not after ``close``). Must not block or raise.
 
 Nothing more comes until ``start`` is called again; operations raise EngineLost meanwhile. A ``Welcome.boot`` other
-than before tells that the engine was started anew: its legs are gone, and its report numbers begin again.
+than before tells that the engine was started anew: its legs are gone. Report numbers grow over starts of the
+engine, so that an old ``last_seq`` never hides a new report.
 """
 
 
@@ -37,8 +38,8 @@ class EnginePort(Protocol):
     async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> Welcome:
         """Connect (or connect again, after a loss) and hand reports to ``sink``, from the one after ``last_seq`` on.
 
-        Reports may reach ``sink`` before this returns to its caller, never before the snapshot was taken. Whoever
-        journalled a report says so with ``send(Ack(seq))``.
+        The first report comes in the loop's next turn after this returned: whoever awaits it sees the snapshot first.
+        Whoever journalled a report says so with ``send(Ack(seq))``.
 
         Raises:
             offhook.errors.EngineLost: no engine took the connection in time, or it refused us; says why.

@@ -1,0 +1,249 @@
+"""The real engine: its control socket, as an EnginePort."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from pathlib import Path
+
+import msgspec
+
+from offhook.errors import EngineLost, EngineRefused
+from offhook.node.engine import ops
+from offhook.node.engine.port import LostSink, ReportSink
+
+__all__ = ["EngineProcess"]
+
+_LENGTH = struct.Struct(">I")
+_RETRY_S = 0.05
+_HELLO_S = 5.0
+_UNREAD_BYTES = 8 << 20
+_EPOCHS_PER_S = 4
+_EPOCHS_BEGAN_S = 1_577_836_800
+
+
+class EngineProcess:
+    """The controller of one engine. ``start`` connects, and connects again after a loss.
+
+    ``epoch``: greater than that of every controller before; by default told by the clock. One unix socket
+    connection, decoded in batches; no task per message.
+    """
+
+    def __init__(
+        self,
+        socket: Path,
+        secret: bytes,
+        *,
+        prompts: Path,
+        recordings: Path,
+        epoch: int = 0,
+        connect_timeout_s: float = 10.0,
+        reply_timeout_s: float = 10.0,
+    ) -> None:
+        self.prompts = prompts
+        self.recordings = recordings
+        self._socket = socket
+        self._secret = secret
+        self._epoch = epoch or int((time.time() - _EPOCHS_BEGAN_S) * _EPOCHS_PER_S)
+        self._connect_timeout_s = connect_timeout_s
+        self._reply_timeout_s = reply_timeout_s
+        self._connection: _Connection | None = None
+        self._first_id = (self._epoch & 0x7FFF_FFFF) << 32
+        self._last_id = self._first_id
+
+    def next_id(self) -> int:
+        """A fresh operation id: the epoch in the upper half."""
+        self._last_id += 1
+        return self._last_id
+
+    async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> ops.Welcome:
+        """Connect, say hello, and hand reports to ``sink`` once the caller has the snapshot."""
+        await self.close()
+        loop = asyncio.get_running_loop()
+        connection = _Connection(sink, on_lost)
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await self._connect(loop, connection)
+        except TimeoutError as error:
+            raise EngineLost("no engine listens on its control socket") from error
+        self._connection = connection
+        hello = ops.Hello(ops.CONTROL_VERSION, self._epoch, self._secret, last_seq)
+        self._epoch += 1
+        connection.write(hello)
+        try:
+            async with asyncio.timeout(_HELLO_S):
+                welcome = await connection.welcome
+        except TimeoutError as error:
+            connection.let_go()
+            raise EngineLost("the engine did not answer our hello") from error
+        loop.call_soon(connection.release)
+        return welcome
+
+    async def execute(self, operation: ops.AnyOperation) -> None:
+        """Send and wait for the reply."""
+        connection = self._live()
+        operation_id = getattr(operation, "id", None)
+        if not isinstance(operation_id, int):
+            raise TypeError(f"{type(operation).__name__} is not replied to: use send")
+        reply = connection.expect(operation_id)
+        connection.write(operation)
+        try:
+            async with asyncio.timeout(self._reply_timeout_s):
+                failure = await reply
+        except TimeoutError as error:
+            raise EngineLost(f"the engine did not reply within {self._reply_timeout_s:g} s") from error
+        finally:
+            connection.forget(operation_id)
+        if failure is not None:
+            raise EngineRefused(failure.code, failure.message)
+
+    def send(self, operation: ops.AnyOperation) -> None:
+        """Send what has no reply; without a connection it is nobody's."""
+        if self._connection is not None and self._connection.is_open:
+            self._connection.write(operation)
+
+    async def close(self) -> None:
+        """Let go of the engine; it lives on and waits for a node."""
+        if self._connection is not None:
+            self._connection.let_go()
+            self._connection = None
+
+    def _live(self) -> _Connection:
+        if self._connection is None or not self._connection.is_open:
+            raise EngineLost("the engine is not connected")
+        return self._connection
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop, connection: _Connection) -> None:
+        while True:
+            try:
+                await loop.create_unix_connection(lambda: connection, str(self._socket))
+            except (FileNotFoundError, ConnectionRefusedError):
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+
+class _Connection(asyncio.Protocol):
+    """Frames in, operations out, and who waits for which reply."""
+
+    def __init__(self, sink: ReportSink, on_lost: LostSink | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.welcome: asyncio.Future[ops.Welcome] = loop.create_future()
+        self.is_open = False
+        self._sink = sink
+        self._on_lost = on_lost
+        self._replies: dict[int, asyncio.Future[ops.Failure | None]] = {}
+        self._held: list[ops.AnyReport] | None = []
+        self._buffer = bytearray()
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder: msgspec.msgpack.Decoder[ops.AnyReport] = msgspec.msgpack.Decoder(ops.AnyReport)
+        self._transport: asyncio.Transport | None = None
+        self._why = ""
+
+    # --- asyncio ------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        begin = 0
+        with memoryview(buffer) as view:
+            while self.is_open and len(buffer) - begin >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(buffer, begin)
+                if length > ops.MAX_FRAME_BYTES:
+                    self.abandon("the engine sent a frame of more than 1 MiB")
+                    break
+                end = begin + _LENGTH.size + length
+                if end > len(buffer):
+                    break
+                self._frame(view[begin + _LENGTH.size : end])
+                begin = end
+        del buffer[:begin]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        error = EngineLost(self._why or (str(exc) if exc else "the engine closed the connection"))
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(error)
+        if not self.welcome.done():
+            self.welcome.set_exception(error)
+            return
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost(error)
+
+    # --- for EngineProcess --------------------------------------------------------------------------------------
+
+    def write(self, operation: ops.AnyOperation) -> None:
+        """Send one operation; an engine that does not read is lost."""
+        assert self._transport is not None
+        frame = bytearray(_LENGTH.size)
+        self._encoder.encode_into(operation, frame, _LENGTH.size)
+        size_bytes = len(frame) - _LENGTH.size
+        if size_bytes > ops.MAX_FRAME_BYTES:
+            raise ValueError(f"an operation of {size_bytes} bytes does not fit a frame of 1 MiB")
+        _LENGTH.pack_into(frame, 0, size_bytes)
+        self._transport.write(frame)
+        if self._transport.get_write_buffer_size() > _UNREAD_BYTES:
+            self._why = "the engine does not read what we send"
+            self._transport.abort()
+
+    def expect(self, operation: int) -> asyncio.Future[ops.Failure | None]:
+        """Wait for the reply to an operation."""
+        reply: asyncio.Future[ops.Failure | None] = asyncio.get_running_loop().create_future()
+        self._replies[operation] = reply
+        return reply
+
+    def forget(self, operation: int) -> None:
+        """Nobody waits for this reply any more."""
+        self._replies.pop(operation, None)
+
+    def release(self) -> None:
+        """The caller has the snapshot: hand over what came since."""
+        held, self._held = self._held or [], None
+        for report in held:
+            self._sink(report)
+
+    def let_go(self) -> None:
+        """Close, and tell nobody of a loss: we wanted it."""
+        self._on_lost = None
+        self.abandon("the node let go of the engine")
+
+    def abandon(self, why: str) -> None:
+        """Close because the engine breaks the protocol."""
+        self._why = why
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def _frame(self, frame: memoryview) -> None:
+        try:
+            report = self._decoder.decode(frame)
+        except msgspec.DecodeError as error:
+            self.abandon(f"the engine sent a frame that does not parse: {error}")
+            return
+        match report:
+            case ops.Reply():
+                self._replied(report)
+            case ops.Welcome() if not self.welcome.done():
+                self.welcome.set_result(report)
+            case _ if self._held is not None:
+                self._held.append(report)
+            case _:
+                self._sink(report)
+
+    def _replied(self, reply: ops.Reply) -> None:
+        if reply.op == 0 and reply.error is not None and not self.welcome.done():
+            self.welcome.set_exception(EngineLost(reply.error.message))
+            self.let_go()
+            return
+        # Late replies are ignored here, in one place.
+        waiting = self._replies.get(reply.op)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply.error)

@@ -109,15 +109,6 @@ class SqliteJournal:
         )
         return [StoredEvent(*row) for row in rows]
 
-    async def acknowledgeable(self, session: str) -> list[StoredEvent]:
-        """See ``port.Journal``."""
-        rows = await self._writer.read(
-            lambda connection: connection.execute(
-                "SELECT * FROM events WHERE session = ? ORDER BY session_seq", (session,)
-            ).fetchall()
-        )
-        return [StoredEvent(*row) for row in rows]
-
     # --- sessions and replies ---
 
     def save_session(self, session: StoredSession) -> asyncio.Future[None]:

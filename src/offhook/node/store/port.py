@@ -134,14 +134,6 @@ class Journal(Protocol):
         """
         ...
 
-    async def acknowledgeable(self, session: str) -> list[StoredEvent]:
-        """All kept events of a session without their frames.
-
-        Raises:
-            JournalFailure: as ``unacknowledged``.
-        """
-        ...
-
     def save_session(self, session: StoredSession) -> asyncio.Future[None]:
         """Keep a session or what changed in it; its ``session_seq`` never goes back."""
         ...

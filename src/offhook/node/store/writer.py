@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from offhook.node.store.port import JournalFailure
 
@@ -19,7 +19,7 @@ __all__ = ["Statement", "Writer", "WriterSettings"]
 
 T = TypeVar("T")
 Statement = tuple[str, Sequence[Any]]
-log = logging.getLogger("offhook.store")
+log = structlog.get_logger(__name__)
 
 
 class WriterSettings(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ class Writer:
             if self._connection is not None and self._sync_timer is not None:
                 await self._run(lambda: self._commit([], durable=True))
         except sqlite3.Error as error:
-            log.error("journal not synced at its end", extra={"error": str(error)})
+            log.error("journal not synced at its end", error=str(error))
         finally:
             await self._run(self._close)
             self._thread.shutdown(wait=True)
@@ -153,7 +153,7 @@ class Writer:
         try:
             await self._run(lambda: self._commit(batch, durable=durable))
         except sqlite3.Error as error:
-            log.error("journal write refused", extra={"error": str(error), "writes": len(batch)})
+            log.error("journal write refused", error=str(error), writes=len(batch))
             self._is_failing = True
             self._fail([*batch, *self._pending], str(error))  # what came meanwhile stays behind what failed
             self._pending.clear()

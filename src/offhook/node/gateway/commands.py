@@ -1,0 +1,161 @@
+"""Commands: once per request id, by who may, answered in time, whatever the verb does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+
+from offhook.errors import CommandRefused, OffhookError
+from offhook.node.calls.ports import CommandRunner, Origin
+from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.events import Outbox, Turn
+from offhook.node.gateway.ledger import key_of
+from offhook.node.gateway.ownership import Ownership
+from offhook.node.gateway.sessions import Session
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.tasks import Tasks
+from offhook.node.store.port import Journal, JournalFailure, StoredReply
+from offhook.protocol.codes import ResultCode, is_success
+from offhook.protocol.frames import FrameId, Request, Response, dump_frame
+from offhook.protocol.methods import KNOWN_CALLING
+
+__all__ = ["Commands"]
+
+log = structlog.get_logger(__name__)
+_NEW_CALLS = frozenset({"calling.dial", "calling.begin"})
+_PASS = "calling.pass"  # noqa: S105  a method, not a secret
+
+
+class Commands:
+    """From request to reply: id, ownership, runner, journal, reply, and then the events that waited for it."""
+
+    def __init__(
+        self,
+        runner: CommandRunner,
+        outbox: Outbox,
+        ownership: Ownership,
+        journal: Journal,
+        settings: GatewaySettings,
+        tasks: Tasks,
+    ) -> None:
+        self._runner = runner
+        self._outbox = outbox
+        self._ownership = ownership
+        self._journal = journal
+        self._settings = settings
+        self._tasks = tasks
+        self.is_draining = False
+        """New calls are refused."""
+        self.failures = 0
+        """Commands that ended in an error nobody foresaw."""
+
+    def take(self, session: Session, connection: Connection, request: Request, frame_id: FrameId) -> None:
+        """Run a command, or answer what its id was answered before."""
+        first = session.ledger.find(frame_id)
+        if first is not None:
+            first.add_done_callback(lambda reply: connection.send(reply.result()) and None)
+            return
+        if request.method in _NEW_CALLS and (why := self._refuses_new_calls()):
+            connection.send(_reply(frame_id, refusal("503", why)))  # not remembered: it may be tried again
+            return
+        first = session.ledger.begin(frame_id, time.time())
+        turn = self._outbox.begin_turn(request.method, request.params)
+        work = self._perform(session, connection, request, frame_id, first, turn)
+        self._tasks.spawn(work, f"command {request.method}")
+
+    def _refuses_new_calls(self) -> str:
+        if self.is_draining:
+            return "this node is being restarted: dial again in a few seconds"
+        if not self._journal.is_healthy:
+            return "the journal of this node cannot be written: free space on its disk"
+        return ""
+
+    async def _perform(
+        self,
+        session: Session,
+        connection: Connection,
+        request: Request,
+        frame_id: FrameId,
+        first: asyncio.Future[str],
+        turn: Turn,
+    ) -> None:
+        result = await self._answer(session, request)
+        try:
+            reply = _reply(frame_id, result)
+        except (TypeError, ValueError):
+            log.exception("result cannot be written as JSON", method=request.method)
+            result = refusal(ResultCode.SERVER_ERROR, f"the node's result of {request.method} cannot be told")
+            reply = _reply(frame_id, result)
+        is_accepted = is_success(str(result.get("code", "")))
+        if is_accepted:
+            self._outbox.open_control(turn.call_id, turn.control_id, request.method, session.protocol)
+        stored = StoredReply(session.protocol, key_of(frame_id), reply, time.time())
+        is_durable = is_accepted and request.method in _NEW_CALLS
+        kept = self._journal.save_reply(stored, durable=is_durable)
+        if is_durable:
+            try:
+                await kept
+            except JournalFailure:
+                log.warning("accepted dial is not journalled", method=request.method)
+        if not connection.send(reply, turn.written):
+            turn.written()
+        turn.replied()
+        first.set_result(reply)
+
+    async def _answer(self, session: Session, request: Request) -> dict[str, Any]:
+        """The result, within the time that a client waits for one."""
+        try:
+            self._authorise(session, request)
+        except CommandRefused as refused:
+            return refusal(refused.code, refused.message)
+        outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._tasks.spawn(self._run(session, request, outcome), f"run {request.method}")
+        done, _ = await asyncio.wait([outcome], timeout=self._settings.reply_timeout_s)
+        if done:
+            return outcome.result()
+        log.warning("command is slow", method=request.method)
+        return refusal(
+            ResultCode.SERVER_ERROR,
+            f"{request.method} took longer than {self._settings.reply_timeout_s:g} s and may still take effect: "
+            "watch the call's events",
+        )
+
+    def _authorise(self, session: Session, request: Request) -> None:
+        if request.method not in KNOWN_CALLING:
+            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{request.method} is not built on this node yet")
+        call_id = request.params.get("call_id")
+        if request.method in _NEW_CALLS or not isinstance(call_id, str):
+            return
+        if request.method == _PASS:
+            self._ownership.check(call_id, session)
+        else:
+            self._ownership.claim(call_id, session)
+
+    async def _run(self, session: Session, request: Request, outcome: asyncio.Future[dict[str, Any]]) -> None:
+        try:
+            result = await self._runner.run(request.method, request.params, Origin(session.protocol, session.project))
+        except CommandRefused as refused:
+            result = refusal(refused.code, refused.message)
+        except OffhookError as error:
+            log.warning("command failed", method=request.method, error=str(error))
+            result = refusal(ResultCode.SERVER_ERROR, f"{request.method} failed: {error}")
+        except Exception:  # the wall of the JSON-RPC dispatcher
+            self.failures += 1
+            log.exception("command failed in a way nobody foresaw", method=request.method)
+            result = refusal(
+                ResultCode.SERVER_ERROR, f"the node failed on {request.method}; its log says why. It may be tried again"
+            )
+        if not outcome.done():
+            outcome.set_result(result)
+
+
+def refusal(code: str, message: str) -> dict[str, Any]:
+    """A result of the application failure channel (relay-protocol 1.3)."""
+    return {"code": str(code), "message": message}
+
+
+def _reply(frame_id: FrameId, result: dict[str, Any]) -> str:
+    return dump_frame(Response(id=frame_id, result=result))

@@ -1,0 +1,222 @@
+"""One WebSocket of a client: frames in order both ways, bounded, watched. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from offhook.node.gateway.ids import new_event_id
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.protocol import methods
+from offhook.protocol.frames import DisconnectParams, PingParams, Request, dump_frame
+from offhook.protocol.params import dump_params
+
+__all__ = ["Connection"]
+
+log = structlog.get_logger(__name__)
+
+
+class _Outgoing(NamedTuple):
+    text: str
+    written: Callable[[], None] | None
+    is_event: bool
+
+
+class Connection:
+    """Reads and writes one socket. ``receive`` gets each text frame and may ask for a pause before the next."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        settings: GatewaySettings,
+    ) -> None:
+        self._socket = socket
+        self._transport = transport
+        self._settings = settings
+        self._queue: deque[_Outgoing] = deque()
+        self._queued_events = 0
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._flushed = asyncio.Event()
+        self._heard_at = 0.0
+        self._ending: asyncio.Task[None] | None = None
+        self._disconnect_id = ""
+        self._disconnect_replied = asyncio.Event()
+        self._pings: set[str] = set()
+        self.is_open = True
+        """Frames may still be sent; after the first ``disconnect`` or close nothing leaves any more but replies."""
+        self.is_authenticated: Callable[[], bool] = lambda: False
+        """Whether a session came of it."""
+        self.on_overflow: Callable[[], None] | None = None
+        """Called once when the peer reads too slowly."""
+
+    # --- sending: never waits ---
+
+    def send(self, text: str, written: Callable[[], None] | None = None) -> bool:
+        """Queue a reply or request; False when the socket is gone. ``written``: called when it went to the socket."""
+        return self._put(_Outgoing(text, written, is_event=False))
+
+    def send_event(self, text: str, written: Callable[[], None] | None = None) -> bool:
+        """Queue an event; False when the socket is gone or going."""
+        if self._ending is not None:
+            return False
+        return self._put(_Outgoing(text, written, is_event=True))
+
+    def _put(self, outgoing: _Outgoing) -> bool:
+        if not self.is_open:
+            return False
+        self._queue.append(outgoing)
+        self._queued_events += outgoing.is_event
+        self._queued_bytes += len(outgoing.text)
+        self._wake.set()
+        settings = self._settings
+        if self._queued_events > settings.queue_max_events or self._queued_bytes > settings.queue_max_bytes:
+            self._overflow()
+        return True
+
+    def _overflow(self) -> None:
+        """The peer does not read. Drop its events (they are in the journal) and take leave."""
+        if self._ending is not None:
+            self.abort()
+            return
+        log.warning("client reads too slowly", queued=len(self._queue), size_bytes=self._queued_bytes)
+        kept = [outgoing for outgoing in self._queue if not outgoing.is_event]
+        self._queue.clear()
+        self._queue.extend(kept)
+        self._queued_events = 0
+        self._queued_bytes = sum(len(outgoing.text) for outgoing in kept)
+        self.disconnect(restart=False)
+        if self.on_overflow is not None:
+            self.on_overflow()
+
+    # --- ending ---
+
+    def disconnect(self, *, restart: bool) -> asyncio.Task[None]:
+        """Send ``signalwire.disconnect``, await its reply shortly, close (relay-protocol 1.8)."""
+        if self._ending is None:
+            self._disconnect_id = new_event_id()
+            params = dump_params(DisconnectParams(restart=restart))
+            self._put(_Outgoing(dump_frame(Request(self._disconnect_id, methods.DISCONNECT, params)), None, False))
+            self._ending = asyncio.get_running_loop().create_task(self._end(WSCloseCode.GOING_AWAY, ""))
+        return self._ending
+
+    def close_after_reply(self, reason: str) -> None:
+        """Let what is queued leave, then close (1008); no reply is awaited."""
+        if self._ending is None:
+            self._disconnect_replied.set()
+            self._ending = asyncio.get_running_loop().create_task(self._end(WSCloseCode.POLICY_VIOLATION, reason))
+
+    async def _end(self, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(self._settings.disconnect_timeout_s):
+                await self._disconnect_replied.wait()
+                while self._queue and self.is_open:
+                    self._flushed.clear()
+                    await self._flushed.wait()
+                await self._socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the socket at once."""
+        self.is_open = False
+        self._wake.set()
+        self._flushed.set()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def took_reply(self, frame_id: object) -> bool:
+        """Say whether a response answers a ping or disconnect of this connection, and take it."""
+        if frame_id == self._disconnect_id and self._disconnect_id:
+            self._disconnect_replied.set()
+            return True
+        if isinstance(frame_id, str) and frame_id in self._pings:
+            self._pings.discard(frame_id)
+            return True
+        return False
+
+    # --- the socket ---
+
+    async def serve(self, receive: Callable[[str], float]) -> None:
+        """Read until the socket ends, with a writer and a watch beside."""
+        loop = asyncio.get_running_loop()
+        self._heard_at = loop.time()
+        beside = [loop.create_task(self._write()), loop.create_task(self._watch())]
+        try:
+            await self._read(receive)
+        finally:
+            self.is_open = False
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            self._settle_unwritten()
+            if self._ending is not None:
+                self._disconnect_replied.set()
+                await asyncio.gather(self._ending, return_exceptions=True)
+
+    def _settle_unwritten(self) -> None:
+        """What was not written never will be; who waits for a reply's leaving must not wait for ever."""
+        while self._queue:
+            outgoing = self._queue.popleft()
+            if outgoing.written is not None and not outgoing.is_event:
+                outgoing.written()
+
+    async def _read(self, receive: Callable[[str], float]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await self._socket.receive()
+            self._heard_at = loop.time()
+            if message.type is WSMsgType.TEXT:
+                pause_s = receive(message.data)
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+            elif message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text frames only")
+                return
+            elif message.type is not WSMsgType.PONG:
+                return
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._queue:
+                    outgoing = self._queue.popleft()
+                    self._queued_events -= outgoing.is_event
+                    self._queued_bytes -= len(outgoing.text)
+                    await self._socket.send_str(outgoing.text)
+                    if outgoing.written is not None:
+                        outgoing.written()
+                self._flushed.set()
+                self._wake.clear()
+                await self._wake.wait()
+        except ConnectionError:
+            self.abort()
+
+    async def _watch(self) -> None:
+        """Ping (relay-protocol 1.7); a peer that says nothing for too long is dead."""
+        loop = asyncio.get_running_loop()
+        next_ping = loop.time() + self._settings.ping_interval_s
+        while True:
+            dead_at = self._heard_at + self._settings.silence_max_s
+            await asyncio.sleep(max(0.0, min(dead_at, next_ping) - loop.time()))
+            now = loop.time()
+            if now >= self._heard_at + self._settings.silence_max_s:
+                log.info("client went silent")
+                self.abort()
+                return
+            if now >= next_ping:
+                next_ping = now + self._settings.ping_interval_s
+                frame_id = new_event_id()
+                self._pings.add(frame_id)
+                self.send(dump_frame(Request(frame_id, methods.PING, dump_params(PingParams(timestamp=time.time())))))

@@ -1,0 +1,211 @@
+"""Events of one session: kept until acked, sent once per connection, replayed in order after a resume."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import structlog
+
+from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.tasks import Tasks
+from offhook.node.store.port import Journal, JournalFailure, StoredEvent
+
+__all__ = ["Delivery", "Truncation"]
+
+log = structlog.get_logger(__name__)
+_RETRY_S = 0.5
+
+
+class Truncation(NamedTuple):
+    """Numbers (``session_seq``) of the events that were dropped unacked; (0, 0): none."""
+
+    first: int
+    last: int
+
+
+class _Kept(NamedTuple):
+    session_seq: int
+    size_bytes: int
+    call_id: str
+    event_type: str
+    at: float
+
+
+class Delivery:
+    """One session's side of the journal.
+
+    Live, an event goes out as soon as it is journalled. After ``attach`` with unacked events left, those are read
+    from the journal in pages and sent first; what is journalled meanwhile is found there too.
+    """
+
+    def __init__(
+        self,
+        protocol: str,
+        journal: Journal,
+        settings: GatewaySettings,
+        tasks: Tasks,
+        *,
+        last_seq: int,
+        truncation: Truncation,
+        is_loaded: bool,
+    ) -> None:
+        self._protocol = protocol
+        self._journal = journal
+        self._settings = settings
+        self._tasks = tasks
+        self.last_seq = last_seq
+        self.truncation = truncation
+        self.wants_acks = True
+        """False: the client said that it does not ack; what was written to its socket counts as acked."""
+        self.on_ack: Callable[[str, str], None] = lambda _call_id, _event_type: None
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept_bytes = 0
+        self._is_loaded = is_loaded
+        self._retracted: set[tuple[str, str]] = set()
+        self._connection: Connection | None = None
+        self._is_live = False
+        self._delivered_seq = 0
+        self._acked_in_window = asyncio.Event()
+        self._replayed: set[str] = set()
+        self._replay: asyncio.Task[None] | None = None
+        self._to_forget: list[int] = []
+
+    def number(self) -> int:
+        """The next ``session_seq``."""
+        self.last_seq += 1
+        return self.last_seq
+
+    @property
+    def unacked(self) -> int:
+        """How many events wait for an ack."""
+        return len(self._kept)
+
+    # --- the connection ---
+
+    def attach(self, connection: Connection) -> None:
+        """Send on this connection from now on, what is unacked first."""
+        self.detach()
+        self._connection = connection
+        if self._is_loaded and not self._kept:
+            self._is_live = True
+        else:
+            self._replay = self._tasks.spawn(self._run_replay(connection), "replay")
+
+    def detach(self) -> None:
+        """The connection is gone or going: what comes is kept in the journal alone."""
+        self._connection = None
+        self._is_live = False
+        self._replayed.clear()
+        if self._replay is not None:
+            self._replay.cancel()
+            self._replay = None
+
+    def deliver(self, event: StoredEvent) -> None:
+        """Send an event that is in the journal (or that the journal refused: then it has this one chance)."""
+        self._keep(event)
+        self._delivered_seq = event.session_seq
+        if self._is_live and self._connection is not None:
+            self._send(self._connection, event)
+
+    def _send(self, connection: Connection, event: StoredEvent) -> bool:
+        if self.wants_acks:
+            return connection.send_event(event.frame)
+        return connection.send_event(event.frame, lambda: self._written(event.id))
+
+    def _written(self, event_id: str) -> None:
+        self.acknowledge(event_id)
+
+    async def _run_replay(self, connection: Connection) -> None:
+        cursor = 0
+        while connection is self._connection:
+            delivered = self._delivered_seq
+            try:
+                page = await self._journal.unacknowledged(self._protocol, cursor, self._settings.replay_window)
+            except JournalFailure:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            for event in page:
+                if not self._is_wanted(event):
+                    continue
+                self._replayed.add(event.id)
+                if not self._send(connection, event):
+                    return
+            if page:
+                cursor = page[-1].session_seq
+                await self._room_in_window()
+            elif delivered == self._delivered_seq:
+                self._is_loaded = True
+                self._retracted.clear()
+                self._is_live = True
+                return
+
+    def _is_wanted(self, event: StoredEvent) -> bool:
+        """Whether an event of the journal is still unacked; after a restart the journal knows better than we do."""
+        if (
+            not self._is_loaded
+            and event.id not in self._kept
+            and (event.call_id, event.event_type) not in self._retracted
+        ):
+            self._keep(event)
+        return event.id in self._kept
+
+    async def _room_in_window(self) -> None:
+        while len(self._replayed) >= self._settings.replay_window:
+            self._acked_in_window.clear()
+            await self._acked_in_window.wait()
+
+    # --- acks and retention ---
+
+    def acknowledge(self, event_id: str) -> bool:
+        """The client has it. False for an id that is not (any more) waited for."""
+        kept = self._forget(event_id)
+        if kept is None:
+            return False
+        self.on_ack(kept.call_id, kept.event_type)
+        return True
+
+    def retract(self, call_id: str, event_type: str) -> None:
+        """Never send an event of a call again; where it is in a socket's queue already, it goes out."""
+        if not self._is_loaded:
+            self._retracted.add((call_id, event_type))
+        found = [key for key, kept in self._kept.items() if kept.call_id == call_id and kept.event_type == event_type]
+        for event_id in found:
+            self._forget(event_id)
+
+    def sweep(self, before: float) -> None:
+        """Drop what has been unacked for too long."""
+        self._truncate([key for key, kept in self._kept.items() if kept.at < before])
+
+    def _keep(self, event: StoredEvent) -> None:
+        self._kept[event.id] = _Kept(event.session_seq, event.size_bytes, event.call_id, event.event_type, event.at)
+        self._kept_bytes += event.size_bytes
+        settings = self._settings
+        while len(self._kept) > settings.retention_max_events or self._kept_bytes > settings.retention_max_bytes:
+            self._truncate([next(iter(self._kept))])
+
+    def _truncate(self, event_ids: Iterable[str]) -> None:
+        for event_id in event_ids:
+            kept = self._forget(event_id)
+            if kept is not None:
+                first = min(self.truncation.first or kept.session_seq, kept.session_seq)
+                self.truncation = Truncation(first, max(self.truncation.last, kept.session_seq))
+
+    def _forget(self, event_id: str) -> _Kept | None:
+        kept = self._kept.pop(event_id, None)
+        if kept is None:
+            return None
+        self._kept_bytes -= kept.size_bytes
+        self._replayed.discard(event_id)
+        self._acked_in_window.set()
+        if not self._to_forget:
+            asyncio.get_running_loop().call_soon(self._forget_journalled)
+        self._to_forget.append(kept.session_seq)
+        return kept
+
+    def _forget_journalled(self) -> None:
+        seqs, self._to_forget = self._to_forget, []
+        self._journal.acknowledge(self._protocol, seqs)

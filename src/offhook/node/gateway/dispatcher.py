@@ -1,0 +1,217 @@
+"""Every text frame of a client, to whoever answers it. Every request is answered; nothing dies of garbage."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import structlog
+
+from offhook.errors import CommandRefused
+from offhook.node.gateway.commands import Commands, refusal
+from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.delivery import Truncation
+from offhook.node.gateway.handshake import Handshake, HandshakeRefused
+from offhook.node.gateway.limits import TokenBucket, find_excess
+from offhook.node.gateway.sessions import Session, Sessions
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.tasks import Tasks
+from offhook.node.store.port import JournalFailure
+from offhook.protocol import methods
+from offhook.protocol.codes import ResultCode, RpcCode
+from offhook.protocol.frames import (
+    ContextsParams,
+    FrameError,
+    FrameId,
+    Request,
+    Response,
+    RpcError,
+    dump_frame,
+    parse_frame,
+)
+from offhook.protocol.params import parse_params
+
+__all__ = ["EVENTS_TRUNCATED", "Dispatcher"]
+
+log = structlog.get_logger(__name__)
+EVENTS_TRUNCATED = "signalwire.events_truncated"
+"""Event that tells a resumed client which of its events (``session_seq`` ``from`` to ``to``) are lost."""
+_PING_KEYS: tuple[str, ...] = ("timestamp", "payload")
+_PAUSE_S = 0.02
+"""A client beyond its rate is read this much slower, so that its flood costs itself."""
+
+
+class Dispatcher:
+    """The frames of one connection."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        sessions: Sessions,
+        handshake: Handshake,
+        commands: Commands,
+        settings: GatewaySettings,
+        tasks: Tasks,
+    ) -> None:
+        self._connection = connection
+        self._sessions = sessions
+        self._handshake = handshake
+        self._commands = commands
+        self._settings = settings
+        self._tasks = tasks
+        self._bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
+        self._connecting = False
+        self.session: Session | None = None
+        """Whose connection it is, once connect was accepted."""
+
+    def receive(self, text: str) -> float:
+        """Take one frame; returns for how long (seconds) to read nothing."""
+        try:
+            frame = parse_frame(text)
+        except FrameError as error:
+            return self._refuse_frame(error)
+        if isinstance(frame, Response):
+            self._take_response(frame)
+            return 0.0
+        if frame.id is None:
+            self._error(None, RpcCode.INVALID_REQUEST, "a request needs an `id`, by which it is answered")
+            return self._pause()
+        if not self._take_token():
+            self._error(
+                frame.id,
+                RpcCode.CAPACITY_EXCEEDED,
+                f"more than {self._settings.requests_per_s:g} requests a second: send slower and try again",
+            )
+            return _PAUSE_S
+        excess = find_excess(frame.params, self._settings)
+        if excess:
+            self._error(frame.id, RpcCode.INVALID_REQUEST, excess)
+            return 0.0
+        self._take_request(frame, frame.id)
+        return 0.0
+
+    def _refuse_frame(self, error: FrameError) -> float:
+        frame_id = error.frame_id
+        self._error(frame_id, error.code, str(error))
+        return self._pause()
+
+    def _pause(self) -> float:
+        return 0.0 if self._take_token() else _PAUSE_S
+
+    def _take_token(self) -> bool:
+        bucket = self.session.bucket if self.session is not None else self._bucket
+        return bucket.take(asyncio.get_running_loop().time())
+
+    def _take_response(self, frame: Response) -> None:
+        if self._connection.took_reply(frame.id) or self.session is None:
+            return
+        if isinstance(frame.id, str) and frame.error is msgspec.UNSET:
+            self.session.delivery.acknowledge(frame.id)
+
+    def _take_request(self, request: Request, frame_id: FrameId) -> None:
+        if request.method == methods.CONNECT:
+            self._take_connect(request, frame_id)
+        elif self.session is None:
+            self._error(
+                frame_id,
+                RpcCode.AUTHENTICATION_FAILED,
+                "not connected: send signalwire.connect first",
+                {"signalwire_error_code": "AUTH_REQUIRED"},
+            )
+        elif request.method == methods.PING:
+            self._result(frame_id, {key: request.params[key] for key in _PING_KEYS if key in request.params})
+        elif request.method in (methods.RECEIVE, methods.UNRECEIVE):
+            self._take_contexts(self.session, request, frame_id)
+        elif request.method in methods.KNOWN:
+            self._commands.take(self.session, self._connection, request, frame_id)
+        else:
+            self._error(frame_id, RpcCode.METHOD_NOT_FOUND, f"no method of this protocol is named '{_short(request)}'")
+
+    # --- the session's own methods ---
+
+    def _take_connect(self, request: Request, frame_id: FrameId) -> None:
+        if self.session is not None or self._connecting:
+            self._error(frame_id, RpcCode.INVALID_REQUEST, "this socket is connected already: open another one")
+            return
+        self._connecting = True
+        self._tasks.spawn(self._connect(request, frame_id), "connect")
+
+    async def _connect(self, request: Request, frame_id: FrameId) -> None:
+        try:
+            admission = await self._handshake.admit(request.params)
+        except HandshakeRefused as refused:
+            self._connecting = False
+            log.info("connect refused", code=int(refused.code), reason=str(refused))
+            self._error(frame_id, refused.code, str(refused))
+            if refused.is_final:
+                self._connection.close_after_reply("authentication failed")
+            return
+        except JournalFailure:
+            self._connecting = False
+            self._error(frame_id, RpcCode.NOT_AVAILABLE, "the node's journal cannot be read now: try again in a second")
+            return
+        if not self._connection.is_open:
+            return
+        session = self.session = admission.session
+        self._sessions.connect(session, self._connection)
+        self._result(frame_id, admission.result)
+        if not admission.proved:
+            self._connection.send(self._handshake.state_frame(session))
+        self._tell_truncation(session)
+        session.delivery.attach(self._connection)
+        self._sessions.subscribe(session, admission.contexts)
+        log.info("client connected", restored=admission.is_restored, contexts=len(session.contexts))
+
+    def _tell_truncation(self, session: Session) -> None:
+        lost = session.delivery.truncation
+        if lost.last:
+            params = {"from": lost.first, "to": lost.last}
+            self._connection.send(self._handshake.event_frame(session, EVENTS_TRUNCATED, params))
+            session.delivery.truncation = Truncation(0, 0)
+
+    def _take_contexts(self, session: Session, request: Request, frame_id: FrameId) -> None:
+        if session.version_major >= 4:
+            self._error(
+                frame_id,
+                RpcCode.VERSION_INCOMPATIBLE,
+                f"{request.method} ended with version 4: name the contexts in signalwire.connect",
+            )
+            return
+        try:
+            contexts = parse_params(ContextsParams, request.params).all
+        except CommandRefused as refused:
+            self._error(frame_id, RpcCode.INVALID_PARAMS, refused.message)
+            return
+        if not contexts:
+            self._error(frame_id, RpcCode.INVALID_PARAMS, "`contexts` must name at least one context")
+        elif request.method == methods.UNRECEIVE:
+            self._sessions.unsubscribe(session, contexts)
+            self._result(frame_id, {"code": str(ResultCode.OK), "message": "Unreceiving events"})
+        elif len(session.contexts.keys() | set(contexts)) > self._settings.contexts_max:
+            self._result(
+                frame_id,
+                refusal(ResultCode.BAD_REQUEST, f"at most {self._settings.contexts_max} contexts: unreceive some"),
+            )
+        else:
+            self._sessions.subscribe(session, contexts)
+            self._result(
+                frame_id,
+                {
+                    "code": str(ResultCode.OK),
+                    "message": "Receiving all inbound related to the requested relay contexts and available scopes",
+                },
+            )
+
+    # --- replies ---
+
+    def _result(self, frame_id: FrameId, result: dict[str, Any]) -> None:
+        self._connection.send(dump_frame(Response(id=frame_id, result=result)))
+
+    def _error(self, frame_id: FrameId | None, code: RpcCode, message: str, data: Any = None) -> None:
+        error = RpcError(int(code), message, data)
+        self._connection.send(dump_frame(Response(id=frame_id, error=error)))
+
+
+def _short(request: Request) -> str:
+    return request.method[:64]

@@ -1,0 +1,293 @@
+"""Finding one client for each inbound call (DESIGN.md, Offers). One task per call, until it is answered or over."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from offhook.errors import OffhookError
+from offhook.node.calls.ports import OfferedCall, OutgoingEvent
+from offhook.node.gateway.events import Outbox
+from offhook.node.gateway.ownership import CallEntry, Ownership
+from offhook.node.gateway.sessions import Session, Sessions
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.tasks import Tasks
+from offhook.node.store.port import Journal
+from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
+
+__all__ = ["Desk"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Asked:
+    """One session that was offered the call. Times are of the loop."""
+
+    at: float
+    acked_at: float | None = None
+    has_passed: bool = False
+
+
+@dataclass
+class _Offer:
+    """One call that looks for its client."""
+
+    call: OfferedCall
+    entry: CallEntry
+    began_at: float
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: dict[str, _Asked] = field(default_factory=dict)
+    held_since: float | None = None
+    is_alerted: bool = False
+
+
+class Desk:
+    """Implements ``OfferDesk``.
+
+    Nobody is withdrawn before somebody owns the call: a client that acks late, or is back within the hold, may
+    still take it. The first command owns; the others get ``ended``, reason ``cancel``.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        ownership: Ownership,
+        outbox: Outbox,
+        journal: Journal,
+        settings: GatewaySettings,
+        tasks: Tasks,
+        project: str,
+    ) -> None:
+        self._sessions = sessions
+        self._ownership = ownership
+        self._outbox = outbox
+        self._journal = journal
+        self._settings = settings
+        self._tasks = tasks
+        self._project = project
+        self._offers: dict[str, _Offer] = {}
+        self._turn: dict[str, int] = {}
+        self._turns = 0
+        self.is_draining = False
+        """New calls are refused with 503."""
+
+    # --- OfferDesk ---
+
+    def offer(self, call: OfferedCall) -> None:
+        """See ``OfferDesk``."""
+        entry = self._ownership.ensure(call.call_id, self._project)
+        offer = _Offer(call, entry, self._now())
+        self._offers[call.call_id] = offer
+        self._tasks.spawn(self._run(offer), f"offer {call.call_id}")
+
+    def passed(self, call_id: str, session: str) -> None:
+        """See ``OfferDesk``."""
+        entry = self._ownership.get(call_id)
+        if entry is None:
+            return
+        self._ownership.withdraw(entry, session)
+        self._retract_from(session, call_id)
+        offer = self._offers.get(call_id)
+        if offer is not None:
+            offer.asked.setdefault(session, _Asked(self._now())).has_passed = True
+            offer.changed.set()
+
+    def assign(self, call_id: str, session: str) -> None:
+        """See ``OfferDesk``."""
+        found = self._sessions.get(session)
+        entry = self._ownership.ensure(call_id, found.project if found is not None else self._project)
+        self._ownership.assign(entry, session)
+
+    def forget(self, call_id: str) -> None:
+        """See ``OfferDesk``."""
+        self._ownership.end(call_id, self._now())
+        self._retract(call_id)
+        offer = self._offers.get(call_id)
+        if offer is not None:
+            offer.changed.set()
+
+    # --- what the gateway tells ---
+
+    def acked(self, session: Session, call_id: str, event_type: str) -> None:
+        """A client has an event; only that of an offer matters here. It is not acceptance."""
+        offer = self._offers.get(call_id) if event_type == RECEIVE_EVENT else None
+        if offer is not None and session.protocol in offer.asked and offer.asked[session.protocol].acked_at is None:
+            offer.asked[session.protocol].acked_at = self._now()
+            offer.changed.set()
+
+    def session_changed(self) -> None:
+        """A session came, went or subscribed: every open offer looks again."""
+        for offer in self._offers.values():
+            offer.changed.set()
+
+    def claimed(self, entry: CallEntry, session: str) -> None:
+        """A session owns the call: the others lose it, and nobody is offered it again."""
+        offer = self._offers.get(entry.call_id)
+        if offer is None:
+            return
+        offer.changed.set()
+        self._retract(entry.call_id)
+        for loser in [name for name in entry.asked if name != session]:
+            entry.asked.pop(loser)
+            offer.asked.pop(loser, None)
+            self._outbox.emit(
+                OutgoingEvent(STATE_EVENT, offer.call.withdrawn_params(), call_id=entry.call_id, session=loser)
+            )
+
+    def _retract(self, call_id: str) -> None:
+        for session in self._sessions:
+            session.delivery.retract(call_id, RECEIVE_EVENT)
+
+    def _retract_from(self, session: str, call_id: str) -> None:
+        found = self._sessions.get(session)
+        if found is not None:
+            found.delivery.retract(call_id, RECEIVE_EVENT)
+
+    # --- one offer ---
+
+    async def _run(self, offer: _Offer) -> None:
+        call = offer.call
+        try:
+            if self.is_draining:
+                await call.reject(503, "This node is being restarted: call again in a few seconds")
+                return
+            if not self._journal.is_healthy:
+                await call.reject(503, "The journal of this node cannot be written: free space on its disk")
+                return
+            while call.is_open:
+                offer.changed.clear()
+                wake_at = await self._step(offer)
+                if wake_at is None:
+                    return
+                try:
+                    async with asyncio.timeout_at(wake_at):
+                        await offer.changed.wait()
+                except TimeoutError:
+                    continue
+        except OffhookError as error:
+            log.warning("offer failed", call_id=call.call_id, error=str(error))
+        finally:
+            del self._offers[call.call_id]
+
+    async def _step(self, offer: _Offer) -> float | None:
+        """Do what is due and say when to look again at the latest; None: the call was refused."""
+        now, settings, call = self._now(), self._settings, offer.call
+        ringing_until = offer.began_at + settings.ringing_s
+        if now >= ringing_until:
+            await call.reject(480, f"Nobody took the call within {settings.ringing_s:g} s")
+            return None
+        if offer.entry.owner:
+            return min(ringing_until, self._watch_owner(offer, now))
+        wakes = [ringing_until]
+        deciding = [wake for asked in offer.asked if (wake := self._decides_until(offer, asked)) > now]
+        thinking = self._thinking(offer)
+        if deciding or len(thinking) >= 2:
+            offer.held_since = None
+        elif (session := self._pick(offer)) is not None:
+            offer.held_since = None
+            self._ask(offer, session)
+            wakes.append(now + settings.offer_ack_s)
+        elif thinking:
+            offer.held_since = None
+        else:
+            return await self._hold(offer, now)
+        wakes += deciding
+        wakes.append(await self._alert_later(offer, now))
+        return min(wake for wake in wakes if wake > now)
+
+    def _decides_until(self, offer: _Offer, name: str) -> float:
+        """Until when to wait for this session before asking another."""
+        asked, session, settings = offer.asked[name], self._sessions.get(name), self._settings
+        if asked.has_passed or session is None:
+            return 0.0
+        until = asked.at + settings.offer_ack_s if asked.acked_at is None else asked.acked_at + settings.offer_command_s
+        if session.lost_at is not None:
+            until = min(until, session.lost_at + settings.offer_lost_s)
+        return until
+
+    def _thinking(self, offer: _Offer) -> list[str]:
+        """Sessions that have the call and have not said anything yet."""
+        return [
+            name
+            for name, asked in offer.asked.items()
+            if asked.acked_at is not None
+            and not asked.has_passed
+            and (session := self._sessions.get(name)) is not None
+            and session.is_connected
+        ]
+
+    def _pick(self, offer: _Offer) -> Session | None:
+        """The least loaded subscriber that was not asked yet; among equals the one asked longest ago."""
+        context, project = offer.call.context, offer.entry.project
+        found = [
+            session
+            for session in self._sessions
+            if session.is_connected
+            and session.project == project
+            and context in session.contexts
+            and session.protocol not in offer.asked
+        ]
+        if not found:
+            return None
+        return min(
+            found,
+            key=lambda session: (self._ownership.load_of(session.protocol), self._turn.get(session.protocol, 0)),
+        )
+
+    def _ask(self, offer: _Offer, session: Session) -> None:
+        self._turns += 1
+        self._turn[session.protocol] = self._turns
+        offer.asked[session.protocol] = _Asked(self._now())
+        self._ownership.ask(offer.entry, session.protocol)
+        self._outbox.emit(
+            OutgoingEvent(
+                RECEIVE_EVENT, offer.call.receive_params(), call_id=offer.call.call_id, session=session.protocol
+            )
+        )
+
+    async def _hold(self, offer: _Offer, now: float) -> float | None:
+        """Nobody is there (any more): wait a little for a client, then refuse."""
+        context = offer.call.context
+        if not self._sessions.was_subscribed(context):
+            await offer.call.reject(480, f"No client has subscribed to context '{context}': start one that does")
+            return None
+        if offer.held_since is None:
+            offer.held_since = now
+        if now >= offer.held_since + self._settings.hold_s:
+            await offer.call.reject(480, f"No client of context '{context}' took the call: none is connected or free")
+            return None
+        await self._alert(offer)
+        return min(offer.held_since + self._settings.hold_s, offer.began_at + self._settings.ringing_s)
+
+    async def _alert_later(self, offer: _Offer, now: float) -> float:
+        at = offer.began_at + self._settings.offer_alert_s
+        if now < at:
+            return at
+        await self._alert(offer)
+        return now
+
+    async def _alert(self, offer: _Offer) -> None:
+        if not offer.is_alerted and offer.call.is_open:
+            offer.is_alerted = True
+            await offer.call.alert()
+
+    def _watch_owner(self, offer: _Offer, now: float) -> float:
+        """An owner that went before it answered gives the call back."""
+        session = self._sessions.get(offer.entry.owner)
+        lost_at = session.lost_at if session is not None else 0.0
+        if lost_at is None:
+            return now + self._settings.ringing_s
+        until = lost_at + self._settings.offer_lost_s
+        if until > now:
+            return until
+        name = offer.entry.owner
+        offer.asked.setdefault(name, _Asked(now)).has_passed = True
+        self._ownership.withdraw(offer.entry, name)
+        offer.changed.set()
+        return now
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,152 @@
+"""Which session controls which call, and who may see it. Nothing waits here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from offhook.errors import CommandRefused
+from offhook.node.gateway.sessions import Session
+from offhook.node.store.port import Journal, LiveCall
+from offhook.protocol.codes import ResultCode
+
+__all__ = ["NO_SUCH_CALL", "CallEntry", "Ownership"]
+
+NO_SUCH_CALL = "no call with this call_id is known here: it never existed, or ended long ago"
+
+
+class CallEntry:
+    """One call, from its offer or dial to 600 s after its end."""
+
+    def __init__(self, call_id: str, project: str) -> None:
+        self.call_id = call_id
+        self.project = project
+        self.owner = ""
+        self.asked: dict[str, None] = {}
+        """Sessions that the call was offered to and that have not passed, in that order."""
+        self.seq = 0
+        self.state: dict[str, Any] = {}
+        """Params of its last ``calling.call.state``."""
+        self.over_at: float | None = None
+
+    @property
+    def audience(self) -> list[str]:
+        """Who gets the call's events: its owner, or before there is one, all it was offered to."""
+        return [self.owner] if self.owner else list(self.asked)
+
+
+class Ownership:
+    """The table of calls. Time (of the loop) is an input."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._calls: dict[str, CallEntry] = {}
+        self._held: dict[str, set[str]] = {}
+        self.on_claim: Callable[[CallEntry, str], None] = lambda _entry, _session: None
+        """Called when a call gets its owner."""
+
+    def __iter__(self) -> Iterator[CallEntry]:
+        return iter(self._calls.values())
+
+    def get(self, call_id: str) -> CallEntry | None:
+        """The call's entry, also for a while after its end."""
+        return self._calls.get(call_id)
+
+    def ensure(self, call_id: str, project: str) -> CallEntry:
+        """The call's entry, made if it has none."""
+        entry = self._calls.get(call_id)
+        if entry is None:
+            entry = self._calls[call_id] = CallEntry(call_id, project)
+        return entry
+
+    def assign(self, entry: CallEntry, session: str) -> None:
+        """Make a session the owner."""
+        entry.owner = session
+        self.save(entry)
+        if session:
+            self._held.setdefault(session, set()).add(entry.call_id)
+            for loser in entry.asked:
+                if loser != session:
+                    self._let_go(loser, entry.call_id)
+            self.on_claim(entry, session)
+
+    def save(self, entry: CallEntry) -> None:
+        """Keep a live call in the journal."""
+        if entry.over_at is None:
+            self._journal.save_call(LiveCall(entry.call_id, entry.project, entry.owner, entry.seq, entry.state))
+
+    def claim(self, call_id: str, session: Session) -> None:
+        """Let the session command the call; the first command owns an offered call.
+
+        Raises:
+            CommandRefused: 404 when it is another project's, 409 when another client controls it.
+        """
+        entry = self.check(call_id, session)
+        if entry is not None and entry.owner != session.protocol and entry.over_at is None:
+            self.assign(entry, session.protocol)
+
+    def check(self, call_id: str, session: Session) -> CallEntry | None:
+        """Refuse who may not command the call; None for a call that is not known here.
+
+        Raises:
+            CommandRefused: as ``claim``.
+        """
+        entry = self._calls.get(call_id)
+        if entry is None:
+            return None
+        if entry.project != session.project:
+            raise CommandRefused(ResultCode.NOT_FOUND, NO_SUCH_CALL)
+        if entry.over_at is not None or entry.owner == session.protocol:
+            return entry
+        if entry.owner:
+            raise CommandRefused(
+                ResultCode.CONFLICT, "another client controls this call: only the client that took or dialled it may"
+            )
+        if session.protocol not in entry.asked:
+            raise CommandRefused(
+                ResultCode.CONFLICT, "this call is not offered to this client: wait for its calling.call.receive"
+            )
+        return entry
+
+    def ask(self, entry: CallEntry, session: str) -> None:
+        """The call is offered to a session."""
+        entry.asked[session] = None
+        self._held.setdefault(session, set()).add(entry.call_id)
+
+    def withdraw(self, entry: CallEntry, session: str) -> None:
+        """The session does not want the call (any more)."""
+        entry.asked.pop(session, None)
+        if entry.owner == session:
+            self.assign(entry, "")
+        self._let_go(session, entry.call_id)
+
+    def load_of(self, session: str) -> int:
+        """How many live calls the session controls or is asked to take."""
+        return len(self._held.get(session, ()))
+
+    def controlled_by(self, session: str) -> list[CallEntry]:
+        """Live calls that the session controls."""
+        held = [self._calls[call_id] for call_id in self._held.get(session, ())]
+        return [entry for entry in held if entry.owner == session]
+
+    def _let_go(self, session: str, call_id: str) -> None:
+        held = self._held.get(session)
+        if held is not None:
+            held.discard(call_id)
+            if not held:
+                del self._held[session]
+
+    def end(self, call_id: str, now: float) -> None:
+        """The call is over: only its project is remembered, and who may still get its last events."""
+        entry = self._calls.get(call_id)
+        if entry is not None and entry.over_at is None:
+            entry.over_at = now
+            for session in (entry.owner, *entry.asked):
+                self._let_go(session, call_id)
+            entry.state = {}
+            self._journal.forget_call(call_id)
+
+    def sweep(self, before: float) -> None:
+        """Forget calls that were over before then."""
+        for entry in [entry for entry in self._calls.values() if entry.over_at is not None and entry.over_at < before]:
+            del self._calls[entry.call_id]

@@ -1,0 +1,235 @@
+"""The gateway: RELAY clients on one port, with other HTTP routes beside. Everything else here hangs from it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from offhook.node.calls.ports import CommandRunner, Origin, OutgoingEvent
+from offhook.node.gateway.commands import Commands
+from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.dispatcher import Dispatcher
+from offhook.node.gateway.events import Outbox
+from offhook.node.gateway.handshake import Handshake
+from offhook.node.gateway.offers import Desk
+from offhook.node.gateway.ownership import CallEntry, Ownership
+from offhook.node.gateway.sessions import Session, Sessions
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.tasks import Tasks
+from offhook.node.gateway.terminal import lost_event
+from offhook.node.store.port import Journal, Recovered
+from offhook.protocol.verbs.state import STATE_EVENT
+
+__all__ = ["Gateway"]
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """RELAY in and out. ``start``, then ``routes`` on an aiohttp application, then ``recover`` once calls are adopted.
+
+    ``outbox`` is the ``EventSink``, ``desk`` the ``OfferDesk``; the runner comes later (``use_runner``), because it
+    needs both.
+    """
+
+    def __init__(self, settings: GatewaySettings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._tasks = Tasks()
+        self._sessions = Sessions(journal, settings, self._tasks)
+        self._ownership = Ownership(journal)
+        self.outbox = Outbox(journal, self._sessions, self._ownership, settings)
+        """Implements ``EventSink``."""
+        project = settings.credentials[0].project
+        self.desk = Desk(self._sessions, self._ownership, self.outbox, journal, settings, self._tasks, project)
+        """Implements ``OfferDesk``."""
+        self._handshake = Handshake(self._sessions, settings)
+        self._commands: Commands | None = None
+        self._runner: CommandRunner | None = None
+        self._connections: set[Connection] = set()
+        self._recovered: Recovered | None = None
+        self._is_draining = False
+        self._sessions.on_change = self._session_changed
+        self._sessions.on_event_ack = self.desk.acked
+        self._ownership.on_claim = self.desk.claimed
+
+    def use_runner(self, runner: CommandRunner) -> None:
+        """Name who runs commands; before that, sockets are refused with 503."""
+        self._runner = runner
+        self._commands = Commands(runner, self.outbox, self._ownership, self._journal, self._settings, self._tasks)
+
+    async def start(self) -> Recovered:
+        """Open the journal and take up sessions and calls that an earlier node left.
+
+        Raises:
+            offhook.node.store.port.JournalFailure: the journal cannot be opened; says what to do.
+        """
+        recovered = self._recovered = await self._journal.start()
+        self._sessions.restore(recovered.sessions)
+        for call in recovered.calls:
+            entry = self._ownership.ensure(call.call_id, call.project)
+            entry.seq, entry.state = call.seq, call.state
+            if call.session:
+                self._ownership.assign(entry, call.session)
+            controls = [control for control in recovered.controls if control.call_id == call.call_id]
+            self.outbox.recover(call.call_id, controls)
+        for session in self._sessions:
+            self._session_changed(session)
+        self._tasks.spawn(self._sweep(), "sweep")
+        return recovered
+
+    def recover(self, adopted: Collection[str]) -> None:
+        """End what the crash took: calls that are not among ``adopted`` (call ids), their verbs before them.
+
+        Verbs of adopted calls are for whoever adopted them to end (``OutgoingEvent`` with ``error``).
+        """
+        recovered, self._recovered = self._recovered, None
+        if recovered is None:
+            return
+        for call in recovered.calls:
+            if call.call_id in adopted:
+                continue
+            node_id = str(call.state.get("node_id", self._settings.node_id))
+            address = {"node_id": node_id, "call_id": call.call_id}
+            for control in recovered.controls:
+                lost = (
+                    lost_event(control.method, address, control.control_id) if control.call_id == call.call_id else None
+                )
+                if lost is not None:
+                    self.outbox.emit(OutgoingEvent(lost[0], lost[1], call_id=call.call_id, durable=True))
+            self._end_lost(call.call_id, call.state)
+
+    def _end_lost(self, call_id: str, state: dict[str, Any]) -> None:
+        if state:
+            params = {
+                **state,
+                "call_state": "ended",
+                "end_reason": "error",
+                "end_source": "none",
+                "end_detail": "node_failure",
+                "end_time": _now_ms(),
+            }
+            self.outbox.emit(OutgoingEvent(STATE_EVENT, params, call_id=call_id, durable=True))
+        self.desk.forget(call_id)
+
+    # --- HTTP ---
+
+    def routes(self) -> list[web.RouteDef]:
+        """The WebSocket at ``/`` (relay-protocol 1.1: no path)."""
+        return [web.get("/", self._serve)]
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in self._settings.allowed_origins:
+            return web.Response(status=403, text="This Origin may not connect: list it in the gateway's origins\n")
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return web.Response(status=426, text="RELAY speaks WebSocket here\n", headers={"Upgrade": "websocket"})
+        if self._is_draining or self._commands is None:
+            return web.Response(
+                status=503, text="The node is starting or ending: try again\n", headers={"Retry-After": "1"}
+            )
+        if self._unauthenticated() >= self._settings.unauthenticated_max:
+            return web.Response(
+                status=503, text="Too many sockets wait to connect: try again\n", headers={"Retry-After": "1"}
+            )
+        socket = web.WebSocketResponse(
+            max_msg_size=self._settings.frame_max_bytes,
+            compress=False,
+            autoping=False,
+            timeout=self._settings.disconnect_timeout_s,
+        )
+        await socket.prepare(request)
+        connection = Connection(socket, request.transport, self._settings)
+        dispatcher = Dispatcher(
+            connection, self._sessions, self._handshake, self._commands, self._settings, self._tasks
+        )
+        await self._converse(connection, dispatcher)
+        return socket
+
+    async def _converse(self, connection: Connection, dispatcher: Dispatcher) -> None:
+        loop = asyncio.get_running_loop()
+        self._connections.add(connection)
+        connection.is_authenticated = lambda: dispatcher.session is not None
+        patience = loop.call_later(self._settings.connect_timeout_s, _close_if_stranger, connection)
+        try:
+            await connection.serve(dispatcher.receive)
+        finally:
+            patience.cancel()
+            self._connections.discard(connection)
+            if dispatcher.session is not None:
+                self._sessions.disconnected(dispatcher.session, connection)
+
+    def _unauthenticated(self) -> int:
+        return sum(not connection.is_authenticated() for connection in self._connections)
+
+    # --- sessions that are gone ---
+
+    def _session_changed(self, session: Session) -> None:
+        self.desk.session_changed()
+        if session.lost_at is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_at(session.lost_at + self._settings.orphan_s, self._check_orphans, session, session.lost_at)
+
+    def _check_orphans(self, session: Session, lost_at: float) -> None:
+        """The client is gone for good: hang up what it controls."""
+        if session.lost_at == lost_at:
+            for entry in self._ownership.controlled_by(session.protocol):
+                self._tasks.spawn(self._hang_up(entry), "orphan")
+
+    async def _hang_up(self, entry: CallEntry) -> None:
+        if self._runner is None:
+            return
+        log.warning("call has no client any more", call_id=entry.call_id)
+        params = {
+            "node_id": entry.state.get("node_id", self._settings.node_id),
+            "call_id": entry.call_id,
+            "reason": "hangup",
+        }
+        await self._runner.run("calling.end", params, Origin(entry.owner, entry.project))
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._settings.sweep_s)
+            self._sessions.sweep(lambda session: bool(self._ownership.controlled_by(session.protocol)))
+            self._ownership.sweep(loop.time() - self._settings.retention_s)
+
+    # --- the end ---
+
+    def refuse_new_calls(self) -> None:
+        """Drain, first step: no new call in or out; clients stay."""
+        self.desk.is_draining = True
+        if self._commands is not None:
+            self._commands.is_draining = True
+
+    async def drain(self, *, restart: bool = False) -> None:
+        """Drain, last step: ``signalwire.disconnect`` to every client; their replies are awaited shortly."""
+        self.refuse_new_calls()
+        self._is_draining = True
+        await _wait_all(connection.disconnect(restart=restart) for connection in list(self._connections))
+
+    async def close(self) -> None:
+        """Drain if that was not done, end all tasks, close the journal."""
+        await self.drain()
+        await self._tasks.close()
+        await self._journal.close()
+
+
+def _close_if_stranger(connection: Connection) -> None:
+    if not connection.is_authenticated():
+        connection.close_after_reply("signalwire.connect did not come in time")
+
+
+async def _wait_all(ends: Iterable[asyncio.Task[None]]) -> None:
+    waiting = list(ends)
+    if waiting:
+        await asyncio.wait(waiting)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

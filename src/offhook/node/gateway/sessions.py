@@ -1,0 +1,197 @@
+"""Sessions: one client's authenticated conversation, over as many sockets as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.delivery import Delivery, Truncation
+from offhook.node.gateway.ids import new_identity, new_protocol
+from offhook.node.gateway.ledger import Ledger
+from offhook.node.gateway.limits import TokenBucket
+from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.tasks import Tasks
+from offhook.node.store.port import Journal, StoredSession
+
+__all__ = ["Session", "Sessions"]
+
+
+class Session:
+    """What outlives the socket: who it is, what it subscribed to, what it must still get, what it was answered."""
+
+    def __init__(
+        self, protocol: str, project: str, token_id: str, delivery: Delivery, settings: GatewaySettings
+    ) -> None:
+        self.protocol = protocol
+        self.project = project
+        self.token_id = token_id
+        self.delivery = delivery
+        self.identity = new_identity(settings.node_id)
+        self.version_major = 0
+        self.contexts: dict[str, None] = {}
+        self.ledger = Ledger(settings.reply_ids_max)
+        self.is_ledger_loaded = True
+        self.bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
+        self.connection: Connection | None = None
+        self.lost_at: float | None = None
+        """When its last socket went (time of the loop); None while connected."""
+
+    @property
+    def is_connected(self) -> bool:
+        """It has a socket."""
+        return self.connection is not None
+
+
+class Sessions:
+    """All sessions of this node, by their ``protocol``."""
+
+    def __init__(self, journal: Journal, settings: GatewaySettings, tasks: Tasks) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._tasks = tasks
+        self._sessions: dict[str, Session] = {}
+        self._ever_subscribed: set[str] = set()
+        self.on_change: Callable[[Session], None] = lambda _session: None
+        """Called when a session came, went, or subscribed."""
+        self.on_event_ack: Callable[[Session, str, str], None] = lambda _session, _call_id, _type: None
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions.values())
+
+    def get(self, protocol: str) -> Session | None:
+        """The session of that name, connected or not."""
+        return self._sessions.get(protocol)
+
+    def restore(self, stored: Iterable[StoredSession]) -> None:
+        """Take up the sessions of a node that ran before; each counts as lost now."""
+        now = asyncio.get_running_loop().time()
+        for kept in stored:
+            session = self._make(
+                kept.protocol,
+                kept.project,
+                kept.token_id,
+                last_seq=kept.session_seq,
+                truncation=Truncation(kept.truncated_from, kept.truncated_to),
+                is_new=False,
+            )
+            session.identity = kept.identity
+            session.version_major = kept.version_major
+            session.delivery.wants_acks = kept.event_acks
+            session.contexts = dict.fromkeys(kept.contexts)
+            session.lost_at = now
+            self._ever_subscribed.update(kept.contexts)
+
+    def resumable(self, protocol: str, project: str, token_id: str) -> Session | None:
+        """The session to go on with, if this credential made it."""
+        session = self._sessions.get(protocol)
+        if session is None or session.project != project or session.token_id != token_id:
+            return None
+        return session
+
+    def create(self, project: str, token_id: str) -> Session:
+        """A fresh session."""
+        session = self._make(new_protocol(), project, token_id, last_seq=0, truncation=Truncation(0, 0), is_new=True)
+        session.lost_at = asyncio.get_running_loop().time()  # until ``connect``
+        return session
+
+    def _make(
+        self, protocol: str, project: str, token_id: str, *, last_seq: int, truncation: Truncation, is_new: bool
+    ) -> Session:
+        delivery = Delivery(
+            protocol,
+            self._journal,
+            self._settings,
+            self._tasks,
+            last_seq=last_seq,
+            truncation=truncation,
+            is_loaded=is_new,
+        )
+        session = Session(protocol, project, token_id, delivery, self._settings)
+        session.is_ledger_loaded = is_new
+        delivery.on_ack = lambda call_id, event_type: self.on_event_ack(session, call_id, event_type)
+        self._sessions[protocol] = session
+        return session
+
+    async def load_replies(self, session: Session) -> None:
+        """Read the ledger that an earlier node left.
+
+        Raises:
+            offhook.node.store.port.JournalFailure: it cannot be read now.
+        """
+        if not session.is_ledger_loaded:
+            session.ledger.restore(await self._journal.replies(session.protocol))
+            session.is_ledger_loaded = True
+
+    def connect(self, session: Session, connection: Connection) -> None:
+        """Give the session this socket; an older one is told to go (reliability T23)."""
+        older = session.connection
+        session.connection = connection
+        session.lost_at = None
+        session.delivery.detach()
+        if older is not None:
+            older.disconnect(restart=False)
+        connection.on_overflow = lambda: self.disconnected(session, connection)
+        self.save(session)
+
+    def disconnected(self, session: Session, connection: Connection) -> None:
+        """A socket is gone; only the current one matters."""
+        if session.connection is connection:
+            session.connection = None
+            session.lost_at = asyncio.get_running_loop().time()
+            session.delivery.detach()
+            self.save(session)
+            self.on_change(session)
+
+    def subscribe(self, session: Session, contexts: Iterable[str]) -> None:
+        """Offer inbound calls of these contexts to the session."""
+        session.contexts.update(dict.fromkeys(contexts))
+        self._ever_subscribed.update(session.contexts)
+        self.save(session)
+        self.on_change(session)
+
+    def unsubscribe(self, session: Session, contexts: Iterable[str]) -> None:
+        """Stop offering calls of these contexts."""
+        for context in contexts:
+            session.contexts.pop(context, None)
+        self.save(session)
+        self.on_change(session)
+
+    def was_subscribed(self, context: str) -> bool:
+        """Whether any client has ever subscribed to the context."""
+        return context in self._ever_subscribed
+
+    def save(self, session: Session) -> asyncio.Future[None]:
+        """Bring the journal up to date."""
+        return self._journal.save_session(
+            StoredSession(
+                protocol=session.protocol,
+                project=session.project,
+                token_id=session.token_id,
+                identity=session.identity,
+                version_major=session.version_major,
+                event_acks=session.delivery.wants_acks,
+                contexts=list(session.contexts),
+                seen_at=time.time(),
+                session_seq=session.delivery.last_seq,
+                truncated_from=session.delivery.truncation.first,
+                truncated_to=session.delivery.truncation.last,
+            )
+        )
+
+    def sweep(self, is_needed: Callable[[Session], bool]) -> None:
+        """Drop what is too old; a session that is needed (it controls a call) stays."""
+        now, wall = asyncio.get_running_loop().time(), time.time()
+        before = wall - self._settings.retention_s
+        for session in list(self._sessions.values()):
+            session.ledger.sweep(before)
+            dropped = session.delivery.truncation
+            session.delivery.sweep(before)
+            is_lost = session.lost_at is not None and now - session.lost_at >= self._settings.retention_s
+            if is_lost and not is_needed(session):
+                del self._sessions[session.protocol]
+                self._journal.forget_session(session.protocol)
+            elif session.delivery.truncation != dropped:
+                self.save(session)
+        self._journal.forget_replies(before)

@@ -1,0 +1,99 @@
+"""Limits and timings of the gateway. ``app.py`` fills them from the configuration; none is infinite."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Credential", "GatewaySettings"]
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A project and its token, as a client sends them in ``signalwire.connect``."""
+
+    project: str
+    token: str
+
+    def __repr__(self) -> str:
+        return "Credential(project=***, token=***)"
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds, bytes and counts."""
+
+    credentials: list[Credential]
+    """Who may connect."""
+    state_key: bytes
+    """32 secret bytes that seal ``authorization_state``; kept, so that it survives a restart."""
+    node_id: str
+    """The node's name on the wire; outlives restarts."""
+    space_id: str = ""
+    """Goes with every event."""
+    allowed_origins: frozenset[str] = frozenset()
+    """Values of the Origin header that may connect (browsers send one); any other is refused with 403."""
+
+    frame_max_bytes: int = 1 << 20
+    """A larger frame closes its socket (1009)."""
+    depth_max: int = 32
+    """How deep the JSON of a frame may be nested."""
+    keys_max: int = 64
+    """How many keys an object of a frame may have."""
+    text_max_bytes: int = 64 << 10
+    """How long a text in a frame may be."""
+    contexts_max: int = 256
+    """How many contexts a session may subscribe to."""
+    requests_per_s: float = 100.0
+    """Requests of a session in the long run; more get -32005."""
+    requests_burst: int = 200
+    """Requests of a session at once."""
+    unauthenticated_max: int = 256
+    """Sockets that have not connected (in the sense of the protocol) yet; more are refused with 503."""
+
+    connect_timeout_s: float = 10.0
+    """A socket that has not connected by then is closed."""
+    ping_interval_s: float = 10.0
+    """Clients take a gap of 15 s for a dead node."""
+    silence_max_s: float = 20.0
+    """A peer that sent nothing for so long is dead."""
+    disconnect_timeout_s: float = 2.0
+    """How long the reply to ``signalwire.disconnect`` is awaited."""
+    reply_timeout_s: float = 8.0
+    """A command that takes longer is answered 500; clients give up at 10 s and drop the socket."""
+
+    queue_max_events: int = 10_000
+    """Events waiting for a slow reader; beyond, it is disconnected and may resume."""
+    queue_max_bytes: int = 16 << 20
+    """The same in bytes, replies included."""
+    retention_s: float = 600.0
+    """How long unacked events, replies to request ids and a lost session are kept."""
+    retention_max_events: int = 10_000
+    """How many unacked events of a session are kept."""
+    retention_max_bytes: int = 64 << 20
+    """The same in bytes."""
+    replay_window: int = 256
+    """How many events of a replay may be unacked."""
+    reply_ids_max: int = 4096
+    """How many request ids of a session are remembered."""
+    authorization_state_s: float = 24 * 3600.0
+    """How long an ``authorization_state`` is good for."""
+    settle_s: float = 0.05
+    """Collect and detect events leave so long after the result of their command."""
+
+    offer_ack_s: float = 2.0
+    """No ack of the offer by then: to the next client."""
+    offer_lost_s: float = 3.0
+    """The client's socket is gone for so long: to the next client."""
+    offer_command_s: float = 10.0
+    """Acked, but no command by then: to one more client."""
+    offer_alert_s: float = 1.0
+    """The caller hears ringing when an offer takes longer than this."""
+    hold_s: float = 10.0
+    """How long a call with nobody to take it is held."""
+    ringing_s: float = 120.0
+    """How long a call may ring in all."""
+    orphan_s: float = 120.0
+    """The client that controls a call is gone for so long: the call is hung up."""
+    sweep_s: float = 5.0
+    """How often what is too old is looked for."""
+
+    def __repr__(self) -> str:
+        return f"GatewaySettings(node_id={self.node_id!r})"

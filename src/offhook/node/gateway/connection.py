@@ -81,6 +81,15 @@ class Connection:
             self._overflow()
         return True
 
+    async def room(self) -> None:
+        """Wait until the queue is less than half full, or the socket is gone."""
+        settings = self._settings
+        while self.is_open and (
+            self._queued_events * 2 > settings.queue_max_events or self._queued_bytes * 2 > settings.queue_max_bytes
+        ):
+            self._flushed.clear()
+            await self._flushed.wait()
+
     def _overflow(self) -> None:
         """The peer does not read. Drop its events (they are in the journal) and take leave."""
         if self._ending is not None:
@@ -155,6 +164,7 @@ class Connection:
             await self._read(receive)
         finally:
             self.is_open = False
+            self._flushed.set()
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
@@ -197,7 +207,7 @@ class Connection:
                     await self._socket.send_str(outgoing.text)
                     if outgoing.written is not None:
                         outgoing.written()
-                self._flushed.set()
+                    self._flushed.set()
                 self._wake.clear()
                 await self._wake.wait()
         except ConnectionError:

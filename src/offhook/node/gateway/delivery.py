@@ -134,9 +134,10 @@ class Delivery:
                 self._replayed.add(event.id)
                 if not self._send(connection, event):
                     return
+                await connection.room()
             if page:
                 cursor = page[-1].session_seq
-                await self._room_in_window()
+                await self._acked_enough()
             elif delivered == self._delivered_seq:
                 self._is_loaded = True
                 self._retracted.clear()
@@ -153,7 +154,7 @@ class Delivery:
             self._keep(event)
         return event.id in self._kept
 
-    async def _room_in_window(self) -> None:
+    async def _acked_enough(self) -> None:
         while len(self._replayed) >= self._settings.replay_window:
             self._acked_in_window.clear()
             await self._acked_in_window.wait()

@@ -1,0 +1,98 @@
+"""Actions: handles on operations that run on the node."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from offhook.client.events import RelayEvent
+from offhook.client.tasks import Handler
+
+if TYPE_CHECKING:
+    from offhook.client.base import CallBase
+
+__all__ = ["Action"]
+
+log = logging.getLogger("offhook.client")
+
+
+class Action:
+    """An operation on a call. It ends once: by its last event, or because the call or the client is gone.
+
+    Many may wait; a wait that times out or is cancelled leaves the action alone. In ``async with`` it is stopped
+    on the way out. ``on_completed`` gets the last event; its failures are logged.
+    """
+
+    event_type: ClassVar[str]
+    method: ClassVar[str]
+
+    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None) -> None:
+        self.call = call
+        self.control_id = control_id
+        self._on_completed = on_completed
+        self._end: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(control_id={self.control_id!r}, is_done={self.is_done})"
+
+    @property
+    def is_done(self) -> bool:
+        """The action is over."""
+        return self._end.done()
+
+    @property
+    def completed(self) -> bool:
+        """The action reached a terminal state."""
+        return self._end.done()
+
+    @property
+    def result(self) -> RelayEvent | None:
+        """The last event, None while the action runs. See ``RelayEvent.cause`` for endings of the client's own."""
+        return self._end.result() if self._end.done() else None
+
+    async def wait(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the action is over and return its last event.
+
+        Raises:
+            TimeoutError: after ``timeout`` seconds; the action goes on.
+        """
+        async with asyncio.timeout(timeout):
+            return await asyncio.shield(self._end)
+
+    async def stop(self) -> dict[str, Any]:
+        """Ask the node to stop. The last event follows. Empty when the action is over already."""
+        return await self._command("stop")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def is_end(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is the last."""
+        return event.params.get("state") in ("finished", "error")
+
+    def handle(self, event: RelayEvent) -> bool:
+        """Take an event with our control_id; True when it ended the action."""
+        if event.event_type != self.event_type or not self.is_end(event):
+            return False
+        self.end(event)
+        return True
+
+    def end(self, event: RelayEvent) -> None:
+        """End the action; only the first time counts."""
+        if self._end.done():
+            return
+        self._end.set_result(event)
+        if self._on_completed is not None:
+            self.call.tasks.call(self._on_completed, event, what="on_completed", call_id=self.call.call_id)
+
+    async def _command(self, command: str, **params: Any) -> dict[str, Any]:
+        return await self._send(f"{self.method}.{command}", params)
+
+    async def _send(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        if self.is_done:
+            return {}
+        return await self.call.steer(self, method, {"control_id": self.control_id, **params})

@@ -1,0 +1,307 @@
+"""What every call does, whatever its verbs: who it is, its events, and how commands reach the node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import logging
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from offhook.client.action import Action
+from offhook.client.events import CallStateEvent, RelayEvent, made_here
+from offhook.client.tasks import Handler, Tasks
+from offhook.errors import CallReleased, RelayError
+from offhook.protocol.codes import ResultCode
+from offhook.protocol.methods import KNOWN_CALLING
+from offhook.protocol.params import Params
+from offhook.protocol.states import CallState
+from offhook.protocol.verbs.state import STATE_EVENT
+
+__all__ = ["CallBase", "Requests", "compose", "new_id"]
+
+log = logging.getLogger("offhook.client")
+
+A = TypeVar("A", bound=Action)
+
+_GONE: Final = frozenset({int(ResultCode.NOT_FOUND), int(ResultCode.GONE)})
+_GONE_GRACE_S: Final = 3.0
+"""How long ``ended`` may still be on its way after the node said that it does not know the call."""
+
+_STARTING: Final = frozenset(method for method in KNOWN_CALLING if method.count(".") == 1)
+"""Methods that act on the call itself; a 404 to any other may mean that only its action is gone."""
+
+_ORDER: Final = {state.value: place for place, state in enumerate(CallState)}
+
+
+class Requests(Protocol):
+    """What a call needs of its client."""
+
+    tasks: Tasks
+
+    async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request; RelayError unless the result's code is 2xx."""
+        ...
+
+    def call_over(self, call: CallBase) -> None:
+        """The call is over, or released: forget it."""
+        ...
+
+
+class CallBase:
+    """A live phone call. ``state`` is ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``."""
+
+    def __init__(self, client: Requests, event: RelayEvent) -> None:
+        self._client = client
+        self.tasks = client.tasks
+        self.call_id = event.call_id
+        self.node_id = ""
+        self.segment_id = ""
+        self.project_id = ""
+        self.tag = ""
+        self.context = event.context or str(event.params.get("protocol", ""))
+        self.direction = ""
+        self.state: str = CallState.CREATED
+        self.device: dict[str, Any] = {}
+        self.peer: dict[str, Any] = {}
+        self.parent: dict[str, Any] = {}
+        self._released = False
+        self._actions: dict[str, Action] = {}
+        self._handlers: dict[str, list[Handler[RelayEvent]]] = {}
+        self._states: dict[str, RelayEvent] = {}
+        self._waits: set[_Wait] = set()
+        self._over: RelayEvent | None = None
+        self._gone_timer: asyncio.TimerHandle | None = None
+        self.learn(event.params)
+
+    def __repr__(self) -> str:
+        return f"Call(call_id={self.call_id!r}, direction={self.direction!r}, state={self.state!r})"
+
+    # --- events ---------------------------------------------------------------------------------------------
+
+    def on(self, event_type: str, handler: Handler[RelayEvent]) -> Callable[[], None]:
+        """Have a handler called at each event of a type; the result removes it.
+
+        Handlers run in the order registered: sync ones at once, async ones as tasks started in that order.
+        """
+        handlers = self._handlers.setdefault(event_type, [])
+        handlers.append(handler)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):
+                handlers.remove(handler)
+
+        return remove
+
+    async def wait_for(
+        self,
+        event_type: str,
+        predicate: Callable[[RelayEvent], bool] | None = None,
+        timeout: float | None = None,
+    ) -> RelayEvent:
+        """Wait for the next event of a type that the predicate accepts; earlier ones do not count.
+
+        When the call is over before it comes, an event with a ``cause`` and empty params is returned.
+
+        Raises:
+            TimeoutError: after ``timeout`` seconds.
+        """
+        if self._over is not None:
+            return made_here(event_type, self._over.cause or "ended")
+        wait = _Wait(event_type, predicate)
+        self._waits.add(wait)
+        try:
+            async with asyncio.timeout(timeout):
+                return await wait.future
+        finally:
+            self._waits.discard(wait)
+
+    async def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the call rings, or went past that; returns at once when it did. See ``wait_for``."""
+        return await self._wait_for_state(CallState.RINGING, timeout)
+
+    async def wait_for_answered(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the call is answered, or ended unanswered: look at ``call_state``. See ``wait_for``."""
+        return await self._wait_for_state(CallState.ANSWERED, timeout)
+
+    async def wait_for_ending(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the call is ending, or ended; returns at once when it is. See ``wait_for``."""
+        return await self._wait_for_state(CallState.ENDING, timeout)
+
+    async def wait_for_ended(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the call ended; returns at once when it did. See ``wait_for``."""
+        return await self._wait_for_state(CallState.ENDED, timeout)
+
+    async def _wait_for_state(self, state: CallState, timeout: float | None) -> RelayEvent:
+        wanted = _ORDER[state]
+        for name, event in self._states.items():
+            if _ORDER.get(name, -1) >= wanted:
+                return event
+        if self._over is not None:
+            return self._over
+        if _ORDER.get(self.state, -1) >= wanted:
+            return CallStateEvent(
+                STATE_EVENT, {"call_id": self.call_id, "node_id": self.node_id, "call_state": self.state}
+            )
+        return await self.wait_for(STATE_EVENT, lambda event: _ORDER.get(_state_of(event), -1) >= wanted, timeout)
+
+    def handle(self, event: RelayEvent) -> None:
+        """Take an event of this call: its state, then the action it belongs to, then whoever waits and listens."""
+        if event.event_type == STATE_EVENT:
+            self.learn(event.params)
+            self._states[self.state] = event
+        action = self._actions.get(event.control_id)
+        if action is not None and action.handle(event):
+            del self._actions[event.control_id]
+        for wait in [wait for wait in self._waits if wait.event_type == event.event_type]:
+            wait.offer(event, self.tasks, self.call_id)
+        if event.event_type == STATE_EVENT and self.state == CallState.ENDED:
+            self._finish(event, "ended")
+        for handler in list(self._handlers.get(event.event_type, ())):
+            self.tasks.call(handler, event, what=f"handler of {event.event_type}", call_id=self.call_id)
+
+    def close(self, cause: str) -> None:
+        """End what is open: ``closed`` with the client, ``gone``, ``released``."""
+        self._finish(made_here(STATE_EVENT, cause), cause)
+
+    def learn(self, params: Mapping[str, Any]) -> None:
+        """Take over what an event says of the call; what it leaves out stays."""
+        for name in ("node_id", "segment_id", "tag", "direction", "project_id"):
+            value = params.get(name)
+            if isinstance(value, str) and value:
+                setattr(self, name, value)
+        if isinstance(params.get("device"), dict) and params["device"]:
+            self.device = params["device"]
+        state = params.get("call_state")
+        if isinstance(state, str) and _ORDER.get(state, -1) >= _ORDER.get(self.state, -1):
+            self.state = state
+        self.peer = params["peer"] if isinstance(params.get("peer"), dict) else {}
+        if isinstance(params.get("parent"), dict):
+            self.parent = params["parent"]
+
+    def _finish(self, event: RelayEvent, cause: str) -> None:
+        if self._over is not None:
+            return
+        self._over = event
+        self._released = cause == "released"
+        if self._gone_timer is not None:
+            self._gone_timer.cancel()
+        actions = list(self._actions.values())
+        self._actions.clear()
+        for action in actions:
+            action.end(made_here(action.event_type, cause))
+        for wait in self._waits:
+            wait.settle(made_here(wait.event_type, cause))
+        self._client.call_over(self)
+
+    # --- commands -------------------------------------------------------------------------------------------
+
+    async def command(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a command of this call and return the whole result; ``{}`` when the call is over.
+
+        Raises:
+            RelayError: refused, or no reply.
+            CallReleased: the call was passed on.
+        """
+        result = await self._ask(method, params)
+        return {} if result is None else result
+
+    async def _ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Send a command; None when the call or its action is over."""
+        if self._released:
+            raise CallReleased(method)
+        if self._over is not None:
+            return None
+        try:
+            return await self._client.execute(method, {"node_id": self.node_id, "call_id": self.call_id, **params})
+        except RelayError as error:
+            if error.code not in _GONE:
+                raise
+            log.info("the call or action is gone", extra={"call_id": self.call_id, "method": method})
+            if error.code == int(ResultCode.GONE) or method in _STARTING:
+                self._expect_end()
+            return None
+
+    async def start(self, action: A, params: Mapping[str, Any]) -> A:
+        """Start an operation. An action on a call that is gone comes back ended, with a cause."""
+        if self._over is not None and not self._released:
+            action.end(made_here(action.event_type, self._over.cause or "ended"))
+            return action
+        self._actions[action.control_id] = action
+        try:
+            result = await self._ask(action.method, params)
+        except BaseException:
+            self._forget(action)
+            raise
+        if result is None and not action.is_done:
+            self._forget(action)
+            action.end(made_here(action.event_type, "gone"))
+        return action
+
+    async def steer(self, action: Action, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a command of a running action. 404 and 410 mean that it is gone."""
+        result = await self._ask(method, params)
+        if result is None and not action.is_done:
+            self._forget(action)
+            action.end(made_here(action.event_type, "gone"))
+        return {} if result is None else result
+
+    def _forget(self, action: Action) -> None:
+        if self._actions.get(action.control_id) is action:
+            del self._actions[action.control_id]
+
+    def _expect_end(self) -> None:
+        """The node does not know the call: without its ``ended`` soon, end it here."""
+        if self._gone_timer is None and self._over is None:
+            loop = asyncio.get_running_loop()
+            self._gone_timer = loop.call_later(_GONE_GRACE_S, self.close, "gone")
+
+
+class _Wait:
+    """Somebody waits for an event."""
+
+    def __init__(self, event_type: str, predicate: Callable[[RelayEvent], bool] | None) -> None:
+        self.event_type = event_type
+        self.future: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
+        self._predicate = predicate
+
+    def offer(self, event: RelayEvent, tasks: Tasks, call_id: str) -> None:
+        """Take the event if the predicate, which is the user's code, accepts it."""
+        if self._predicate is None:
+            self.settle(event)
+        else:
+            tasks.call(self._judge, event, what="predicate of wait_for", call_id=call_id)
+
+    def _judge(self, event: RelayEvent) -> None:
+        if self._predicate is not None and self._predicate(event):
+            self.settle(event)
+
+    def settle(self, event: RelayEvent) -> None:
+        if not self.future.done():
+            self.future.set_result(event)
+
+
+def _state_of(event: RelayEvent) -> str:
+    state = event.params.get("call_state")
+    return state if isinstance(state, str) else ""
+
+
+def new_id() -> str:
+    """Choose a control_id or tag."""
+    return str(uuid.uuid4())
+
+
+def compose(struct: type[Params], given: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Put params together: what is None is left out, other keywords go as they are, with a warning that names them."""
+    known = {field.encode_name for field in msgspec.structs.fields(struct)}
+    for key in extra:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            warnings.warn(f"{struct.method} has no parameter {key!r}; it is sent as it is.{hint}", stacklevel=3)
+    return {key: value for key, value in {**given, **extra}.items() if value is not None}

@@ -1,0 +1,90 @@
+"""What a session tells its driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from offhook.errors import RelayError
+from offhook.protocol.frames import EventParams
+
+__all__ = [
+    "Arrived",
+    "Completed",
+    "Connected",
+    "Drop",
+    "Failed",
+    "Ignored",
+    "Lost",
+    "Open",
+    "Output",
+    "Send",
+    "Stopped",
+]
+
+
+class Open(msgspec.Struct, frozen=True):
+    """Open a socket; then ``opened``, or ``lost``."""
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send this text frame on the open socket."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return f"Send(<{len(self.text)} characters>)"
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Send what was asked before, then close the socket, or stop opening it. No ``lost`` is needed."""
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """A request has its result."""
+
+    request_id: str
+    result: dict[str, Any]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A request will have no result."""
+
+    request_id: str
+    error: RelayError
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """An event, once."""
+
+    event: EventParams
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """Authenticated. ``again``: not the first time; ``resumed``: into the session that was before."""
+
+    resumed: bool
+    again: bool
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """The socket is gone; the next is opened after ``delay_s``."""
+
+    reason: str
+    delay_s: float
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """Something unreadable arrived."""
+
+    reason: str
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The session is over. ``error``: the server refused us for good; None: closed."""
+
+    error: RelayError | None
+
+
+Output = Open | Send | Drop | Completed | Failed | Arrived | Connected | Lost | Ignored | Stopped

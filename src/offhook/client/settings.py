@@ -1,0 +1,84 @@
+"""Where the client's settings come from: arguments, then our environment names, then the published SDK's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from offhook.client.connection import parse_host
+from offhook.errors import ConfigurationError
+from offhook.protocol.frames import Authentication
+
+__all__ = ["DEFAULT_HOST", "ClientSettings", "read_settings"]
+
+DEFAULT_HOST: Final = "relay.signalwire.com"
+_DEFAULT_MAX_ACTIVE_CALLS: Final = 1000
+
+_PROJECT: Final = ("OFFHOOK_PROJECT_ID", "SIGNALWIRE_PROJECT_ID")
+_TOKEN: Final = ("OFFHOOK_API_TOKEN", "SIGNALWIRE_API_TOKEN")
+_JWT: Final = ("OFFHOOK_JWT_TOKEN", "SIGNALWIRE_JWT_TOKEN")
+_HOST: Final = ("OFFHOOK_SPACE", "SIGNALWIRE_SPACE")
+_CA_FILE: Final = ("OFFHOOK_RELAY_CA_FILE", "SIGNALWIRE_RELAY_CA_FILE")
+_SCHEME: Final = ("OFFHOOK_RELAY_SCHEME", "SIGNALWIRE_RELAY_SCHEME")
+_MAX_CALLS: Final = ("OFFHOOK_MAX_ACTIVE_CALLS", "RELAY_MAX_ACTIVE_CALLS")
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client was told. ``url`` is the WebSocket to open."""
+
+    authentication: Authentication
+    url: str
+    ca_file: str | None
+    max_active_calls: int
+
+
+def read_settings(
+    environment: Mapping[str, str],
+    *,
+    project: str | None,
+    token: str | None,
+    jwt_token: str | None,
+    host: str | None,
+    ca_file: str | None,
+    max_active_calls: int | None,
+) -> ClientSettings:
+    """Put the settings together.
+
+    Raises:
+        ConfigurationError: one is missing or wrong; names it and its environment variable.
+    """
+
+    def read(given: str | None, names: Sequence[str]) -> str | None:
+        return given or next((environment[name] for name in names if environment.get(name)), None)
+
+    place = read(host, _HOST) or DEFAULT_HOST
+    scheme = read(None, _SCHEME)
+    if scheme is not None and "://" not in place:
+        if scheme not in ("ws", "wss"):
+            raise ConfigurationError(_SCHEME[0], "must be ws or wss")
+        place = f"{scheme}://{place}"
+    return ClientSettings(
+        authentication=_authentication(read(project, _PROJECT), read(token, _TOKEN), read(jwt_token, _JWT)),
+        url=parse_host(place),
+        ca_file=read(ca_file, _CA_FILE),
+        max_active_calls=_max_calls(max_active_calls, read(None, _MAX_CALLS)),
+    )
+
+
+def _authentication(project: str | None, token: str | None, jwt_token: str | None) -> Authentication:
+    if jwt_token:
+        return Authentication(jwt_token=jwt_token)
+    if not project:
+        raise ConfigurationError("project", f"pass project=..., or set {_PROJECT[0]} (or {_PROJECT[1]})")
+    if not token:
+        raise ConfigurationError("token", f"pass token=..., or set {_TOKEN[0]} (or {_TOKEN[1]})")
+    return Authentication(project=project, token=token)
+
+
+def _max_calls(given: int | None, text: str | None) -> int:
+    if given is None and text is not None and not text.isdecimal():
+        raise ConfigurationError(_MAX_CALLS[0], "must be a whole number, 1 or more")
+    number = given if given is not None else int(text or _DEFAULT_MAX_ACTIVE_CALLS)
+    return max(1, number)

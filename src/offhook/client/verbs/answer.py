@@ -1,0 +1,30 @@
+"""Answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from offhook.client.base import CallBase, compose
+from offhook.protocol.devices import Codec
+from offhook.protocol.verbs.answer import Answer
+
+__all__ = ["AnswerVerb"]
+
+
+class AnswerVerb(CallBase):
+    """``answer``."""
+
+    async def answer(
+        self, *, codecs: Sequence[Codec] | None = None, max_duration: int | None = None, **extra: Any
+    ) -> dict[str, Any]:
+        """Answer an inbound call.
+
+        Args:
+            codecs: what to speak, in order of preference.
+            max_duration: end the call after so many seconds.
+            extra: sent as it is.
+        """
+        return await self.command(
+            Answer.method, compose(Answer, {"codecs": codecs, "max_duration": max_duration}, extra)
+        )

@@ -1,0 +1,88 @@
+"""Collect input without playing audio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import CollectEvent, RelayEvent
+from offhook.client.shapes import CollectDigits, CollectSpeech
+from offhook.client.tasks import Handler
+from offhook.protocol.verbs import collect
+
+__all__ = ["CollectVerb", "InputAction", "StandaloneCollectAction"]
+
+
+class InputAction(Action):
+    """What both kinds of collect have in common: how they end."""
+
+    event_type = collect.EVENT
+    is_continuous = False
+
+    def is_end(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is the last: no partial result, and not the start of input."""
+        if not isinstance(event, CollectEvent) or event.state == "collecting" or not event.is_final:
+            return False
+        if event.result_type in ("finished", "error") or event.state in ("finished", "error"):
+            return True
+        return not self.is_continuous and event.result_type not in ("", "start_of_input")
+
+    async def start_input_timers(self) -> dict[str, Any]:
+        """Start ``initial_timeout`` now."""
+        return await self._send(collect.CollectStartInputTimers.method, {})
+
+
+class StandaloneCollectAction(InputAction):
+    """Input that is collected. Ends with the result; a continuous one when it is stopped."""
+
+    method = collect.Collect.method
+
+
+class CollectVerb(CallBase):
+    """``collect``."""
+
+    async def collect(
+        self,
+        *,
+        digits: CollectDigits | None = None,
+        speech: CollectSpeech | None = None,
+        initial_timeout: float | None = None,
+        partial_results: bool | None = None,
+        continuous: bool | None = None,
+        send_start_of_input: bool | None = None,
+        start_input_timers: bool | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> StandaloneCollectAction:
+        """Collect digits, speech or both.
+
+        Args:
+            digits: how to collect digits.
+            speech: how to collect speech.
+            initial_timeout: seconds to the first input, default 4; counts while the input timers run.
+            partial_results: send results while they grow.
+            continuous: go on after each result, until stopped.
+            send_start_of_input: send an event at the first input.
+            start_input_timers: start them at once, not by the action's command.
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = StandaloneCollectAction(self, control_id or new_id(), on_completed)
+        action.is_continuous = bool(continuous if continuous is not None else extra.get("continue"))
+        given = {
+            "control_id": action.control_id,
+            "digits": digits,
+            "speech": speech,
+            "initial_timeout": initial_timeout,
+            "partial_results": partial_results,
+            "continuous": continuous,
+            "send_start_of_input": send_start_of_input,
+            "start_input_timers": start_input_timers,
+            "status_url": status_url,
+        }
+        return await self.start(action, compose(collect.Collect, given, extra))

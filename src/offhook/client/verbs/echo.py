@@ -1,0 +1,20 @@
+"""Echo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.base import CallBase, compose
+from offhook.protocol.verbs.echo import Echo
+
+__all__ = ["EchoVerb"]
+
+
+class EchoVerb(CallBase):
+    """``echo``."""
+
+    async def echo(
+        self, *, timeout: float | None = None, status_url: str | None = None, **extra: Any
+    ) -> dict[str, Any]:
+        """Echo audio back to the party, for ``timeout`` seconds (5 to 120, default 60)."""
+        return await self.command(Echo.method, compose(Echo, {"timeout": timeout, "status_url": status_url}, extra))

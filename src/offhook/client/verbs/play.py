@@ -1,0 +1,130 @@
+"""Play audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import RelayEvent
+from offhook.client.shapes import Media, RingtoneParams, TtsParams
+from offhook.client.tasks import Handler
+from offhook.protocol.devices import Gender
+from offhook.protocol.verbs import play
+
+__all__ = ["PlayAction", "PlayVerb", "media_of_audio", "media_of_tts"]
+
+
+class PlayAction(Action):
+    """Audio that plays. Ends with ``state`` ``finished`` (also after ``stop``) or ``error``."""
+
+    event_type = play.EVENT
+    method = play.Play.method
+
+    async def pause(self) -> dict[str, Any]:
+        """Pause playback."""
+        return await self._command("pause")
+
+    async def resume(self) -> dict[str, Any]:
+        """Go on where it was paused."""
+        return await self._command("resume")
+
+    async def volume(self, volume: float) -> dict[str, Any]:
+        """Set the volume: -40 (mute) to 40 dB, 0 unchanged."""
+        return await self._command("volume", volume=volume)
+
+
+class PlayVerb(CallBase):
+    """``play`` and its short forms."""
+
+    async def play(
+        self,
+        media: Sequence[Media],
+        *,
+        volume: float | None = None,
+        direction: Literal["listen", "speak", "both"] | None = None,
+        loop: int | None = None,
+        control_id: str | None = None,
+        language: str | None = None,
+        voice: str | None = None,
+        gender: Gender | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> PlayAction:
+        """Play audio: text, files, silence and ringing tones, one after another.
+
+        Args:
+            media: what to play, in order.
+            volume: -40 (mute) to 40 dB, default 0.
+            direction: ``listen`` (default) the party hears it; ``speak`` it is mixed into what the party says.
+            loop: how often, default 1; 0 until stopped.
+            control_id: id of the action, default a new UUID.
+            language: for text that has none of its own, default en-US.
+            voice: for text that has none of its own.
+            gender: for text that has none of its own, default female.
+            status_url: is POSTed the events.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = PlayAction(self, control_id or new_id(), on_completed)
+        given = {
+            "control_id": action.control_id,
+            "play": media,
+            "volume": volume,
+            "direction": direction,
+            "loop": loop,
+            "language": language,
+            "voice": voice,
+            "gender": gender,
+            "status_url": status_url,
+        }
+        return await self.start(action, compose(play.Play, given, extra))
+
+    async def play_tts(
+        self,
+        text: str,
+        *,
+        language: str | None = None,
+        gender: Gender | None = None,
+        voice: str | None = None,
+        volume: float | None = None,
+        **options: Any,
+    ) -> PlayAction:
+        """Speak a text. ``options`` are those of ``play``."""
+        return await self.play([media_of_tts(text, language, gender, voice)], volume=volume, **options)
+
+    async def play_audio(self, url: str, *, volume: float | None = None, **options: Any) -> PlayAction:
+        """Play a file by its http or https URL. ``options`` are those of ``play``."""
+        return await self.play([media_of_audio(url)], volume=volume, **options)
+
+    async def play_silence(self, duration: float, **options: Any) -> PlayAction:
+        """Play silence for ``duration`` seconds. ``options`` are those of ``play``."""
+        return await self.play([{"type": "silence", "params": {"duration": duration}}], **options)
+
+    async def play_ringtone(
+        self, name: str, *, duration: float | None = None, volume: float | None = None, **options: Any
+    ) -> PlayAction:
+        """Play a country's ringing tone (``us``) for ``duration`` seconds, or until stopped."""
+        params: RingtoneParams = {"name": name}
+        if duration is not None:
+            params["duration"] = duration
+        return await self.play([{"type": "ringtone", "params": params}], volume=volume, **options)
+
+
+def media_of_tts(text: str, language: str | None, gender: Gender | None, voice: str | None) -> Media:
+    """Make the media element of a text."""
+    params: TtsParams = {"text": text}
+    if language is not None:
+        params["language"] = language
+    if gender is not None:
+        params["gender"] = gender
+    if voice is not None:
+        params["voice"] = voice
+    return {"type": "tts", "params": params}
+
+
+def media_of_audio(url: str) -> Media:
+    """Make the media element of a file."""
+    return {"type": "audio", "params": {"url": url}}

@@ -1,0 +1,84 @@
+"""Play audio and collect input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import RelayEvent
+from offhook.client.shapes import Collect, Media
+from offhook.client.tasks import Handler
+from offhook.client.verbs.collect import InputAction
+from offhook.client.verbs.play import media_of_audio, media_of_tts
+from offhook.protocol.devices import Gender
+from offhook.protocol.verbs.play_and_collect import PlayAndCollect
+
+__all__ = ["CollectAction", "PlayAndCollectVerb"]
+
+
+class CollectAction(InputAction):
+    """A prompt and its input. Ends with the result; events of the playback do not end it."""
+
+    method = PlayAndCollect.method
+
+    async def volume(self, volume: float) -> dict[str, Any]:
+        """Set the volume of the prompt: -40 (mute) to 40 dB, 0 unchanged."""
+        return await self._command("volume", volume=volume)
+
+
+class PlayAndCollectVerb(CallBase):
+    """``play_and_collect`` and its short forms."""
+
+    async def play_and_collect(
+        self,
+        media: Sequence[Media],
+        collect: Collect,
+        *,
+        volume: float | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> CollectAction:
+        """Play a prompt and collect digits or speech. Input ends the prompt.
+
+        Args:
+            media: what to play, in order.
+            collect: what to collect.
+            volume: of the prompt, -40 (mute) to 40 dB, default 0.
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = CollectAction(self, control_id or new_id(), on_completed)
+        given = {
+            "control_id": action.control_id,
+            "play": media,
+            "collect": collect,
+            "volume": volume,
+            "status_url": status_url,
+        }
+        return await self.start(action, compose(PlayAndCollect, given, extra))
+
+    async def prompt_tts(
+        self,
+        text: str,
+        collect: Collect,
+        *,
+        language: str | None = None,
+        gender: Gender | None = None,
+        voice: str | None = None,
+        volume: float | None = None,
+        **options: Any,
+    ) -> CollectAction:
+        """Speak a text and collect input. ``options`` are those of ``play_and_collect``."""
+        media = [media_of_tts(text, language, gender, voice)]
+        return await self.play_and_collect(media, collect, volume=volume, **options)
+
+    async def prompt_audio(
+        self, url: str, collect: Collect, *, volume: float | None = None, **options: Any
+    ) -> CollectAction:
+        """Play a file by its URL and collect input. ``options`` are those of ``play_and_collect``."""
+        return await self.play_and_collect([media_of_audio(url)], collect, volume=volume, **options)

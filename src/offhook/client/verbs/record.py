@@ -1,0 +1,60 @@
+"""Record."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import RelayEvent
+from offhook.client.shapes import RecordAudio
+from offhook.client.tasks import Handler
+from offhook.protocol.verbs import record
+
+__all__ = ["RecordAction", "RecordVerb"]
+
+
+class RecordAction(Action):
+    """A recording that runs. Ends with ``state`` ``finished`` (with ``url``), ``no_input`` or ``error``."""
+
+    event_type = record.EVENT
+    method = record.Record.method
+
+    def is_end(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is the last."""
+        return event.params.get("state") in ("finished", "no_input", "error")
+
+    async def pause(self, behavior: Literal["skip", "silence"] | None = None) -> dict[str, Any]:
+        """Pause recording. ``skip`` (the default) cuts the paused span out, ``silence`` keeps it as silence."""
+        return await self._command("pause", **({} if behavior is None else {"behavior": behavior}))
+
+    async def resume(self) -> dict[str, Any]:
+        """Go on recording."""
+        return await self._command("resume")
+
+
+class RecordVerb(CallBase):
+    """``record``."""
+
+    async def record(
+        self,
+        audio: RecordAudio | None = None,
+        *,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> RecordAction:
+        """Record the call.
+
+        Args:
+            audio: what to record and when to end; without it what the party says, until stopped.
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = RecordAction(self, control_id or new_id(), on_completed)
+        settings = {"audio": {} if audio is None else audio}
+        given = {"control_id": action.control_id, "record": settings, "status_url": status_url}
+        return await self.start(action, compose(record.Record, given, extra))

@@ -1,4 +1,13 @@
 //! G.711 and the audio file formats that the engine reads and writes.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod g711;
+mod wav;
+
+pub use wav::{SampleFormat, WAV_HEADER_BYTES, WavError, WavFormat, wav_header};
 
 /// The codecs that a leg can speak; both are 8 kHz and a byte a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

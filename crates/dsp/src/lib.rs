@@ -1,1 +1,31 @@
 //! Tones, digits, resampling, voice activity and loss concealment on plain samples.
+//!
+//! Audio is int16, mono, 8 kHz in frames of 160 samples unless a name says otherwise. Nothing here allocates after it was made,
+//! but for [`Resampler`], which writes to a `Vec` and is for file decoding.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod conceal;
+mod dtmf;
+mod gain;
+mod resample;
+mod tone;
+mod voice;
+
+pub use conceal::Concealer;
+pub use dtmf::{DTMF_DIGITS, DtmfDetector, dtmf_frequencies};
+pub use gain::{Gain, add_frame, decibels_to_factor, saturate};
+pub use resample::Resampler;
+pub use tone::{Oscillator, ToneSequence, ToneStep, peak_of_dbm0};
+pub use voice::{SpeechDetector, frame_power};
+
+/// Samples of a second.
+pub const RATE_HZ: u32 = 8000;
+
+/// Samples of a frame of 20 ms.
+pub const FRAME: usize = 160;
+
+/// A frame of 20 ms.
+pub type Frame = [i16; FRAME];

@@ -1,0 +1,204 @@
+//! G.711 µ-law and A-law (ITU-T G.711; the integer form of G.191).
+
+use crate::Codec;
+
+const fn expand_mulaw(code: u8) -> i16 {
+    let code = !code;
+    let exponent = (code >> 4) & 7;
+    let mantissa = (code & 0x0f) as i32;
+    let magnitude = ((mantissa * 2 + 33) << exponent) - 33;
+    let sample = (magnitude * 4) as i16;
+    if code & 0x80 == 0 { sample } else { -sample }
+}
+
+const fn expand_alaw(code: u8) -> i16 {
+    let code = code ^ 0x55;
+    let exponent = (code >> 4) & 7;
+    let mantissa = (code & 0x0f) as i32 * 2 + 1;
+    let magnitude = if exponent == 0 {
+        mantissa
+    } else {
+        (mantissa + 32) << (exponent - 1)
+    };
+    let sample = (magnitude * 8) as i16;
+    if code & 0x80 == 0 { -sample } else { sample }
+}
+
+const fn compress_mulaw(sample: i16) -> u8 {
+    let (sign, magnitude) = if sample < 0 {
+        (0, !sample)
+    } else {
+        (0x80, sample)
+    };
+    let biased = (magnitude as u32 >> 2) + 33;
+    let biased = if biased > 0x1fff { 0x1fff } else { biased };
+    let exponent = 26 - biased.leading_zeros();
+    let mantissa = (biased >> (exponent + 1)) & 0x0f;
+    sign | (!((exponent << 4 | mantissa) as u8) & 0x7f)
+}
+
+const fn compress_alaw(sample: i16) -> u8 {
+    let (sign, magnitude) = if sample < 0 {
+        (0, !sample)
+    } else {
+        (0x80, sample)
+    };
+    let magnitude = magnitude as u32 >> 4;
+    let code = if magnitude < 16 {
+        magnitude
+    } else {
+        let exponent = 28 - magnitude.leading_zeros();
+        exponent << 4 | ((magnitude >> (exponent - 1)) & 0x0f)
+    };
+    (sign | code as u8) ^ 0x55
+}
+
+macro_rules! decode_table {
+    ($expand:ident) => {{
+        let mut table = [0_i16; 256];
+        let mut code = 0;
+        while code < 256 {
+            #[expect(clippy::indexing_slicing, reason = "a constant; checked when compiled")]
+            {
+                table[code] = $expand(code as u8);
+            }
+            code += 1;
+        }
+        table
+    }};
+}
+
+static MULAW: [i16; 256] = decode_table!(expand_mulaw);
+static ALAW: [i16; 256] = decode_table!(expand_alaw);
+
+impl Codec {
+    /// The sample (int16) of one code.
+    pub fn decode_sample(self, code: u8) -> i16 {
+        let table = match self {
+            Self::Pcmu => &MULAW,
+            Self::Pcma => &ALAW,
+        };
+        table.get(usize::from(code)).copied().unwrap_or(0)
+    }
+
+    /// The code of one sample.
+    pub fn encode_sample(self, sample: i16) -> u8 {
+        match self {
+            Self::Pcmu => compress_mulaw(sample),
+            Self::Pcma => compress_alaw(sample),
+        }
+    }
+
+    /// The code of silence.
+    pub fn silence(self) -> u8 {
+        self.encode_sample(0)
+    }
+
+    /// Decode as many codes as both slices hold.
+    pub fn decode(self, codes: &[u8], samples: &mut [i16]) {
+        let table = match self {
+            Self::Pcmu => &MULAW,
+            Self::Pcma => &ALAW,
+        };
+        for (sample, code) in samples.iter_mut().zip(codes) {
+            *sample = table.get(usize::from(*code)).copied().unwrap_or(0);
+        }
+    }
+
+    /// Encode as many samples as both slices hold.
+    pub fn encode(self, samples: &[i16], codes: &mut [u8]) {
+        match self {
+            Self::Pcmu => {
+                for (code, sample) in codes.iter_mut().zip(samples) {
+                    *code = compress_mulaw(*sample);
+                }
+            }
+            Self::Pcma => {
+                for (code, sample) in codes.iter_mut().zip(samples) {
+                    *code = compress_alaw(*sample);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FNV-1a, to hold a whole table against one number.
+    fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
+    #[test]
+    fn the_landmarks_of_the_recommendation_hold() {
+        let mulaw = [
+            (0x00, -32124),
+            (0x80, 32124),
+            (0xff, 0),
+            (0x7f, 0),
+            (0xfe, 8),
+            (0x8f, 16764),
+        ];
+        for (code, sample) in mulaw {
+            assert_eq!(Codec::Pcmu.decode_sample(code), sample, "mu-law {code:#x}");
+        }
+        let alaw = [
+            (0xd5, 8),
+            (0x55, -8),
+            (0xaa, 32256),
+            (0x2a, -32256),
+            (0xd4, 24),
+        ];
+        for (code, sample) in alaw {
+            assert_eq!(Codec::Pcma.decode_sample(code), sample, "A-law {code:#x}");
+        }
+    }
+
+    #[test]
+    fn decoding_equals_the_tables_of_another_codec() {
+        // Digests of what ffmpeg (pcm_mulaw, pcm_alaw) makes of the bytes 0..=255.
+        let of = |codec: Codec| {
+            digest((0..=255).flat_map(|code| codec.decode_sample(code).to_le_bytes()))
+        };
+        assert_eq!(of(Codec::Pcmu), MULAW_DIGEST);
+        assert_eq!(of(Codec::Pcma), ALAW_DIGEST);
+    }
+
+    const MULAW_DIGEST: u64 = 0xb91e_65d6_8481_a1a8;
+    const ALAW_DIGEST: u64 = 0x693a_40ca_62a3_d2a5;
+
+    #[test]
+    fn every_code_survives_decoding_and_encoding() {
+        for codec in [Codec::Pcmu, Codec::Pcma] {
+            for code in 0..=255 {
+                let again = codec.encode_sample(codec.decode_sample(code));
+                let same = again == code || (codec, code) == (Codec::Pcmu, 0x7f);
+                assert!(same, "{codec:?} {code:#x} became {again:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn encoding_picks_a_neighbouring_level() {
+        for codec in [Codec::Pcmu, Codec::Pcma] {
+            let mut previous = i16::MIN;
+            for sample in i16::MIN..=i16::MAX {
+                let decoded = codec.decode_sample(codec.encode_sample(sample));
+                assert!(
+                    decoded >= previous,
+                    "{codec:?} is not monotonic at {sample}"
+                );
+                previous = decoded;
+                let error = (i32::from(decoded) - i32::from(sample)).abs();
+                assert!(
+                    error <= 16 + i32::from(sample).abs() / 16,
+                    "{codec:?} {sample} -> {decoded}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Packet loss concealment: the last pitch periods go on, fading (the idea of ITU-T G.711 Appendix I).
+
+use crate::gain::saturate;
+use crate::{FRAME, Frame};
+
+const SHORTEST: usize = 40;
+const LONGEST: usize = 160;
+/// Compared when looking for the pitch.
+const WINDOW: usize = 160;
+const HISTORY: usize = LONGEST + WINDOW + LONGEST / 4;
+/// Full volume for 10 ms, gone after 70.
+const HOLD: f32 = 80.0;
+const FADE: f32 = 480.0;
+
+/// Fills lost frames, and joins them to the frames around.
+#[derive(Debug, Clone)]
+pub struct Concealer {
+    history: [i16; HISTORY],
+    cycle: [f32; LONGEST],
+    pitch: usize,
+    at: usize,
+    /// Samples made since the loss began.
+    made: usize,
+    /// How far the first made sample is from where the last real one left, to be ramped out.
+    step: f32,
+}
+
+impl Default for Concealer {
+    fn default() -> Self {
+        Self {
+            history: [0; HISTORY],
+            cycle: [0.0; LONGEST],
+            pitch: SHORTEST,
+            at: 0,
+            made: 0,
+            step: 0.0,
+        }
+    }
+}
+
+impl Concealer {
+    /// A frame came. After a loss its beginning is blended with what was made up.
+    pub fn good(&mut self, frame: &mut Frame) {
+        if self.made > 0 {
+            let overlap = (self.pitch / 4 + self.made / 4).min(80);
+            for n in 0..overlap {
+                let made = self.synthetic();
+                let weight = (n as f32 + 0.5) / overlap as f32;
+                if let Some(sample) = frame.get_mut(n) {
+                    *sample = saturate(
+                        (f32::from(*sample) * weight + made * (1.0 - weight)).round() as i32,
+                    );
+                }
+            }
+            self.made = 0;
+        }
+        self.remember(frame);
+    }
+
+    /// A frame did not come: fill it.
+    pub fn conceal(&mut self, frame: &mut Frame) {
+        if self.made == 0 {
+            self.begin();
+        }
+        for sample in frame.iter_mut() {
+            *sample = saturate(self.synthetic().round() as i32);
+        }
+        self.remember(frame);
+    }
+
+    fn remember(&mut self, frame: &Frame) {
+        self.history.copy_within(FRAME.., 0);
+        if let Some(end) = self.history.last_chunk_mut::<FRAME>() {
+            *end = *frame;
+        }
+    }
+
+    fn past(&self, back: usize) -> f32 {
+        self.history
+            .get(HISTORY.wrapping_sub(back))
+            .copied()
+            .map_or(0.0, f32::from)
+    }
+
+    fn begin(&mut self) {
+        self.pitch = self.find_pitch();
+        let quarter = self.pitch / 4;
+        for n in 0..self.pitch {
+            let mut value = self.past(self.pitch - n);
+            if let Some(into) = (n + quarter).checked_sub(self.pitch) {
+                let weight = (into as f32 + 0.5) / quarter as f32;
+                value = value * (1.0 - weight) + self.past(2 * self.pitch - n) * weight;
+            }
+            if let Some(slot) = self.cycle.get_mut(n) {
+                *slot = value;
+            }
+        }
+        self.at = 0;
+        self.step = self.past(1) - self.past(self.pitch + 1);
+    }
+
+    fn synthetic(&mut self) -> f32 {
+        let made = self.made as f32;
+        let volume = (1.0 - (made - HOLD) / FADE).clamp(0.0, 1.0);
+        let join = self.step * (1.0 - made / (self.pitch as f32 / 4.0)).max(0.0);
+        let value = self.cycle.get(self.at).copied().unwrap_or(0.0) + join;
+        self.at = if self.at + 1 >= self.pitch {
+            0
+        } else {
+            self.at + 1
+        };
+        self.made += 1;
+        value * volume
+    }
+
+    fn find_pitch(&self) -> usize {
+        let (_, latest) = self.history.split_at(HISTORY - WINDOW);
+        let mut best = (0.0_f32, LONGEST);
+        for lag in SHORTEST..=LONGEST {
+            let start = HISTORY - WINDOW - lag;
+            let earlier = self.history.get(start..start + WINDOW).unwrap_or(&[]);
+            let (mut product, mut energy) = (0.0_f32, 1.0_f32);
+            for (a, b) in latest.iter().zip(earlier) {
+                let (a, b) = (f32::from(*a), f32::from(*b));
+                product += a * b;
+                energy += b * b;
+            }
+            let score = product / energy.sqrt();
+            if score > best.0 {
+                best = (score, lag);
+            }
+        }
+        best.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn voice(frame: usize) -> Frame {
+        let mut samples = [0; FRAME];
+        for (n, sample) in samples.iter_mut().enumerate() {
+            let turn = (frame * FRAME + n) as f32 * std::f32::consts::TAU * 125.0 / 8000.0;
+            *sample = (6000.0 * turn.sin()
+                + 3000.0 * (2.0 * turn).sin()
+                + 1500.0 * (5.0 * turn).sin()) as i16;
+        }
+        samples
+    }
+
+    #[test]
+    fn without_loss_nothing_changes() {
+        let mut concealer = Concealer::default();
+        for n in 0..10 {
+            let mut frame = voice(n);
+            concealer.good(&mut frame);
+            assert_eq!(frame, voice(n));
+        }
+    }
+
+    #[test]
+    fn a_lost_frame_of_a_steady_voice_is_made_up_closely() {
+        let mut concealer = Concealer::default();
+        (0..5).for_each(|n| concealer.good(&mut voice(n)));
+        let mut made = [0; FRAME];
+        concealer.conceal(&mut made);
+        let (mut signal, mut noise) = (0.0, 0.0);
+        for (made, real) in made[..80].iter().zip(&voice(5)[..80]) {
+            signal += f64::from(*real).powi(2);
+            noise += (f64::from(*made) - f64::from(*real)).powi(2);
+        }
+        assert!(10.0 * (signal / noise).log10() > 25.0);
+    }
+
+    #[test]
+    fn a_long_loss_fades_to_silence_within_80_ms_and_comes_back_whole() {
+        let mut concealer = Concealer::default();
+        (0..5).for_each(|n| concealer.good(&mut voice(n)));
+        let mut made = [0; FRAME];
+        for _ in 0..5 {
+            concealer.conceal(&mut made);
+        }
+        assert_eq!(made, [0; FRAME]);
+        let mut frame = voice(10);
+        concealer.good(&mut frame);
+        assert_eq!(frame[80..], voice(10)[80..]);
+        let mut frame = voice(11);
+        concealer.good(&mut frame);
+        assert_eq!(frame, voice(11));
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_of_losses_keeps_the_volume_of_the_voice(lost in proptest::collection::vec(any::<bool>(), 1..60)) {
+            let mut concealer = Concealer::default();
+            for (n, lost) in lost.into_iter().enumerate() {
+                let mut frame = voice(n);
+                if lost { concealer.conceal(&mut frame) } else { concealer.good(&mut frame) }
+                prop_assert!(frame.iter().all(|sample| sample.abs() < 13_000));
+            }
+        }
+    }
+}

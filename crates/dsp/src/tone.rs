@@ -1,0 +1,205 @@
+//! Tones and cadences.
+
+use std::f64::consts::TAU;
+
+use crate::gain::saturate;
+use crate::{FRAME, Frame, RATE_HZ};
+
+/// Peak sample of a sine at a level: a full-scale sine is +3.17 dBm0 (ITU-T G.711, the digital milliwatt).
+pub fn peak_of_dbm0(level_dbm0: f32) -> f32 {
+    32_767.0 * 10_f32.powf((level_dbm0 - 3.17) / 20.0)
+}
+
+/// A sine that never loses its phase.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Oscillator {
+    turn: f64,
+    turns_per_sample: f64,
+    peak: f32,
+}
+
+impl Oscillator {
+    /// At a frequency and level, from phase 0.
+    pub fn new(frequency_hz: f32, level_dbm0: f32) -> Self {
+        Self {
+            turn: 0.0,
+            turns_per_sample: f64::from(frequency_hz) / f64::from(RATE_HZ),
+            peak: peak_of_dbm0(level_dbm0),
+        }
+    }
+
+    /// The next sample.
+    pub fn sample(&mut self) -> f32 {
+        let value = (self.turn * TAU).sin() as f32 * self.peak;
+        self.turn += self.turns_per_sample;
+        self.turn -= self.turn.floor();
+        value
+    }
+}
+
+/// One step of a cadence: up to four sines, or silence.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ToneStep {
+    samples: u64,
+    sines: [Option<Oscillator>; 4],
+}
+
+impl ToneStep {
+    /// Frequencies beyond the fourth are left out.
+    pub fn new(duration_ms: u32, frequencies_hz: &[f32], level_dbm0: f32) -> Self {
+        let mut sines = [None; 4];
+        for (sine, frequency) in sines.iter_mut().zip(frequencies_hz) {
+            *sine = Some(Oscillator::new(*frequency, level_dbm0));
+        }
+        Self {
+            samples: u64::from(duration_ms) * 8,
+            sines,
+        }
+    }
+}
+
+/// Samples of the soft edge of a step: 2.5 ms.
+const EDGE: u64 = 20;
+
+/// A cadence as samples.
+#[derive(Debug, Clone)]
+pub struct ToneSequence {
+    steps: Vec<ToneStep>,
+    at: usize,
+    now: ToneStep,
+    position: u64,
+    left: Option<u64>,
+}
+
+impl ToneSequence {
+    /// `duration_ms` 0: the cadence once; negative: without end; else repeated until then.
+    pub fn new(steps: Vec<ToneStep>, duration_ms: i64) -> Self {
+        let once: u64 = steps.iter().map(|step| step.samples).sum();
+        let left = match duration_ms {
+            _ if once == 0 => Some(0),
+            0 => Some(once),
+            more @ 1.. => Some(more as u64 * 8),
+            _ => None,
+        };
+        let now = steps.first().copied().unwrap_or_default();
+        Self {
+            steps,
+            at: 0,
+            now,
+            position: 0,
+            left,
+        }
+    }
+
+    /// Fill the frame and say how many samples of it are the tone; fewer than 160 at the end.
+    pub fn fill(&mut self, frame: &mut Frame) -> usize {
+        let mut count = 0;
+        for sample in frame.iter_mut() {
+            if self.left == Some(0) {
+                break;
+            }
+            *sample = self.sample();
+            self.left = self.left.map(|left| left - 1);
+            count += 1;
+        }
+        for sample in frame.iter_mut().skip(count) {
+            *sample = 0;
+        }
+        count.min(FRAME)
+    }
+
+    fn sample(&mut self) -> i16 {
+        while self.position >= self.now.samples {
+            self.at = (self.at + 1) % self.steps.len().max(1);
+            self.now = self.steps.get(self.at).copied().unwrap_or_default();
+            self.position = 0;
+        }
+        let sum: f32 = self
+            .now
+            .sines
+            .iter_mut()
+            .flatten()
+            .map(Oscillator::sample)
+            .sum();
+        let to_end = self
+            .left
+            .unwrap_or(u64::MAX)
+            .min(self.now.samples - self.position);
+        let edge = (self.position + 1).min(to_end).min(EDGE) as f32 / EDGE as f32;
+        self.position += 1;
+        saturate((sum * edge).round() as i32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(mut tones: ToneSequence) -> Vec<i16> {
+        let mut heard = Vec::new();
+        let mut frame = [0; FRAME];
+        loop {
+            let count = tones.fill(&mut frame);
+            heard.extend(&frame[..count]);
+            if count < FRAME {
+                return heard;
+            }
+        }
+    }
+
+    #[test]
+    fn a_tone_is_one_sine_across_all_frames() {
+        let heard = all(ToneSequence::new(
+            vec![ToneStep::new(1000, &[440.0], 0.0)],
+            0,
+        ));
+        assert_eq!(heard.len(), 8000);
+        let peak = peak_of_dbm0(0.0);
+        for (n, sample) in heard.iter().enumerate().skip(20).take(7960) {
+            let ideal = f64::from(peak) * (TAU * 440.0 * n as f64 / 8000.0).sin();
+            assert!((f64::from(*sample) - ideal).abs() <= 1.0, "sample {n}");
+        }
+    }
+
+    #[test]
+    fn a_cadence_repeats_until_its_duration_is_over() {
+        let steps = vec![
+            ToneStep::new(30, &[440.0, 480.0], -13.0),
+            ToneStep::new(50, &[], 0.0),
+        ];
+        let heard = all(ToneSequence::new(steps.clone(), 200));
+        assert_eq!(heard.len(), 1600);
+        let loud = |from: usize| {
+            heard[from + 24..from + 200]
+                .iter()
+                .any(|sample| sample.abs() > 1000)
+        };
+        assert!(loud(0) && loud(640) && loud(1280));
+        assert!(heard[240..640].iter().all(|sample| *sample == 0));
+        assert_eq!(all(ToneSequence::new(steps, 0)).len(), 640);
+    }
+
+    #[test]
+    fn edges_do_not_click() {
+        let heard = all(ToneSequence::new(
+            vec![
+                ToneStep::new(100, &[1400.0], 3.0),
+                ToneStep::new(100, &[], 0.0),
+            ],
+            150,
+        ));
+        assert!(heard[0].abs() < 3277 && heard[799].abs() < 3277);
+    }
+
+    #[test]
+    fn a_cadence_without_length_ends_at_once() {
+        assert!(all(ToneSequence::new(vec![], -1)).is_empty());
+        assert!(
+            all(ToneSequence::new(
+                vec![ToneStep::new(0, &[440.0], 0.0)],
+                500
+            ))
+            .is_empty()
+        );
+    }
+}

@@ -42,6 +42,14 @@ impl Gain {
         }
     }
 
+    /// At `factor` from the start.
+    pub fn steady(factor: f32) -> Self {
+        Self {
+            now: factor,
+            to: factor,
+        }
+    }
+
     /// Be on the way to another factor.
     pub fn set(&mut self, factor: f32) {
         self.to = factor;

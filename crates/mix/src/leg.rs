@@ -1,0 +1,504 @@
+//! The machine of one leg: what came in, what is going on, what goes out.
+
+use offhook_dsp::{FRAME, Frame, SpeechDetector, add_frame, frame_power, saturate};
+
+use crate::digits::{DigitScript, KeyOutput};
+use crate::player::Player;
+use crate::recorder::{PauseBehavior, Recorder};
+use crate::{EndCause, FrameSink, FrameSource, OperationId, Side};
+
+/// Operations of one kind that a leg can have at a time.
+pub const MAX_OPERATIONS: usize = 16;
+
+/// Sensitivity of the detector whose speech interrupts a play.
+const SENSITIVITY: f32 = 44.0;
+
+/// What came in since the last frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The audio of the remote party.
+    pub received: &'a Frame,
+    /// Keys it pressed.
+    pub digits: &'a [char],
+    /// When, in microseconds.
+    pub now_us: u64,
+    /// Digits are sent as tones.
+    pub tones: bool,
+}
+
+/// What goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// The audio for the remote party.
+    pub frame: Frame,
+    /// A key, to be sent as an event. Always `None` when digits are sent as tones.
+    pub key: KeyOutput,
+}
+
+/// What an ended operation held.
+#[derive(Debug)]
+pub enum Retired<S, W, T> {
+    /// A play.
+    Player(Player<S>),
+    /// A recording.
+    Recorder(Recorder<W>),
+    /// Sent digits.
+    Digits(DigitScript),
+    /// A tap.
+    Tap(T),
+    /// An echo held nothing.
+    Echo,
+}
+
+impl<S, W, T> Retired<S, W, T> {
+    /// The recording's sink.
+    pub fn sink(&self) -> Option<&W> {
+        match self {
+            Self::Recorder(recorder) => Some(&recorder.sink),
+            _ => None,
+        }
+    }
+
+    /// The play's source.
+    pub fn source(&self) -> Option<&S> {
+        match self {
+            Self::Player(player) => Some(&player.source),
+            _ => None,
+        }
+    }
+}
+
+/// What happened in a frame.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would allocate in the tick"
+)]
+pub enum MixEvent<S, W, T> {
+    /// The first frame of a play left, or that of a recording was taken.
+    Started(OperationId),
+    /// An operation ended.
+    Ended {
+        /// Which.
+        id: OperationId,
+        /// Why.
+        cause: EndCause,
+        /// The digit that was the cause.
+        digit: Option<char>,
+        /// Played, recorded or sent so far, in samples.
+        samples: u64,
+        /// When it was added.
+        accepted_us: u64,
+        /// When its first frame was; 0: never.
+        first_frame_us: u64,
+        /// What it held.
+        retired: Retired<S, W, T>,
+    },
+}
+
+#[derive(Debug)]
+struct Echo {
+    id: OperationId,
+    accepted_us: u64,
+    frames: u64,
+    left: u32,
+    end: Option<EndCause>,
+}
+
+#[derive(Debug)]
+struct Tap<T> {
+    id: OperationId,
+    side: Side,
+    sink: T,
+    accepted_us: u64,
+    frames: u64,
+    end: Option<EndCause>,
+}
+
+/// All that goes on on a leg.
+#[derive(Debug)]
+pub struct LegMixer<S, W, T> {
+    players: Vec<Player<S>>,
+    recorders: Vec<Recorder<W>>,
+    echoes: Vec<Echo>,
+    scripts: Vec<DigitScript>,
+    taps: Vec<Tap<T>>,
+    detector: SpeechDetector,
+    events: Vec<MixEvent<S, W, T>>,
+}
+
+impl<S: FrameSource, W: FrameSink, T: FrameSink> Default for LegMixer<S, W, T> {
+    fn default() -> Self {
+        Self {
+            players: Vec::with_capacity(MAX_OPERATIONS),
+            recorders: Vec::with_capacity(MAX_OPERATIONS),
+            echoes: Vec::with_capacity(MAX_OPERATIONS),
+            scripts: Vec::with_capacity(MAX_OPERATIONS),
+            taps: Vec::with_capacity(MAX_OPERATIONS),
+            detector: SpeechDetector::new(SENSITIVITY),
+            events: Vec::with_capacity(MAX_OPERATIONS * 10),
+        }
+    }
+}
+
+impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
+    /// Begin a play. `false`: there are too many; it is dropped.
+    pub fn add_player(&mut self, player: Player<S>) -> bool {
+        push(&mut self.players, player)
+    }
+
+    /// Begin a recording, after its beep.
+    pub fn add_recorder(&mut self, recorder: Recorder<W>) -> bool {
+        push(&mut self.recorders, recorder)
+    }
+
+    /// Send digits, after those that are being sent.
+    pub fn add_digits(&mut self, script: DigitScript) -> bool {
+        push(&mut self.scripts, script)
+    }
+
+    /// Send back what is received, for so long.
+    pub fn add_echo(&mut self, id: OperationId, timeout_ms: u32, now_us: u64) -> bool {
+        let left = timeout_ms.div_ceil(20);
+        push(
+            &mut self.echoes,
+            Echo {
+                id,
+                accepted_us: now_us,
+                frames: 0,
+                left,
+                end: None,
+            },
+        )
+    }
+
+    /// Give a copy of a side to `sink`, a frame at a time.
+    pub fn add_tap(&mut self, id: OperationId, side: Side, sink: T, now_us: u64) -> bool {
+        push(
+            &mut self.taps,
+            Tap {
+                id,
+                side,
+                sink,
+                accepted_us: now_us,
+                frames: 0,
+                end: None,
+            },
+        )
+    }
+
+    /// The sink of a tap.
+    pub fn tap_mut(&mut self, id: OperationId) -> Option<&mut T> {
+        self.taps
+            .iter_mut()
+            .find(|tap| tap.id == id)
+            .map(|tap| &mut tap.sink)
+    }
+
+    /// Pause a play or a recording; others are left alone.
+    pub fn pause(&mut self, id: OperationId, behavior: PauseBehavior) {
+        self.players
+            .iter_mut()
+            .filter(|player| player.id == id)
+            .for_each(Player::pause);
+        self.recorders
+            .iter_mut()
+            .filter(|recorder| recorder.id == id)
+            .for_each(|recorder| recorder.pause(behavior));
+    }
+
+    /// Go on with what is paused.
+    pub fn resume(&mut self, id: OperationId) {
+        self.players
+            .iter_mut()
+            .filter(|player| player.id == id)
+            .for_each(Player::resume);
+        self.recorders
+            .iter_mut()
+            .filter(|recorder| recorder.id == id)
+            .for_each(Recorder::resume);
+    }
+
+    /// Set the volume of a play.
+    pub fn set_volume(&mut self, id: OperationId, volume_db: f32) {
+        self.players
+            .iter_mut()
+            .filter(|player| player.id == id)
+            .for_each(|player| player.set_volume(volume_db));
+    }
+
+    /// End one operation; silent in the next frame.
+    pub fn stop(&mut self, id: OperationId) {
+        self.end_where(|other| other == id, EndCause::Stopped);
+    }
+
+    /// End everything. The events come with the next [`Self::drain`]; nothing more is heard.
+    pub fn close(&mut self) {
+        self.end_where(|_| true, EndCause::Hangup);
+        self.collect_rest();
+    }
+
+    fn end_where(&mut self, is_meant: impl Fn(OperationId) -> bool, cause: EndCause) {
+        for player in self.players.iter_mut().filter(|player| is_meant(player.id)) {
+            player.end(cause, None);
+        }
+        for recorder in self
+            .recorders
+            .iter_mut()
+            .filter(|recorder| is_meant(recorder.id))
+        {
+            recorder.end(cause, None);
+        }
+        for echo in self.echoes.iter_mut().filter(|echo| is_meant(echo.id)) {
+            echo.end = echo.end.or(Some(cause));
+        }
+        for tap in self.taps.iter_mut().filter(|tap| is_meant(tap.id)) {
+            tap.end = tap.end.or(Some(cause));
+        }
+        while let Some(at) = self.scripts.iter().position(|script| is_meant(script.id)) {
+            let script = self.scripts.remove(at);
+            self.events.push(ended_digits(script, cause));
+        }
+    }
+
+    /// Operations that are running.
+    pub fn operations(&self) -> usize {
+        self.players.len()
+            + self.recorders.len()
+            + self.echoes.len()
+            + self.scripts.len()
+            + self.taps.len()
+    }
+
+    /// What happened; call it after each tick.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, MixEvent<S, W, T>> {
+        self.events.drain(..)
+    }
+
+    /// One frame.
+    pub fn tick(&mut self, input: &Input<'_>) -> Output {
+        let is_speech = self.detector.frame(frame_power(input.received));
+        for player in &mut self.players {
+            input
+                .digits
+                .iter()
+                .for_each(|digit| player.input(Some(*digit), is_speech));
+            player.input(None, is_speech);
+        }
+        for recorder in &mut self.recorders {
+            input.digits.iter().for_each(|digit| recorder.input(*digit));
+        }
+        let mut hears = [0_i32; FRAME];
+        let mut says = [0_i32; FRAME];
+        add_frame(&mut says, input.received);
+        self.play(&mut hears, &mut says, input.now_us);
+        self.echo(&mut hears, input.received);
+        let mut output = Output {
+            frame: hears.map(saturate),
+            key: KeyOutput::None,
+        };
+        self.send_digits(&mut output, input);
+        let says = says.map(saturate);
+        self.record(&says, &output.frame, input.now_us);
+        self.listen(&says, &output.frame);
+        output
+    }
+
+    fn play(&mut self, hears: &mut [i32; FRAME], says: &mut [i32; FRAME], now_us: u64) {
+        let mut frame = [0; FRAME];
+        let mut at = 0;
+        while let Some(player) = self.players.get_mut(at) {
+            let is_first = player.frames == 0;
+            let (is_audible, end) = player.tick(&mut frame, now_us);
+            if is_audible {
+                if is_first {
+                    self.events.push(MixEvent::Started(player.id));
+                }
+                if player.side.hears() {
+                    add_frame(hears, &frame);
+                }
+                if player.side.says() {
+                    add_frame(says, &frame);
+                }
+            }
+            if let Some((cause, digit)) = end {
+                let player = self.players.remove(at);
+                self.events.push(ended_player(player, cause, digit));
+            } else {
+                at += 1;
+            }
+        }
+        for recorder in &mut self.recorders {
+            if recorder.beep(&mut frame) {
+                add_frame(hears, &frame);
+            }
+        }
+    }
+
+    fn echo(&mut self, hears: &mut [i32; FRAME], received: &Frame) {
+        let mut at = 0;
+        while let Some(echo) = self.echoes.get_mut(at) {
+            if echo.end.is_none() && echo.left == 0 {
+                echo.end = Some(EndCause::Timeout);
+            }
+            if let Some(cause) = echo.end {
+                let echo = self.echoes.remove(at);
+                self.events.push(ended_echo(&echo, cause));
+                continue;
+            }
+            add_frame(hears, received);
+            echo.left -= 1;
+            echo.frames += 1;
+            at += 1;
+        }
+    }
+
+    fn send_digits(&mut self, output: &mut Output, input: &Input<'_>) {
+        let Some(script) = self.scripts.first_mut() else {
+            return;
+        };
+        let mut tone = [0; FRAME];
+        match script.tick(&mut tone, input.now_us) {
+            None => {
+                let script = self.scripts.remove(0);
+                self.events.push(ended_digits(script, EndCause::Finished));
+            }
+            Some((_, true)) if input.tones => output.frame = tone,
+            Some((key, true)) => output.key = key,
+            Some(_) => {}
+        }
+    }
+
+    fn record(&mut self, says: &Frame, hears: &Frame, now_us: u64) {
+        let mut at = 0;
+        while let Some(recorder) = self.recorders.get_mut(at) {
+            let (is_first, end) = recorder.tick(says, hears, now_us);
+            if is_first {
+                self.events.push(MixEvent::Started(recorder.id));
+            }
+            if let Some((cause, digit)) = end {
+                let recorder = self.recorders.remove(at);
+                self.events.push(ended_recorder(recorder, cause, digit));
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn listen(&mut self, says: &Frame, hears: &Frame) {
+        let mut at = 0;
+        while let Some(tap) = self.taps.get_mut(at) {
+            if let Some(cause) = tap.end {
+                let tap = self.taps.remove(at);
+                self.events.push(ended_tap(tap, cause));
+                continue;
+            }
+            match tap.side {
+                Side::Speak => tap.sink.push(says),
+                Side::Listen => tap.sink.push(hears),
+                Side::Both => {
+                    let mut both = *says;
+                    for (sample, other) in both.iter_mut().zip(hears) {
+                        *sample = sample.saturating_add(*other);
+                    }
+                    tap.sink.push(&both);
+                }
+            }
+            tap.frames += 1;
+            at += 1;
+        }
+    }
+
+    fn collect_rest(&mut self) {
+        for player in self.players.drain(..) {
+            self.events
+                .push(ended_player(player, EndCause::Hangup, None));
+        }
+        for recorder in self.recorders.drain(..) {
+            self.events
+                .push(ended_recorder(recorder, EndCause::Hangup, None));
+        }
+        for echo in self.echoes.drain(..) {
+            self.events.push(ended_echo(&echo, EndCause::Hangup));
+        }
+        for tap in self.taps.drain(..) {
+            self.events.push(ended_tap(tap, EndCause::Hangup));
+        }
+    }
+}
+
+fn push<O>(operations: &mut Vec<O>, operation: O) -> bool {
+    let fits = operations.len() < MAX_OPERATIONS;
+    if fits {
+        operations.push(operation);
+    }
+    fits
+}
+
+fn ended_player<S: FrameSource, W, T>(
+    player: Player<S>,
+    cause: EndCause,
+    digit: Option<char>,
+) -> MixEvent<S, W, T> {
+    MixEvent::Ended {
+        id: player.id,
+        cause,
+        digit,
+        samples: player.samples(),
+        accepted_us: player.accepted_us,
+        first_frame_us: player.first_frame_us,
+        retired: Retired::Player(player),
+    }
+}
+
+fn ended_recorder<S, W, T>(
+    recorder: Recorder<W>,
+    cause: EndCause,
+    digit: Option<char>,
+) -> MixEvent<S, W, T> {
+    MixEvent::Ended {
+        id: recorder.id,
+        cause,
+        digit,
+        samples: recorder.samples,
+        accepted_us: recorder.accepted_us,
+        first_frame_us: recorder.first_frame_us,
+        retired: Retired::Recorder(recorder),
+    }
+}
+
+fn ended_digits<S, W, T>(script: DigitScript, cause: EndCause) -> MixEvent<S, W, T> {
+    MixEvent::Ended {
+        id: script.id,
+        cause,
+        digit: None,
+        samples: script.frames * FRAME as u64,
+        accepted_us: script.accepted_us,
+        first_frame_us: script.first_frame_us,
+        retired: Retired::Digits(script),
+    }
+}
+
+fn ended_echo<S, W, T>(echo: &Echo, cause: EndCause) -> MixEvent<S, W, T> {
+    MixEvent::Ended {
+        id: echo.id,
+        cause,
+        digit: None,
+        samples: echo.frames * FRAME as u64,
+        accepted_us: echo.accepted_us,
+        first_frame_us: 0,
+        retired: Retired::Echo,
+    }
+}
+
+fn ended_tap<S, W, T>(tap: Tap<T>, cause: EndCause) -> MixEvent<S, W, T> {
+    MixEvent::Ended {
+        id: tap.id,
+        cause,
+        digit: None,
+        samples: tap.frames * FRAME as u64,
+        accepted_us: tap.accepted_us,
+        first_frame_us: 0,
+        retired: Retired::Tap(tap.sink),
+    }
+}

@@ -1,0 +1,191 @@
+//! One recording: which side, when it ends, and what a pause does.
+
+use offhook_dsp::{FRAME, Frame, SpeechDetector, ToneSequence, ToneStep, frame_power, saturate};
+
+use crate::{EndCause, FrameSink, OperationId, Side};
+
+/// The beep before a recording: 1 kHz, 300 ms.
+const BEEP: (u32, f32, f32) = (300, 1000.0, -13.0);
+
+/// What a pause does with its span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PauseBehavior {
+    /// Cut it out.
+    #[default]
+    Skip,
+    /// Keep it, as silence.
+    Silence,
+}
+
+/// When a recording ends by itself. 0 is never.
+#[derive(Debug, Clone, Default)]
+pub struct RecorderLimits {
+    /// Nobody spoke for so long from the start.
+    pub initial_timeout_ms: u32,
+    /// So much silence after speech.
+    pub end_silence_timeout_ms: u32,
+    /// So much was recorded.
+    pub max_length_ms: u32,
+    /// Any of these digits.
+    pub terminators: String,
+    /// Of the speech detector, 0-100.
+    pub sensitivity: f32,
+}
+
+/// A recording.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    pub(crate) id: OperationId,
+    pub(crate) sink: W,
+    pub(crate) accepted_us: u64,
+    pub(crate) first_frame_us: u64,
+    pub(crate) samples: u64,
+    side: Side,
+    is_stereo: bool,
+    beep: Option<ToneSequence>,
+    limits: RecorderLimits,
+    detector: SpeechDetector,
+    has_spoken: bool,
+    frames: u32,
+    quiet_frames: u32,
+    paused: Option<PauseBehavior>,
+    end: Option<(EndCause, Option<char>)>,
+}
+
+impl<W: FrameSink> Recorder<W> {
+    /// Stereo: left is what the remote party says, right what it hears.
+    pub fn new(
+        id: OperationId,
+        sink: W,
+        side: Side,
+        is_stereo: bool,
+        beep: bool,
+        limits: RecorderLimits,
+        accepted_us: u64,
+    ) -> Self {
+        let (duration_ms, hz, level) = BEEP;
+        let beep =
+            beep.then(|| ToneSequence::new(vec![ToneStep::new(duration_ms, &[hz], level)], 0));
+        Self {
+            id,
+            sink,
+            accepted_us,
+            first_frame_us: 0,
+            samples: 0,
+            side,
+            is_stereo,
+            beep,
+            detector: SpeechDetector::new(limits.sensitivity),
+            limits,
+            has_spoken: false,
+            frames: 0,
+            quiet_frames: 0,
+            paused: None,
+            end: None,
+        }
+    }
+
+    pub(crate) fn end(&mut self, cause: EndCause, digit: Option<char>) {
+        self.end = self.end.or(Some((cause, digit)));
+    }
+
+    pub(crate) fn pause(&mut self, behavior: PauseBehavior) {
+        self.paused = Some(behavior);
+    }
+
+    pub(crate) fn resume(&mut self) {
+        self.paused = None;
+    }
+
+    pub(crate) fn input(&mut self, digit: char) {
+        if self.beep.is_none() && self.limits.terminators.contains(digit) {
+            self.end(EndCause::Terminator, Some(digit));
+        }
+    }
+
+    /// The beep, while it sounds.
+    pub(crate) fn beep(&mut self, frame: &mut Frame) -> bool {
+        let Some(beep) = &mut self.beep else {
+            return false;
+        };
+        let sounds = beep.fill(frame) > 0;
+        if !sounds {
+            self.beep = None;
+        }
+        sounds
+    }
+
+    /// Take a frame of both sides. Gives whether it was the first, and how it ended if it did.
+    pub(crate) fn tick(
+        &mut self,
+        says: &Frame,
+        hears: &Frame,
+        now_us: u64,
+    ) -> (bool, Option<(EndCause, Option<char>)>) {
+        if self.beep.is_some() || self.end.is_some() {
+            return (false, self.end);
+        }
+        let is_first = self.first_frame_us == 0;
+        if is_first {
+            self.first_frame_us = now_us;
+        }
+        match self.paused {
+            Some(PauseBehavior::Skip) => {}
+            Some(PauseBehavior::Silence) => self.write(&[0; FRAME], &[0; FRAME]),
+            None => {
+                let silent = [0; FRAME];
+                let says = if self.side.says() { says } else { &silent };
+                let hears = if self.side.hears() { hears } else { &silent };
+                self.write(says, hears);
+                self.watch(says, hears);
+            }
+        }
+        if self.limits.max_length_ms > 0 && self.samples >= u64::from(self.limits.max_length_ms) * 8
+        {
+            self.end(EndCause::MaxLength, None);
+        }
+        (is_first, self.end)
+    }
+
+    fn write(&mut self, says: &Frame, hears: &Frame) {
+        let room = match self.limits.max_length_ms {
+            0 => FRAME as u64,
+            most => (u64::from(most) * 8).saturating_sub(self.samples),
+        };
+        let count = FRAME.min(room as usize);
+        let mut samples = [0; FRAME * 2];
+        let pairs = says.iter().zip(hears);
+        if self.is_stereo {
+            for (to, (says, hears)) in samples.chunks_exact_mut(2).zip(pairs) {
+                to.copy_from_slice(&[*says, *hears]);
+            }
+        } else {
+            for (to, (says, hears)) in samples.iter_mut().zip(pairs) {
+                *to = saturate(i32::from(*says) + i32::from(*hears));
+            }
+        }
+        let count_of_all = if self.is_stereo { count * 2 } else { count };
+        self.sink.push(samples.get(..count_of_all).unwrap_or(&[]));
+        self.samples += count as u64;
+    }
+
+    fn watch(&mut self, says: &Frame, hears: &Frame) {
+        self.frames += 1;
+        let is_speech = self
+            .detector
+            .frame(frame_power(says).max(frame_power(hears)));
+        self.has_spoken |= is_speech;
+        self.quiet_frames = match (self.has_spoken, is_speech) {
+            (false, _) => 0,
+            (true, true) => self.detector.quiet_frames(),
+            (true, false) => self.quiet_frames + 1,
+        };
+        let reached = |frames: u32, limit_ms: u32| limit_ms > 0 && frames * 20 >= limit_ms;
+        if !self.has_spoken && reached(self.frames, self.limits.initial_timeout_ms) {
+            self.end(EndCause::NoInput, None);
+        }
+        if reached(self.quiet_frames, self.limits.end_silence_timeout_ms) {
+            self.end(EndCause::Silence, None);
+        }
+    }
+}

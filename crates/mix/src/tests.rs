@@ -1,0 +1,443 @@
+//! A leg on virtual time.
+
+use offhook_dsp::{FRAME, Frame};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::*;
+
+/// So many frames of one level.
+struct Level {
+    value: i16,
+    left: u32,
+}
+
+impl FrameSource for Level {
+    fn pull(&mut self, frame: &mut Frame) -> Supply {
+        if self.left == 0 {
+            return Supply::Ended;
+        }
+        self.left -= 1;
+        *frame = [self.value; FRAME];
+        Supply::Frame
+    }
+}
+
+#[derive(Default, Clone)]
+struct Tape(Rc<RefCell<Vec<i16>>>);
+
+impl FrameSink for Tape {
+    fn push(&mut self, samples: &[i16]) {
+        self.0.borrow_mut().extend(samples);
+    }
+}
+
+type Mixer = LegMixer<Level, Tape, Tape>;
+
+struct Leg {
+    mixer: Mixer,
+    now: u64,
+    log: Vec<String>,
+    tones: bool,
+}
+
+impl Leg {
+    fn new() -> Self {
+        Self {
+            mixer: Mixer::default(),
+            now: 1,
+            log: Vec::new(),
+            tones: false,
+        }
+    }
+
+    fn hear(&mut self, received: i16, digits: &[char]) -> Output {
+        let frame = [received; FRAME];
+        let input = Input {
+            received: &frame,
+            digits,
+            now_us: self.now * 20_000,
+            tones: self.tones,
+        };
+        let output = self.mixer.tick(&input);
+        self.now += 1;
+        for event in self.mixer.drain() {
+            self.log.push(match event {
+                MixEvent::Started(id) => format!("{id} started"),
+                MixEvent::Ended {
+                    id,
+                    cause,
+                    digit,
+                    samples,
+                    ..
+                } => {
+                    let digit = digit.map(|digit| format!(" {digit}")).unwrap_or_default();
+                    format!("{id} {}{digit} {}", cause.as_str(), samples / 8)
+                }
+            });
+        }
+        output
+    }
+
+    fn hear_for(&mut self, frames: u32, received: i16) {
+        for _ in 0..frames {
+            self.hear(received, &[]);
+        }
+    }
+
+    fn quiet(&mut self, frames: u32) -> Vec<Output> {
+        (0..frames).map(|_| self.hear(0, &[])).collect()
+    }
+
+    fn play(&mut self, id: u64, value: i16, frames: u32, interrupt: Interrupt) {
+        self.mixer.add_player(Player::new(
+            id,
+            Level {
+                value,
+                left: frames,
+            },
+            Side::Listen,
+            0.0,
+            interrupt,
+            self.now,
+        ));
+    }
+
+    fn record(
+        &mut self,
+        id: u64,
+        side: Side,
+        stereo: bool,
+        beep: bool,
+        limits: RecorderLimits,
+    ) -> Tape {
+        let tape = Tape::default();
+        self.mixer.add_recorder(Recorder::new(
+            id,
+            tape.clone(),
+            side,
+            stereo,
+            beep,
+            limits,
+            self.now,
+        ));
+        tape
+    }
+}
+
+const NONE: Interrupt = Interrupt {
+    digit: false,
+    speech: false,
+};
+const ANY: Interrupt = Interrupt {
+    digit: true,
+    speech: true,
+};
+
+fn limits() -> RecorderLimits {
+    RecorderLimits {
+        sensitivity: 44.0,
+        ..RecorderLimits::default()
+    }
+}
+
+fn is_silent(output: &Output) -> bool {
+    output.frame == [0; FRAME]
+}
+
+#[test]
+fn a_play_starts_with_its_first_frame_and_finishes_after_its_last() {
+    let mut leg = Leg::new();
+    leg.play(1, 500, 3, NONE);
+    let heard = leg.quiet(4);
+    assert!(heard[..3].iter().all(|output| output.frame == [500; FRAME]));
+    assert!(is_silent(&heard[3]));
+    assert_eq!(leg.log, ["1 started", "1 finished 60"]);
+}
+
+#[test]
+fn a_stop_is_silent_one_tick_later_and_fades_in_its_own() {
+    let mut leg = Leg::new();
+    leg.play(1, 900, 100, NONE);
+    leg.quiet(2);
+    leg.mixer.stop(1);
+    let heard = leg.quiet(2);
+    assert!(heard[0].frame[40..].iter().all(|sample| *sample == 0));
+    assert!(is_silent(&heard[1]));
+    assert_eq!(leg.log.last().unwrap(), "1 stopped 60");
+}
+
+#[test]
+fn plays_overlap_and_saturate() {
+    let mut leg = Leg::new();
+    leg.play(1, 900, 9, NONE);
+    leg.play(2, 800, 9, NONE);
+    leg.quiet(1);
+    assert_eq!(leg.quiet(1)[0].frame, [1700; FRAME]);
+    for id in 3..6 {
+        leg.play(id, 20_000, 9, NONE);
+    }
+    leg.quiet(1);
+    assert_eq!(leg.quiet(1)[0].frame, [i16::MAX; FRAME]);
+}
+
+#[test]
+fn pause_holds_the_place_and_resume_goes_on_from_it() {
+    let mut leg = Leg::new();
+    leg.play(1, 900, 4, NONE);
+    leg.quiet(2);
+    leg.mixer.pause(1, PauseBehavior::Skip);
+    let heard = leg.quiet(50);
+    assert!(heard[1..].iter().all(is_silent));
+    leg.mixer.resume(1);
+    let heard = leg.quiet(3);
+    assert_eq!(heard[0].frame[40..], [900; 120]);
+    assert_eq!(heard[1].frame, [900; FRAME]);
+    assert_eq!(leg.log, ["1 started", "1 finished 100"]);
+}
+
+#[test]
+fn volume_moves_without_a_step() {
+    let mut leg = Leg::new();
+    leg.play(1, 1000, 10, NONE);
+    leg.quiet(1);
+    leg.mixer.set_volume(1, -6.0206);
+    let frame = leg.quiet(1)[0].frame;
+    assert!(frame.windows(2).all(|pair| (pair[0] - pair[1]).abs() <= 15));
+    assert_eq!(leg.quiet(1)[0].frame, [500; FRAME]);
+}
+
+#[test]
+fn a_digit_interrupts_in_its_own_tick_and_the_event_names_it() {
+    let mut leg = Leg::new();
+    leg.play(1, 900, 100, ANY);
+    leg.play(2, 900, 100, NONE);
+    leg.quiet(3);
+    let output = leg.hear(0, &['7']);
+    assert_eq!(output.frame[40..], [900; 120]);
+    assert_eq!(leg.log.last().unwrap(), "1 interrupted 7 80");
+}
+
+#[test]
+fn speech_interrupts_when_it_begins_and_not_when_it_was_there_before() {
+    let mut leg = Leg::new();
+    leg.hear_for(10, 6000);
+    leg.play(1, 900, 100, ANY);
+    leg.hear_for(10, 6000);
+    assert_eq!(leg.log, ["1 started"]);
+    leg.quiet(20);
+    leg.hear_for(3, 6000);
+    assert_eq!(leg.log.last().unwrap(), "1 interrupted 660");
+}
+
+#[test]
+fn a_recording_ends_by_length_to_the_sample() {
+    let mut leg = Leg::new();
+    let tape = leg.record(
+        1,
+        Side::Speak,
+        false,
+        false,
+        RecorderLimits {
+            max_length_ms: 50,
+            ..limits()
+        },
+    );
+    leg.hear_for(5, 300);
+    assert_eq!(*tape.0.borrow(), [300; 400]);
+    assert_eq!(leg.log, ["1 started", "1 max_length 50"]);
+}
+
+#[test]
+fn a_recording_waits_for_its_beep_which_is_heard_and_not_recorded() {
+    let mut leg = Leg::new();
+    let tape = leg.record(1, Side::Both, false, true, limits());
+    let heard = leg.quiet(15);
+    assert!(heard.iter().all(|output| !is_silent(output)));
+    assert!(leg.log.is_empty() && tape.0.borrow().is_empty());
+    leg.quiet(2);
+    assert_eq!(leg.log, ["1 started"]);
+    assert!(tape.0.borrow().iter().all(|sample| *sample == 0));
+}
+
+#[test]
+fn stereo_has_what_is_said_left_and_what_is_heard_right_on_one_time_line() {
+    let mut leg = Leg::new();
+    leg.play(9, 700, 100, NONE);
+    leg.quiet(1);
+    let tape = leg.record(1, Side::Both, true, false, limits());
+    let mono = leg.record(2, Side::Both, false, false, limits());
+    leg.hear(40, &[]);
+    assert_eq!(tape.0.borrow()[..4], [40, 700, 40, 700]);
+    assert_eq!(tape.0.borrow().len(), 320);
+    assert_eq!(*mono.0.borrow(), [740; 160]);
+}
+
+#[test]
+fn a_paused_recording_is_cut_or_filled_with_silence() {
+    for (behavior, expected) in [(PauseBehavior::Skip, 320), (PauseBehavior::Silence, 960)] {
+        let mut leg = Leg::new();
+        let tape = leg.record(1, Side::Speak, false, false, limits());
+        leg.hear(300, &[]);
+        leg.mixer.pause(1, behavior);
+        leg.hear_for(4, 300);
+        leg.mixer.resume(1);
+        leg.hear(300, &[]);
+        let tape = tape.0.borrow();
+        assert_eq!(tape.len(), expected);
+        assert_eq!(tape.iter().filter(|sample| **sample == 300).count(), 320);
+    }
+}
+
+#[test]
+fn a_terminator_ends_a_recording_and_other_digits_do_not() {
+    let mut leg = Leg::new();
+    leg.record(
+        1,
+        Side::Speak,
+        false,
+        false,
+        RecorderLimits {
+            terminators: "#*".into(),
+            ..limits()
+        },
+    );
+    leg.quiet(1);
+    leg.hear(0, &['5']);
+    leg.hear(0, &['#']);
+    assert_eq!(leg.log, ["1 started", "1 terminator # 40"]);
+}
+
+#[test]
+fn nobody_speaks_and_silence_after_speech_have_their_own_time_outs() {
+    let mut leg = Leg::new();
+    let both = RecorderLimits {
+        initial_timeout_ms: 1000,
+        end_silence_timeout_ms: 600,
+        ..limits()
+    };
+    leg.record(1, Side::Speak, false, false, both.clone());
+    leg.quiet(60);
+    assert_eq!(leg.log, ["1 started", "1 no_input 1000"]);
+    leg.record(2, Side::Speak, false, false, both);
+    leg.hear_for(50, 6000);
+    leg.quiet(60);
+    assert_eq!(leg.log[2..], ["2 started", "2 silence 1600"]);
+}
+
+#[test]
+fn echo_sends_back_what_is_received_until_its_time_is_over() {
+    let mut leg = Leg::new();
+    leg.mixer.add_echo(1, 60, 0);
+    let heard: Vec<Frame> = (1..6).map(|n| leg.hear(n * 100, &[]).frame).collect();
+    assert_eq!(
+        heard,
+        [
+            [100; FRAME],
+            [200; FRAME],
+            [300; FRAME],
+            [0; FRAME],
+            [0; FRAME]
+        ]
+    );
+    assert_eq!(leg.log, ["1 timeout 60"]);
+}
+
+#[test]
+fn digits_go_out_as_events_with_their_gaps_and_waits() {
+    let mut leg = Leg::new();
+    leg.mixer
+        .add_digits(DigitScript::new(1, "1w#", 60, 40, 0).unwrap());
+    let keys: Vec<KeyOutput> = leg.quiet(36).into_iter().map(|output| output.key).collect();
+    let press = |digit| KeyOutput::Press {
+        digit,
+        samples: 480,
+    };
+    assert_eq!(
+        keys[..5],
+        [
+            press('1'),
+            KeyOutput::Hold,
+            KeyOutput::Hold,
+            KeyOutput::None,
+            KeyOutput::None
+        ]
+    );
+    assert!(keys[5..30].iter().all(|key| *key == KeyOutput::None));
+    assert_eq!(keys[30], press('#'));
+    assert_eq!(leg.log, ["1 finished 700"]);
+}
+
+#[test]
+fn digits_as_tones_are_recognised_by_the_detector() {
+    let mut leg = Leg::new();
+    leg.tones = true;
+    leg.mixer
+        .add_digits(DigitScript::new(1, "159D", 60, 60, 0).unwrap());
+    let mut detector = offhook_dsp::DtmfDetector::default();
+    let heard: String = leg
+        .quiet(40)
+        .iter()
+        .filter_map(|output| detector.frame(&output.frame))
+        .collect();
+    assert_eq!(heard, "159D");
+}
+
+#[test]
+fn digits_that_do_not_exist_are_refused() {
+    for digits in ["", "12x", &"1".repeat(MAX_DIGITS + 1)] {
+        assert!(
+            DigitScript::new(1, digits, 100, 100, 0).is_none(),
+            "{digits}"
+        );
+    }
+}
+
+#[test]
+fn a_tap_hears_its_side() {
+    let mut leg = Leg::new();
+    leg.play(9, 700, 100, NONE);
+    leg.quiet(1);
+    let tape = Tape::default();
+    leg.mixer.add_tap(3, Side::Listen, tape.clone(), 0);
+    leg.hear(5, &[]);
+    leg.mixer.stop(3);
+    leg.hear(5, &[]);
+    assert_eq!(*tape.0.borrow(), [700; FRAME]);
+    assert_eq!(leg.log.last().unwrap(), "3 stopped 20");
+}
+
+proptest! {
+    #[test]
+    fn every_operation_ends_once_in_any_order_of_inputs(
+        steps in proptest::collection::vec((0_u8..12, 1_u64..8, -8000_i16..8000, 1_u32..30), 0..80),
+    ) {
+        let mut leg = Leg::new();
+        let mut added = 0;
+        let mut next = 100;
+        for (what, id, level, count) in steps {
+            next += 1;
+            let target = 100 + id;
+            let fits = match what {
+                0..3 => leg.mixer.add_player(Player::new(next, Level { value: level, left: count }, Side::Both, 0.0, ANY, 0)),
+                3 => leg.mixer.add_recorder(Recorder::new(next, Tape::default(), Side::Both, count % 2 == 0, count % 3 == 0, limits(), 0)),
+                4 => leg.mixer.add_echo(next, count * 10, 0),
+                5 => leg.mixer.add_digits(DigitScript::new(next, "1w2", count * 5, count, 0).unwrap()),
+                6 => leg.mixer.add_tap(next, Side::Speak, Tape::default(), 0),
+                7 => { leg.mixer.stop(target); false }
+                8 => { leg.mixer.pause(target, PauseBehavior::Silence); false }
+                9 => { leg.mixer.resume(target); false }
+                10 => { leg.hear(level, &['5']); false }
+                _ => { leg.hear_for(count, level); false }
+            };
+            added += usize::from(fits);
+        }
+        leg.mixer.close();
+        leg.quiet(1);
+        prop_assert_eq!(leg.mixer.operations(), 0);
+        let ended = leg.log.iter().filter(|line| !line.ends_with("started")).count();
+        prop_assert_eq!(ended, added);
+        prop_assert!(is_silent(&leg.quiet(1)[0]));
+    }
+}

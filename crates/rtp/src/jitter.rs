@@ -1,0 +1,373 @@
+//! The jitter buffer: adaptive, bounded, addressed by timestamp.
+//!
+//! Each packet tells how much later it came than the fastest one. The playout delay follows what 99.7 % of them need, up to
+//! 120 ms. When nothing came, playout waits, so that a burst after a stall loses nothing; it catches up afterwards
+//! by skipping what is missing, and by blending two frames into one.
+
+const FRAME: usize = 160;
+const STEP: i32 = FRAME as i32;
+/// Samples held: 512 ms.
+const RING: usize = 4096;
+/// Presence is kept for runs of so many samples.
+const CELL: usize = 8;
+const BUCKETS: usize = 32;
+/// Longest delay that is aimed at: 120 ms.
+const LONGEST: i32 = 6 * STEP;
+const QUANTILE: f32 = 0.997;
+/// Packets remembered by the statistics, about 10 s.
+const MEMORY: f32 = 512.0;
+/// A jump in time that makes a stream begin anew: 1 s.
+const JUMP: i32 = 8000;
+/// So many packets in a row that are later than anything allowed: the path changed.
+const REBASE: u32 = 15;
+/// So many frames without a packet: nobody speaks.
+const STARVED: u32 = 15;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    Empty,
+    Present,
+    Played,
+}
+
+/// What [`JitterBuffer::pull`] gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulled {
+    /// A frame of the stream.
+    Audio,
+    /// The frame is missing: conceal it.
+    Missing,
+    /// No stream, or not yet: silence.
+    Idle,
+}
+
+/// What happened so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JitterCounts {
+    /// Packets that came after their time.
+    pub late: u64,
+    /// Packets that came twice.
+    pub duplicate: u64,
+    /// Frames blended or skipped to catch up.
+    pub shortened: u64,
+    /// Frames made up to gain delay.
+    pub lengthened: u64,
+}
+
+/// Samples of one stream on their way from arrival to playout. Both clocks count samples and wrap.
+#[derive(Debug, Clone)]
+pub struct JitterBuffer {
+    ring: Box<[i16; RING]>,
+    cells: Box<[Cell; RING / CELL]>,
+    origin: u32,
+    /// Next to be played, and behind the last that came; both relative to `origin`.
+    play: Option<u32>,
+    end: u32,
+    /// Local time less timestamp of the fastest packet.
+    base: u32,
+    lateness: [f32; BUCKETS],
+    seen: f32,
+    target: i32,
+    too_late: u32,
+    starved: u32,
+    since_change: u32,
+    counts: JitterCounts,
+}
+
+impl Default for JitterBuffer {
+    fn default() -> Self {
+        Self {
+            ring: Box::new([0; RING]),
+            cells: Box::new([Cell::Empty; RING / CELL]),
+            origin: 0,
+            play: None,
+            end: 0,
+            base: 0,
+            lateness: [0.0; BUCKETS],
+            seen: 0.0,
+            target: 2 * STEP,
+            too_late: 0,
+            starved: 0,
+            since_change: 0,
+            counts: JitterCounts::default(),
+        }
+    }
+}
+
+fn signed(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b) as i32
+}
+
+impl JitterBuffer {
+    /// The stream began anew: forget its samples, keep what is known of the path.
+    pub fn restart(&mut self) {
+        self.cells.fill(Cell::Empty);
+        self.play = None;
+    }
+
+    /// So far.
+    pub fn counts(&self) -> JitterCounts {
+        self.counts
+    }
+
+    /// The delay that is aimed at, in ms.
+    pub fn target_ms(&self) -> u32 {
+        (self.target / 8).unsigned_abs()
+    }
+
+    /// A packet of at most 120 ms came at `now`.
+    pub fn insert(&mut self, timestamp: u32, samples: &[i16], now: u32) {
+        if samples.is_empty() || samples.len() > 6 * FRAME {
+            return;
+        }
+        if self.play.is_some() {
+            let transit = signed(
+                now.wrapping_sub(timestamp.wrapping_sub(self.origin)),
+                self.base,
+            );
+            if transit.abs() > JUMP {
+                self.restart();
+            }
+        }
+        let Some(play) = self.play else {
+            self.begin(timestamp, samples, now);
+            return;
+        };
+        let start = timestamp.wrapping_sub(self.origin);
+        self.learn(now.wrapping_sub(start));
+        let end = start.wrapping_add(samples.len() as u32);
+        if signed(end, play) <= 0 {
+            self.too_old(start);
+            return;
+        }
+        if self.cell(start) == Cell::Present {
+            self.counts.duplicate += 1;
+            return;
+        }
+        let ahead = signed(end, play);
+        if ahead > RING as i32 {
+            let skip = (ahead - RING as i32 + STEP + self.target) / STEP;
+            (0..skip).for_each(|_| self.advance());
+            self.counts.shortened += skip.unsigned_abs() as u64;
+        }
+        self.store(start, samples);
+        if signed(end, self.end) > 0 {
+            self.end = end;
+        }
+    }
+
+    fn begin(&mut self, timestamp: u32, samples: &[i16], now: u32) {
+        self.origin = timestamp;
+        self.base = now;
+        self.end = samples.len() as u32;
+        self.play = Some(0_u32.wrapping_sub(self.target.unsigned_abs()));
+        self.starved = 0;
+        self.too_late = 0;
+        self.store(0, samples);
+    }
+
+    fn too_old(&mut self, start: u32) {
+        if self.cell(start) == Cell::Played {
+            self.counts.duplicate += 1;
+        } else {
+            self.counts.late += 1;
+            self.set_cell(start, Cell::Played);
+        }
+    }
+
+    /// Note how late a packet came, and choose the delay.
+    fn learn(&mut self, transit: u32) {
+        let mut late = signed(transit, self.base);
+        if late < 0 {
+            let shift = (-late + STEP - 1) / STEP;
+            self.base = self.base.wrapping_sub((shift * STEP).unsigned_abs());
+            if shift > 3 {
+                // Another path: what was learnt of the old one is worth nothing.
+                self.lateness = [0.0; BUCKETS];
+                self.seen = 0.0;
+            } else {
+                let shift = shift.unsigned_abs() as usize;
+                self.lateness.rotate_right(shift);
+                self.lateness
+                    .iter_mut()
+                    .take(shift)
+                    .for_each(|bucket| *bucket = 0.0);
+            }
+            late = signed(transit, self.base);
+        }
+        if late > LONGEST {
+            self.too_late += 1;
+            if self.too_late >= REBASE {
+                self.too_late = 0;
+                self.base = transit;
+                self.lateness = [0.0; BUCKETS];
+                self.seen = 0.0;
+            }
+            return;
+        }
+        self.too_late = 0;
+        self.seen = (self.seen + 1.0).min(MEMORY);
+        let weight = 1.0 / self.seen;
+        let at = ((late + STEP - 1) / STEP).unsigned_abs() as usize;
+        for (index, bucket) in self.lateness.iter_mut().enumerate() {
+            *bucket = *bucket * (1.0 - weight) + if index == at { weight } else { 0.0 };
+        }
+        if self.seen >= MEMORY && self.lateness.first().is_some_and(|mass| *mass < 0.000_5) {
+            self.lateness.rotate_left(1);
+            self.base = self.base.wrapping_add(STEP.unsigned_abs());
+        }
+        self.choose();
+    }
+
+    fn choose(&mut self) {
+        let total: f32 = self.lateness.iter().sum();
+        let mut sum = 0.0;
+        let enough = self.lateness.iter().position(|mass| {
+            sum += mass;
+            sum >= total * QUANTILE
+        });
+        let floor = if self.seen < 50.0 { 2 * STEP } else { STEP };
+        self.target = (enough.unwrap_or(0) as i32 * STEP).clamp(floor, LONGEST);
+    }
+
+    /// The next 20 ms.
+    pub fn pull(&mut self, now: u32, frame: &mut [i16; FRAME]) -> Pulled {
+        loop {
+            let Some(play) = self.play else {
+                return Pulled::Idle;
+            };
+            let excess = signed(now.wrapping_sub(play), self.base) - self.target;
+            self.since_change = self.since_change.saturating_add(1);
+            if signed(play.wrapping_add(STEP.unsigned_abs()), 0) <= 0
+                && signed(self.end, play) > 0
+                && play > u32::MAX / 2
+            {
+                self.play = Some(play.wrapping_add(STEP.unsigned_abs()));
+                return Pulled::Idle;
+            }
+            if signed(self.end, play) <= 0 {
+                return self.starve();
+            }
+            self.starved = 0;
+            if !self.is_present(play) {
+                self.advance();
+                if excess >= STEP {
+                    continue;
+                }
+                return Pulled::Missing;
+            }
+            if excess <= -STEP && self.since_change > 5 {
+                self.since_change = 0;
+                self.counts.lengthened += 1;
+                return Pulled::Missing;
+            }
+            self.read(play, frame);
+            self.advance();
+            self.catch_up(excess, frame);
+            return Pulled::Audio;
+        }
+    }
+
+    fn starve(&mut self) -> Pulled {
+        self.starved += 1;
+        if self.starved > STARVED {
+            self.restart();
+            return Pulled::Idle;
+        }
+        Pulled::Missing
+    }
+
+    /// Blend the next frame into this one when playout is too far behind: a quiet one at once, a loud one soon.
+    fn catch_up(&mut self, excess: i32, frame: &mut [i16; FRAME]) {
+        let Some(play) = self.play else {
+            return;
+        };
+        let is_quiet = frame.iter().all(|sample| sample.unsigned_abs() < 400);
+        let wait = if excess > 4 * STEP {
+            1
+        } else if is_quiet {
+            2
+        } else if excess > STEP {
+            10
+        } else {
+            50
+        };
+        if excess < STEP || self.since_change < wait || !self.is_present(play) {
+            return;
+        }
+        let mut next = [0; FRAME];
+        self.read(play, &mut next);
+        for (at, (sample, after)) in frame.iter_mut().zip(next).enumerate() {
+            let weight = at as i32;
+            let sum = i32::from(*sample) * (STEP - weight) + i32::from(after) * weight;
+            *sample = (sum / STEP) as i16;
+        }
+        self.advance();
+        self.since_change = 0;
+        self.counts.shortened += 1;
+    }
+
+    fn advance(&mut self) {
+        let Some(play) = self.play else {
+            return;
+        };
+        for at in (0..FRAME as u32).step_by(CELL) {
+            let at = play.wrapping_add(at);
+            let played = self.cell(at) == Cell::Present;
+            self.set_cell(at, if played { Cell::Played } else { Cell::Empty });
+        }
+        self.play = Some(play.wrapping_add(FRAME as u32));
+    }
+
+    fn cell(&self, at: u32) -> Cell {
+        self.cells
+            .get(at as usize % RING / CELL)
+            .copied()
+            .unwrap_or(Cell::Empty)
+    }
+
+    fn set_cell(&mut self, at: u32, to: Cell) {
+        if let Some(cell) = self.cells.get_mut(at as usize % RING / CELL) {
+            *cell = to;
+        }
+    }
+
+    /// At least half of the frame came.
+    fn is_present(&self, play: u32) -> bool {
+        let cells = (0..FRAME as u32)
+            .step_by(CELL)
+            .filter(|at| self.cell(play.wrapping_add(*at)) == Cell::Present);
+        cells.count() * 2 * CELL >= FRAME
+    }
+
+    fn store(&mut self, start: u32, samples: &[i16]) {
+        let at = start as usize % RING;
+        let (first, second) = samples.split_at(samples.len().min(RING - at));
+        if let Some(to) = self.ring.get_mut(at..at + first.len()) {
+            to.copy_from_slice(first);
+        }
+        if let Some(to) = self.ring.get_mut(..second.len()) {
+            to.copy_from_slice(second);
+        }
+        for offset in (0..samples.len() as u32).step_by(CELL) {
+            self.set_cell(start.wrapping_add(offset), Cell::Present);
+        }
+    }
+
+    fn read(&self, play: u32, frame: &mut [i16; FRAME]) {
+        for (run, to) in frame.chunks_exact_mut(CELL).enumerate() {
+            let at = play.wrapping_add((run * CELL) as u32);
+            let from = at as usize % RING;
+            if self.cell(at) == Cell::Present {
+                for (offset, sample) in to.iter_mut().enumerate() {
+                    *sample = self.ring.get((from + offset) % RING).copied().unwrap_or(0);
+                }
+            } else {
+                to.fill(0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

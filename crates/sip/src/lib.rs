@@ -6,9 +6,13 @@
 
 mod agent;
 mod api;
+mod dialog;
+mod trust;
+mod wire;
 
 pub use agent::{Agent, Config, Dice, FramingLost};
 pub use api::{
     By, Cause, Command, CommandError, Event, Flow, Incoming, Invite, LegKey, Output, Refusal,
     Transport,
 };
+pub use trust::Trust;

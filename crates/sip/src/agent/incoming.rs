@@ -1,0 +1,462 @@
+//! Requests outside of a dialog, and the legs that INVITEs make (RFC 3261, sections 8.2 and 13.3).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::leg::{Accepted, Leg, Offered, Stage};
+use super::refuse::{ALLOW, phrase};
+use super::{Agent, Alarm, GIVE_UP, LONGEST_RING};
+use crate::api::{By, Cause, CommandError, Event, Flow, Incoming, LegKey};
+use crate::dialog::{Dialog, contact};
+use crate::wire::{Request, Text, TransactionId, reply, warning};
+
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+const MINUTE: Duration = Duration::from_secs(60);
+const ONLY_UNANSWERED: CommandError =
+    CommandError::WrongState("this leg is not an inbound call that waits for its answer");
+
+impl Agent {
+    pub(super) fn on_request(
+        &mut self,
+        id: TransactionId,
+        request: Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        let has_tag = request.to().is_some_and(|to| !to.tag.is_empty());
+        match request.method() {
+            "CANCEL" => return self.on_cancel(id, &request, flow, now),
+            "INVITE" | "OPTIONS" | "BYE" | "INFO" | "UPDATE" => {}
+            "REGISTER" | "SUBSCRIBE" | "NOTIFY" | "REFER" | "MESSAGE" | "PUBLISH" | "PRACK" => {
+                let sentence = format!(
+                    "{} is not served here; Allow lists what is",
+                    request.method()
+                );
+                return self.refuse(id, &request, flow, 405, &sentence, now);
+            }
+            _ => {
+                let sentence = "This method is not known here; Allow lists what is";
+                return self.refuse(id, &request, flow, 501, sentence, now);
+            }
+        }
+        if !has_tag && !matches!(request.uri_scheme().as_str(), "sip" | "tel") {
+            let sentence = "Only sip: and tel: are served in a Request-URI; use one of them";
+            return self.refuse(id, &request, flow, 416, sentence, now);
+        }
+        if let Err(unknown) = request.supports_nothing_but("Require", &[]) {
+            let unknown = unknown.join(", ");
+            let sentence = format!("No extension is supported; leave {unknown} out of Require");
+            return self.refuse_with(
+                id,
+                &request,
+                flow,
+                420,
+                &sentence,
+                &[("Unsupported", unknown)],
+                now,
+            );
+        }
+        if let Some((sentence, headers)) = self.unreadable_body(&request) {
+            return self.refuse_with(id, &request, flow, 415, &sentence, &headers, now);
+        }
+        if has_tag {
+            return self.on_request_in_dialog(id, request, flow, now);
+        }
+        match request.method() {
+            "INVITE" => self.on_invite(id, request, flow, now),
+            "OPTIONS" => self.on_options(id, &request, flow, now),
+            _ => self.no_dialog(id, &request, flow, now),
+        }
+    }
+
+    pub(super) fn no_dialog(
+        &mut self,
+        id: TransactionId,
+        request: &Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        let sentence = "No call has this Call-ID and these tags, or it has ended; start a new one";
+        self.refuse(id, request, flow, 481, sentence, now);
+    }
+
+    fn unreadable_body(&self, request: &Request) -> Option<(String, Vec<(&'static str, String)>)> {
+        request.body()?;
+        let known: &[&str] = match request.method() {
+            "INVITE" | "UPDATE" => &["application/sdp"],
+            "INFO" => &["application/dtmf-relay", "application/dtmf"],
+            _ => return None,
+        };
+        let accept = known.join(", ");
+        if request
+            .value("Content-Encoding")
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
+            let sentence = "The body is encoded; send it without Content-Encoding".to_owned();
+            return Some((sentence, vec![("Accept-Encoding", "identity".to_owned())]));
+        }
+        let content_type = request.content_type();
+        if content_type
+            .as_deref()
+            .is_some_and(|content_type| known.contains(&content_type))
+        {
+            return None;
+        }
+        Some((
+            format!("The body has to be {}", known.join(" or ")),
+            vec![("Accept", accept)],
+        ))
+    }
+
+    pub(super) fn on_options(
+        &mut self,
+        id: TransactionId,
+        request: &Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        if let Some(sentence) = self.closed.clone() {
+            return self.refuse(id, request, flow, 503, &sentence, now);
+        }
+        let tag = self.token(8);
+        let text = reply(request, flow, 200, "OK", Some(&tag))
+            .header("Contact", contact(flow))
+            .header("Allow", ALLOW)
+            .header(
+                "Accept",
+                "application/sdp, application/dtmf-relay, application/dtmf",
+            )
+            .header("Accept-Encoding", "identity")
+            .header("Accept-Language", "en")
+            .header("Supported", "")
+            .header("Server", &self.config.product);
+        self.transactions.respond(id, &text.finish(), now);
+    }
+
+    fn on_invite(&mut self, id: TransactionId, request: Request, flow: Flow, now: Duration) {
+        let (Some(from), Some(to), Some((number, _))) =
+            (request.from(), request.to(), request.cseq())
+        else {
+            return;
+        };
+        let merge = (request.call_id(), from.tag.clone(), number);
+        if self.merges.contains_key(&merge) {
+            let sentence =
+                "This INVITE came here already by another way; one of them is being served";
+            return self.refuse(id, &request, flow, 482, sentence, now);
+        }
+        if let Some(sentence) = self.closed.clone() {
+            return self.refuse(id, &request, flow, 503, &sentence, now);
+        }
+        if self.live >= self.config.max_legs {
+            let sentence = "All lines are busy; try again after the time in Retry-After";
+            return self.refuse(id, &request, flow, 503, sentence, now);
+        }
+        let key = self.allocate_leg();
+        let local_tag = self.token(8);
+        let incoming = Incoming {
+            leg: key,
+            flow,
+            call_id: request.call_id(),
+            request_uri: request.uri(),
+            from_uri: from.uri,
+            to_uri: to.uri,
+            from_display: from.display,
+            headers: request.headers(),
+            offer: request.body(),
+        };
+        let trying = reply(&request, flow, 100, "Trying", None).finish();
+        self.invites.insert(id, key);
+        self.enter(Leg {
+            key,
+            flow,
+            dialog: Some(Dialog::of_server(&request, &local_tag, flow)),
+            local_tag,
+            call_id: request.call_id(),
+            stage: Stage::Offered(Offered {
+                invite: id,
+                request: Box::new(request),
+                provisional: None,
+            }),
+            is_told: false,
+            accepted: None,
+            reoffer: None,
+            acks: HashMap::new(),
+            merge: Some(merge),
+        });
+        self.tell(Event::Incoming(Box::new(incoming)));
+        self.transactions.respond(id, &trying, now);
+        self.arm(key, Alarm::Unanswered, now.saturating_add(LONGEST_RING));
+    }
+
+    pub(super) fn ring(
+        &mut self,
+        key: LegKey,
+        body: Option<&str>,
+        now: Duration,
+    ) -> Result<(), CommandError> {
+        let (invite, request, flow, tag) = self.offered(key)?;
+        let (status, phrase) = if body.is_some() {
+            (183, "Session Progress")
+        } else {
+            (180, "Ringing")
+        };
+        let bytes = self
+            .dialog_reply(&request, flow, status, phrase, &tag)
+            .optional_sdp(body);
+        self.transactions.respond(invite, &bytes, now);
+        if let Some(Leg {
+            stage: Stage::Offered(offered),
+            ..
+        }) = self.legs.get_mut(&key)
+        {
+            let is_first = offered.provisional.replace(bytes).is_none();
+            if is_first {
+                self.arm(key, Alarm::Provisional, now.saturating_add(MINUTE));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        key: LegKey,
+        body: &str,
+        now: Duration,
+    ) -> Result<(), CommandError> {
+        let (invite, request, flow, tag) = self.offered(key)?;
+        let bytes = self.dialog_reply(&request, flow, 200, "OK", &tag).sdp(body);
+        let cseq = request.cseq().map(|(number, _)| number).unwrap_or_default();
+        self.transactions.respond(invite, &bytes, now);
+        if let Some(leg) = self.legs.get_mut(&key) {
+            leg.stage = Stage::Up;
+        }
+        self.await_ack(
+            key,
+            invite,
+            bytes,
+            cseq,
+            request.body().is_none(),
+            true,
+            now,
+        );
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one 2xx")]
+    pub(super) fn await_ack(
+        &mut self,
+        key: LegKey,
+        transaction: TransactionId,
+        bytes: Vec<u8>,
+        cseq: u32,
+        is_offer: bool,
+        is_initial: bool,
+        now: Duration,
+    ) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        let again_at = now.saturating_add(T1);
+        leg.accepted = Some(Accepted {
+            transaction,
+            bytes,
+            cseq,
+            interval: T1,
+            again_at,
+            lost_at: now.saturating_add(GIVE_UP),
+            is_offer,
+            is_initial,
+            bye: None,
+        });
+        self.arm(key, Alarm::Again, again_at);
+        self.arm(key, Alarm::AckLost, now.saturating_add(GIVE_UP));
+    }
+
+    /// The 2xx goes out again until its ACK, on reliable transports too: a hop beyond may not be one (13.3.1.4).
+    pub(super) fn on_again(&mut self, key: LegKey, at: Duration, now: Duration) {
+        let Some(accepted) = self
+            .legs
+            .get_mut(&key)
+            .and_then(|leg| leg.accepted.as_mut())
+        else {
+            return;
+        };
+        if accepted.again_at != at || now >= accepted.lost_at {
+            return;
+        }
+        accepted.interval = accepted.interval.saturating_mul(2).min(T2);
+        accepted.again_at = at.saturating_add(accepted.interval);
+        let (next, transaction, bytes) = (
+            accepted.again_at,
+            accepted.transaction,
+            accepted.bytes.clone(),
+        );
+        self.transactions.respond(transaction, &bytes, now);
+        self.arm(key, Alarm::Again, next);
+    }
+
+    pub(super) fn on_ack_lost(&mut self, key: LegKey, at: Duration, now: Duration) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if leg
+            .accepted
+            .as_ref()
+            .is_none_or(|accepted| accepted.lost_at != at)
+        {
+            return;
+        }
+        let accepted = leg.accepted.take();
+        let (status, text) = accepted
+            .and_then(|accepted| accepted.bye)
+            .unwrap_or_else(|| {
+                (
+                    408,
+                    "No ACK came within 32 s; check that our Contact can be reached".to_owned(),
+                )
+            });
+        self.bye(key, status, &text, now);
+        self.end(
+            key,
+            By::Nobody,
+            Cause::AckTimeout,
+            408,
+            "No ACK came within 32 s",
+            now,
+        );
+    }
+
+    pub(super) fn on_provisional_due(&mut self, key: LegKey, now: Duration) {
+        let Some(Leg {
+            stage: Stage::Offered(offered),
+            ..
+        }) = self.legs.get(&key)
+        else {
+            return;
+        };
+        let Some(bytes) = offered.provisional.clone() else {
+            return;
+        };
+        self.transactions.respond(offered.invite, &bytes, now);
+        self.arm(key, Alarm::Provisional, now.saturating_add(MINUTE));
+    }
+
+    pub(super) fn on_unanswered(&mut self, key: LegKey, now: Duration) {
+        if matches!(
+            self.legs.get(&key),
+            Some(Leg {
+                stage: Stage::Offered(_),
+                ..
+            })
+        ) {
+            let sentence = "Nobody answered within 300 s; try again later";
+            if self.refuse_offered(key, 480, sentence, &[], now).is_ok() {
+                self.end(key, By::Nobody, Cause::Timeout, 480, sentence, now);
+            }
+        }
+    }
+
+    /// Send the final refusal of an INVITE that is not answered.
+    pub(super) fn refuse_offered(
+        &mut self,
+        key: LegKey,
+        status: u16,
+        sentence: &str,
+        headers: &[(String, String)],
+        now: Duration,
+    ) -> Result<(), CommandError> {
+        let (invite, request, flow, tag) = self.offered(key)?;
+        let sentence = if sentence.is_empty() {
+            phrase(status)
+        } else {
+            sentence
+        };
+        let has_retry = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("Retry-After"));
+        let text = if has_retry {
+            reply(&request, flow, status, sentence, Some(&tag))
+                .header("Server", &self.config.product)
+                .header("Warning", warning(&flow.local.to_string(), sentence))
+        } else {
+            self.refusal(&request, flow, status, sentence, Some(&tag))
+        };
+        self.transactions
+            .respond(invite, &text.headers(headers).finish(), now);
+        Ok(())
+    }
+
+    fn on_cancel(&mut self, id: TransactionId, cancel: &Request, flow: Flow, now: Duration) {
+        let found = self
+            .transactions
+            .cancelled_invite(cancel)
+            .filter(|(_, way)| way.peer.ip() == flow.peer.ip());
+        let Some((invite, _)) = found else {
+            let sentence = "No INVITE with this branch is here; it may have been answered long ago";
+            return self.refuse(id, cancel, flow, 481, sentence, now);
+        };
+        let key = self.invites.get(&invite).copied();
+        let tag = key
+            .and_then(|key| self.legs.get(&key).map(|leg| leg.local_tag.clone()))
+            .unwrap_or_else(|| self.token(8));
+        let text =
+            reply(cancel, flow, 200, "OK", Some(&tag)).header("Server", &self.config.product);
+        self.transactions.respond(id, &text.finish(), now);
+        if let Some(key) = key {
+            let reason = cancel
+                .value("Reason")
+                .as_deref()
+                .and_then(crate::wire::quoted)
+                .unwrap_or_default();
+            // After our final response a CANCEL has no effect (9.2); the BYE that follows it has.
+            if self
+                .refuse_offered(key, 487, "The caller cancelled", &[], now)
+                .is_ok()
+            {
+                self.end(key, By::Remote, Cause::Cancel, 487, &reason, now);
+            } else {
+                self.cancel_reoffer(key, invite, now);
+            }
+        }
+    }
+
+    /// A response that makes or is in a dialog: Record-Route is copied, our Contact is where we listen (12.1.1).
+    pub(super) fn dialog_reply(
+        &self,
+        request: &Request,
+        flow: Flow,
+        status: u16,
+        phrase: &str,
+        tag: &str,
+    ) -> Text {
+        let mut text = reply(request, flow, status, phrase, Some(tag));
+        for route in request.values("Record-Route") {
+            text = text.header("Record-Route", route);
+        }
+        text.header("Contact", contact(flow))
+            .header("Allow", ALLOW)
+            .header("Supported", "")
+            .header("Server", &self.config.product)
+    }
+
+    fn offered(
+        &self,
+        key: LegKey,
+    ) -> Result<(TransactionId, Box<Request>, Flow, String), CommandError> {
+        let leg = self.legs.get(&key).ok_or(CommandError::UnknownLeg)?;
+        match &leg.stage {
+            Stage::Offered(offered) => Ok((
+                offered.invite,
+                offered.request.clone(),
+                leg.flow,
+                leg.local_tag.clone(),
+            )),
+            Stage::Calling(_) | Stage::Up | Stage::Over if leg.is_told => {
+                Err(CommandError::UnknownLeg)
+            }
+            Stage::Calling(_) | Stage::Up | Stage::Over => Err(ONLY_UNANSWERED),
+        }
+    }
+}

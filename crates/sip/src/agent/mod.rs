@@ -1,0 +1,460 @@
+//! The user agent: feed, drain, re-arm one timer.
+
+mod incoming;
+mod leg;
+mod outgoing;
+mod refuse;
+mod session;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Transport};
+use crate::trust::Trust;
+use crate::wire::{
+    Frame, Framer, Happening, Message, TransactionId, Transactions, check, parse, salvage_refusal,
+    summary,
+};
+use leg::{Leg, MergeKey, Stage};
+
+/// 64 times T1: how long anything is waited for (RFC 3261, section 17).
+const GIVE_UP: Duration = Duration::from_secs(32);
+/// Nobody may leave an INVITE unanswered for longer.
+const LONGEST_RING: Duration = Duration::from_secs(300);
+
+/// Where random bytes come from (tags, branches, Call-IDs).
+pub trait Dice: Send {
+    /// Fill `bytes` with what no peer can guess.
+    fn fill(&mut self, bytes: &mut [u8]);
+}
+
+/// What an agent needs to know once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// For Server and User-Agent.
+    pub product: String,
+    /// Beyond this many live legs an INVITE gets 503.
+    pub max_legs: usize,
+    /// Where a peer's Contact or Record-Route may send us besides the peer's own address.
+    pub trusted: Trust,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            product: "offhook".to_owned(),
+            max_legs: 5_000,
+            trusted: Trust::loopback(),
+        }
+    }
+}
+
+/// A byte stream that cannot be split into messages any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FramingLost;
+
+/// A SIP user agent without IO.
+///
+/// After each call drain [`Agent::poll_output`] and re-arm one timer by [`Agent::poll_deadline`].
+pub struct Agent {
+    config: Config,
+    dice: Box<dyn Dice>,
+    closed: Option<String>,
+    transactions: Transactions,
+    framers: HashMap<u64, Framer>,
+    legs: HashMap<LegKey, Leg>,
+    invites: HashMap<TransactionId, LegKey>,
+    tags: HashMap<String, LegKey>,
+    calls: HashMap<String, LegKey>,
+    merges: HashMap<MergeKey, LegKey>,
+    alarms: BinaryHeap<Reverse<(Duration, LegKey, Alarm)>>,
+    outputs: VecDeque<Output>,
+    next_leg: u64,
+    live: usize,
+}
+
+/// What happens to a leg at a time; each checks that it still applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    RingTimeout,
+    Provisional,
+    Unanswered,
+    Again,
+    AckLost,
+    Reoffer,
+    Forget,
+}
+
+impl Agent {
+    /// An agent without legs.
+    pub fn new(config: Config, dice: Box<dyn Dice>) -> Self {
+        Self {
+            config,
+            dice,
+            closed: None,
+            transactions: Transactions::new(),
+            framers: HashMap::new(),
+            legs: HashMap::new(),
+            invites: HashMap::new(),
+            tags: HashMap::new(),
+            calls: HashMap::new(),
+            merges: HashMap::new(),
+            alarms: BinaryHeap::new(),
+            outputs: VecDeque::new(),
+            next_leg: 1,
+            live: 0,
+        }
+    }
+
+    /// A key for a leg that [`Command::Invite`] is to make.
+    pub fn allocate_leg(&mut self) -> LegKey {
+        let key = LegKey(self.next_leg);
+        self.next_leg += 1;
+        key
+    }
+
+    /// Take new INVITEs (`None`), or refuse each with 503 and this sentence; OPTIONS too.
+    pub fn set_open(&mut self, refusal: Option<String>) {
+        self.closed = refusal;
+    }
+
+    /// Feed what came from a flow: a datagram, or any piece of a connection's byte stream.
+    ///
+    /// Tells how many whole messages it held. An error is a stream that cannot be framed any more: the driver sends
+    /// what is queued, closes the connection and calls [`Agent::on_flow_closed`].
+    pub fn receive(
+        &mut self,
+        flow: Flow,
+        bytes: &[u8],
+        now: Duration,
+    ) -> Result<usize, FramingLost> {
+        if flow.transport == Transport::Udp {
+            // Keep-alives by datagram (RFC 5626, section 3.5.1, or a few blanks of old phones).
+            if bytes
+                .iter()
+                .all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0))
+            {
+                return Ok(0);
+            }
+            self.message(flow, bytes, now);
+            return Ok(1);
+        }
+        let mut framer = self.framers.remove(&flow.connection).unwrap_or_default();
+        framer.push(bytes);
+        let mut count = 0;
+        let outcome = loop {
+            match framer.next() {
+                Frame::Incomplete => break Ok(count),
+                Frame::Message(message) => {
+                    self.pong(flow, &mut framer);
+                    self.message(flow, &message, now);
+                    count += 1;
+                }
+                Frame::Lost { head, sentence } => {
+                    if let Some(refusal) = salvage_refusal(&head, sentence) {
+                        self.send(flow, refusal);
+                    }
+                    break Err(FramingLost);
+                }
+            }
+        };
+        self.pong(flow, &mut framer);
+        if outcome.is_ok() {
+            self.framers.insert(flow.connection, framer);
+        }
+        outcome
+    }
+
+    /// Feed a command.
+    pub fn command(&mut self, command: Command, now: Duration) -> Result<(), CommandError> {
+        let outcome = match command {
+            Command::Invite(invite) => self.invite(invite, now),
+            Command::Ring { leg, body } => self.ring(leg, body.as_deref(), now),
+            Command::Answer { leg, body } => self.answer(leg, &body, now),
+            Command::Hangup {
+                leg,
+                status,
+                reason,
+                headers,
+            } => self.hangup(leg, status, &reason, &headers, now),
+            Command::AnswerReoffer { leg, body } => self.answer_reoffer(leg, body, now),
+        };
+        self.settle(now);
+        outcome
+    }
+
+    /// Feed the time; call it when [`Agent::poll_deadline`] is over.
+    pub fn on_time(&mut self, now: Duration) {
+        self.transactions.on_time(now);
+        self.settle(now);
+        while let Some(Reverse((at, key, alarm))) = self.alarms.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.alarms.pop();
+            match alarm {
+                Alarm::RingTimeout => self.on_ring_timeout(key, now),
+                Alarm::Provisional => self.on_provisional_due(key, now),
+                Alarm::Unanswered => self.on_unanswered(key, now),
+                Alarm::Again => self.on_again(key, at, now),
+                Alarm::AckLost => self.on_ack_lost(key, at, now),
+                Alarm::Reoffer => self.on_reoffer_unanswered(key, at, now),
+                Alarm::Forget => self.forget(key, now),
+            }
+            self.settle(now);
+        }
+    }
+
+    /// A connection is gone, could not be opened, or a datagram could not be sent.
+    pub fn on_flow_closed(&mut self, flow: Flow, now: Duration) {
+        self.framers.remove(&flow.connection);
+        self.transactions.on_flow_closed(flow, now);
+        let touched: Vec<LegKey> = self
+            .legs
+            .values()
+            .filter(|leg| leg.flow == flow)
+            .map(|leg| leg.key)
+            .collect();
+        for key in touched {
+            let Some(leg) = self.legs.get_mut(&key) else {
+                continue;
+            };
+            if let Some(dialog) = leg.dialog.as_mut().filter(|dialog| dialog.flow == flow) {
+                // The call outlives its connection; the next request opens one to the peer's Contact.
+                dialog.flow.connection = 0;
+            }
+            if matches!(leg.stage, Stage::Offered(_)) {
+                self.end(
+                    key,
+                    By::Nobody,
+                    Cause::Unreachable,
+                    0,
+                    "The connection of the INVITE closed",
+                    now,
+                );
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Agent::on_time`].
+    pub fn poll_deadline(&self) -> Option<Duration> {
+        let alarm = self.alarms.peek().map(|Reverse((at, _, _))| *at);
+        [alarm, self.transactions.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether a leg that lives, or ended within 32 s, was dialled to this address, so that its packets are no
+    /// stranger's.
+    pub fn is_dialled(&self, ip: IpAddr) -> bool {
+        self.legs
+            .values()
+            .any(|leg| leg.merge.is_none() && leg.flow.peer.ip() == ip)
+    }
+
+    /// How many legs live, how many are kept for stragglers, and how many transactions run; for tests and statistics.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (
+            self.live,
+            self.legs.len() - self.live,
+            self.transactions.len(),
+        )
+    }
+
+    fn message(&mut self, flow: Flow, bytes: &[u8], now: Duration) {
+        let mark = self.outputs.len();
+        let message = match parse(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.trace(mark, flow, bytes, false);
+                if let Some(refusal) =
+                    salvage_refusal(bytes, &format!("The request cannot be read: {error}"))
+                {
+                    self.send(flow, refusal);
+                }
+                return;
+            }
+        };
+        let reply_flow = match &message {
+            Message::Request(request) => Flow {
+                peer: request.reply_address(flow.transport, flow.peer),
+                ..flow
+            },
+            Message::Response(_) => flow,
+        };
+        let refusal = match &message {
+            Message::Request(request) => check(request).err(),
+            Message::Response(response) if !response.is_valid() => {
+                self.trace(mark, flow, bytes, false);
+                return;
+            }
+            Message::Response(_) => None,
+        };
+        match (refusal, message) {
+            (Some(refusal), Message::Request(request)) => {
+                // Without a transaction: what is malformed in one request is likely so in its copies (RFC 4475, 3.2.1).
+                if request.method() != "ACK" {
+                    let text = self.refusal(&request, flow, refusal.status, &refusal.reason, None);
+                    self.send(reply_flow, text.finish());
+                }
+            }
+            (_, message) => {
+                self.transactions.receive(message, flow, reply_flow, now);
+                while let Some(happening) = self.transactions.happenings.pop_front() {
+                    self.happened(happening, flow, now);
+                }
+            }
+        }
+        self.trace(mark, flow, bytes, false);
+        self.settle(now);
+    }
+
+    fn happened(&mut self, happening: Happening, flow: Flow, now: Duration) {
+        match happening {
+            Happening::Request(id, request) => self.on_request(id, request, flow, now),
+            Happening::Ack(request) => self.on_ack(&request, now),
+            Happening::Response(id, response) => self.on_response(id, &response, now),
+            Happening::Timeout(id) => self.on_no_response(id, Cause::Timeout, now),
+            Happening::Unreachable(id) => self.on_no_response(id, Cause::Unreachable, now),
+        }
+    }
+
+    /// Carry out what the transactions left behind, until nothing is.
+    fn settle(&mut self, now: Duration) {
+        loop {
+            while let Some((flow, bytes)) = self.transactions.sends.pop_front() {
+                self.send(flow, bytes);
+            }
+            match self.transactions.happenings.pop_front() {
+                Some(Happening::Timeout(id)) => self.on_no_response(id, Cause::Timeout, now),
+                Some(Happening::Unreachable(id)) => {
+                    self.on_no_response(id, Cause::Unreachable, now)
+                }
+                // What messages cause was handled where they came in.
+                Some(Happening::Request(..) | Happening::Ack(_) | Happening::Response(..)) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn pong(&mut self, flow: Flow, framer: &mut Framer) {
+        for _ in 0..framer.take_pings().min(8) {
+            self.outputs.push_back(Output::Send {
+                flow,
+                bytes: b"\r\n".to_vec(),
+            });
+        }
+    }
+
+    fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        let mark = self.outputs.len();
+        self.trace(mark, flow, &bytes, true);
+        self.outputs.push_back(Output::Send { flow, bytes });
+    }
+
+    /// Put a message on the time line; what made a leg stands behind that leg's first event.
+    fn trace(&mut self, mark: usize, flow: Flow, bytes: &[u8], sent: bool) {
+        let (summary, call_id) = summary(bytes);
+        let leg = self.calls.get(&call_id).copied();
+        let is_first = matches!(self.outputs.get(mark), Some(Output::Event(Event::Incoming(incoming))) if Some(incoming.leg) == leg);
+        let trace = Output::Event(Event::Trace {
+            leg,
+            sent,
+            summary,
+            peer: flow.peer,
+        });
+        self.outputs.insert(mark + usize::from(is_first), trace);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn arm(&mut self, key: LegKey, alarm: Alarm, at: Duration) {
+        self.alarms.push(Reverse((at, key, alarm)));
+    }
+
+    /// Tell the end of a leg, once, and keep it for stragglers.
+    fn end(&mut self, key: LegKey, by: By, cause: Cause, status: u16, reason: &str, now: Duration) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if leg.is_told {
+            return;
+        }
+        leg.is_told = true;
+        self.live = self.live.saturating_sub(1);
+        if !matches!(leg.stage, Stage::Calling(_)) {
+            leg.stage = Stage::Over;
+        }
+        self.tell(Event::Ended {
+            leg: key,
+            by,
+            cause,
+            status,
+            reason: reason.to_owned(),
+        });
+        self.arm(
+            key,
+            Alarm::Forget,
+            now.saturating_add(GIVE_UP).saturating_add(GIVE_UP),
+        );
+    }
+
+    fn forget(&mut self, key: LegKey, now: Duration) {
+        let Some(leg) = self.legs.remove(&key) else {
+            return;
+        };
+        self.tags.remove(&leg.local_tag);
+        if self.calls.get(&leg.call_id) == Some(&key) {
+            self.calls.remove(&leg.call_id);
+        }
+        if let Some(merge) = &leg.merge {
+            self.merges.remove(merge);
+        }
+        let invites: Vec<TransactionId> = self
+            .invites
+            .iter()
+            .filter(|(_, owner)| **owner == key)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in invites {
+            self.invites.remove(&id);
+            // A cancelled INVITE that is never answered has no time-out of its own.
+            self.transactions.abandon(id, now);
+        }
+    }
+
+    fn enter(&mut self, leg: Leg) {
+        self.live += 1;
+        self.tags.insert(leg.local_tag.clone(), leg.key);
+        self.calls.insert(leg.call_id.clone(), leg.key);
+        if let Some(merge) = &leg.merge {
+            self.merges.insert(merge.clone(), leg.key);
+        }
+        self.legs.insert(leg.key, leg);
+    }
+
+    fn token(&mut self, bytes: usize) -> String {
+        let mut random = [0_u8; 16];
+        self.dice.fill(&mut random);
+        random
+            .iter()
+            .take(bytes)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn branch(&mut self) -> String {
+        format!("z9hG4bK{}", self.token(12))
+    }
+}

@@ -1,0 +1,458 @@
+//! Requests inside a dialog: ACK, BYE, re-INVITE, UPDATE, INFO (RFC 3261, sections 12 to 15; RFC 3311; RFC 6086).
+
+use std::time::Duration;
+
+use super::leg::{Reoffer, Stage};
+use super::refuse::{phrase, reason};
+use super::{Agent, Alarm};
+use crate::api::{By, Cause, CommandError, Event, Flow, LegKey, Refusal};
+use crate::dialog::Dialog;
+use crate::wire::{Request, TransactionId, quoted, reply};
+
+/// How long the owner of a leg may think about an offer.
+const REOFFER_ANSWER: Duration = Duration::from_secs(10);
+
+impl Agent {
+    pub(super) fn on_request_in_dialog(
+        &mut self,
+        id: TransactionId,
+        request: Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        let Some(key) = self.find(&request) else {
+            return self.no_dialog(id, &request, flow, now);
+        };
+        let number = request.cseq().map(|(number, _)| number).unwrap_or_default();
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if let Some(dialog) = leg.dialog.as_mut() {
+            if dialog.remote_cseq.is_some_and(|last| number <= last) {
+                let sentence =
+                    "CSeq is not higher than that of the last request in this call; count on";
+                return self.refuse(id, &request, flow, 500, sentence, now);
+            }
+            dialog.remote_cseq = Some(number);
+        }
+        let is_up = matches!(leg.stage, Stage::Up);
+        match request.method() {
+            "BYE" => self.on_bye(key, id, &request, flow, now),
+            "OPTIONS" => self.on_options(id, &request, flow, now),
+            "INFO" if is_up || matches!(leg.stage, Stage::Offered(_)) => {
+                self.on_info(key, id, &request, flow, now)
+            }
+            "INVITE" if is_up => self.on_offer(key, id, request, flow, now),
+            "UPDATE" if is_up => self.on_update(key, id, request, flow, now),
+            "UPDATE" if matches!(leg.stage, Stage::Offered(_)) => {
+                let sentence = "The call is not answered; send UPDATE after the 200";
+                self.refuse_with(
+                    id,
+                    &request,
+                    flow,
+                    500,
+                    sentence,
+                    &[("Retry-After", "2".to_owned())],
+                    now,
+                );
+            }
+            _ => self.no_dialog(id, &request, flow, now),
+        }
+    }
+
+    /// The leg whose dialog a request is in: our tag, their tag and the Call-ID (12.2.2).
+    fn find(&self, request: &Request) -> Option<LegKey> {
+        let (to, from) = (request.to()?, request.from()?);
+        let key = self.tags.get(&to.tag).copied()?;
+        let leg = self.legs.get(&key)?;
+        let dialog = leg.dialog.as_ref()?;
+        (leg.call_id == request.call_id() && dialog.remote_tag == from.tag).then_some(key)
+    }
+
+    pub(super) fn on_ack(&mut self, ack: &Request, now: Duration) {
+        let Some(key) = self.find(ack) else { return };
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        let number = ack.cseq().map(|(number, _)| number);
+        let Some(accepted) = leg
+            .accepted
+            .take_if(|accepted| Some(accepted.cseq) == number)
+        else {
+            return;
+        };
+        if let Some((status, text)) = accepted.bye {
+            return self.bye(key, status, &text, now);
+        }
+        if leg.is_told {
+            return;
+        }
+        let is_sdp = ack.content_type().as_deref() == Some("application/sdp");
+        let body = ack.body().filter(|_| accepted.is_offer && is_sdp);
+        if accepted.is_offer && body.is_none() {
+            let text = "The ACK had no SDP answer to the offer in our 200";
+            self.bye(key, 488, text, now);
+            return self.end(key, By::Local, Cause::Error, 488, text, now);
+        }
+        self.tell(Event::Confirmed { leg: key, body });
+    }
+
+    fn on_bye(
+        &mut self,
+        key: LegKey,
+        id: TransactionId,
+        request: &Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        let text = reply(request, flow, 200, "OK", None).header("Server", &self.config.product);
+        self.transactions.respond(id, &text.finish(), now);
+        let (status, reason) = request
+            .value("Reason")
+            .map(|value| parse_reason(&value))
+            .unwrap_or_default();
+        self.drop_reoffer(key, now);
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        leg.accepted = None;
+        if matches!(leg.stage, Stage::Offered(_)) {
+            // BYE on an early dialog ends the INVITE too (15.1.2).
+            let _already_final = self.refuse_offered(key, 487, "The caller hung up", &[], now);
+        }
+        self.end(key, By::Remote, Cause::Bye, status, &reason, now);
+    }
+
+    fn on_info(
+        &mut self,
+        key: LegKey,
+        id: TransactionId,
+        request: &Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        let body = request.body().unwrap_or_default();
+        let digit = match request.content_type().as_deref() {
+            Some("application/dtmf-relay") => Some(parse_dtmf_relay(&body)),
+            Some("application/dtmf") => Some(parse_digit(body.trim()).map(|digit| (digit, 0))),
+            // An INFO without a body is a keep-alive.
+            _ => None,
+        };
+        if digit == Some(None) {
+            let sentence = "The body names no digit; send Signal= and one of 0-9, *, #, A-D";
+            return self.refuse(id, request, flow, 400, sentence, now);
+        }
+        let text = reply(request, flow, 200, "OK", None).header("Server", &self.config.product);
+        self.transactions.respond(id, &text.finish(), now);
+        if let Some(Some((digit, duration_ms))) = digit {
+            self.tell(Event::InfoDigit {
+                leg: key,
+                digit,
+                duration_ms,
+            });
+        }
+    }
+
+    fn on_update(
+        &mut self,
+        key: LegKey,
+        id: TransactionId,
+        request: Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        if request.body().is_some() {
+            return self.on_offer(key, id, request, flow, now);
+        }
+        self.refresh(key, &request, flow);
+        let Some(tag) = self.legs.get(&key).map(|leg| leg.local_tag.clone()) else {
+            return;
+        };
+        let bytes = self.dialog_reply(&request, flow, 200, "OK", &tag).finish();
+        self.transactions.respond(id, &bytes, now);
+    }
+
+    fn on_offer(
+        &mut self,
+        key: LegKey,
+        id: TransactionId,
+        request: Request,
+        flow: Flow,
+        now: Duration,
+    ) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if leg
+            .accepted
+            .as_ref()
+            .is_some_and(|accepted| accepted.is_offer)
+        {
+            let sentence = "Our offer is not answered yet; wait and try again";
+            return self.refuse(id, &request, flow, 491, sentence, now);
+        }
+        if leg.reoffer.is_some() {
+            let sentence = "Your last offer is not answered yet; wait for it";
+            return self.refuse_with(
+                id,
+                &request,
+                flow,
+                500,
+                sentence,
+                &[("Retry-After", "3".to_owned())],
+                now,
+            );
+        }
+        // A new offer proves that the answer to the last one came, even if its ACK did not.
+        if let Some(accepted) = leg.accepted.take()
+            && accepted.is_initial
+        {
+            self.tell(Event::Confirmed {
+                leg: key,
+                body: None,
+            });
+        }
+        let body = request.body();
+        let is_update = request.method() == "UPDATE";
+        if !is_update {
+            let trying = reply(&request, flow, 100, "Trying", None).finish();
+            self.transactions.respond(id, &trying, now);
+            self.invites.insert(id, key);
+        }
+        let answer_by = now.saturating_add(REOFFER_ANSWER);
+        if let Some(leg) = self.legs.get_mut(&key) {
+            leg.reoffer = Some(Reoffer {
+                transaction: id,
+                request: Box::new(request),
+                flow,
+                is_update,
+                is_offerless: body.is_none(),
+                answer_by,
+            });
+        }
+        self.arm(key, Alarm::Reoffer, answer_by);
+        self.tell(Event::Reoffer { leg: key, body });
+    }
+
+    pub(super) fn answer_reoffer(
+        &mut self,
+        key: LegKey,
+        body: Result<String, Refusal>,
+        now: Duration,
+    ) -> Result<(), CommandError> {
+        let leg = self
+            .legs
+            .get_mut(&key)
+            .filter(|leg| !leg.is_told)
+            .ok_or(CommandError::UnknownLeg)?;
+        let tag = leg.local_tag.clone();
+        let Some(reoffer) = leg.reoffer.take() else {
+            return Err(CommandError::WrongState(
+                "the peer has no offer that waits for an answer",
+            ));
+        };
+        let (request, flow, id) = (&reoffer.request, reoffer.flow, reoffer.transaction);
+        match body {
+            Ok(body) => {
+                self.refresh(key, request, flow);
+                let bytes = self.dialog_reply(request, flow, 200, "OK", &tag).sdp(&body);
+                self.transactions.respond(id, &bytes, now);
+                if !reoffer.is_update {
+                    let cseq = request.cseq().map(|(number, _)| number).unwrap_or_default();
+                    self.await_ack(key, id, bytes, cseq, reoffer.is_offerless, false, now);
+                }
+            }
+            Err(Refusal { status, reason }) => self.refuse(id, request, flow, status, &reason, now),
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_reoffer_unanswered(&mut self, key: LegKey, at: Duration, now: Duration) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if let Some(reoffer) = leg.reoffer.take_if(|reoffer| reoffer.answer_by == at) {
+            let sentence = "The offer could not be answered in time; the call goes on as it was";
+            self.refuse(
+                reoffer.transaction,
+                &reoffer.request,
+                reoffer.flow,
+                500,
+                sentence,
+                now,
+            );
+        }
+    }
+
+    /// CANCEL of a re-INVITE: the session stays as it was.
+    pub(super) fn cancel_reoffer(&mut self, key: LegKey, invite: TransactionId, now: Duration) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        if let Some(reoffer) = leg.reoffer.take_if(|reoffer| reoffer.transaction == invite) {
+            self.refuse(
+                invite,
+                &reoffer.request,
+                reoffer.flow,
+                487,
+                "The offer was cancelled",
+                now,
+            );
+        }
+    }
+
+    fn drop_reoffer(&mut self, key: LegKey, now: Duration) {
+        if let Some(reoffer) = self.legs.get_mut(&key).and_then(|leg| leg.reoffer.take()) {
+            self.refuse(
+                reoffer.transaction,
+                &reoffer.request,
+                reoffer.flow,
+                487,
+                "The call has ended",
+                now,
+            );
+        }
+    }
+
+    /// Target refresh (12.2.2): a new Contact, and the way this request came.
+    fn refresh(&mut self, key: LegKey, request: &Request, flow: Flow) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        leg.flow = flow;
+        if let Some(dialog) = leg.dialog.as_mut() {
+            dialog.flow = flow;
+            if let Some(contact) = request.contact() {
+                dialog.target = contact;
+            }
+        }
+    }
+
+    pub(super) fn hangup(
+        &mut self,
+        key: LegKey,
+        status: u16,
+        text: &str,
+        headers: &[(String, String)],
+        now: Duration,
+    ) -> Result<(), CommandError> {
+        if status != 0 && !(400..=699).contains(&status) {
+            return Err(CommandError::BadRequest(
+                "status has to be 0 or 400 to 699".to_owned(),
+            ));
+        }
+        let leg = self.legs.get_mut(&key).ok_or(CommandError::UnknownLeg)?;
+        if leg.is_told {
+            return Ok(());
+        }
+        match &leg.stage {
+            Stage::Offered(_) => {
+                let status = if status == 0 { 603 } else { status };
+                let text = if text.is_empty() {
+                    phrase(status)
+                } else {
+                    text
+                };
+                self.refuse_offered(key, status, text, headers, now)?;
+                self.end(key, By::Local, Cause::Rejected, status, text, now);
+            }
+            Stage::Calling(_) => {
+                self.cancel(key, status, text, now);
+                self.end(key, By::Local, Cause::Cancel, status, text, now);
+            }
+            Stage::Up | Stage::Over => {
+                self.drop_reoffer(key, now);
+                match self
+                    .legs
+                    .get_mut(&key)
+                    .and_then(|leg| leg.accepted.as_mut())
+                {
+                    // No BYE before the ACK to the first 2xx (15).
+                    Some(accepted) if accepted.is_initial => {
+                        accepted.bye = Some((status, text.to_owned()))
+                    }
+                    _ => self.bye(key, status, text, now),
+                }
+                self.end(key, By::Local, Cause::Bye, status, text, now);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn bye(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
+        let Some(dialog) = leg.dialog.as_mut() else {
+            return;
+        };
+        let dialog_now = dialog.clone();
+        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        self.bye_in(dialog_now, status, text, now);
+    }
+
+    pub(super) fn bye_in(&mut self, dialog: Dialog, status: u16, text: &str, now: Duration) {
+        let branch = self.branch();
+        let flow = dialog.next_flow(&self.config.trusted);
+        let cseq = dialog.local_cseq.saturating_add(1);
+        let mut bye = dialog
+            .request("BYE", cseq, &branch, flow)
+            .header("User-Agent", &self.config.product);
+        if status != 0 {
+            bye = bye.header("Reason", reason(status, text));
+        } else if !text.is_empty() {
+            bye = bye.header("Reason", reason(200, text));
+        }
+        self.transactions.request(&bye.finish(), flow, now);
+    }
+}
+
+/// Cause and text of the first Reason value (RFC 3326).
+fn parse_reason(value: &str) -> (u16, String) {
+    let is_sip = value
+        .trim_start()
+        .get(..3)
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case("SIP"));
+    let cause = value
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("cause"))
+        .and_then(|(_, cause)| {
+            cause
+                .trim()
+                .split([',', ' '])
+                .next()
+                .and_then(|cause| cause.parse().ok())
+        })
+        .filter(|_| is_sip)
+        .unwrap_or(0);
+    (cause, quoted(value).unwrap_or_default())
+}
+
+fn parse_digit(text: &str) -> Option<char> {
+    match text {
+        // Some phones number the two keys after 9.
+        "10" => Some('*'),
+        "11" => Some('#'),
+        _ => {
+            let mut characters = text.chars();
+            let digit = characters.next()?.to_ascii_uppercase();
+            (characters.next().is_none() && matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D'))
+                .then_some(digit)
+        }
+    }
+}
+
+fn parse_dtmf_relay(body: &str) -> Option<(char, u32)> {
+    let field = |wanted: &str| {
+        body.lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    let digit = parse_digit(&field("Signal")?)?;
+    let duration_ms = field("Duration")
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0);
+    Some((digit, duration_ms))
+}

@@ -1,0 +1,284 @@
+//! Transactions with their timers and flows (RFC 3261, section 17; RFC 6026).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::Duration;
+
+use sipx_sip::transaction::{Dispatch, TransactionKey};
+use sipx_sip::{Output, Reliability, Timer, Timers, TransactionLayer, TuEvent};
+
+use super::{Message, Request, Response, parse};
+use crate::api::{Flow, Transport};
+
+/// One transaction, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TransactionId(u64);
+
+/// What the transactions tell.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A request that is not a copy; owed an answer.
+    Request(TransactionId, Request),
+    /// An ACK to a 2xx.
+    Ack(Request),
+    /// A response to a request of ours; 2xx to INVITE come again and again.
+    Response(TransactionId, Response),
+    /// Nobody answered within 32 s; or, of a server transaction, nobody sent the ACK to our refusal.
+    Timeout(TransactionId),
+    /// The flow is gone.
+    Unreachable(TransactionId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    Client,
+    Server,
+}
+
+struct Entry {
+    side: Side,
+    key: TransactionKey,
+    flow: Flow,
+    timers: Vec<(Timer, Duration)>,
+}
+
+/// All transactions of an agent.
+///
+/// Client and server live in layers of their own: calling ourselves makes one key name one of each.
+pub(crate) struct Transactions {
+    clients: TransactionLayer,
+    servers: TransactionLayer,
+    ids: HashMap<(Side, TransactionKey), TransactionId>,
+    entries: HashMap<TransactionId, Entry>,
+    due: BinaryHeap<Reverse<(Duration, TransactionId, usize)>>,
+    next: u64,
+    pub(crate) happenings: VecDeque<Happening>,
+    pub(crate) sends: VecDeque<(Flow, Vec<u8>)>,
+}
+
+impl Transactions {
+    pub(crate) fn new() -> Self {
+        Self {
+            clients: TransactionLayer::new(Timers::default()),
+            servers: TransactionLayer::new(Timers::default()),
+            ids: HashMap::new(),
+            entries: HashMap::new(),
+            due: BinaryHeap::new(),
+            next: 0,
+            happenings: VecDeque::new(),
+            sends: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Send a request of ours; `None` if its bytes are no request.
+    pub(crate) fn request(
+        &mut self,
+        bytes: &[u8],
+        flow: Flow,
+        now: Duration,
+    ) -> Option<TransactionId> {
+        let Ok(Message::Request(Request(request))) = parse(bytes) else {
+            return None;
+        };
+        let (key, outputs) = self.clients.send_request(request, reliability(flow))?;
+        let id = self.enter(Side::Client, key, flow);
+        self.perform(id, outputs, now);
+        Some(id)
+    }
+
+    /// Answer a request; on an INVITE that got its 2xx already, send that again.
+    pub(crate) fn respond(&mut self, id: TransactionId, bytes: &[u8], now: Duration) {
+        let Ok(Message::Response(Response(response))) = parse(bytes) else {
+            return;
+        };
+        let Some(entry) = self.entries.get(&id) else {
+            return;
+        };
+        let outputs = self.servers.send_response(&entry.key, response);
+        self.perform(id, outputs, now);
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        message: Message,
+        flow: Flow,
+        reply_flow: Flow,
+        now: Duration,
+    ) {
+        let (side, dispatch) = match message {
+            Message::Request(Request(request)) => (
+                Side::Server,
+                self.servers
+                    .receive(sipx_sip::Message::Request(request), reliability(flow)),
+            ),
+            Message::Response(Response(response)) => (
+                Side::Client,
+                self.clients
+                    .receive(sipx_sip::Message::Response(response), reliability(flow)),
+            ),
+        };
+        match dispatch {
+            Dispatch::Created { key, outputs } => {
+                let id = self.enter(side, key, reply_flow);
+                self.perform(id, outputs, now);
+            }
+            Dispatch::Matched { key, outputs } => {
+                if let Some(id) = self.ids.get(&(side, key)).copied() {
+                    self.perform(id, outputs, now);
+                }
+            }
+            Dispatch::Unmatched(message) => match *message {
+                sipx_sip::Message::Request(request) if request.method == sipx_sip::Method::Ack => {
+                    self.happenings.push_back(Happening::Ack(Request(request)));
+                }
+                // A response to nothing of ours: a stray 2xx long after its transaction ended is the peer's to clear.
+                _ => {}
+            },
+        }
+    }
+
+    /// The INVITE that a CANCEL means (RFC 3261, section 9.2), and the flow it came by.
+    pub(crate) fn cancelled_invite(&self, cancel: &Request) -> Option<(TransactionId, Flow)> {
+        let key = TransactionKey::for_cancelled_invite(&cancel.0)?;
+        let id = self.ids.get(&(Side::Server, key)).copied()?;
+        self.entries.get(&id).map(|entry| (id, entry.flow))
+    }
+
+    pub(crate) fn on_flow_closed(&mut self, flow: Flow, now: Duration) {
+        let lost: Vec<TransactionId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.flow == flow)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            self.abandon(id, now);
+        }
+    }
+
+    /// Drop a transaction of ours that nobody waits for any more.
+    pub(crate) fn abandon(&mut self, id: TransactionId, now: Duration) {
+        let Some(entry) = self.entries.get(&id) else {
+            return;
+        };
+        let outputs = match entry.side {
+            Side::Client => self.clients.on_transport_error(&entry.key),
+            Side::Server => self.servers.on_transport_error(&entry.key),
+        };
+        self.perform(id, outputs, now);
+    }
+
+    pub(crate) fn on_time(&mut self, now: Duration) {
+        while let Some(Reverse((at, id, index))) = self.due.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.due.pop();
+            let Some(timer) = Timer::ALL.get(index).copied() else {
+                continue;
+            };
+            let Some(entry) = self.entries.get_mut(&id) else {
+                continue;
+            };
+            if !entry.timers.contains(&(timer, at)) {
+                continue;
+            }
+            entry.timers.retain(|(other, _)| *other != timer);
+            let outputs = match entry.side {
+                Side::Client => self.clients.on_timer(&entry.key, timer),
+                Side::Server => self.servers.on_timer(&entry.key, timer),
+            };
+            self.perform(id, outputs, now);
+        }
+        self.prune();
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.due.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    fn enter(&mut self, side: Side, key: TransactionKey, flow: Flow) -> TransactionId {
+        self.next += 1;
+        let id = TransactionId(self.next);
+        self.ids.insert((side, key.clone()), id);
+        self.entries.insert(
+            id,
+            Entry {
+                side,
+                key,
+                flow,
+                timers: Vec::new(),
+            },
+        );
+        id
+    }
+
+    fn perform(&mut self, id: TransactionId, outputs: Vec<Output>, now: Duration) {
+        for output in outputs {
+            let Some(entry) = self.entries.get_mut(&id) else {
+                return;
+            };
+            match output {
+                Output::Send(message) => self
+                    .sends
+                    .push_back((entry.flow, message.to_bytes().to_vec())),
+                Output::SetTimer { timer, after } => {
+                    let at = now.saturating_add(after);
+                    entry.timers.retain(|(other, _)| *other != timer);
+                    entry.timers.push((timer, at));
+                    let index = Timer::ALL
+                        .iter()
+                        .position(|other| *other == timer)
+                        .unwrap_or(usize::MAX);
+                    self.due.push(Reverse((at, id, index)));
+                }
+                Output::ClearTimer(timer) => entry.timers.retain(|(other, _)| *other != timer),
+                Output::ToTu(event) => self.tell(id, *event),
+                Output::Terminated(_) => {
+                    if let Some(entry) = self.entries.remove(&id) {
+                        self.ids.remove(&(entry.side, entry.key));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.prune();
+    }
+
+    fn tell(&mut self, id: TransactionId, event: TuEvent) {
+        self.happenings.push_back(match event {
+            TuEvent::Request(request) => Happening::Request(id, Request(*request)),
+            TuEvent::Response(response) => Happening::Response(id, Response(*response)),
+            TuEvent::Ack(request) => Happening::Ack(Request(*request)),
+            TuEvent::Timeout => Happening::Timeout(id),
+            TuEvent::TransportError => Happening::Unreachable(id),
+            _ => return,
+        });
+    }
+
+    /// Drop timers from the front that were cleared or replaced.
+    fn prune(&mut self) {
+        while let Some(Reverse((at, id, index))) = self.due.peek() {
+            let is_set = Timer::ALL.get(*index).is_some_and(|timer| {
+                self.entries
+                    .get(id)
+                    .is_some_and(|entry| entry.timers.contains(&(*timer, *at)))
+            });
+            if is_set {
+                return;
+            }
+            self.due.pop();
+        }
+    }
+}
+
+fn reliability(flow: Flow) -> Reliability {
+    match flow.transport {
+        Transport::Udp => Reliability::Unreliable,
+        Transport::Tcp => Reliability::Reliable,
+    }
+}

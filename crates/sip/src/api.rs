@@ -196,7 +196,7 @@ pub enum Event {
         leg: Option<LegKey>,
         /// Whether we sent it.
         sent: bool,
-        /// Start line and CSeq, never the body.
+        /// Start line and `CSeq`, never the body.
         summary: String,
         /// The other side.
         peer: SocketAddr,

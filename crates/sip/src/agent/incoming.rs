@@ -57,7 +57,7 @@ impl Agent {
                 now,
             );
         }
-        if let Some((sentence, headers)) = self.unreadable_body(&request) {
+        if let Some((sentence, headers)) = Self::unreadable_body(&request) {
             return self.refuse_with(id, &request, flow, 415, &sentence, &headers, now);
         }
         if has_tag {
@@ -81,7 +81,7 @@ impl Agent {
         self.refuse(id, request, flow, 481, sentence, now);
     }
 
-    fn unreadable_body(&self, request: &Request) -> Option<(String, Vec<(&'static str, String)>)> {
+    fn unreadable_body(request: &Request) -> Option<(String, Vec<(&'static str, String)>)> {
         request.body()?;
         let known: &[&str] = match request.method() {
             "INVITE" | "UPDATE" => &["application/sdp"],

@@ -8,6 +8,7 @@ mod session;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -337,7 +338,7 @@ impl Agent {
             match self.transactions.happenings.pop_front() {
                 Some(Happening::Timeout(id)) => self.on_no_response(id, Cause::Timeout, now),
                 Some(Happening::Unreachable(id)) => {
-                    self.on_no_response(id, Cause::Unreachable, now)
+                    self.on_no_response(id, Cause::Unreachable, now);
                 }
                 // What messages cause was handled where they came in.
                 Some(Happening::Request(..) | Happening::Ack(_) | Happening::Response(..)) => {}
@@ -450,8 +451,10 @@ impl Agent {
         random
             .iter()
             .take(bytes)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 
     fn branch(&mut self) -> String {

@@ -167,7 +167,7 @@ impl Agent {
         self.acknowledge(key, &tag, &dialog, cseq);
         if !is_first {
             // Another fork answered too: it gets its ACK and a BYE.
-            return self.bye_in(dialog, 0, "Another fork answered first", now);
+            return self.bye_in(&dialog, 0, "Another fork answered first", now);
         }
         if let Some(leg) = self.legs.get_mut(&key) {
             leg.dialog = Some(dialog.clone());
@@ -175,7 +175,7 @@ impl Agent {
         }
         match body {
             _ if is_told => self.bye_in(
-                dialog,
+                &dialog,
                 487,
                 "The call was given up before it was answered",
                 now,

@@ -40,7 +40,7 @@ impl Agent {
             "BYE" => self.on_bye(key, id, &request, flow, now),
             "OPTIONS" => self.on_options(id, &request, flow, now),
             "INFO" if is_up || matches!(leg.stage, Stage::Offered(_)) => {
-                self.on_info(key, id, &request, flow, now)
+                self.on_info(key, id, &request, flow, now);
             }
             "INVITE" if is_up => self.on_offer(key, id, request, flow, now),
             "UPDATE" if is_up => self.on_update(key, id, request, flow, now),
@@ -369,7 +369,7 @@ impl Agent {
                 {
                     // No BYE before the ACK to the first 2xx (15).
                     Some(accepted) if accepted.is_initial => {
-                        accepted.bye = Some((status, text.to_owned()))
+                        accepted.bye = Some((status, text.to_owned()));
                     }
                     _ => self.bye(key, status, text, now),
                 }
@@ -388,10 +388,10 @@ impl Agent {
         };
         let dialog_now = dialog.clone();
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
-        self.bye_in(dialog_now, status, text, now);
+        self.bye_in(&dialog_now, status, text, now);
     }
 
-    pub(super) fn bye_in(&mut self, dialog: Dialog, status: u16, text: &str, now: Duration) {
+    pub(super) fn bye_in(&mut self, dialog: &Dialog, status: u16, text: &str, now: Duration) {
         let branch = self.branch();
         let flow = dialog.next_flow(&self.config.trusted);
         let cseq = dialog.local_cseq.saturating_add(1);

@@ -58,7 +58,7 @@ pub(crate) fn parse_uri(text: &str) -> Result<UriFacts, String> {
     let uri =
         Uri::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|error| error.to_string())?;
     let scheme = String::from_utf8_lossy(uri.scheme().as_bytes()).to_ascii_lowercase();
-    let ip = uri.host().and_then(|host| host_ip(host));
+    let ip = uri.host().and_then(host_ip);
     let transport = match uri.transport() {
         Some(name) if name.eq_ignore_ascii_case(b"tcp") => Transport::Tcp,
         _ => Transport::Udp,

@@ -66,7 +66,7 @@ impl Text {
     }
 }
 
-/// Start a response: Via (the topmost told where the request came from, RFC 3581), From, To, Call-ID and CSeq.
+/// Start a response: Via (the topmost told where the request came from, RFC 3581), From, To, Call-ID and `CSeq`.
 pub(crate) fn reply(
     request: &Request,
     flow: Flow,
@@ -201,7 +201,7 @@ pub(crate) fn warning(agent: &str, sentence: &str) -> String {
     format!("399 {agent} \"{}\"", sentence.replace(['"', '\\'], "'"))
 }
 
-/// Start line and CSeq, for the time line, and the Call-ID.
+/// Start line and `CSeq`, for the time line, and the Call-ID.
 pub(crate) fn summary(bytes: &[u8]) -> (String, String) {
     let lines = head_lines(bytes);
     let field = |long: &str, short: &str| {

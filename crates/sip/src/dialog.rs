@@ -30,30 +30,18 @@ impl Dialog {
             call_id: invite.call_id(),
             local,
             remote: first(invite.values("From")),
-            remote_tag: from
-                .as_ref()
-                .map(|from| from.tag.clone())
-                .unwrap_or_default(),
+            remote_tag: from.as_ref().map(|from| from.tag.clone()).unwrap_or_default(),
             local_cseq: 0,
             remote_cseq: invite.cseq().map(|(number, _)| number),
             routes: invite.record_routes(),
             // RFC 2543 peers send no Contact; their From is all there is.
-            target: invite
-                .contact()
-                .or(from.map(|from| from.uri))
-                .unwrap_or_default(),
+            target: invite.contact().or(from.map(|from| from.uri)).unwrap_or_default(),
             flow,
         }
     }
 
     /// The dialog that a response to our INVITE makes; `local` is our From, `uri` its Request-URI.
-    pub(crate) fn of_client(
-        response: &Response,
-        local: &[u8],
-        uri: &str,
-        cseq: u32,
-        flow: Flow,
-    ) -> Self {
+    pub(crate) fn of_client(response: &Response, local: &[u8], uri: &str, cseq: u32, flow: Flow) -> Self {
         let mut routes = response.record_routes();
         routes.reverse();
         Self {
@@ -130,11 +118,7 @@ impl Dialog {
 
 /// Our Via: where we listen, a branch, and the wish to be answered where we send from (RFC 3581).
 pub(crate) fn via(flow: Flow, branch: &str) -> String {
-    format!(
-        "SIP/2.0/{} {};branch={branch};rport",
-        flow.transport.via(),
-        flow.local
-    )
+    format!("SIP/2.0/{} {};branch={branch};rport", flow.transport.via(), flow.local)
 }
 
 /// Our Contact: where we listen on this flow (livekit/sip#208).

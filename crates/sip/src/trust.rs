@@ -31,9 +31,7 @@ impl Trust {
             (IpAddr::V4(network), IpAddr::V4(ip)) => {
                 same_prefix(network.to_bits().into(), ip.to_bits().into(), 32, *prefix)
             }
-            (IpAddr::V6(network), IpAddr::V6(ip)) => {
-                same_prefix(network.to_bits(), ip.to_bits(), 128, *prefix)
-            }
+            (IpAddr::V6(network), IpAddr::V6(ip)) => same_prefix(network.to_bits(), ip.to_bits(), 128, *prefix),
             _ => false,
         })
     }
@@ -45,9 +43,7 @@ fn same_prefix(one: u128, other: u128, width: u32, prefix: u32) -> bool {
 }
 
 fn parse_network(text: &str) -> Result<(IpAddr, u32), String> {
-    let wrong = || {
-        format!("{text:?} is no network; write an address, or address/prefix such as 10.0.0.0/8")
-    };
+    let wrong = || format!("{text:?} is no network; write an address, or address/prefix such as 10.0.0.0/8");
     let (address, prefix) = text
         .split_once('/')
         .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
@@ -90,12 +86,7 @@ mod tests {
     #[test]
     fn what_is_no_network_is_refused_with_a_sentence() {
         for text in ["", "example.com", "10.0.0.0/33", "10.0.0.0/x"] {
-            assert!(
-                Trust::parse(&[text])
-                    .unwrap_err()
-                    .contains("address/prefix"),
-                "{text}"
-            );
+            assert!(Trust::parse(&[text]).unwrap_err().contains("address/prefix"), "{text}");
         }
     }
 }

@@ -1,19 +1,12 @@
 //! Calls that come in, on virtual time.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
 use std::time::Duration;
 
 use offhook_sip::{By, Cause, Command, CommandError, Config, Event, Refusal};
-use support::{
-    ANSWER, Bench, OFFER, field, fields, in_dialog, invite, ms, request, tag_of, tcp, udp,
-};
+use support::{ANSWER, Bench, OFFER, field, fields, in_dialog, invite, ms, request, tag_of, tcp, udp};
 
 #[test]
 fn an_invite_is_told_with_its_facts_and_gets_100_at_once() {
@@ -24,11 +17,7 @@ fn an_invite_is_told_with_its_facts_and_gets_100_at_once() {
     assert_eq!(incoming.request_uri, "sip:ivr@127.0.0.1:5060");
     assert_eq!(incoming.call_id, "call-1");
     assert_eq!(incoming.offer.as_deref(), Some(OFFER));
-    assert!(
-        incoming
-            .headers
-            .contains(&("Max-Forwards".to_owned(), "70".to_owned()))
-    );
+    assert!(incoming.headers.contains(&("Max-Forwards".to_owned(), "70".to_owned())));
 }
 
 #[test]
@@ -59,11 +48,7 @@ fn ringing_early_media_and_the_answer_share_one_tag_and_name_our_address() {
         (tag_of(&ringing), tag_of(&ringing)),
         (tag_of(&progress), tag_of(&answer))
     );
-    assert_eq!(
-        field(&answer, "Contact"),
-        "<sip:127.0.0.1:5060>",
-        "livekit/sip#208"
-    );
+    assert_eq!(field(&answer, "Contact"), "<sip:127.0.0.1:5060>", "livekit/sip#208");
     assert_eq!(
         field(&answer, "Via"),
         "SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKinvite;rport=5070;received=127.0.0.1"
@@ -89,10 +74,7 @@ fn an_unacknowledged_answer_is_repeated_for_32_s_and_then_the_call_is_cleared_wi
     assert!(bench.events().is_empty());
     bench.pass(ms(1));
     let bye = bench.only();
-    assert!(
-        bye.starts_with("BYE sip:caller@127.0.0.1:5070 SIP/2.0\r\n"),
-        "{bye}"
-    );
+    assert!(bye.starts_with("BYE sip:caller@127.0.0.1:5070 SIP/2.0\r\n"), "{bye}");
     assert!(field(&bye, "Reason").contains("No ACK"), "{bye}");
     assert!(matches!(
         bench.events()[..],
@@ -119,10 +101,7 @@ fn an_answer_over_tcp_is_repeated_too_and_stays_on_its_connection() {
     let sent = bench.take_flows();
     assert_eq!(sent.len(), 2);
     assert!(sent.iter().all(|(flow, _)| *flow == tcp()));
-    assert_eq!(
-        field(&sent[0].1, "Contact"),
-        "<sip:127.0.0.1:5060;transport=tcp>"
-    );
+    assert_eq!(field(&sent[0].1, "Contact"), "<sip:127.0.0.1:5060;transport=tcp>");
 }
 
 #[test]
@@ -146,8 +125,7 @@ fn the_same_invite_by_another_way_is_merged_with_482() {
 #[test]
 fn record_route_is_copied_into_the_answer_and_becomes_the_route_of_our_bye() {
     let mut bench = Bench::new();
-    let routes =
-        "Record-Route: <sip:127.0.0.1:5080;lr>\r\nRecord-Route: <sip:127.0.0.1:5090;lr>\r\n";
+    let routes = "Record-Route: <sip:127.0.0.1:5080;lr>\r\nRecord-Route: <sip:127.0.0.1:5090;lr>\r\n";
     let leg = bench
         .incoming(&request(
             "INVITE",
@@ -206,10 +184,7 @@ fn a_strict_router_becomes_the_request_uri_and_the_target_goes_last() {
     bench.feed(&in_dialog("ACK", 1, &tag, "z9hG4bKa", "", ""));
     bench.hangup(leg, 0, "");
     let (flow, bye) = bench.take_flows().remove(0);
-    assert!(
-        bye.starts_with("BYE sip:127.0.0.1:5080 SIP/2.0\r\n"),
-        "{bye}"
-    );
+    assert!(bye.starts_with("BYE sip:127.0.0.1:5080 SIP/2.0\r\n"), "{bye}");
     assert_eq!(
         fields(&bye, "Route"),
         ["<sip:127.0.0.1:5090;lr>", "<sip:caller@127.0.0.1:5070>"]
@@ -220,10 +195,7 @@ fn a_strict_router_becomes_the_request_uri_and_the_target_goes_last() {
 #[test]
 fn a_contact_outside_of_the_trusted_networks_does_not_get_our_packets() {
     let mut bench = Bench::new();
-    let text = invite().replace(
-        "<sip:caller@127.0.0.1:5070>",
-        "<sip:caller@203.0.113.9:5060>",
-    );
+    let text = invite().replace("<sip:caller@127.0.0.1:5070>", "<sip:caller@203.0.113.9:5060>");
     let leg = bench.incoming(&text).leg;
     bench
         .command(Command::Answer {
@@ -319,15 +291,7 @@ fn a_cancel_that_crosses_our_answer_changes_nothing() {
 #[test]
 fn a_cancel_without_its_invite_or_from_elsewhere_gets_481() {
     let mut bench = Bench::new();
-    let cancel = request(
-        "CANCEL",
-        "sip:ivr@127.0.0.1:5060",
-        1,
-        "",
-        "z9hG4bKinvite",
-        "",
-        "",
-    );
+    let cancel = request("CANCEL", "sip:ivr@127.0.0.1:5060", 1, "", "z9hG4bKinvite", "", "");
     bench.feed(&cancel);
     assert!(bench.only().starts_with("SIP/2.0 481 "));
     bench.pass(Duration::from_secs(40));
@@ -431,15 +395,7 @@ fn an_invite_without_an_offer_gets_ours_and_the_ack_brings_the_answer() {
 fn an_ack_that_owes_an_answer_and_has_none_ends_the_call() {
     let mut bench = Bench::new();
     let leg = bench
-        .incoming(&request(
-            "INVITE",
-            "sip:ivr@127.0.0.1",
-            1,
-            "",
-            "z9hG4bKx",
-            "",
-            "",
-        ))
+        .incoming(&request("INVITE", "sip:ivr@127.0.0.1", 1, "", "z9hG4bKx", "", ""))
         .leg;
     bench
         .command(Command::Answer {
@@ -473,12 +429,7 @@ fn bye_tells_its_reason_and_its_copies_are_answered_alike() {
     );
     bench.feed(&bye);
     bench.feed(&bye);
-    assert!(
-        bench
-            .take()
-            .iter()
-            .all(|text| text.starts_with("SIP/2.0 200 OK"))
-    );
+    assert!(bench.take().iter().all(|text| text.starts_with("SIP/2.0 200 OK")));
     assert_eq!(
         bench.events(),
         [Event::Ended {
@@ -511,13 +462,7 @@ fn a_reinvite_is_told_and_answered_and_its_ack_stops_the_copies() {
     let hold = OFFER.replace("RTP/AVP 0\r\n", "RTP/AVP 0\r\na=sendonly\r\n");
     bench.feed(&in_dialog("INVITE", 2, &tag, "z9hG4bKre", "", &hold));
     assert!(bench.only().starts_with("SIP/2.0 100"));
-    assert_eq!(
-        bench.events(),
-        [Event::Reoffer {
-            leg,
-            body: Some(hold)
-        }]
-    );
+    assert_eq!(bench.events(), [Event::Reoffer { leg, body: Some(hold) }]);
     bench
         .command(Command::AnswerReoffer {
             leg,
@@ -615,8 +560,7 @@ fn a_cancelled_reinvite_gets_487_and_the_call_goes_on() {
 fn update_refreshes_the_target_with_or_without_an_offer() {
     let mut bench = Bench::new();
     let (leg, tag) = bench.answered();
-    let moved =
-        |text: String| text.replace("<sip:caller@127.0.0.1:5070>", "<sip:caller@127.0.0.1:6070>");
+    let moved = |text: String| text.replace("<sip:caller@127.0.0.1:5070>", "<sip:caller@127.0.0.1:6070>");
     bench.feed(&moved(in_dialog("UPDATE", 2, &tag, "z9hG4bK2", "", "")));
     assert!(bench.only().starts_with("SIP/2.0 200 OK"));
     bench.feed(&in_dialog("UPDATE", 3, &tag, "z9hG4bK3", "", OFFER));
@@ -663,18 +607,11 @@ fn digits_by_info_are_told_once_each() {
         .collect();
     assert_eq!(digits, [('5', 160), ('*', 0), ('#', 0), ('#', 0)]);
     bench.feed(&info(6, "dtmf-relay", "Signal=x\r\n"));
-    assert!(
-        bench
-            .only()
-            .starts_with("SIP/2.0 400 The body names no digit")
-    );
+    assert!(bench.only().starts_with("SIP/2.0 400 The body names no digit"));
     bench.feed(&info(7, "json", "{}"));
     let refused = bench.only();
     assert!(refused.starts_with("SIP/2.0 415 "));
-    assert_eq!(
-        field(&refused, "Accept"),
-        "application/dtmf-relay, application/dtmf"
-    );
+    assert_eq!(field(&refused, "Accept"), "application/dtmf-relay, application/dtmf");
     bench.feed(&in_dialog("INFO", 8, &tag, "z9hG4bKi8", "", ""));
     assert!(bench.only().starts_with("SIP/2.0 200 OK"));
 }
@@ -754,9 +691,7 @@ fn a_hundred_calls_at_once_are_kept_apart() {
                 .replace("call-1", &format!("many-{number}")),
         );
         let events = bench.events();
-        assert!(
-            matches!(events[..], [Event::Confirmed { .. }, Event::Ended { leg: ended, .. }] if ended == *leg)
-        );
+        assert!(matches!(events[..], [Event::Confirmed { .. }, Event::Ended { leg: ended, .. }] if ended == *leg));
     }
     bench.pass(Duration::from_secs(100));
     assert_eq!(bench.agent.counts(), (0, 0, 0));
@@ -766,29 +701,22 @@ fn a_hundred_calls_at_once_are_kept_apart() {
 fn traces_show_each_message_once_in_order_and_never_a_body() {
     let mut bench = Bench::new();
     let now = bench.now;
-    bench
-        .agent
-        .receive(udp(), invite().as_bytes(), now)
-        .unwrap();
+    bench.agent.receive(udp(), invite().as_bytes(), now).unwrap();
     let mut seen = Vec::new();
     while let Some(output) = bench.agent.poll_output() {
         match output {
-            offhook_sip::Output::Event(Event::Trace {
-                leg, sent, summary, ..
-            }) => seen.push((leg.is_some(), sent, summary)),
+            offhook_sip::Output::Event(Event::Trace { leg, sent, summary, .. }) => {
+                seen.push((leg.is_some(), sent, summary))
+            }
             offhook_sip::Output::Event(Event::Incoming(_)) => {
-                seen.push((true, false, "incoming".to_owned()))
+                seen.push((true, false, "incoming".to_owned()));
             }
             _ => {}
         }
     }
     let expected = [
         (true, false, "incoming"),
-        (
-            true,
-            false,
-            "INVITE sip:ivr@127.0.0.1:5060 SIP/2.0 (1 INVITE)",
-        ),
+        (true, false, "INVITE sip:ivr@127.0.0.1:5060 SIP/2.0 (1 INVITE)"),
         (true, true, "SIP/2.0 100 Trying (1 INVITE)"),
     ];
     assert_eq!(

@@ -17,22 +17,13 @@ const ONLY_UNANSWERED: CommandError =
     CommandError::WrongState("this leg is not an inbound call that waits for its answer");
 
 impl Agent {
-    pub(super) fn on_request(
-        &mut self,
-        id: TransactionId,
-        request: Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    pub(super) fn on_request(&mut self, id: TransactionId, request: Request, flow: Flow, now: Duration) {
         let has_tag = request.to().is_some_and(|to| !to.tag.is_empty());
         match request.method() {
             "CANCEL" => return self.on_cancel(id, &request, flow, now),
             "INVITE" | "OPTIONS" | "BYE" | "INFO" | "UPDATE" => {}
             "REGISTER" | "SUBSCRIBE" | "NOTIFY" | "REFER" | "MESSAGE" | "PUBLISH" | "PRACK" => {
-                let sentence = format!(
-                    "{} is not served here; Allow lists what is",
-                    request.method()
-                );
+                let sentence = format!("{} is not served here; Allow lists what is", request.method());
                 return self.refuse(id, &request, flow, 405, &sentence, now);
             }
             _ => {
@@ -47,15 +38,7 @@ impl Agent {
         if let Err(unknown) = request.supports_nothing_but("Require", &[]) {
             let unknown = unknown.join(", ");
             let sentence = format!("No extension is supported; leave {unknown} out of Require");
-            return self.refuse_with(
-                id,
-                &request,
-                flow,
-                420,
-                &sentence,
-                &[("Unsupported", unknown)],
-                now,
-            );
+            return self.refuse_with(id, &request, flow, 420, &sentence, &[("Unsupported", unknown)], now);
         }
         if let Some((sentence, headers)) = Self::unreadable_body(&request) {
             return self.refuse_with(id, &request, flow, 415, &sentence, &headers, now);
@@ -70,13 +53,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn no_dialog(
-        &mut self,
-        id: TransactionId,
-        request: &Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    pub(super) fn no_dialog(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         let sentence = "No call has this Call-ID and these tags, or it has ended; start a new one";
         self.refuse(id, request, flow, 481, sentence, now);
     }
@@ -109,13 +86,7 @@ impl Agent {
         ))
     }
 
-    pub(super) fn on_options(
-        &mut self,
-        id: TransactionId,
-        request: &Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    pub(super) fn on_options(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         if let Some(sentence) = self.closed.clone() {
             return self.refuse(id, request, flow, 503, &sentence, now);
         }
@@ -123,10 +94,7 @@ impl Agent {
         let text = reply(request, flow, 200, "OK", Some(&tag))
             .header("Contact", contact(flow))
             .header("Allow", ALLOW)
-            .header(
-                "Accept",
-                "application/sdp, application/dtmf-relay, application/dtmf",
-            )
+            .header("Accept", "application/sdp, application/dtmf-relay, application/dtmf")
             .header("Accept-Encoding", "identity")
             .header("Accept-Language", "en")
             .header("Supported", "")
@@ -135,15 +103,12 @@ impl Agent {
     }
 
     fn on_invite(&mut self, id: TransactionId, request: Request, flow: Flow, now: Duration) {
-        let (Some(from), Some(to), Some((number, _))) =
-            (request.from(), request.to(), request.cseq())
-        else {
+        let (Some(from), Some(to), Some((number, _))) = (request.from(), request.to(), request.cseq()) else {
             return;
         };
         let merge = (request.call_id(), from.tag.clone(), number);
         if self.merges.contains_key(&merge) {
-            let sentence =
-                "This INVITE came here already by another way; one of them is being served";
+            let sentence = "This INVITE came here already by another way; one of them is being served";
             return self.refuse(id, &request, flow, 482, sentence, now);
         }
         if let Some(sentence) = self.closed.clone() {
@@ -183,6 +148,7 @@ impl Agent {
             accepted: None,
             reoffer: None,
             acks: HashMap::new(),
+            dialled: None,
             merge: Some(merge),
         });
         self.tell(Event::Incoming(Box::new(incoming)));
@@ -190,12 +156,7 @@ impl Agent {
         self.arm(key, Alarm::Unanswered, now.saturating_add(LONGEST_RING));
     }
 
-    pub(super) fn ring(
-        &mut self,
-        key: LegKey,
-        body: Option<&str>,
-        now: Duration,
-    ) -> Result<(), CommandError> {
+    pub(super) fn ring(&mut self, key: LegKey, body: Option<&str>, now: Duration) -> Result<(), CommandError> {
         let (invite, request, flow, tag) = self.offered(key)?;
         let (status, phrase) = if body.is_some() {
             (183, "Session Progress")
@@ -219,12 +180,7 @@ impl Agent {
         Ok(())
     }
 
-    pub(super) fn answer(
-        &mut self,
-        key: LegKey,
-        body: &str,
-        now: Duration,
-    ) -> Result<(), CommandError> {
+    pub(super) fn answer(&mut self, key: LegKey, body: &str, now: Duration) -> Result<(), CommandError> {
         let (invite, request, flow, tag) = self.offered(key)?;
         let bytes = self.dialog_reply(&request, flow, 200, "OK", &tag).sdp(body);
         let cseq = request.cseq().map(|(number, _)| number).unwrap_or_default();
@@ -232,15 +188,7 @@ impl Agent {
         if let Some(leg) = self.legs.get_mut(&key) {
             leg.stage = Stage::Up;
         }
-        self.await_ack(
-            key,
-            invite,
-            bytes,
-            cseq,
-            request.body().is_none(),
-            true,
-            now,
-        );
+        self.await_ack(key, invite, bytes, cseq, request.body().is_none(), true, now);
         Ok(())
     }
 
@@ -276,11 +224,7 @@ impl Agent {
 
     /// The 2xx goes out again until its ACK, on reliable transports too: a hop beyond may not be one (13.3.1.4).
     pub(super) fn on_again(&mut self, key: LegKey, at: Duration, now: Duration) {
-        let Some(accepted) = self
-            .legs
-            .get_mut(&key)
-            .and_then(|leg| leg.accepted.as_mut())
-        else {
+        let Some(accepted) = self.legs.get_mut(&key).and_then(|leg| leg.accepted.as_mut()) else {
             return;
         };
         if accepted.again_at != at || now >= accepted.lost_at {
@@ -288,11 +232,7 @@ impl Agent {
         }
         accepted.interval = accepted.interval.saturating_mul(2).min(T2);
         accepted.again_at = at.saturating_add(accepted.interval);
-        let (next, transaction, bytes) = (
-            accepted.again_at,
-            accepted.transaction,
-            accepted.bytes.clone(),
-        );
+        let (next, transaction, bytes) = (accepted.again_at, accepted.transaction, accepted.bytes.clone());
         self.transactions.respond(transaction, &bytes, now);
         self.arm(key, Alarm::Again, next);
     }
@@ -301,31 +241,18 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        if leg
-            .accepted
-            .as_ref()
-            .is_none_or(|accepted| accepted.lost_at != at)
-        {
+        if leg.accepted.as_ref().is_none_or(|accepted| accepted.lost_at != at) {
             return;
         }
         let accepted = leg.accepted.take();
-        let (status, text) = accepted
-            .and_then(|accepted| accepted.bye)
-            .unwrap_or_else(|| {
-                (
-                    408,
-                    "No ACK came within 32 s; check that our Contact can be reached".to_owned(),
-                )
-            });
+        let (status, text) = accepted.and_then(|accepted| accepted.bye).unwrap_or_else(|| {
+            (
+                408,
+                "No ACK came within 32 s; check that our Contact can be reached".to_owned(),
+            )
+        });
         self.bye(key, status, &text, now);
-        self.end(
-            key,
-            By::Nobody,
-            Cause::AckTimeout,
-            408,
-            "No ACK came within 32 s",
-            now,
-        );
+        self.end(key, By::Nobody, Cause::AckTimeout, 408, "No ACK came within 32 s", now);
     }
 
     pub(super) fn on_provisional_due(&mut self, key: LegKey, now: Duration) {
@@ -368,14 +295,8 @@ impl Agent {
         now: Duration,
     ) -> Result<(), CommandError> {
         let (invite, request, flow, tag) = self.offered(key)?;
-        let sentence = if sentence.is_empty() {
-            phrase(status)
-        } else {
-            sentence
-        };
-        let has_retry = headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("Retry-After"));
+        let sentence = if sentence.is_empty() { phrase(status) } else { sentence };
+        let has_retry = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Retry-After"));
         let text = if has_retry {
             reply(&request, flow, status, sentence, Some(&tag))
                 .header("Server", &self.config.product)
@@ -383,8 +304,7 @@ impl Agent {
         } else {
             self.refusal(&request, flow, status, sentence, Some(&tag))
         };
-        self.transactions
-            .respond(invite, &text.headers(headers).finish(), now);
+        self.transactions.respond(invite, &text.headers(headers).finish(), now);
         Ok(())
     }
 
@@ -401,8 +321,7 @@ impl Agent {
         let tag = key
             .and_then(|key| self.legs.get(&key).map(|leg| leg.local_tag.clone()))
             .unwrap_or_else(|| self.token(8));
-        let text =
-            reply(cancel, flow, 200, "OK", Some(&tag)).header("Server", &self.config.product);
+        let text = reply(cancel, flow, 200, "OK", Some(&tag)).header("Server", &self.config.product);
         self.transactions.respond(id, &text.finish(), now);
         if let Some(key) = key {
             let reason = cancel
@@ -411,10 +330,7 @@ impl Agent {
                 .and_then(crate::wire::quoted)
                 .unwrap_or_default();
             // After our final response a CANCEL has no effect (9.2); the BYE that follows it has.
-            if self
-                .refuse_offered(key, 487, "The caller cancelled", &[], now)
-                .is_ok()
-            {
+            if self.refuse_offered(key, 487, "The caller cancelled", &[], now).is_ok() {
                 self.end(key, By::Remote, Cause::Cancel, 487, &reason, now);
             } else {
                 self.cancel_reoffer(key, invite, now);
@@ -423,14 +339,7 @@ impl Agent {
     }
 
     /// A response that makes or is in a dialog: Record-Route is copied, our Contact is where we listen (12.1.1).
-    pub(super) fn dialog_reply(
-        &self,
-        request: &Request,
-        flow: Flow,
-        status: u16,
-        phrase: &str,
-        tag: &str,
-    ) -> Text {
+    pub(super) fn dialog_reply(&self, request: &Request, flow: Flow, status: u16, phrase: &str, tag: &str) -> Text {
         let mut text = reply(request, flow, status, phrase, Some(tag));
         for route in request.values("Record-Route") {
             text = text.header("Record-Route", route);
@@ -441,21 +350,11 @@ impl Agent {
             .header("Server", &self.config.product)
     }
 
-    fn offered(
-        &self,
-        key: LegKey,
-    ) -> Result<(TransactionId, Box<Request>, Flow, String), CommandError> {
+    fn offered(&self, key: LegKey) -> Result<(TransactionId, Box<Request>, Flow, String), CommandError> {
         let leg = self.legs.get(&key).ok_or(CommandError::UnknownLeg)?;
         match &leg.stage {
-            Stage::Offered(offered) => Ok((
-                offered.invite,
-                offered.request.clone(),
-                leg.flow,
-                leg.local_tag.clone(),
-            )),
-            Stage::Calling(_) | Stage::Up | Stage::Over if leg.is_told => {
-                Err(CommandError::UnknownLeg)
-            }
+            Stage::Offered(offered) => Ok((offered.invite, offered.request.clone(), leg.flow, leg.local_tag.clone())),
+            Stage::Calling(_) | Stage::Up | Stage::Over if leg.is_told => Err(CommandError::UnknownLeg),
             Stage::Calling(_) | Stage::Up | Stage::Over => Err(ONLY_UNANSWERED),
         }
     }

@@ -1,6 +1,7 @@
 //! What the agent knows of one leg.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::api::{Flow, LegKey};
@@ -23,6 +24,8 @@ pub(super) struct Leg {
     pub(super) reoffer: Option<Reoffer>,
     /// The ACK sent for each fork that answered, by its tag: copies of the 2xx get it again.
     pub(super) acks: HashMap<String, (Flow, Vec<u8>)>,
+    /// Whom we dialled, for a leg of ours.
+    pub(super) dialled: Option<IpAddr>,
     /// What identifies the INVITE to find a copy that came another way (482).
     pub(super) merge: Option<MergeKey>,
 }

@@ -15,8 +15,7 @@ use std::time::Duration;
 use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Transport};
 use crate::trust::Trust;
 use crate::wire::{
-    Frame, Framer, Happening, Message, TransactionId, Transactions, check, parse, salvage_refusal,
-    summary,
+    Frame, Framer, Happening, Message, TransactionId, Transactions, check, parse, salvage_refusal, summary,
 };
 use leg::{Leg, MergeKey, Stage};
 
@@ -70,6 +69,7 @@ pub struct Agent {
     tags: HashMap<String, LegKey>,
     calls: HashMap<String, LegKey>,
     merges: HashMap<MergeKey, LegKey>,
+    dialled: HashMap<IpAddr, usize>,
     alarms: BinaryHeap<Reverse<(Duration, LegKey, Alarm)>>,
     outputs: VecDeque<Output>,
     next_leg: u64,
@@ -102,6 +102,7 @@ impl Agent {
             tags: HashMap::new(),
             calls: HashMap::new(),
             merges: HashMap::new(),
+            dialled: HashMap::new(),
             alarms: BinaryHeap::new(),
             outputs: VecDeque::new(),
             next_leg: 1,
@@ -125,18 +126,10 @@ impl Agent {
     ///
     /// Tells how many whole messages it held. An error is a stream that cannot be framed any more: the driver sends
     /// what is queued, closes the connection and calls [`Agent::on_flow_closed`].
-    pub fn receive(
-        &mut self,
-        flow: Flow,
-        bytes: &[u8],
-        now: Duration,
-    ) -> Result<usize, FramingLost> {
+    pub fn receive(&mut self, flow: Flow, bytes: &[u8], now: Duration) -> Result<usize, FramingLost> {
         if flow.transport == Transport::Udp {
             // Keep-alives by datagram (RFC 5626, section 3.5.1, or a few blanks of old phones).
-            if bytes
-                .iter()
-                .all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0))
-            {
+            if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0)) {
                 return Ok(0);
             }
             self.message(flow, bytes, now);
@@ -248,10 +241,7 @@ impl Agent {
     /// When to call [`Agent::on_time`].
     pub fn poll_deadline(&self) -> Option<Duration> {
         let alarm = self.alarms.peek().map(|Reverse((at, _, _))| *at);
-        [alarm, self.transactions.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [alarm, self.transactions.deadline()].into_iter().flatten().min()
     }
 
     /// Whether a leg that lives, or ended within 32 s, was dialled to this address, so that its packets are no
@@ -264,11 +254,7 @@ impl Agent {
 
     /// How many legs live, how many are kept for stragglers, and how many transactions run; for tests and statistics.
     pub fn counts(&self) -> (usize, usize, usize) {
-        (
-            self.live,
-            self.legs.len() - self.live,
-            self.transactions.len(),
-        )
+        (self.live, self.legs.len() - self.live, self.transactions.len())
     }
 
     fn message(&mut self, flow: Flow, bytes: &[u8], now: Duration) {
@@ -277,9 +263,7 @@ impl Agent {
             Ok(message) => message,
             Err(error) => {
                 self.trace(mark, flow, bytes, false);
-                if let Some(refusal) =
-                    salvage_refusal(bytes, &format!("The request cannot be read: {error}"))
-                {
+                if let Some(refusal) = salvage_refusal(bytes, &format!("The request cannot be read: {error}")) {
                     self.send(flow, refusal);
                 }
                 return;
@@ -404,11 +388,7 @@ impl Agent {
             status,
             reason: reason.to_owned(),
         });
-        self.arm(
-            key,
-            Alarm::Forget,
-            now.saturating_add(GIVE_UP).saturating_add(GIVE_UP),
-        );
+        self.arm(key, Alarm::Forget, now.saturating_add(GIVE_UP).saturating_add(GIVE_UP));
     }
 
     fn forget(&mut self, key: LegKey, now: Duration) {
@@ -421,6 +401,14 @@ impl Agent {
         }
         if let Some(merge) = &leg.merge {
             self.merges.remove(merge);
+        }
+        if let Some(ip) = leg.dialled
+            && let Some(count) = self.dialled.get_mut(&ip)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.dialled.remove(&ip);
+            }
         }
         let invites: Vec<TransactionId> = self
             .invites
@@ -442,19 +430,19 @@ impl Agent {
         if let Some(merge) = &leg.merge {
             self.merges.insert(merge.clone(), leg.key);
         }
+        if let Some(ip) = leg.dialled {
+            *self.dialled.entry(ip).or_default() += 1;
+        }
         self.legs.insert(leg.key, leg);
     }
 
     fn token(&mut self, bytes: usize) -> String {
         let mut random = [0_u8; 16];
         self.dice.fill(&mut random);
-        random
-            .iter()
-            .take(bytes)
-            .fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        random.iter().take(bytes).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     fn branch(&mut self) -> String {

@@ -85,13 +85,10 @@ impl Agent {
             accepted: None,
             reoffer: None,
             acks: HashMap::new(),
+            dialled: Some(flow.peer.ip()),
             merge: None,
         });
-        self.arm(
-            invite.leg,
-            Alarm::RingTimeout,
-            now.saturating_add(invite.ring_timeout),
-        );
+        self.arm(invite.leg, Alarm::RingTimeout, now.saturating_add(invite.ring_timeout));
         Ok(())
     }
 
@@ -149,13 +146,7 @@ impl Agent {
         let (is_first, local, uri, cseq, early) = match &leg.stage {
             Stage::Calling(calling) => {
                 let early = calling.early.get(&tag).cloned();
-                (
-                    true,
-                    calling.local.clone(),
-                    calling.uri.clone(),
-                    calling.cseq,
-                    early,
-                )
+                (true, calling.local.clone(), calling.uri.clone(), calling.cseq, early)
             }
             Stage::Offered(_) | Stage::Up | Stage::Over => {
                 let Some(dialog) = &leg.dialog else { return };
@@ -174,12 +165,7 @@ impl Agent {
             leg.stage = if is_told { Stage::Over } else { Stage::Up };
         }
         match body {
-            _ if is_told => self.bye_in(
-                &dialog,
-                487,
-                "The call was given up before it was answered",
-                now,
-            ),
+            _ if is_told => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
             Some(body) => self.tell(Event::Answered { leg: key, body }),
             None => {
                 let text = "The 200 had no SDP answer";
@@ -315,9 +301,8 @@ fn sdp(response: &Response) -> Option<String> {
 
 fn check_invite(invite: &Invite) -> Result<(), CommandError> {
     for (what, uri) in [("to_uri", &invite.to_uri), ("from_uri", &invite.from_uri)] {
-        let facts = parse_uri(uri).map_err(|error| {
-            CommandError::BadRequest(format!("{what} is no URI ({error}); write sip:user@host"))
-        })?;
+        let facts = parse_uri(uri)
+            .map_err(|error| CommandError::BadRequest(format!("{what} is no URI ({error}); write sip:user@host")))?;
         if facts.scheme != "sip" || facts.has_headers {
             return Err(CommandError::BadRequest(format!(
                 "{what} has to be sip:user@host, without ?headers"
@@ -330,9 +315,7 @@ fn check_invite(invite: &Invite) -> Result<(), CommandError> {
         ));
     }
     if invite.headers.len() > 64 {
-        return Err(CommandError::BadRequest(
-            "more than 64 headers; send fewer".to_owned(),
-        ));
+        return Err(CommandError::BadRequest("more than 64 headers; send fewer".to_owned()));
     }
     for (name, value) in &invite.headers {
         if OWN_HEADERS.contains(&canonical(name).as_str()) {

@@ -13,13 +13,7 @@ use crate::wire::{Request, TransactionId, quoted, reply};
 const REOFFER_ANSWER: Duration = Duration::from_secs(10);
 
 impl Agent {
-    pub(super) fn on_request_in_dialog(
-        &mut self,
-        id: TransactionId,
-        request: Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    pub(super) fn on_request_in_dialog(&mut self, id: TransactionId, request: Request, flow: Flow, now: Duration) {
         let Some(key) = self.find(&request) else {
             return self.no_dialog(id, &request, flow, now);
         };
@@ -29,8 +23,7 @@ impl Agent {
         };
         if let Some(dialog) = leg.dialog.as_mut() {
             if dialog.remote_cseq.is_some_and(|last| number <= last) {
-                let sentence =
-                    "CSeq is not higher than that of the last request in this call; count on";
+                let sentence = "CSeq is not higher than that of the last request in this call; count on";
                 return self.refuse(id, &request, flow, 500, sentence, now);
             }
             dialog.remote_cseq = Some(number);
@@ -75,10 +68,7 @@ impl Agent {
             return;
         };
         let number = ack.cseq().map(|(number, _)| number);
-        let Some(accepted) = leg
-            .accepted
-            .take_if(|accepted| Some(accepted.cseq) == number)
-        else {
+        let Some(accepted) = leg.accepted.take_if(|accepted| Some(accepted.cseq) == number) else {
             return;
         };
         if let Some((status, text)) = accepted.bye {
@@ -97,14 +87,7 @@ impl Agent {
         self.tell(Event::Confirmed { leg: key, body });
     }
 
-    fn on_bye(
-        &mut self,
-        key: LegKey,
-        id: TransactionId,
-        request: &Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    fn on_bye(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         let text = reply(request, flow, 200, "OK", None).header("Server", &self.config.product);
         self.transactions.respond(id, &text.finish(), now);
         let (status, reason) = request
@@ -123,14 +106,7 @@ impl Agent {
         self.end(key, By::Remote, Cause::Bye, status, &reason, now);
     }
 
-    fn on_info(
-        &mut self,
-        key: LegKey,
-        id: TransactionId,
-        request: &Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    fn on_info(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         let body = request.body().unwrap_or_default();
         let digit = match request.content_type().as_deref() {
             Some("application/dtmf-relay") => Some(parse_dtmf_relay(&body)),
@@ -153,14 +129,7 @@ impl Agent {
         }
     }
 
-    fn on_update(
-        &mut self,
-        key: LegKey,
-        id: TransactionId,
-        request: Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    fn on_update(&mut self, key: LegKey, id: TransactionId, request: Request, flow: Flow, now: Duration) {
         if request.body().is_some() {
             return self.on_offer(key, id, request, flow, now);
         }
@@ -172,22 +141,11 @@ impl Agent {
         self.transactions.respond(id, &bytes, now);
     }
 
-    fn on_offer(
-        &mut self,
-        key: LegKey,
-        id: TransactionId,
-        request: Request,
-        flow: Flow,
-        now: Duration,
-    ) {
+    fn on_offer(&mut self, key: LegKey, id: TransactionId, request: Request, flow: Flow, now: Duration) {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        if leg
-            .accepted
-            .as_ref()
-            .is_some_and(|accepted| accepted.is_offer)
-        {
+        if leg.accepted.as_ref().is_some_and(|accepted| accepted.is_offer) {
             let sentence = "Our offer is not answered yet; wait and try again";
             return self.refuse(id, &request, flow, 491, sentence, now);
         }
@@ -207,10 +165,7 @@ impl Agent {
         if let Some(accepted) = leg.accepted.take()
             && accepted.is_initial
         {
-            self.tell(Event::Confirmed {
-                leg: key,
-                body: None,
-            });
+            self.tell(Event::Confirmed { leg: key, body: None });
         }
         let body = request.body();
         let is_update = request.method() == "UPDATE";
@@ -273,14 +228,7 @@ impl Agent {
         };
         if let Some(reoffer) = leg.reoffer.take_if(|reoffer| reoffer.answer_by == at) {
             let sentence = "The offer could not be answered in time; the call goes on as it was";
-            self.refuse(
-                reoffer.transaction,
-                &reoffer.request,
-                reoffer.flow,
-                500,
-                sentence,
-                now,
-            );
+            self.refuse(reoffer.transaction, &reoffer.request, reoffer.flow, 500, sentence, now);
         }
     }
 
@@ -337,9 +285,7 @@ impl Agent {
         now: Duration,
     ) -> Result<(), CommandError> {
         if status != 0 && !(400..=699).contains(&status) {
-            return Err(CommandError::BadRequest(
-                "status has to be 0 or 400 to 699".to_owned(),
-            ));
+            return Err(CommandError::BadRequest("status has to be 0 or 400 to 699".to_owned()));
         }
         let leg = self.legs.get_mut(&key).ok_or(CommandError::UnknownLeg)?;
         if leg.is_told {
@@ -348,11 +294,7 @@ impl Agent {
         match &leg.stage {
             Stage::Offered(_) => {
                 let status = if status == 0 { 603 } else { status };
-                let text = if text.is_empty() {
-                    phrase(status)
-                } else {
-                    text
-                };
+                let text = if text.is_empty() { phrase(status) } else { text };
                 self.refuse_offered(key, status, text, headers, now)?;
                 self.end(key, By::Local, Cause::Rejected, status, text, now);
             }
@@ -362,11 +304,7 @@ impl Agent {
             }
             Stage::Up | Stage::Over => {
                 self.drop_reoffer(key, now);
-                match self
-                    .legs
-                    .get_mut(&key)
-                    .and_then(|leg| leg.accepted.as_mut())
-                {
+                match self.legs.get_mut(&key).and_then(|leg| leg.accepted.as_mut()) {
                     // No BYE before the ACK to the first 2xx (15).
                     Some(accepted) if accepted.is_initial => {
                         accepted.bye = Some((status, text.to_owned()));
@@ -437,8 +375,7 @@ fn parse_digit(text: &str) -> Option<char> {
         _ => {
             let mut characters = text.chars();
             let digit = characters.next()?.to_ascii_uppercase();
-            (characters.next().is_none() && matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D'))
-                .then_some(digit)
+            (characters.next().is_none() && matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(digit)
         }
     }
 }
@@ -451,8 +388,6 @@ fn parse_dtmf_relay(body: &str) -> Option<(char, u32)> {
             .map(|(_, value)| value.trim().to_owned())
     };
     let digit = parse_digit(&field("Signal")?)?;
-    let duration_ms = field("Duration")
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(0);
+    let duration_ms = field("Duration").and_then(|value| value.parse().ok()).unwrap_or(0);
     Some((digit, duration_ms))
 }

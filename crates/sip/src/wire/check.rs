@@ -47,40 +47,29 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
 }
 
 fn every<H: TypedHeader>(request: &Request, label: &str) -> Result<(), Refusal> {
-    if request
-        .0
-        .headers
-        .typed_all::<H>()
-        .all(|value| value.is_ok())
-    {
+    if request.0.headers.typed_all::<H>().all(|value| value.is_ok()) {
         return Ok(());
     }
-    Err(bad(format!(
-        "The {label} header field is malformed; correct its value"
-    )))
+    Err(bad(format!("The {label} header field is malformed; correct its value")))
 }
 
 fn refusal(finding: &Finding) -> Refusal {
     match finding {
-        Finding::MissingRequiredHeader(label) => {
-            bad(format!("The {label} header field is missing; add it"))
+        Finding::MissingRequiredHeader(label) => bad(format!("The {label} header field is missing; add it")),
+        Finding::MalformedRequiredHeader(label) => {
+            bad(format!("The {label} header field is malformed; correct its value"))
         }
-        Finding::MalformedRequiredHeader(label) => bad(format!(
-            "The {label} header field is malformed; correct its value"
-        )),
         Finding::RepeatedSingleValueHeader(label) => bad(format!(
             "The {label} header field stands there more than once; send it once"
         )),
-        Finding::CSeqMethodMismatch => {
-            bad("The method in CSeq is not the method of the request line; make them equal")
-        }
+        Finding::CSeqMethodMismatch => bad("The method in CSeq is not the method of the request line; make them equal"),
         Finding::UnsupportedVersion => Refusal {
             status: 505,
             reason: "Only SIP/2.0 is spoken here; send SIP/2.0 in the request line".into(),
         },
-        Finding::RequestUriHasHeaders => bad(
-            "The Request-URI has header components (after ?); they are allowed in links only, remove them",
-        ),
+        Finding::RequestUriHasHeaders => {
+            bad("The Request-URI has header components (after ?); they are allowed in links only, remove them")
+        }
         _ => bad("The request is malformed"),
     }
 }

@@ -10,10 +10,7 @@ pub(crate) enum Frame {
     /// One whole message.
     Message(Vec<u8>),
     /// The end of this message cannot be told, so no later one can be found; its head is for the refusal.
-    Lost {
-        head: Vec<u8>,
-        sentence: &'static str,
-    },
+    Lost { head: Vec<u8>, sentence: &'static str },
 }
 
 /// Cuts one connection's bytes into messages; holds at most one message and what came with it.
@@ -98,9 +95,7 @@ fn content_length(head: &[u8]) -> Result<Option<usize>, &'static str> {
         };
         let (field, value) = line.split_at(colon);
         let field = field.trim_ascii();
-        if line
-            .first()
-            .is_some_and(|first| matches!(first, b' ' | b'\t'))
+        if line.first().is_some_and(|first| matches!(first, b' ' | b'\t'))
             || !(field.eq_ignore_ascii_case(b"Content-Length") || field.eq_ignore_ascii_case(b"l"))
         {
             continue;
@@ -109,8 +104,7 @@ fn content_length(head: &[u8]) -> Result<Option<usize>, &'static str> {
         while let Some(folded) = lines.next_if(|next| matches!(next.first(), Some(b' ' | b'\t'))) {
             digits.extend_from_slice(folded.trim_ascii());
         }
-        let is_number =
-            !digits.is_empty() && digits.len() <= 10 && digits.iter().all(u8::is_ascii_digit);
+        let is_number = !digits.is_empty() && digits.len() <= 10 && digits.iter().all(u8::is_ascii_digit);
         let length = std::str::from_utf8(&digits)
             .ok()
             .filter(|_| is_number)

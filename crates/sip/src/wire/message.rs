@@ -55,8 +55,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message, String> {
 
 /// Where a `sip:` URI with a literal address points; `None` for names and other schemes.
 pub(crate) fn parse_uri(text: &str) -> Result<UriFacts, String> {
-    let uri =
-        Uri::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|error| error.to_string())?;
+    let uri = Uri::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|error| error.to_string())?;
     let scheme = String::from_utf8_lossy(uri.scheme().as_bytes()).to_ascii_lowercase();
     let ip = uri.host().and_then(host_ip);
     let transport = match uri.transport() {
@@ -83,10 +82,7 @@ pub(crate) struct UriFacts {
 pub(super) fn host_ip(host: &Host) -> Option<IpAddr> {
     let bytes = host.to_bytes();
     let text = std::str::from_utf8(&bytes).ok()?;
-    text.trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok()
+    text.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -99,11 +95,7 @@ fn name(text: &str) -> HeaderName {
 
 fn party(address: &Address) -> Party {
     Party {
-        display: address
-            .display_name
-            .as_deref()
-            .map(lossy)
-            .unwrap_or_default(),
+        display: address.display_name.as_deref().map(lossy).unwrap_or_default(),
         uri: lossy(&address.uri.to_bytes()),
         tag: address.tag().map(lossy).unwrap_or_default(),
     }
@@ -136,20 +128,13 @@ fn record_routes(headers: &Headers) -> Vec<Route> {
         .filter_map(Result::ok)
         .map(|route| Route {
             uri: lossy(&route.uri.to_bytes()),
-            is_loose: route
-                .uri
-                .params()
-                .is_some_and(|params| params.contains("lr")),
+            is_loose: route.uri.params().is_some_and(|params| params.contains("lr")),
         })
         .collect()
 }
 
 fn text_body(body: &Bytes) -> Option<String> {
-    if body.is_empty() {
-        None
-    } else {
-        Some(lossy(body))
-    }
+    if body.is_empty() { None } else { Some(lossy(body)) }
 }
 
 macro_rules! reading {
@@ -167,10 +152,7 @@ macro_rules! reading {
 
             /// The first value of a header field as text.
             pub(crate) fn value(&self, field: &str) -> Option<String> {
-                self.0
-                    .headers
-                    .value(&name(field))
-                    .map(|value| lossy(&value))
+                self.0.headers.value(&name(field)).map(|value| lossy(&value))
             }
 
             pub(crate) fn to(&self) -> Option<Party> {
@@ -196,19 +178,15 @@ macro_rules! reading {
             /// Media type and subtype, lower case, of the body.
             pub(crate) fn content_type(&self) -> Option<String> {
                 let content_type = self.0.headers.typed::<ContentType>()?.ok()?;
-                [
-                    "application/sdp",
-                    "application/dtmf-relay",
-                    "application/dtmf",
-                ]
-                .into_iter()
-                .find(|known| {
-                    known
-                        .split_once('/')
-                        .is_some_and(|(media_type, subtype)| content_type.is(media_type, subtype))
-                })
-                .map(str::to_owned)
-                .or_else(|| self.value("Content-Type"))
+                ["application/sdp", "application/dtmf-relay", "application/dtmf"]
+                    .into_iter()
+                    .find(|known| {
+                        known
+                            .split_once('/')
+                            .is_some_and(|(media_type, subtype)| content_type.is(media_type, subtype))
+                    })
+                    .map(str::to_owned)
+                    .or_else(|| self.value("Content-Type"))
             }
         }
     };
@@ -265,11 +243,7 @@ impl Request {
         SocketAddr::new(source.ip(), via.port.unwrap_or(5060))
     }
 
-    pub(crate) fn supports_nothing_but(
-        &self,
-        field: &str,
-        known: &[&str],
-    ) -> Result<(), Vec<String>> {
+    pub(crate) fn supports_nothing_but(&self, field: &str, known: &[&str]) -> Result<(), Vec<String>> {
         let unknown: Vec<String> = self
             .values(field)
             .iter()
@@ -279,15 +253,9 @@ impl Request {
                     .map(|tag| tag.trim().to_owned())
                     .collect::<Vec<_>>()
             })
-            .filter(|tag| {
-                !tag.is_empty() && !known.iter().any(|known| known.eq_ignore_ascii_case(tag))
-            })
+            .filter(|tag| !tag.is_empty() && !known.iter().any(|known| known.eq_ignore_ascii_case(tag)))
             .collect();
-        if unknown.is_empty() {
-            Ok(())
-        } else {
-            Err(unknown)
-        }
+        if unknown.is_empty() { Ok(()) } else { Err(unknown) }
     }
 }
 
@@ -315,11 +283,7 @@ impl Response {
 pub(crate) fn quoted(value: &str) -> Option<String> {
     let (_, rest) = value.split_once('"')?;
     let (text, _) = rest.split_once('"')?;
-    if text.is_empty() {
-        None
-    } else {
-        Some(text.to_owned())
-    }
+    if text.is_empty() { None } else { Some(text.to_owned()) }
 }
 
 /// Whether a header of an application may go on the wire.

@@ -67,13 +67,7 @@ impl Text {
 }
 
 /// Start a response: Via (the topmost told where the request came from, RFC 3581), From, To, Call-ID and `CSeq`.
-pub(crate) fn reply(
-    request: &Request,
-    flow: Flow,
-    status: u16,
-    phrase: &str,
-    to_tag: Option<&str>,
-) -> Text {
+pub(crate) fn reply(request: &Request, flow: Flow, status: u16, phrase: &str, to_tag: Option<&str>) -> Text {
     let mut text = Text::response(status, phrase);
     for (index, value) in request.values("Via").iter().enumerate() {
         let value = if index == 0 {
@@ -141,10 +135,7 @@ fn first_value_end(value: &[u8]) -> usize {
 pub(crate) fn salvage_refusal(bytes: &[u8], sentence: &str) -> Option<Vec<u8>> {
     let head = head_lines(bytes);
     let start = head.first()?;
-    if start.starts_with(b"SIP/")
-        || start.starts_with(b"ACK ")
-        || !start.windows(4).any(|w| w == b"SIP/")
-    {
+    if start.starts_with(b"SIP/") || start.starts_with(b"ACK ") || !start.windows(4).any(|w| w == b"SIP/") {
         return None;
     }
     let mut text = Text::response(400, sentence);
@@ -172,10 +163,7 @@ pub(crate) fn salvage_refusal(bytes: &[u8], sentence: &str) -> Option<Vec<u8>> {
     if seen.contains(&false) {
         return None;
     }
-    Some(
-        text.header("Warning", warning("offhook", sentence))
-            .finish(),
-    )
+    Some(text.header("Warning", warning("offhook", sentence)).finish())
 }
 
 fn head_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -209,12 +197,8 @@ pub(crate) fn summary(bytes: &[u8]) -> (String, String) {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let (field, value) = line.split_at(colon);
             let field = field.trim_ascii();
-            (field.eq_ignore_ascii_case(long.as_bytes())
-                || field.eq_ignore_ascii_case(short.as_bytes()))
-            .then(|| {
-                String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii())
-                    .into_owned()
-            })
+            (field.eq_ignore_ascii_case(long.as_bytes()) || field.eq_ignore_ascii_case(short.as_bytes()))
+                .then(|| String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()).into_owned())
         })
     };
     let start: String = lines
@@ -222,10 +206,7 @@ pub(crate) fn summary(bytes: &[u8]) -> (String, String) {
         .map(|line| String::from_utf8_lossy(line).chars().take(200).collect())
         .unwrap_or_default();
     let cseq = field("CSeq", "CSeq").unwrap_or_default();
-    (
-        format!("{start} ({cseq})"),
-        field("Call-ID", "i").unwrap_or_default(),
-    )
+    (format!("{start} ({cseq})"), field("Call-ID", "i").unwrap_or_default())
 }
 
 /// The canonical spelling of a header field's name, so that compact forms are known too.

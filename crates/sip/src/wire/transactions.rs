@@ -75,12 +75,7 @@ impl Transactions {
     }
 
     /// Send a request of ours; `None` if its bytes are no request.
-    pub(crate) fn request(
-        &mut self,
-        bytes: &[u8],
-        flow: Flow,
-        now: Duration,
-    ) -> Option<TransactionId> {
+    pub(crate) fn request(&mut self, bytes: &[u8], flow: Flow, now: Duration) -> Option<TransactionId> {
         let Ok(Message::Request(Request(request))) = parse(bytes) else {
             return None;
         };
@@ -102,13 +97,7 @@ impl Transactions {
         self.perform(id, outputs, now);
     }
 
-    pub(crate) fn receive(
-        &mut self,
-        message: Message,
-        flow: Flow,
-        reply_flow: Flow,
-        now: Duration,
-    ) {
+    pub(crate) fn receive(&mut self, message: Message, flow: Flow, reply_flow: Flow, now: Duration) {
         let (side, dispatch) = match message {
             Message::Request(Request(request)) => (
                 Side::Server,
@@ -223,9 +212,7 @@ impl Transactions {
                 return;
             };
             match output {
-                Output::Send(message) => self
-                    .sends
-                    .push_back((entry.flow, message.to_bytes().to_vec())),
+                Output::Send(message) => self.sends.push_back((entry.flow, message.to_bytes().to_vec())),
                 Output::SetTimer { timer, after } => {
                     let at = now.saturating_add(after);
                     entry.timers.retain(|(other, _)| *other != timer);

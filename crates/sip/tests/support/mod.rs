@@ -11,12 +11,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_sip::{
-    Agent, Command, CommandError, Config, Dice, Event, Flow, Incoming, Invite, LegKey, Output,
-    Transport,
+    Agent, Command, CommandError, Config, Dice, Event, Flow, Incoming, Invite, LegKey, Output, Transport,
 };
 
-pub const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-pub const ANSWER: &str = "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
+pub const OFFER: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+pub const ANSWER: &str =
+    "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
 
 /// A small generator (xorshift), seeded.
 pub struct Seeded(pub u64);
@@ -123,7 +124,7 @@ impl Bench {
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Send { flow, bytes } => {
-                    self.sent.push((flow, String::from_utf8(bytes).unwrap()))
+                    self.sent.push((flow, String::from_utf8(bytes).unwrap()));
                 }
                 Output::Event(Event::Trace { .. }) => {}
                 Output::Event(event) => self.events.push(event),
@@ -133,10 +134,7 @@ impl Bench {
 
     /// What was sent since the last call.
     pub fn take(&mut self) -> Vec<String> {
-        self.take_flows()
-            .into_iter()
-            .map(|(_, text)| text)
-            .collect()
+        self.take_flows().into_iter().map(|(_, text)| text).collect()
     }
 
     pub fn take_flows(&mut self) -> Vec<(Flow, String)> {
@@ -234,26 +232,10 @@ pub fn tag_of(text: &str) -> String {
 }
 
 pub fn invite() -> String {
-    request(
-        "INVITE",
-        "sip:ivr@127.0.0.1:5060",
-        1,
-        "",
-        "z9hG4bKinvite",
-        "",
-        OFFER,
-    )
+    request("INVITE", "sip:ivr@127.0.0.1:5060", 1, "", "z9hG4bKinvite", "", OFFER)
 }
 
-pub fn request(
-    method: &str,
-    uri: &str,
-    cseq: u32,
-    to_tag: &str,
-    branch: &str,
-    extra: &str,
-    body: &str,
-) -> String {
+pub fn request(method: &str, uri: &str, cseq: u32, to_tag: &str, branch: &str, extra: &str, body: &str) -> String {
     let tag = if to_tag.is_empty() {
         String::new()
     } else {
@@ -272,14 +254,7 @@ pub fn request(
     )
 }
 
-pub fn in_dialog(
-    method: &str,
-    cseq: u32,
-    tag: &str,
-    branch: &str,
-    extra: &str,
-    body: &str,
-) -> String {
+pub fn in_dialog(method: &str, cseq: u32, tag: &str, branch: &str, extra: &str, body: &str) -> String {
     request(method, "sip:127.0.0.1:5060", cseq, tag, branch, extra, body)
 }
 

@@ -1,0 +1,364 @@
+"""The node's process: the only place where ports meet their adapters."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from offhook.errors import EngineLost, EngineRefused, MachineError, OffhookError, PeerError
+from offhook.node.calls.exchange import Exchange
+from offhook.node.calls.settings import CallSettings, DialSettings, Limits, Route, TrunkSettings
+from offhook.node.config import Settings
+from offhook.node.engine.ops import PromptDone
+from offhook.node.engine.process import EngineProcess
+from offhook.node.engine.prompts import PromptCache
+from offhook.node.gateway.server import Gateway
+from offhook.node.gateway.settings import Credential, GatewaySettings
+from offhook.node.log import set_up_logging
+from offhook.node.speech.espeak import EspeakSpeech
+from offhook.node.speech.worker import SpeechWorker
+from offhook.node.state import Identity, StateDirectory
+from offhook.node.steering import Boot, Idle, Ready, Retire, Serve, Steering, Subscribed
+from offhook.node.store.journal import SqliteJournal
+from offhook.node.verbs.registry import VerbRegistry
+from offhook.node.web.fetch import FetchLimits, WebFetcher
+from offhook.node.web.recordings import RecordingServer, load_link_key, remove_old
+from offhook.node.web.tls import LocalCertificates, server_context
+
+__all__ = ["Node", "main"]
+
+_log = structlog.get_logger(__name__)
+_ENGINE_GONE_S = 10.0
+_ENGINE_RETRY_S = 0.1
+_HOUSEKEEPING_S = 3600.0
+_IDLE_POLL_S = 0.5
+_HURRIED_S = 5.0
+
+
+class Node:
+    """One node, from its ``Boot`` to its end."""
+
+    def __init__(self, boot: Boot, steering: Steering) -> None:
+        settings, identity = boot.settings, boot.identity
+        self._settings = settings
+        self._identity = identity
+        self._steering = steering
+        self._state = StateDirectory(Path(settings.state_dir))
+        self._ready = self._state.describe(settings, identity)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+        state = self._state
+        self.engine = EngineProcess(
+            socket=state.socket,
+            secret=boot.secret,
+            epoch=boot.epoch,
+            prompts=state.prompts,
+            recordings=state.recordings,
+        )
+        cache = PromptCache(state.prompts, max_bytes=settings.tts.cache_mib << 20)
+        self.speech = EspeakSpeech(
+            cache,
+            SpeechWorker(timeout_s=settings.tts.timeout_s),
+            self._prompt_end,
+            max_characters=settings.tts.max_characters,
+            names=settings.tts.voices,
+        )
+        self.recordings = RecordingServer(
+            state.recordings,
+            load_link_key(state.link_key),
+            lambda: self._ready.http,
+            settings.recordings.link_lifetime_s,
+            time.time,
+        )
+        self.gateway = Gateway(gateway_settings(settings, identity), SqliteJournal(state.journal))
+        self.exchange = Exchange(self.engine, self.gateway.outbox, self.gateway.desk, call_settings(settings, identity))
+        fetcher = WebFetcher(cache, fetch_limits(settings))
+        self.verbs = VerbRegistry(self.exchange, self.speech, fetcher, self.recordings)
+
+    async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+        """Serve until ``stop``, then let calls end (in ``serve``), until ``hurry`` at the latest.
+
+        Raises:
+            OffhookError: something does not start.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._end_tasks)
+            stack.push_async_callback(self.engine.close)
+            stack.push_async_callback(self.speech.close)
+            await self.gateway.start()
+            stack.push_async_callback(self.gateway.close)
+            await stack.enter_async_context(self.exchange)
+            lost = asyncio.Event()
+            await self.exchange.attach(lambda _: lost.set())
+            self.gateway.recover({call.call_id for call in self.exchange.calls})
+            self.gateway.use_runner(self.verbs)
+            self._spawn(self._keep_engine(lost), "keep engine")
+            self._spawn(self._steered(), "steering")
+            await self._listen(stack)
+            self._spawn(self._warm_up(), "warm up")
+            self._spawn(self._keep_house(), "housekeeping")
+            self._steering.send(Ready(self._ready))
+            await stop.wait()
+            await self._drain(hurry)
+
+    # --- HTTP ------------------------------------------------------------------------------------------------
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        application = web.Application()
+        application.add_routes([*self.gateway.routes(), *self.recordings.routes(), web.get("/healthz", self._health)])
+        application.on_response_prepare.append(_anonymous)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        relay = self._settings.relay
+        site = web.TCPSite(runner, relay.listen, relay.port, ssl_context=self._context())
+        try:
+            await site.start()
+        except OSError as error:
+            raise MachineError(f"relay.port: {relay.listen}:{relay.port} cannot be listened on: {error}") from error
+
+    def _context(self) -> ssl.SSLContext:
+        """TLS by the configured certificate, or by our own for this machine, which is renewed in time."""
+        relay = self._settings.relay
+        if relay.certificate:
+            return server_context(Path(relay.certificate).expanduser(), Path(relay.private_key).expanduser())
+        certificates = LocalCertificates(self._state.tls)
+        certificates.ensure(datetime.datetime.now(datetime.UTC))
+        context = server_context(certificates.chain_file, certificates.key_file)
+        self._renew = lambda: (
+            context.load_cert_chain(certificates.chain_file, certificates.key_file)
+            if certificates.ensure(datetime.datetime.now(datetime.UTC))
+            else None
+        )
+        return context
+
+    _renew: Callable[[], None] = staticmethod(lambda: None)
+
+    async def _health(self, _: web.Request) -> web.Response:
+        """Only whether calls are taken."""
+        if self._is_draining:
+            return web.Response(status=503, text="draining\n")
+        is_busy = len(self.exchange.calls) >= self._settings.engine.max_calls
+        return web.Response(status=429, text="busy\n") if is_busy else web.Response(text="ok\n")
+
+    # --- the engine ------------------------------------------------------------------------------------------
+
+    async def _keep_engine(self, lost: asyncio.Event) -> None:
+        """Connect again whenever the engine went; after 10 s without one its calls are given up."""
+        while True:
+            await lost.wait()
+            lost.clear()
+            _log.error("the engine is gone")
+            await self._attach_again(lost)
+            _log.info("the engine is back")
+
+    async def _attach_again(self, lost: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        give_up_at: float | None = loop.time() + _ENGINE_GONE_S
+        while True:
+            try:
+                await self.exchange.attach(lambda _: lost.set())
+            except EngineLost as error:
+                _log.debug("the engine is not back yet", reason=str(error))
+            else:
+                return
+            if give_up_at is not None and loop.time() > give_up_at:
+                self.exchange.engine_died()
+                give_up_at = None
+            await asyncio.sleep(_ENGINE_RETRY_S)
+
+    async def _prompt_end(self, prompt: str, size_bytes: int) -> None:
+        try:
+            await self.engine.execute(PromptDone(self.engine.next_id(), prompt, size_bytes))
+        except (EngineRefused, EngineLost) as error:
+            _log.warning("the engine was not told the end of a prompt", prompt=prompt, reason=str(error))
+
+    # --- dev: which of two programs takes calls ----------------------------------------------------------------
+
+    async def _steered(self) -> None:
+        tokens = self._identity.app_tokens
+        self.gateway.on_subscribed = lambda token: (
+            self._steering.send(Subscribed(tokens.index(token))) if token in tokens else None
+        )
+        async for message in self._steering.from_supervisor():
+            match message:
+                case Serve():
+                    self.gateway.readmit(tokens[message.slot])
+                case Retire():
+                    self.gateway.retire(tokens[message.slot])
+                    self._spawn(self._tell_idle(message.slot), "tell idle")
+                case Boot():
+                    raise PeerError("a node boots once")
+
+    async def _tell_idle(self, slot: int) -> None:
+        token = self._identity.app_tokens[slot]
+        while self.gateway.is_retired(token):
+            if self.gateway.calls_of(token) == 0:
+                self._steering.send(Idle(slot))
+                return
+            await asyncio.sleep(_IDLE_POLL_S)
+
+    # --- around ----------------------------------------------------------------------------------------------
+
+    async def _warm_up(self) -> None:
+        """So that the first text of the first call need not wait."""
+        try:
+            await self.speech.start()
+        except OffhookError as error:
+            _log.error("no speech", reason=str(error))
+
+    async def _keep_house(self) -> None:
+        days = self._settings.recordings.retention_days
+        while True:
+            try:
+                self._renew()
+                if days:
+                    before = time.time() - days * 86400
+                    await asyncio.to_thread(remove_old, self._state.recordings, older_than=before)
+            except (OSError, OffhookError) as error:
+                _log.error("housekeeping failed", reason=str(error))
+            await asyncio.sleep(_HOUSEKEEPING_S)
+
+    async def _drain(self, hurry: asyncio.Event) -> None:
+        """In ``serve`` calls go on until they end; in ``dev`` they end now."""
+        self._is_draining = True
+        self.gateway.refuse_new_calls()
+        if self._settings.dev.enabled:
+            return
+        try:
+            async with asyncio.timeout(self._settings.limits.drain_s):
+                while len(self.exchange.calls) and not hurry.is_set():
+                    _log.info("draining", calls=len(self.exchange.calls))
+                    await _either(hurry, 5.0)
+        except TimeoutError:
+            _log.warning("calls are ended", calls=len(self.exchange.calls))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a task of the node failed", task=task.get_name(), exc_info=error)
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def gateway_settings(settings: Settings, identity: Identity) -> GatewaySettings:
+    """What the gateway is told."""
+    tokens = (identity.token, *(identity.app_tokens if settings.dev.enabled else ()))
+    return GatewaySettings(
+        credentials=[Credential(identity.project, token) for token in tokens],
+        state_key=identity.state_key,
+        node_id=identity.node_id,
+        space_id=identity.space_id,
+        frame_max_bytes=settings.limits.frame_bytes,
+        requests_per_s=float(settings.limits.requests_per_s),
+        requests_burst=2 * settings.limits.requests_per_s,
+        ringing_s=settings.calls.ringing_s,
+    )
+
+
+def call_settings(settings: Settings, identity: Identity) -> CallSettings:
+    """What calls are told; in dev every number goes to one context."""
+    everything = [Route("*", settings.dev.context)] if settings.dev.enabled else []
+    trunk, calls = settings.trunk, settings.calls
+    return CallSettings(
+        node_id=identity.node_id,
+        project_id=identity.project,
+        routes=[*(Route(route.match, route.context) for route in settings.routes), *everything],
+        dial=DialSettings(list(settings.dial.allow)),
+        trunk=TrunkSettings(trunk.host, trunk.port, trunk.transport, trunk.from_number),
+        limits=Limits(call_s=calls.max_s, hold_s=calls.hold_s, ringing_s=calls.ringing_s),
+        sip_host=settings.sip.listen,
+        ring_timeout_s=calls.ring_timeout_s,
+    )
+
+
+def fetch_limits(settings: Settings) -> FetchLimits:
+    """What the fetcher is told."""
+    fetch = settings.fetch
+    return FetchLimits(
+        ports=fetch.ports,
+        allow_loopback=fetch.allow_loopback,
+        max_bytes=fetch.max_mib << 20,
+        connect_s=fetch.connect_s,
+        read_s=fetch.read_s,
+        total_s=fetch.total_s,
+    )
+
+
+async def _anonymous(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "offhook"
+
+
+async def _either(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def _run(descriptor: int) -> int:
+    steering = await Steering.over(socket.socket(fileno=descriptor))
+    boot = await anext(steering.from_supervisor())
+    if not isinstance(boot, Boot):
+        raise PeerError("the first line must be the boot")
+    set_up_logging(boot.settings.log)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, on_signal)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    serving = asyncio.create_task(Node(boot, steering).run(stop, hurry), name="node")
+    try:
+        await serving
+    except OffhookError as error:
+        _log.error("the node cannot run", reason=str(error))
+        return 1
+    finally:
+        steering.close()
+    return 0
+
+
+def main() -> None:
+    """Started by the supervisor, never by hand."""
+    parser = argparse.ArgumentParser(description="A node, as its supervisor starts it.")
+    parser.add_argument("--steering-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        sys.exit(runner.run(_run(arguments.steering_fd)))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()

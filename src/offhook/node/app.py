@@ -25,6 +25,7 @@ from offhook.node.config import Settings
 from offhook.node.engine.ops import PromptDone
 from offhook.node.engine.process import EngineProcess
 from offhook.node.engine.prompts import PromptCache
+from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.log import set_up_logging
@@ -190,8 +191,9 @@ class Node:
 
     async def _steered(self) -> None:
         tokens = self._identity.app_tokens
-        self.gateway.on_subscribed = lambda token: (
-            self._steering.send(Subscribed(tokens.index(token))) if token in tokens else None
+        ids = [token_id_of(token) for token in tokens]
+        self.gateway.on_subscribed = lambda token_id: (
+            self._steering.send(Subscribed(ids.index(token_id))) if token_id in ids else None
         )
         async for message in self._steering.from_supervisor():
             match message:
@@ -333,14 +335,24 @@ async def _run(descriptor: int) -> int:
     loop.add_signal_handler(signal.SIGTERM, on_signal)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     serving = asyncio.create_task(Node(boot, steering).run(stop, hurry), name="node")
+    status = 0
     try:
         await serving
-    except OffhookError as error:
-        _log.error("the node cannot run", reason=str(error))
-        return 1
+    except* OffhookError as errors:
+        status = 1
+        for error in _leaves(errors):
+            _log.error("the node cannot run", reason=str(error))
     finally:
         steering.close()
-    return 0
+    return status
+
+
+def _leaves(group: BaseExceptionGroup[OffhookError]) -> list[BaseException]:
+    """The errors themselves, out of groups in groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
 
 
 def main() -> None:

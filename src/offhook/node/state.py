@@ -21,6 +21,7 @@ from offhook.node.web.private import private_directory, read_private, write_priv
 __all__ = ["Identity", "ReadyNode", "StateDirectory"]
 
 _SOCKET_PATH_MAX = 100
+_EPOCH_STEP = 1000
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -170,10 +171,10 @@ class StateDirectory:
         )
 
     def next_epoch(self) -> int:
-        """One more than at the last start of a node, whatever happened since."""
+        """More than at the last start of a node, whatever happened since; the engine port counts up from it."""
         file = self.root / "epoch"
         kept = read_private(file) or b"0"
-        epoch = (int(kept) if kept.strip().isdigit() else 0) + 1
+        epoch = (int(kept) if kept.strip().isdigit() else 0) + _EPOCH_STEP
         write_private(file, str(epoch).encode())
         return epoch
 

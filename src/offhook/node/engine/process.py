@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -144,8 +145,7 @@ class _Connection(asyncio.Protocol):
     # --- asyncio ------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop has a class of its own
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:

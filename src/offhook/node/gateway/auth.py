@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from offhook.errors import PeerError
 from offhook.node.gateway.settings import Credential
 
-__all__ = ["Credentials", "Grant", "SealedState", "StateRefused"]
+__all__ = ["Credentials", "Grant", "SealedState", "StateRefused", "token_id_of"]
 
 _NONCE_BYTES = 12
 
@@ -38,8 +38,17 @@ class Credentials:
             is_project = hmac.compare_digest(known_project, given_project)
             is_token = hmac.compare_digest(known_token, given_token)
             if is_project & is_token:
-                found = known_token[:8].hex()
+                found = _id_of(known_token)
         return found
+
+
+def token_id_of(token: str) -> str:
+    """The id by which sessions remember a token."""
+    return _id_of(_digest(token))
+
+
+def _id_of(digest: bytes) -> str:
+    return digest[:8].hex()
 
 
 def _digest(text: str) -> bytes:

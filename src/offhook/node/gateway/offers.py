@@ -73,6 +73,8 @@ class Desk:
         self._turns = 0
         self.is_draining = False
         """New calls are refused with 503."""
+        self.retired: set[str] = set()
+        """Ids of tokens whose clients are offered nothing."""
 
     # --- OfferDesk ---
 
@@ -229,6 +231,7 @@ class Desk:
             and session.project == project
             and context in session.contexts
             and session.protocol not in offer.asked
+            and session.token_id not in self.retired
         ]
         if not found:
             return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from offhook.node.calls.ports import CommandRunner, Origin, OutgoingEvent
+from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.commands import Commands
 from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.dispatcher import Dispatcher
@@ -54,6 +55,8 @@ class Gateway:
         self._connections: set[Connection] = set()
         self._recovered: Recovered | None = None
         self._is_draining = False
+        self.on_subscribed: Callable[[str], None] = lambda _token_id: None
+        """Called with the id of a session's token (``token_id_of``) whenever it would take calls."""
         self._sessions.on_change = self._session_changed
         self._sessions.on_event_ack = self.desk.acked
         self._ownership.on_claim = self.desk.claimed
@@ -169,8 +172,30 @@ class Gateway:
 
     # --- sessions that are gone ---
 
+    def retire(self, token: str) -> None:
+        """Offer no more calls to clients that connected with this token; those they have go on."""
+        self.desk.retired.add(token_id_of(token))
+
+    def readmit(self, token: str) -> None:
+        """Offer calls to clients of this token again."""
+        self.desk.retired.discard(token_id_of(token))
+        self.desk.session_changed()
+
+    def is_retired(self, token: str) -> bool:
+        """Whether ``retire`` was the last said of this token."""
+        return token_id_of(token) in self.desk.retired
+
+    def calls_of(self, token: str) -> int:
+        """How many calls the clients of this token control or are offered."""
+        token_id = token_id_of(token)
+        return sum(
+            self._ownership.load_of(session.protocol) for session in self._sessions if session.token_id == token_id
+        )
+
     def _session_changed(self, session: Session) -> None:
         self.desk.session_changed()
+        if session.is_connected and session.contexts:
+            self.on_subscribed(session.token_id)
         if session.lost_at is not None:
             loop = asyncio.get_running_loop()
             loop.call_at(session.lost_at + self._settings.orphan_s, self._check_orphans, session, session.lost_at)

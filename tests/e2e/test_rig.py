@@ -12,6 +12,7 @@ import pytest
 from rig import audio, plc
 from rig.chopper import Chopper
 from rig.dialog import Caller
+from rig.load import Load
 from rig.responder import Responder
 from rig.rtp import gaps_ms, missing
 
@@ -116,3 +117,21 @@ def test_the_judge_of_concealment_finds_what_was_lost_and_what_came_late(tmp_pat
     assert error > plc.spandsp_error_db(said, gone) > 1.0
     late, _ = plc.judge(said, zeroed, [])
     assert late > 0.02
+
+
+async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
+    responder = await Responder.open()
+    load = Load(("127.0.0.1", responder.sip.port), rate=50, calls=1, hold_s=0.5, limit_s=5)
+    running = asyncio.create_task(asyncio.to_thread(load.run))
+    await responder.offered()
+    responder.answer()
+    responder.rtp.play(audio.tone(440, 0.3))
+    await responder.acknowledged()
+    await responder.ended()
+    [call] = await running
+    assert call.failure == ""
+    assert 0 < call.answered_at - call.invited_at < 1
+    assert 0 < call.audible_at - call.answered_at < 2
+    assert call.received > 15
+    assert call.lost == 0
+    responder.close()

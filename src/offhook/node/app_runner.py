@@ -38,6 +38,7 @@ class AppRunner:
         *,
         serve: Callable[[int], None],
         retire: Callable[[int], None],
+        python: str = sys.executable,
         drain_s: float = 30.0,
         stdout: int | None = None,
     ) -> None:
@@ -45,6 +46,7 @@ class AppRunner:
         self._environment = environment
         self._serve = serve
         self._retire = retire
+        self._python = python
         self._drain_s = drain_s
         self._stdout = stdout
         self._children: dict[int, _Child] = {}
@@ -92,7 +94,7 @@ class AppRunner:
     async def _start(self, slot: int) -> None:
         self._serve(slot)
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            self._python,
             "-u",
             str(self._program),
             stdin=asyncio.subprocess.DEVNULL,

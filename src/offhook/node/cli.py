@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from offhook.errors import CallerError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.config_read import read_settings
-from offhook.node.dev import dev_settings, export_lines, run_dev
+from offhook.node.dev import Program, dev_settings, export_lines, run_dev
 from offhook.node.log import set_up_logging
 from offhook.node.serve import run_serve
 from offhook.node.state import ReadyNode, StateDirectory
@@ -52,6 +52,7 @@ def dev(
     state_dir: State = None,
     sip_port: Port = None,
     relay_port: Port = None,
+    python: Annotated[str, Parameter(help="Interpreter for the program; by default that of offhook.")] = sys.executable,
     json: Annotated[bool, Parameter(help="Print one line of JSON when ready, and nothing else.", negative="")] = False,
     env: Annotated[bool, Parameter(help="Print the export lines for a shell and end.", negative="")] = False,
 ) -> None:
@@ -72,7 +73,8 @@ def dev(
         sys.stdout.write(export_lines(state.read_ready() or _expected(settings, state)))
         return
     state.lock()
-    asyncio.run(run_dev(settings, state, state.identity_for(settings), program, as_json=json))
+    chosen = Program(program, python) if program is not None else None
+    asyncio.run(run_dev(settings, state, state.identity_for(settings), chosen, as_json=json))
 
 
 @app.command

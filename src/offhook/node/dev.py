@@ -18,10 +18,17 @@ from offhook.node.state import Identity, ReadyNode, StateDirectory
 from offhook.node.steering import Idle, NodeMessage, Ready, Retire, Serve, Subscribed
 from offhook.node.supervisor import NodeSupervisor, with_ports
 
-__all__ = ["client_environment", "dev_settings", "export_lines", "run_dev", "stop_on_signals"]
+__all__ = ["Program", "client_environment", "dev_settings", "export_lines", "run_dev", "stop_on_signals"]
 
 _log = structlog.get_logger(__name__)
 _NODE_END_S = 5.0
+
+
+class Program(msgspec.Struct, frozen=True):
+    """What ``dev`` runs: a Python file, and the interpreter for it."""
+
+    file: Path
+    python: str
 
 
 def dev_settings(settings: Settings) -> Settings:
@@ -56,7 +63,7 @@ def export_lines(ready: ReadyNode) -> str:
 
 
 async def run_dev(
-    settings: Settings, state: StateDirectory, identity: Identity, program: Path | None, *, as_json: bool
+    settings: Settings, state: StateDirectory, identity: Identity, program: Program | None, *, as_json: bool
 ) -> None:
     """Until SIGTERM or SIGINT.
 
@@ -80,7 +87,7 @@ class _Session:
 
     supervisor: NodeSupervisor
 
-    def __init__(self, identity: Identity, program: Path | None, *, as_json: bool) -> None:
+    def __init__(self, identity: Identity, program: Program | None, *, as_json: bool) -> None:
         self._identity = identity
         self._program = program
         self._as_json = as_json
@@ -119,10 +126,11 @@ class _Session:
         if not self._as_json:
             self._print(ready)
         self._runner = AppRunner(
-            self._program,
+            self._program.file,
             lambda slot: client_environment(ready, self._identity.app_tokens[slot]),
             serve=lambda slot: self.supervisor.say(Serve(slot)),
             retire=lambda slot: self.supervisor.say(Retire(slot)),
+            python=self._program.python,
             stdout=sys.stderr.fileno() if self._as_json else None,
         )
         self._running = asyncio.create_task(self._runner.run(), name="program")
@@ -139,10 +147,10 @@ class _Session:
         sys.stdout.flush()
 
 
-def _welcome(ready: ReadyNode, program: Path | None) -> str:
+def _welcome(ready: ReadyNode, program: Program | None) -> str:
     host, _, port = ready.sip.udp.rpartition(":")
     uri = f"sip:demo@{host}" if port == "5060" else f"sip:demo@{host}:{port}"
-    does = f"{program.name} answers." if program else "Start your program in another terminal with these lines:"
+    does = f"{program.file.name} answers." if program else "Start your program in another terminal with these lines:"
     return (
         f"offhook is ready. Calls to any number go to context 'default'; {does}\n\n"
         f"  call it       offhook call {uri}\n"

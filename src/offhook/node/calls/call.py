@@ -27,6 +27,8 @@ from offhook.protocol.verbs.state import STATE_EVENT
 
 __all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms", "refusal_of"]
 
+MAX_LABELLED_URI = 512
+
 log = structlog.get_logger(__name__)
 
 
@@ -182,7 +184,7 @@ class Call:
             CommandRefused: too many are open.
         """
         self.actions[key] = action
-        if len(dump_label(self._label())) > MAX_LABEL_BYTES:
+        if len(dump_label(self._label()).encode()) > MAX_LABEL_BYTES:
             del self.actions[key]
             raise CommandRefused(
                 ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"
@@ -403,7 +405,7 @@ class Call:
             tag=self.tag,
             context=self.context,
             owner=self.owner,
-            device=self.identity.device,
+            device=_brief(self.identity.device),
             start_time=self.start_time,
             answer_time=self.answer_time,
             dial_winner=self.dial_winner,
@@ -431,6 +433,16 @@ class Call:
 
     def _emit_state(self, *, durable: bool = False) -> None:
         self.emit(STATE_EVENT, self.state_params(), durable=durable)
+
+
+def _brief(device: dict[str, Any]) -> dict[str, Any]:
+    """A device for the label: without headers, and with nothing that is out of all proportion."""
+    params = {
+        key: value
+        for key, value in device.get("params", {}).items()
+        if isinstance(value, str) and len(value) <= MAX_LABELLED_URI
+    }
+    return device | {"params": params} if device else {}
 
 
 _REFUSALS = {

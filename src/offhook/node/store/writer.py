@@ -66,6 +66,7 @@ class Writer:
         self._sync_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
         self._is_failing = False
+        self._is_closed = False
         self.writes_lost = 0
         """Writes given up because the backlog was full."""
 
@@ -91,6 +92,7 @@ class Writer:
     async def close(self) -> None:
         """Write what is pending, sync, close."""
         await self.flushed()
+        self._is_closed = True
         for timer in (self._sync_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
@@ -108,6 +110,9 @@ class Writer:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
         write = _Write(statements, durable, done)
+        if self._is_closed:
+            done.set_exception(JournalFailure("the journal is closed"))
+            return done
         if self._backlog:
             self._fail([write], "the disk does not take writes")
             return done

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rig import Node
+from gateway_rig import Node
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 
 import aiohttp
 import pytest
-from rig import OTHER_PROJECT, OTHER_TOKEN, OfferedCall, connect_params, play, state
+from gateway_rig import OTHER_PROJECT, OTHER_TOKEN, OfferedCall, connect_params, play, state
 
 PROTOCOL = re.compile(
     r"signalwire_[0-9a-f]{40}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -160,12 +160,11 @@ async def test_a_state_of_another_session_proves_nothing(node):
 
 
 async def test_a_newer_connection_displaces_the_older(node):
-    async with node.client() as older:
-        async with node.client(protocol=older.hello["protocol"]) as newer:
-            request = await older.asked("signalwire.disconnect")
-            assert request["params"] == {"restart": False}
-            await older.until(older.closed.is_set)
-            assert await newer.request("signalwire.ping", {"payload": "x"})
+    async with node.client() as older, node.client(protocol=older.hello["protocol"]) as newer:
+        request = await older.asked("signalwire.disconnect")
+        assert request["params"] == {"restart": False}
+        await older.until(older.closed.is_set)
+        assert await newer.request("signalwire.ping", {"payload": "x"})
 
 
 async def test_contexts_come_and_go_by_receive_and_unreceive(node):
@@ -230,22 +229,22 @@ async def test_a_client_that_does_not_reply_to_disconnect_is_closed_all_the_same
 
 
 async def test_an_origin_that_is_not_listed_gets_403_before_the_upgrade(make_node):
-    async with make_node(allowed_origins=frozenset({"https://good.example"})) as node:
-        async with aiohttp.ClientSession() as http:
-            url = f"http://127.0.0.1:{node.port}/"
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await http.ws_connect(url, origin="https://evil.example")
-            assert refused.value.status == 403
-            async with http.ws_connect(url, origin="https://good.example"):
-                pass
-            async with http.get(url) as response:
-                assert response.status == 426
+    origins = frozenset({"https://good.example"})
+    async with make_node(allowed_origins=origins) as node, aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.1:{node.port}/"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(url, origin="https://evil.example")
+        assert refused.value.status == 403
+        async with http.ws_connect(url, origin="https://good.example"):
+            pass
+        async with http.get(url) as response:
+            assert response.status == 426
 
 
 async def test_compression_is_declined(node):
-    async with aiohttp.ClientSession() as http:
-        async with http.ws_connect(f"http://127.0.0.1:{node.port}/", compress=15) as socket:
-            assert socket.compress == 0
+    url = f"http://127.0.0.1:{node.port}/"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url, compress=15) as socket:
+        assert socket.compress == 0
 
 
 async def test_events_wait_for_a_session_that_is_away_and_come_in_order(node):

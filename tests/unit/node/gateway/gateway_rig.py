@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 import uuid
 from collections import deque
 from pathlib import Path
@@ -122,6 +123,7 @@ class Node:
         self.gateway = Gateway(self.settings, self.journal)
         self.runner = Runner()
         self.port = 0
+        self._is_dead = False
 
     @property
     def outbox(self):
@@ -144,18 +146,34 @@ class Node:
         return self
 
     async def __aexit__(self, *_):
+        if self._is_dead:
+            return
         await self.gateway.close()
         await self._web.cleanup()
 
     async def crash(self) -> None:
         """The process is gone: nothing more is written, nobody is told."""
+        self._is_dead = True
+        writer = self.journal._writer
+        writer._is_closed = True
+        await writer._run(writer._close)
+        writer._thread.shutdown()
         await self.gateway._tasks.close()
         for connection in list(self.gateway._connections):
             connection.abort()
         await self._web.cleanup()
-        writer = self.journal._writer
-        await writer._run(writer._close)
-        writer._thread.shutdown()
+
+    def fill_disk(self) -> None:
+        """Every write fails as on a full disk, until ``free_disk``."""
+
+        def refuse(batch, durable):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        self.journal._writer._commit = refuse
+
+    def free_disk(self) -> None:
+        """Writes work again."""
+        del self.journal._writer._commit
 
     @contextlib.asynccontextmanager
     async def client(self, *, connect=True, port=0, **params):

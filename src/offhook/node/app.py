@@ -99,6 +99,8 @@ class Node:
             stack.push_async_callback(self._end_tasks)
             stack.push_async_callback(self.engine.close)
             stack.push_async_callback(self.speech.close)
+            http = await self._http()
+            stack.push_async_callback(http.cleanup)
             await self.gateway.start()
             stack.push_async_callback(self.gateway.close)
             await stack.enter_async_context(self.exchange)
@@ -108,7 +110,7 @@ class Node:
             self.gateway.use_runner(self.verbs)
             self._spawn(self._keep_engine(lost), "keep engine")
             self._spawn(self._steered(), "steering")
-            await self._listen(stack)
+            await self._listen(http)
             self._spawn(self._warm_up(), "warm up")
             self._spawn(self._keep_house(), "housekeeping")
             self._steering.send(Ready(self._ready))
@@ -117,15 +119,17 @@ class Node:
 
     # --- HTTP ------------------------------------------------------------------------------------------------
 
-    async def _listen(self, stack: AsyncExitStack) -> None:
+    async def _http(self) -> web.AppRunner:
         application = web.Application()
         application.add_routes([*self.gateway.routes(), *self.recordings.routes(), web.get("/healthz", self._health)])
         application.on_response_prepare.append(_anonymous)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        stack.push_async_callback(runner.cleanup)
+        return runner
+
+    async def _listen(self, http: web.AppRunner) -> None:
         relay = self._settings.relay
-        site = web.TCPSite(runner, relay.listen, relay.port, ssl_context=self._context())
+        site = web.TCPSite(http, relay.listen, relay.port, ssl_context=self._context())
         try:
             await site.start()
         except OSError as error:

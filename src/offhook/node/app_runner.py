@@ -70,11 +70,13 @@ class AppRunner:
 
     def subscribed(self, slot: int) -> None:
         """The node says that a client of this slot takes calls."""
-        if slot not in self._children or self._serving == slot:
+        child = self._children.get(slot)
+        if child is None or child.is_retired or self._serving == slot:
             return
         old, self._serving = self._serving, slot
         if old in self._children:
             _log.info("the new program takes calls, the old one has time for its own", drain_s=self._drain_s)
+            self._children[old].is_retired = True
             self._retire(old)
             self._spawn(self._drain(old), f"drain app {old}")
 
@@ -157,6 +159,7 @@ class _Child:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.idle = asyncio.Event()
+        self.is_retired = False
 
 
 def fingerprint(program: Path) -> Fingerprint:

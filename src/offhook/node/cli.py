@@ -6,13 +6,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 from cyclopts import Parameter
 
+from offhook._version import __version__
 from offhook.errors import CallerError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.config_read import read_settings
@@ -28,17 +28,10 @@ State = Annotated[Path | None, Parameter(help="Where certificates, credentials a
 Port = Annotated[int | None, Parameter(help="0 takes a free one.")]
 
 
-def _version() -> str:
-    try:
-        return metadata.version("offhook")
-    except metadata.PackageNotFoundError:
-        return "0.1.0 (from a checkout)"
-
-
 app = cyclopts.App(
     name="offhook",
     help="Programmable voice that you run yourself.",
-    version=_version,
+    version=__version__,
     result_action="return_value",
 )
 

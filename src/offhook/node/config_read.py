@@ -25,6 +25,18 @@ FALSE_WORDS = ("false", "0", "no", "off")
 MIN_TOKEN = 16
 
 _PREFIX = "OFFHOOK_"
+_OF_THE_SDK = frozenset(
+    f"{_PREFIX}{name}"
+    for name in (
+        "PROJECT_ID",
+        "API_TOKEN",
+        "JWT_TOKEN",
+        "SPACE",
+        "RELAY_CA_FILE",
+        "RELAY_SCHEME",
+        "MAX_ACTIVE_CALLS",
+    )
+)
 _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]+(/\d{1,3})?")
 
 
@@ -154,7 +166,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     sections = tuple({f"{_PREFIX}{name.partition('.')[0].upper()}_" for name in _section_names()})
     values: dict[str, object] = {}
     for variable, text in environment.items():
-        if not variable.startswith(_PREFIX):
+        if not variable.startswith(_PREFIX) or variable in _OF_THE_SDK:
             continue
         setting = known.get(variable)
         if setting is not None:

@@ -45,10 +45,10 @@ def client_environment(ready: ReadyNode, token: str = "") -> dict[str, str]:
     relay = ready.relay
     token = token or relay.token
     return {
-        "OFFHOOK_PROJECT": relay.project,
-        "OFFHOOK_TOKEN": token,
-        "OFFHOOK_HOST": relay.host,
-        "OFFHOOK_CA_FILE": ready.ca_file,
+        "OFFHOOK_PROJECT_ID": relay.project,
+        "OFFHOOK_API_TOKEN": token,
+        "OFFHOOK_SPACE": relay.host,
+        "OFFHOOK_RELAY_CA_FILE": ready.ca_file,
         "SIGNALWIRE_PROJECT_ID": relay.project,
         "SIGNALWIRE_API_TOKEN": token,
         "SIGNALWIRE_SPACE": relay.host,

@@ -98,7 +98,7 @@ def test_a_misspelt_variable_is_refused(variable: str) -> None:
         read_settings(None, {variable: "1"})
 
 
-@pytest.mark.parametrize("variable", ["OFFHOOK_PROJECT", "OFFHOOK_TOKEN", "OFFHOOK_HOST", "OFFHOOK_COMMAND"])
+@pytest.mark.parametrize("variable", ["OFFHOOK_PROJECT_ID", "OFFHOOK_RELAY_CA_FILE", "OFFHOOK_COMMAND"])
 def test_variables_of_the_sdk_are_not_ours(variable: str) -> None:
     assert read_settings(None, {variable: "x"}) == Settings()
 

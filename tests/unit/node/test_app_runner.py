@@ -1,0 +1,129 @@
+"""A program is replaced without a gap; a new one that fails leaves the old one serving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from offhook.node.app_runner import AppRunner
+
+SERVES = """
+import os, pathlib, time
+pathlib.Path(os.environ["NOTES"], f"{VERSION}-{os.environ['SLOT']}").touch()
+time.sleep(60)
+"""
+FAILS = "raise RuntimeError('a mistake of mine')\n"
+
+
+class Bench:
+    """A runner, its program, and what it told the node."""
+
+    def __init__(self, directory: Path) -> None:
+        self.notes = directory / "notes"
+        self.notes.mkdir()
+        self.program = directory / "app" / "app.py"
+        self.program.parent.mkdir()
+        self.said: list[str] = []
+        self.runner = AppRunner(
+            self.program,
+            lambda slot: {"NOTES": str(self.notes), "SLOT": str(slot)},
+            serve=lambda slot: self.said.append(f"serve {slot}"),
+            retire=lambda slot: self.said.append(f"retire {slot}"),
+            drain_s=0.5,
+        )
+
+    def write(self, version: str, body: str = SERVES) -> None:
+        self.program.write_text(f"VERSION = {version!r}\n{body}")
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(15):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    async def started(self, note: str) -> None:
+        await self.until((self.notes / note).exists)
+
+    def living(self) -> int:
+        return len(self.runner._children)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    made.write("one")
+    running = asyncio.create_task(made.runner.run())
+    await made.started("one-0")
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert made.living() == 0
+
+
+async def test_a_changed_program_takes_over_once_it_has_subscribed(bench: Bench) -> None:
+    bench.runner.subscribed(0)
+    bench.write("two")
+    await bench.started("two-1")
+    assert bench.living() == 2
+    assert bench.said == ["serve 0", "serve 1"]
+    bench.runner.subscribed(1)
+    assert bench.said[-1] == "retire 0"
+    await bench.until(lambda: bench.living() == 1)
+
+
+async def test_an_old_program_without_calls_ends_at_once(bench: Bench) -> None:
+    bench.runner._drain_s = 60.0
+    bench.runner.subscribed(0)
+    bench.write("two")
+    await bench.started("two-1")
+    bench.runner.subscribed(1)
+    bench.runner.idle(0)
+    await bench.until(lambda: bench.living() == 1)
+
+
+async def test_a_new_program_that_fails_leaves_the_old_one_and_shows_why(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.runner.subscribed(0)
+    bench.write("two", FAILS)
+    shown = ""
+
+    def failed() -> bool:
+        nonlocal shown
+        shown += "".join(capfd.readouterr())
+        return "goes on serving" in shown
+
+    await bench.until(failed)
+    assert "RuntimeError: a mistake of mine" in shown
+    assert bench.living() == 1
+    assert "retire 0" not in bench.said
+    bench.write("three")
+    await bench.started("three-1")
+    bench.runner.subscribed(1)
+    assert bench.said[-1] == "retire 0"
+
+
+async def test_a_program_that_fails_at_first_is_started_again_when_it_changes(bench: Bench) -> None:
+    bench.write("two", FAILS)
+    await bench.until(lambda: bench.living() == 0)
+    bench.write("three")
+    await bench.started("three-0")
+
+
+async def test_a_module_beside_the_program_counts(bench: Bench) -> None:
+    bench.runner.subscribed(0)
+    (bench.program.parent / "helper.py").write_text("x = 1\n")
+    await bench.started("one-1")
+
+
+async def test_the_old_program_is_retired_when_the_new_one_subscribes_twice(bench: Bench) -> None:
+    bench.runner.subscribed(0)
+    bench.write("two")
+    await bench.started("two-1")
+    for _ in range(3):
+        bench.runner.subscribed(1)
+    bench.runner.subscribed(0)
+    assert bench.said.count("retire 0") == 1
+    assert "retire 1" not in bench.said

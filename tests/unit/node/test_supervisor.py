@@ -1,0 +1,105 @@
+"""The budget of restarts, the state directory, ports."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from offhook.errors import ConfigurationError, MachineError
+from offhook.node.config import Relay, Settings, Sip
+from offhook.node.ports import settle_ports
+from offhook.node.state import StateDirectory
+from offhook.node.supervisor import RestartBudget, with_ports
+
+
+def test_five_restarts_in_a_minute_are_allowed_and_the_sixth_is_not() -> None:
+    budget = RestartBudget()
+    assert [budget.allows(float(at)) for at in range(6)] == [True] * 5 + [False]
+    assert not budget.allows(59.9)
+    assert budget.allows(60.0)
+    assert not budget.allows(60.5)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDirectory:
+    made = StateDirectory(tmp_path / "state")
+    made.prepare()
+    return made
+
+
+def test_the_identity_is_made_once_and_kept_private(state: StateDirectory) -> None:
+    identity = state.identity()
+    assert StateDirectory(state.root).identity() == identity
+    assert stat.S_IMODE((state.root / "identity.json").stat().st_mode) == 0o600
+    assert len({identity.token, *identity.app_tokens}) == 3
+    assert all(len(token) >= 64 for token in (identity.token, *identity.app_tokens))
+    assert identity.token not in repr(identity)
+
+
+def test_an_identity_that_others_may_read_is_refused(state: StateDirectory) -> None:
+    state.identity()
+    (state.root / "identity.json").chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        state.identity()
+
+
+def test_directories_are_for_their_owner_alone(state: StateDirectory) -> None:
+    for directory in (state.root, state.prompts, state.recordings, state.control):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_a_state_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ConfigurationError, match="chmod 700"):
+        StateDirectory(tmp_path / "open").prepare()
+
+
+def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
+    deep = StateDirectory(tmp_path / ("x" * 90))
+    assert len(str(deep.socket)) < 104
+    assert deep.socket != StateDirectory(tmp_path / ("y" * 90)).socket
+
+
+def test_epochs_grow_with_every_start(state: StateDirectory) -> None:
+    epochs = [StateDirectory(state.root).next_epoch() for _ in range(3)]
+    assert epochs == sorted(set(epochs))
+
+
+def test_one_node_at_a_time(state: StateDirectory) -> None:
+    state.lock()
+    with pytest.raises(MachineError, match="another offhook runs"):
+        StateDirectory(state.root).lock()
+
+
+def test_where_a_node_is_can_be_read_only_while_it_runs(state: StateDirectory) -> None:
+    ready = state.describe(Settings(), state.identity())
+    state.write_ready(ready)
+    assert state.read_ready() is None
+    state.lock()
+    assert StateDirectory(state.root).read_ready() == ready
+
+
+def test_free_ports_are_one_number_for_udp_and_tcp() -> None:
+    udp, tcp = settle_ports("sip", "127.0.0.1", udp=0, tcp=0)
+    assert udp == tcp > 0
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"UDP port {port} of 127.0.0.1 is taken"):
+            with_ports(Settings(sip=Sip(udp_port=port, tcp_port=0), relay=Relay(port=0)))
+
+
+def test_the_token_of_the_settings_wins(state: StateDirectory) -> None:
+    secret = state.root / "token"
+    secret.write_text("from-a-file-of-mine\n")
+    secret.chmod(0o600)
+    assert state.identity_for(Settings(relay=Relay(token_file=str(secret)))).token == "from-a-file-of-mine"
+    identity = state.identity_for(Settings(relay=Relay(project="p", token="0123456789abcdef")))
+    assert (identity.project, identity.token) == ("p", "0123456789abcdef")

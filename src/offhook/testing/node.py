@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 import time
 import uuid
 from collections import OrderedDict
@@ -263,9 +264,17 @@ class ScriptedNode:
         project: the project it accepts.
         token: the token it accepts.
         keeps_ids: repeat the reply to a request that comes again with its id, as our node does.
+        tls: serve ``wss`` on localhost with this context.
     """
 
-    def __init__(self, project: str = "project", token: str = _TOKEN, *, keeps_ids: bool = True) -> None:
+    def __init__(
+        self,
+        project: str = "project",
+        token: str = _TOKEN,
+        *,
+        keeps_ids: bool = True,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.connects: list[ConnectParams] = []
         self.calls: dict[str, ScriptedCall] = {}
@@ -273,6 +282,7 @@ class ScriptedNode:
         self._project = project
         self._token = token
         self._keeps_ids = keeps_ids
+        self._tls = tls
         self._sessions: dict[str, _Session] = {}
         self._answers: dict[str, Answer] = {}
         self._held: set[str] = set()
@@ -290,9 +300,10 @@ class ScriptedNode:
         app.router.add_get("/", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.host = "ws://127.0.0.1:%d" % self._runner.addresses[0][1]  # noqa: UP031  an address is a plain tuple
+        port = self._runner.addresses[0][1]
+        self.host = f"ws://127.0.0.1:{port}" if self._tls is None else f"localhost:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

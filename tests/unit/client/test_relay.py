@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from offhook.client.call import Call
 from offhook.client.connection import make_tls_context, parse_host
 from offhook.client.relay import RelayClient
 from offhook.errors import CallReleased, ConfigurationError, ConnectionLost, DialFailed, RelayError, RequestTimeout
+from offhook.node.web.tls import LocalCertificates, server_context
 from offhook.protocol.states import CallState, DialState, EndReason, EndSource
 from offhook.protocol.verbs import dial
 from offhook.testing.node import NODE_ID, ScriptedNode
@@ -384,3 +387,15 @@ def test_settings_come_from_arguments_then_our_names_then_the_published_ones(mon
 def test_a_ca_file_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"missing\.pem"):
         make_tls_context("/nowhere/missing.pem")
+
+
+async def test_tls_trusts_the_ca_file_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    certificates = LocalCertificates(tmp_path)
+    certificates.ensure(datetime.datetime.now(datetime.UTC))
+    async with ScriptedNode(tls=server_context(certificates.chain_file, certificates.key_file)) as node:
+        async with RelayClient("project", "token", node.host, ca_file=str(certificates.ca_file)) as client:
+            assert client.is_connected
+        stranger = RelayClient("project", "token", node.host)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stranger.connect(), 0.5)
+    assert "certificate" in caplog.text.lower()

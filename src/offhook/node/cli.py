@@ -18,6 +18,7 @@ from offhook.node.config import Settings
 from offhook.node.config_read import read_settings
 from offhook.node.dev import Program, dev_settings, export_lines, run_dev
 from offhook.node.log import set_up_logging
+from offhook.node.phone_command import CallPlan, place_call
 from offhook.node.serve import run_serve
 from offhook.node.state import ReadyNode, StateDirectory
 
@@ -79,6 +80,38 @@ def serve(*, config: Config = None, state_dir: State = None) -> None:
     state.prepare()
     state.lock()
     asyncio.run(run_serve(settings, state, state.identity_for(settings)))
+
+
+@app.command
+def call(
+    to: Annotated[str, Parameter(help="SIP URI, or a number at the node that runs with the state directory.")] = "demo",
+    /,
+    *,
+    say: Annotated[tuple[str, ...], Parameter(help="A text to say; may be given again.", negative="")] = (),
+    press: Annotated[str, Parameter(help="Keys to press: 0-9 * # A-D, w waits half a second.")] = "",
+    play: Annotated[Path | None, Parameter(help="WAV or MP3 file to play.")] = None,
+    out: Annotated[Path | None, Parameter(help="Write what was heard to this WAV file.")] = None,
+    seconds: Annotated[float, Parameter(help="Hang up after so long.")] = 30.0,
+    config: Config = None,
+    state_dir: State = None,
+) -> None:
+    """Call a node (or any SIP phone on this machine) from the terminal, as a simulated phone."""
+    settings = _settings(config, {"state_dir": str(state_dir) if state_dir is not None else None})
+    set_up_logging(settings.log)
+    if play is not None and not play.is_file():
+        raise CallerError(f"{play} is no file")
+    uri = to if to.startswith("sip:") else f"sip:{to}@{_sip_of(settings)}"
+    plan = CallPlan(uri=uri, say=say, press=press, play=play, out=out, seconds=seconds)
+    asyncio.run(place_call(plan, settings.engine.binary))
+
+
+def _sip_of(settings: Settings) -> str:
+    ready = StateDirectory(Path(settings.state_dir)).read_ready()
+    if ready is None:
+        raise CallerError(
+            f"no node runs with {settings.state_dir}: start offhook dev, or give a URI (sip:100@127.0.0.1)"
+        )
+    return ready.sip.udp
 
 
 def _settings(config: Path | None, overrides: Mapping[str, object]) -> Settings:

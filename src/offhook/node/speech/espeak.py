@@ -24,12 +24,13 @@ PromptEnd = Callable[[str, int], Awaitable[None]]
 """Tells the engine the final size of a growing prompt in bytes, -1 when it failed."""
 
 _log = structlog.get_logger(__name__)
-_SETTLE_S = 0.03
-"""How long a caller waits for the whole text once its first piece is there; most texts make it."""
 
 
 class EspeakSpeech:
-    """The ``Speech`` of ``calls.ports``. The same words by the same voice are spoken once and kept."""
+    """The ``Speech`` of ``calls.ports``. The same words by the same voice are spoken once and kept.
+
+    ``settle_s``: how long a caller waits for the whole text once its first piece is there; most texts make it.
+    """
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class EspeakSpeech:
         *,
         max_characters: int = 10_000,
         names: Mapping[str, str] | None = None,
+        settle_s: float = 0.03,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._cache = cache
@@ -46,6 +48,7 @@ class EspeakSpeech:
         self._prompt_end = prompt_end
         self._max_characters = max_characters
         self._names = dict(names or {})
+        self._settle_s = settle_s
         self._now = now
         self._voices: Voices | None = None
         self._jobs: dict[str, _Job] = {}
@@ -76,7 +79,7 @@ class EspeakSpeech:
         if self._cache.find(name, self._now()) is not None:
             return FileSource(name, "pcm_s16le", rate_hz)
         job = self._jobs.get(name) or self._begin(name, pieces, choice.voice, ssml)
-        return FileSource(name, "pcm_s16le", rate_hz, growing=await job.wait())
+        return FileSource(name, "pcm_s16le", rate_hz, growing=await job.wait(self._settle_s))
 
     async def close(self) -> None:
         """Stop speaking; what is unfinished is removed."""
@@ -135,11 +138,11 @@ class _Job:
         self.failure: OffhookError | None = None
         self.is_played = False
 
-    async def wait(self) -> bool:
+    async def wait(self, settle_s: float) -> bool:
         """Until there is something to hear; True while more comes."""
         await self.first.wait()
         try:
-            async with asyncio.timeout(_SETTLE_S):
+            async with asyncio.timeout(settle_s):
                 await self.over.wait()
         except TimeoutError:
             self.is_played = True

@@ -1,0 +1,209 @@
+"""What the processes of a node do when they start, end, are killed, and when a program changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from rig.node import NodeProcess, Stat, command, environment, processes_of, running_node, start
+from rig.relay import RelayPeer
+
+APP = """
+import asyncio, os, sys
+from offhook import RelayClient
+
+client = RelayClient(contexts=["default"])
+
+@client.on_call
+async def on_call(call):
+    await call.answer()
+
+print("VERSION", flush=True)
+client.run()
+"""
+
+
+def part(node: NodeProcess, name: str) -> Stat:
+    """The process whose command line has ``name``."""
+    return next(stat for stat in node.processes() if name in stat.cmdline)
+
+
+def wait_for(condition: object, within_s: float, what: str) -> float:
+    began = time.monotonic()
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() - began < within_s, f"{what}: not within {within_s} s"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def killed_part_returns(node: NodeProcess, name: str, within_s: float) -> float:
+    """Kill it with -9 and wait for another in its place."""
+    old = part(node, name).pid
+    os.kill(old, signal.SIGKILL)
+    return wait_for(
+        lambda: any(name in stat.cmdline and stat.pid != old for stat in node.processes()), within_s, f"another {name}"
+    )
+
+
+async def connects(node: NodeProcess, within_s: float) -> float:
+    """Until a client can connect; returns after how long."""
+    began = time.monotonic()
+    while True:
+        peer = RelayPeer(node, contexts=[])
+        try:
+            await peer.connect()
+        except (OSError, aiohttp.ClientError) as error:
+            if time.monotonic() - began > within_s:
+                raise TimeoutError("no client can connect") from error
+            await asyncio.sleep(0.05)
+        else:
+            return time.monotonic() - began
+        finally:
+            await peer.close()
+
+
+async def test_dev_says_where_it_is_in_one_line_and_ends_politely(tmp_path: Path) -> None:
+    with running_node(tmp_path / "state") as node:
+        assert set(node.ready) == {"relay", "ca_file", "sip", "http"}
+        assert node.started_in_s < 10
+        await connects(node, 2.0)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert node.process.stdout is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGINT])
+def test_dev_ended_in_any_way_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(APP)
+    node = start(
+        ["dev", str(app), "--json", "--state-dir", str(tmp_path / "s"), "--sip-port", "0", "--relay-port", "0"],
+        tmp_path / "s",
+    )
+    node.wait_ready()
+    wait_for(lambda: any("espeak_worker" in stat.cmdline for stat in node.processes()), 10, "the speech worker")
+    family = [stat.pid for stat in processes_of(node.process.pid)]
+    assert len(family) >= 5  # supervisor, engine, node, speech worker, program
+    node.process.send_signal(number)
+    node.process.wait(10)
+    left = node.left_of(family, within_s=2.0)
+    for stat in left:
+        os.kill(stat.pid, signal.SIGKILL)
+    assert not left, [(stat.pid, stat.cmdline) for stat in left]
+    assert node.process.stdout is not None
+    node.process.stdout.close()
+
+
+async def test_a_killed_node_is_back_within_three_seconds_and_the_engine_never_left(tmp_path: Path) -> None:
+    with running_node(tmp_path / "state") as node:
+        engine = node.engine().pid
+        began = time.monotonic()
+        killed_part_returns(node, "offhook.node.app", 3.0)
+        await connects(node, 3.0)
+        took_s = time.monotonic() - began
+        assert took_s < 3.0
+        assert node.engine().pid == engine
+
+
+async def test_a_killed_engine_is_started_again_and_the_node_never_left(tmp_path: Path) -> None:
+    with running_node(tmp_path / "state") as node:
+        nodes = part(node, "offhook.node.app").pid
+        killed_part_returns(node, "offhook-engine", 3.0)
+        wait_for(lambda: "the engine is back" in node.log(), 5.0, "the node sees the engine")
+        await connects(node, 2.0)
+        assert part(node, "offhook.node.app").pid == nodes
+
+
+def test_a_part_that_dies_again_and_again_ends_the_whole(tmp_path: Path) -> None:
+    node = start(
+        ["dev", "--json", "--state-dir", str(tmp_path / "s"), "--sip-port", "0", "--relay-port", "0"], tmp_path / "s"
+    )
+    node.wait_ready()
+    for _ in range(5):
+        killed_part_returns(node, "offhook.node.app", 5.0)
+    os.kill(part(node, "offhook.node.app").pid, signal.SIGKILL)
+    assert node.process.wait(15) == 1
+    assert "the node ended 6 times within 60 s" in node.log()
+    assert node.process.stdout is not None
+    node.process.stdout.close()
+
+
+def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command(), *arguments], env=environment(**extra), capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+@pytest.mark.parametrize(("flag", "kind"), [("--sip-port", socket.SOCK_DGRAM), ("--relay-port", socket.SOCK_STREAM)])
+def test_a_busy_port_is_named(tmp_path: Path, flag: str, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        ports = {"--sip-port": "0", "--relay-port": "0", flag: str(port)}
+        done = run("dev", "--state-dir", str(tmp_path), *(word for pair in ports.items() for word in pair))
+    assert done.returncode == 2
+    assert f"port {port} of 127.0.0.1 is taken by another program" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_node_with_the_same_state_is_refused_and_the_environment_is_told(tmp_path: Path) -> None:
+    with running_node(tmp_path / "state") as node:
+        second = run("dev", "--state-dir", str(node.state_dir), "--sip-port", "0", "--relay-port", "0")
+        assert second.returncode == 1
+        assert "another offhook runs" in second.stderr
+        told = run("dev", "--env", "--state-dir", str(node.state_dir)).stdout
+    lines = dict(line.removeprefix("export ").split("=", 1) for line in told.splitlines())
+    assert {key: lines[key] for key in node.sdk_environment()} == node.sdk_environment()
+    assert all(line.startswith("export ") for line in told.splitlines())
+
+
+async def test_a_changed_program_takes_over_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(APP.replace("VERSION", "version one"))
+    with running_node(tmp_path / "state", app=app) as node:
+        first = part(node, f"-u {app}").pid
+        app.write_text("raise RuntimeError('broken')\n")
+        wait_for(lambda: "goes on serving" in node.log(), 10, "the broken program is seen")
+        assert "RuntimeError: broken" in node.log()
+        assert part(node, f"-u {app}").pid == first
+        app.write_text(APP.replace("VERSION", "version two"))
+        wait_for(lambda: "the new program takes calls" in node.log(), 10, "the new program subscribes")
+        wait_for(lambda: node.left_of([first], within_s=0) == [], 10, "the old program, without calls, ends")
+        assert "version two" in node.log()
+
+
+def test_serve_is_ready_by_its_config_file_and_ends_with_zero(tmp_path: Path) -> None:
+    config = tmp_path / "offhook.toml"
+    config.write_text(
+        f"state_dir = '{tmp_path}/s'\n[relay]\nport = 0\n[sip]\nudp_port = 0\ntcp_port = 0\n"
+        '[[routes]]\nmatch = "*"\ncontext = "sales"\n'
+    )
+    node = start(["serve", "--config", str(config)], tmp_path / "s")
+    ready = tmp_path / "s" / "ready.json"
+    wait_for(ready.exists, 15, "serve is ready")
+    node.ready = json.loads(ready.read_text())
+    asyncio.run(connects(node, 2.0))
+    assert node.end() == 0
+
+
+def test_the_version_and_mistakes_of_configuration_are_told_in_a_line(tmp_path: Path) -> None:
+    assert run("--version").stdout.strip().startswith("0.")
+    config = tmp_path / "offhook.toml"
+    config.write_text("[relay]\nprot = 1\n")
+    done = run("serve", "--config", str(config))
+    assert (done.returncode, done.stderr.strip()) == (
+        2,
+        f"offhook: relay.prot: unknown in {config}; did you mean relay.port?",
+    )
+    assert run("dev", "nowhere.py").returncode == 2

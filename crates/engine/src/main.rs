@@ -25,6 +25,12 @@ fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => return write_line(&mut std::io::stderr(), &format!("no thread for the log: {error}")),
     };
+    let panics = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        // The place alone: the words may hold what a person said.
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        panics.error("panic", &[("place", json!(place))]);
+    }));
     let outcome = Config::parse(arguments).and_then(|config| run(config, &log));
     let code = match outcome {
         Ok(code) => code,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::control::KEPT_LIMIT_BYTES;
 use crate::control::wire::{Direction, LegEndCause, LegState};
 use crate::core::{Core, EXIT_ORPHANED};
 

@@ -706,7 +706,7 @@ fn traces_show_each_message_once_in_order_and_never_a_body() {
     while let Some(output) = bench.agent.poll_output() {
         match output {
             offhook_sip::Output::Event(Event::Trace { leg, sent, summary, .. }) => {
-                seen.push((leg.is_some(), sent, summary))
+                seen.push((leg.is_some(), sent, summary));
             }
             offhook_sip::Output::Event(Event::Incoming(_)) => {
                 seen.push((true, false, "incoming".to_owned()));

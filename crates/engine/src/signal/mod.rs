@@ -1,9 +1,28 @@
 //! SIP sockets, timers and the trust list: drives [`offhook_sip::Agent`] and decides nothing.
+//!
+//! No queue that a peer can fill is ever awaited: what cannot be sent at once is dropped (UDP) or closes its connection
+//! (TCP). Each turn reads a bounded piece of one source, so a peer that sends much waits for the others.
 
+mod listener;
+mod stream;
+
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use offhook_sip::{Command, CommandError, Event, Flow, LegKey, Transport};
+use offhook_sip::{Agent, Command, CommandError, Config, Dice, Event, Flow, LegKey, Output, Transport, Trust};
+use tokio::net::TcpStream;
+
+use listener::Listener;
+use stream::{Piece, Streams};
+
+/// Datagrams of one listener that one turn reads.
+const DATAGRAMS_A_TURN: usize = 32;
+/// How long the last BYEs may wait for their answers.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Where to listen and whom to answer.
 #[derive(Debug, Clone)]
@@ -19,52 +38,304 @@ pub struct SignalConfig {
 }
 
 /// SIP as core sees it; lives on core's current-thread runtime and is driven by [`Signal::next`].
-pub struct Signal {}
+pub struct Signal {
+    agent: Agent,
+    origin: Instant,
+    trust: Trust,
+    listeners: Vec<Listener>,
+    streams: Streams,
+    events: VecDeque<Event>,
+    datagram: Vec<u8>,
+    /// Which listener is looked at first; it moves on so that none starves.
+    first: usize,
+}
+
+enum Turn {
+    Datagrams(usize),
+    Accepted(usize, io::Result<(TcpStream, SocketAddr)>),
+    Piece(Option<Piece>),
+    Time,
+}
+
+struct SystemDice;
+
+impl Dice for SystemDice {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        if getrandom::fill(bytes).is_err() {
+            // Tags that a peer can guess would let strangers end calls.
+            std::process::abort();
+        }
+    }
+}
 
 impl Signal {
-    /// Bind the sockets.
+    /// Bind the sockets; the error names the address.
     pub async fn bind(config: SignalConfig) -> io::Result<Self> {
-        let _ = config;
-        Ok(Self {})
+        let trust = Trust::parse(&config.trusted).map_err(io::Error::other)?;
+        let mut listeners = Vec::new();
+        for address in &config.listen {
+            listeners.push(Listener::bind(*address).await?);
+        }
+        if listeners.is_empty() {
+            return Err(io::Error::other("no address to listen on for SIP; name at least one"));
+        }
+        let agent = Agent::new(
+            Config {
+                product: config.product,
+                max_legs: config.max_legs,
+                trusted: trust.clone(),
+            },
+            Box::new(SystemDice),
+        );
+        Ok(Self {
+            agent,
+            origin: Instant::now(),
+            trust,
+            listeners,
+            streams: Streams::new(),
+            events: VecDeque::new(),
+            datagram: vec![0; 65_536],
+            first: 0,
+        })
     }
 
     /// Where it listens on UDP; the first of `listen`.
     pub fn udp_address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
+        self.listeners
+            .first()
+            .map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |listener| listener.address)
     }
 
-    /// Where it listens on TCP.
+    /// Where it listens on TCP: the same.
     pub fn tcp_address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
+        self.udp_address()
     }
 
     /// A key for a leg that is to be placed.
     pub fn allocate_leg(&mut self) -> LegKey {
-        LegKey(0)
+        self.agent.allocate_leg()
     }
 
-    /// The way to a destination, from the listener of its address family; connects lazily.
+    /// The way to a destination, from the listener of its address family; connects when the first message goes.
     pub fn flow_to(&self, transport: Transport, peer: SocketAddr) -> io::Result<Flow> {
-        let _ = (transport, peer);
-        Err(io::ErrorKind::Unsupported.into())
+        let fits = |listener: &&Listener| listener.address.is_ipv4() == peer.is_ipv4();
+        let suits = |listener: &&Listener| {
+            let ip = listener.address.ip();
+            ip.is_unspecified() || ip.is_loopback() == peer.ip().is_loopback()
+        };
+        let candidates = || self.listeners.iter().filter(fits);
+        let listener = candidates()
+            .find(suits)
+            .or_else(|| candidates().next())
+            .ok_or_else(|| {
+                let family = if peer.is_ipv4() { "IPv4" } else { "IPv6" };
+                io::Error::new(
+                    io::ErrorKind::AddrNotAvailable,
+                    format!("SIP listens on no {family} address; add one"),
+                )
+            })?;
+        Ok(Flow {
+            transport,
+            local: listener.local_for(peer.ip()),
+            peer,
+            connection: 0,
+        })
     }
 
     /// Do what the machine says at once; what it tells comes out of [`Signal::next`].
     pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
-        let _ = command;
-        Ok(())
+        let outcome = self.agent.command(command, self.now());
+        self.drain();
+        outcome
     }
 
     /// Take new INVITEs (`None`), or refuse each with 503 and this sentence.
     pub fn set_open(&mut self, refusal: Option<String>) {
-        let _ = refusal;
+        self.agent.set_open(refusal);
     }
 
     /// The next event; runs sockets and timers while it waits. Cancel safe: use it in `select!`.
     pub async fn next(&mut self) -> Event {
-        std::future::pending().await
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            self.turn().await;
+        }
     }
 
-    /// Send what is queued and close; call after the BYEs.
-    pub async fn shutdown(self) {}
+    /// Wait a moment for the answers to the last BYEs, send what is queued and close; call after the BYEs.
+    pub async fn shutdown(mut self) {
+        let waiting = async {
+            while !self.agent.is_quiet() {
+                self.turn().await;
+                self.events.clear();
+            }
+        };
+        // Nobody is left to tell: who does not answer now never learns.
+        let _timed_out = tokio::time::timeout(LAST_ANSWERS, waiting).await;
+        self.streams.shutdown().await;
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Wait for one thing to happen and do all that follows from it.
+    async fn turn(&mut self) {
+        match self.wait().await {
+            Turn::Datagrams(index) => self.read_datagrams(index),
+            Turn::Accepted(index, accepted) => self.accepted(index, accepted),
+            Turn::Piece(Some(piece)) => self.read_piece(piece),
+            Turn::Piece(None) | Turn::Time => {}
+        }
+        let now = self.now();
+        for flow in self.streams.overdue(now) {
+            self.close(flow);
+        }
+        if self.agent.poll_deadline().is_some_and(|at| at <= now) {
+            self.agent.on_time(now);
+        }
+        self.drain();
+    }
+
+    async fn wait(&mut self) -> Turn {
+        let deadline = [self.agent.poll_deadline(), self.streams.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
+        let sleep = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until((self.origin + at).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut sleep = pin!(sleep);
+        self.first = (self.first + 1) % self.listeners.len().max(1);
+        let (listeners, streams, first) = (&self.listeners, &mut self.streams, self.first);
+        std::future::poll_fn(|context| {
+            // Each source has its turn at being looked at first.
+            let streams_first = first % 2 == 0;
+            if streams_first && let Poll::Ready(piece) = streams.poll_piece(context) {
+                return Poll::Ready(Turn::Piece(piece));
+            }
+            for step in 0..listeners.len() {
+                let index = (first + step) % listeners.len();
+                let Some(listener) = listeners.get(index) else { continue };
+                if listener.poll_datagrams(context).is_ready() {
+                    return Poll::Ready(Turn::Datagrams(index));
+                }
+                if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                    return Poll::Ready(Turn::Accepted(index, accepted));
+                }
+            }
+            if let Poll::Ready(piece) = streams.poll_piece(context) {
+                return Poll::Ready(Turn::Piece(piece));
+            }
+            sleep.as_mut().poll(context).map(|()| Turn::Time)
+        })
+        .await
+    }
+
+    fn read_datagrams(&mut self, index: usize) {
+        for _ in 0..DATAGRAMS_A_TURN {
+            let Some(listener) = self.listeners.get(index) else {
+                return;
+            };
+            // WouldBlock ends the turn; anything else is the ICMP of an earlier packet and says nothing about this one.
+            let Ok((length, peer)) = listener.udp.try_recv_from(&mut self.datagram) else {
+                return;
+            };
+            if !(self.trust.contains(peer.ip()) || self.agent.is_dialled(peer.ip())) {
+                continue;
+            }
+            let local = listener.local_for(peer.ip());
+            let flow = Flow {
+                transport: Transport::Udp,
+                local,
+                peer,
+                connection: 0,
+            };
+            let now = self.now();
+            let bytes = self.datagram.get(..length).unwrap_or_default();
+            // A datagram is always framed.
+            let _ = self.agent.receive(flow, bytes, now);
+            self.drain();
+        }
+    }
+
+    fn accepted(&mut self, index: usize, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        let Some(listener) = self.listeners.get_mut(index) else {
+            return;
+        };
+        match accepted {
+            Ok((socket, peer)) if self.trust.contains(peer.ip()) => {
+                let local = listener.local_for(peer.ip());
+                let now = self.origin.elapsed();
+                self.streams.take(socket, local, peer, now);
+            }
+            // A stranger: closed without a byte.
+            Ok(_) => {}
+            // Out of descriptors, as a rule: look again in a moment instead of spinning.
+            Err(_) => listener.pause(),
+        }
+    }
+
+    fn read_piece(&mut self, piece: Piece) {
+        let now = self.now();
+        let Some(flow) = self.streams.flow(piece.connection) else {
+            return;
+        };
+        match piece.bytes {
+            Some(bytes) => match self.agent.receive(flow, &bytes, now) {
+                Ok(0) => {}
+                Ok(_) => self.streams.spoke(piece.connection),
+                Err(_) => {
+                    // The refusal first.
+                    self.drain();
+                    self.close(flow);
+                }
+            },
+            None => self.close(flow),
+        }
+    }
+
+    fn close(&mut self, flow: Flow) {
+        self.streams.close(flow.connection);
+        let now = self.now();
+        self.agent.on_flow_closed(flow, now);
+        // Requests that asked for "any connection to this peer" went by this one.
+        self.agent.on_flow_closed(Flow { connection: 0, ..flow }, now);
+    }
+
+    /// Send what the machine wants sent, keep what it tells.
+    fn drain(&mut self) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Event(event) => self.events.push_back(event),
+                Output::Send { flow, bytes } => {
+                    if let Err(lost) = self.send(flow, bytes) {
+                        self.close(lost);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, flow: Flow, bytes: Vec<u8>) -> Result<(), Flow> {
+        match flow.transport {
+            Transport::Udp => {
+                let Some(listener) = self.listeners.iter().find(|listener| listener.is_at(flow.local)) else {
+                    return Err(flow);
+                };
+                match listener.udp.try_send_to(&bytes, flow.peer) {
+                    Ok(_) => Ok(()),
+                    // A full buffer loses the packet; retransmission is for that.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                    Err(_) => Err(flow),
+                }
+            }
+            Transport::Tcp => self.streams.send(flow, bytes, self.origin.elapsed()),
+        }
+    }
 }

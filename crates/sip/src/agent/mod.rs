@@ -252,6 +252,12 @@ impl Agent {
             .any(|leg| leg.merge.is_none() && leg.flow.peer.ip() == ip)
     }
 
+    /// Whether nothing of ours waits for an answer: no BYE, CANCEL or INVITE, and no BYE that waits for an ACK.
+    pub fn is_quiet(&self) -> bool {
+        let is_owed = |leg: &Leg| leg.accepted.as_ref().is_some_and(|accepted| accepted.bye.is_some());
+        !self.transactions.is_waiting() && !self.legs.values().any(is_owed)
+    }
+
     /// How many legs live, how many are kept for stragglers, and how many transactions run; for tests and statistics.
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.live, self.legs.len() - self.live, self.transactions.len())
@@ -307,7 +313,7 @@ impl Agent {
         match happening {
             Happening::Request(id, request) => self.on_request(id, request, flow, now),
             Happening::Ack(request) => self.on_ack(&request, now),
-            Happening::Response(id, response) => self.on_response(id, &response, now),
+            Happening::Response(id, response) => self.on_response(id, &response, flow, now),
             Happening::Timeout(id) => self.on_no_response(id, Cause::Timeout, now),
             Happening::Unreachable(id) => self.on_no_response(id, Cause::Unreachable, now),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::leg::{Calling, Leg, Stage};
 use super::refuse::{ALLOW, reason};
 use super::{Agent, Alarm, GIVE_UP};
-use crate::api::{By, Cause, CommandError, Event, Invite, LegKey};
+use crate::api::{By, Cause, CommandError, Event, Flow, Invite, LegKey, Transport};
 use crate::dialog::{Dialog, contact, via};
 use crate::wire::{Response, Text, TransactionId, canonical, is_header, parse_uri, quote};
 
@@ -92,11 +92,17 @@ impl Agent {
         Ok(())
     }
 
-    pub(super) fn on_response(&mut self, id: TransactionId, response: &Response, now: Duration) {
+    pub(super) fn on_response(&mut self, id: TransactionId, response: &Response, flow: Flow, now: Duration) {
         // Answers to BYE and CANCEL change nothing: their legs are told to be gone.
         let Some(key) = self.invites.get(&id).copied() else {
             return;
         };
+        if flow.transport == Transport::Tcp
+            && let Some(leg) = self.legs.get_mut(&key)
+        {
+            // The call stays on the connection that was opened for it.
+            leg.flow = flow;
+        }
         match response.status() {
             100..=199 => self.on_provisional(key, response, now),
             200..=299 => self.on_answered(key, response, now),

@@ -40,6 +40,8 @@ struct Entry {
     key: TransactionKey,
     flow: Flow,
     timers: Vec<(Timer, Duration)>,
+    /// A request of ours without its final response.
+    is_waiting: bool,
 }
 
 /// All transactions of an agent.
@@ -68,6 +70,11 @@ impl Transactions {
             happenings: VecDeque::new(),
             sends: VecDeque::new(),
         }
+    }
+
+    /// Whether a request of ours still waits for its final response.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.entries.values().any(|entry| entry.is_waiting)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -201,6 +208,7 @@ impl Transactions {
                 key,
                 flow,
                 timers: Vec::new(),
+                is_waiting: side == Side::Client,
             },
         );
         id
@@ -237,6 +245,11 @@ impl Transactions {
     }
 
     fn tell(&mut self, id: TransactionId, event: TuEvent) {
+        if let (TuEvent::Response(response), Some(entry)) = (&event, self.entries.get_mut(&id))
+            && response.status.is_final()
+        {
+            entry.is_waiting = false;
+        }
         self.happenings.push_back(match event {
             TuEvent::Request(request) => Happening::Request(id, Request(*request)),
             TuEvent::Response(response) => Happening::Response(id, Response(*response)),

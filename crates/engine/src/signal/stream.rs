@@ -1,0 +1,321 @@
+//! TCP connections: bounded in number, in what waits to be sent and in time.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use offhook_sip::{Flow, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// One read, and so what one connection may say in a turn.
+const PIECE_BYTES: usize = 8 * 1024;
+/// Pieces of all connections that wait; each connection has one at most, and they queue in order of arrival.
+const PIECES: usize = 16;
+/// What may wait to be sent on one connection; beyond it the peer does not read, and is closed.
+const UNSENT_BYTES: usize = 256 * 1024;
+const UNSENT_MESSAGES: usize = 512;
+const CONNECTIONS_AN_ADDRESS: usize = 32;
+const CONNECTIONS: usize = 4_096;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A peer that connects says a whole message within this.
+const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+const LAST_WRITES: Duration = Duration::from_millis(500);
+
+/// What one connection said; no bytes: it is over.
+pub(super) struct Piece {
+    pub(super) connection: u64,
+    pub(super) bytes: Option<Vec<u8>>,
+}
+
+struct Stream {
+    flow: Flow,
+    unsent: mpsc::Sender<Vec<u8>>,
+    unsent_bytes: Arc<AtomicUsize>,
+    reader: AbortHandle,
+    has_spoken: bool,
+}
+
+pub(super) struct Streams {
+    open: HashMap<u64, Stream>,
+    by_peer: HashMap<SocketAddr, u64>,
+    by_address: HashMap<IpAddr, usize>,
+    /// In order: every connection has the same time.
+    first_messages: VecDeque<(Duration, u64)>,
+    pieces: mpsc::Receiver<Piece>,
+    pieces_in: mpsc::Sender<Piece>,
+    tasks: JoinSet<()>,
+    next: u64,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        let (pieces_in, pieces) = mpsc::channel(PIECES);
+        Self {
+            open: HashMap::new(),
+            by_peer: HashMap::new(),
+            by_address: HashMap::new(),
+            first_messages: VecDeque::new(),
+            pieces,
+            pieces_in,
+            tasks: JoinSet::new(),
+            next: 1,
+        }
+    }
+
+    pub(super) fn flow(&self, connection: u64) -> Option<Flow> {
+        self.open.get(&connection).map(|stream| stream.flow)
+    }
+
+    pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Piece>> {
+        // Ended tasks are collected so that their handles do not pile up.
+        while self.tasks.try_join_next().is_some() {}
+        self.pieces.poll_recv(context)
+    }
+
+    /// Serve a connection that a peer opened; over the limits it is closed.
+    pub(super) fn take(&mut self, socket: TcpStream, local: SocketAddr, peer: SocketAddr, now: Duration) {
+        let of_address = self.by_address.get(&peer.ip()).copied().unwrap_or_default();
+        if of_address >= CONNECTIONS_AN_ADDRESS || self.open.len() >= CONNECTIONS {
+            return;
+        }
+        let connection = self.enter(local, peer, now, |pieces, unsent, counter, connection| {
+            std::future::ready(Some(serve(socket, connection, pieces, unsent, counter)))
+        });
+        self.first_messages.push_back((now + FIRST_MESSAGE, connection));
+    }
+
+    /// Queue bytes for a connection; opens one where the flow names none. The error is the flow that is lost.
+    pub(super) fn send(&mut self, flow: Flow, bytes: Vec<u8>, now: Duration) -> Result<(), Flow> {
+        let connection = match flow.connection {
+            0 => match self.by_peer.get(&flow.peer) {
+                Some(connection) => *connection,
+                None if self.open.len() >= CONNECTIONS => return Err(flow),
+                None => self.enter(flow.local, flow.peer, now, |pieces, unsent, counter, connection| {
+                    connect(flow, connection, pieces, unsent, counter)
+                }),
+            },
+            named => named,
+        };
+        let stream = self.open.get(&connection).ok_or(flow)?;
+        let size = bytes.len();
+        if stream.unsent_bytes.load(Ordering::Relaxed).saturating_add(size) > UNSENT_BYTES {
+            return Err(stream.flow);
+        }
+        stream.unsent_bytes.fetch_add(size, Ordering::Relaxed);
+        stream.unsent.try_send(bytes).map_err(|_| stream.flow)
+    }
+
+    /// It said a whole message: its time limit is lifted.
+    pub(super) fn spoke(&mut self, connection: u64) {
+        if let Some(stream) = self.open.get_mut(&connection) {
+            stream.has_spoken = true;
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.first_messages.front().map(|(at, _)| *at)
+    }
+
+    /// The connections whose first message did not come in time.
+    pub(super) fn overdue(&mut self, now: Duration) -> Vec<Flow> {
+        let mut flows = Vec::new();
+        while let Some((at, connection)) = self.first_messages.front().copied() {
+            if at > now {
+                break;
+            }
+            self.first_messages.pop_front();
+            flows.extend(
+                self.open
+                    .get(&connection)
+                    .filter(|stream| !stream.has_spoken)
+                    .map(|stream| stream.flow),
+            );
+        }
+        flows
+    }
+
+    /// Read no more; what is queued still goes out.
+    pub(super) fn close(&mut self, connection: u64) {
+        let Some(stream) = self.open.remove(&connection) else {
+            return;
+        };
+        stream.reader.abort();
+        if self.by_peer.get(&stream.flow.peer) == Some(&connection) {
+            self.by_peer.remove(&stream.flow.peer);
+        }
+        if let Some(count) = self.by_address.get_mut(&stream.flow.peer.ip()) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_address.remove(&stream.flow.peer.ip());
+            }
+        }
+    }
+
+    pub(super) async fn shutdown(mut self) {
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        for connection in open {
+            self.close(connection);
+        }
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // Who does not read for this long loses the rest.
+        let _timed_out = tokio::time::timeout(LAST_WRITES, all).await;
+    }
+
+    fn enter<F, T>(&mut self, local: SocketAddr, peer: SocketAddr, _now: Duration, task: F) -> u64
+    where
+        F: FnOnce(mpsc::Sender<Piece>, mpsc::Receiver<Vec<u8>>, Arc<AtomicUsize>, u64) -> T,
+        T: Future<Output = Option<(Reading, Writing)>> + Send + 'static,
+    {
+        let connection = self.next;
+        self.next += 1;
+        let flow = Flow {
+            transport: Transport::Tcp,
+            local,
+            peer,
+            connection,
+        };
+        let (unsent, to_send) = mpsc::channel(UNSENT_MESSAGES);
+        let unsent_bytes = Arc::new(AtomicUsize::new(0));
+        let opening = task(self.pieces_in.clone(), to_send, Arc::clone(&unsent_bytes), connection);
+        let (ready, halves) = tokio::sync::oneshot::channel();
+        let pieces = self.pieces_in.clone();
+        let reader = self.tasks.spawn(async move {
+            if let Ok(reading) = halves.await {
+                read(reading).await;
+            }
+            // Whatever ended it; nobody listens any more where the machine itself is gone.
+            let _ = pieces
+                .send(Piece {
+                    connection,
+                    bytes: None,
+                })
+                .await;
+        });
+        self.tasks.spawn(async move {
+            if let Some((reading, writing)) = opening.await {
+                let _reader_gone = ready.send(reading);
+                write(writing).await;
+            }
+        });
+        self.open.insert(
+            connection,
+            Stream {
+                flow,
+                unsent,
+                unsent_bytes,
+                reader,
+                has_spoken: false,
+            },
+        );
+        self.by_peer.insert(peer, connection);
+        *self.by_address.entry(peer.ip()).or_default() += 1;
+        connection
+    }
+}
+
+struct Reading {
+    connection: u64,
+    half: OwnedReadHalf,
+    pieces: mpsc::Sender<Piece>,
+}
+
+struct Writing {
+    connection: u64,
+    half: OwnedWriteHalf,
+    unsent: mpsc::Receiver<Vec<u8>>,
+    unsent_bytes: Arc<AtomicUsize>,
+    pieces: mpsc::Sender<Piece>,
+}
+
+async fn connect(
+    flow: Flow,
+    connection: u64,
+    pieces: mpsc::Sender<Piece>,
+    unsent: mpsc::Receiver<Vec<u8>>,
+    unsent_bytes: Arc<AtomicUsize>,
+) -> Option<(Reading, Writing)> {
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(flow.peer)).await;
+    match opened {
+        Ok(Ok(socket)) => Some(serve(socket, connection, pieces, unsent, unsent_bytes)),
+        // The reader tells of the end when its half never comes.
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+fn serve(
+    socket: TcpStream,
+    connection: u64,
+    pieces: mpsc::Sender<Piece>,
+    unsent: mpsc::Receiver<Vec<u8>>,
+    unsent_bytes: Arc<AtomicUsize>,
+) -> (Reading, Writing) {
+    // A peer that is gone already shows in the first read.
+    let _ = socket.set_nodelay(true);
+    let (read_half, write_half) = socket.into_split();
+    let reading = Reading {
+        connection,
+        half: read_half,
+        pieces: pieces.clone(),
+    };
+    (
+        reading,
+        Writing {
+            connection,
+            half: write_half,
+            unsent,
+            unsent_bytes,
+            pieces,
+        },
+    )
+}
+
+async fn read(mut reading: Reading) {
+    let mut buffer = vec![0; PIECE_BYTES];
+    loop {
+        let Ok(length @ 1..) = reading.half.read(&mut buffer).await else {
+            return;
+        };
+        let bytes = buffer.get(..length).map(<[u8]>::to_vec);
+        // Waiting here slows this peer and nobody else.
+        if reading
+            .pieces
+            .send(Piece {
+                connection: reading.connection,
+                bytes,
+            })
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+async fn write(mut writing: Writing) {
+    while let Some(bytes) = writing.unsent.recv().await {
+        let size = bytes.len();
+        let written = tokio::time::timeout(WRITE_TIMEOUT, writing.half.write_all(&bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            // Where the machine is gone nobody has to be told.
+            let _ = writing
+                .pieces
+                .send(Piece {
+                    connection: writing.connection,
+                    bytes: None,
+                })
+                .await;
+            return;
+        }
+        writing.unsent_bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+    // The peer may have closed first.
+    let _ = writing.half.shutdown().await;
+}

@@ -1,0 +1,354 @@
+//! SIP on real loopback sockets: who is served, who is not, and that nobody slows anybody else.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use offhook_engine::signal::{Signal, SignalConfig};
+use offhook_sip::{Command, Event, Invite, Transport};
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+/// A node of its own thread that answers each call; its events can be waited for.
+struct Answering {
+    address: SocketAddr,
+    events: mpsc::Receiver<Event>,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+fn answering(trusted: &str) -> Answering {
+    let (told, events) = mpsc::channel();
+    let (ready, address) = mpsc::channel();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel();
+    let trusted = vec![trusted.to_owned()];
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let mut signal = Signal::bind(SignalConfig {
+                listen: vec!["127.0.0.1:0".parse().unwrap()],
+                trusted,
+                product: "test".to_owned(),
+                max_legs: 100,
+            })
+            .await
+            .unwrap();
+            ready.send(signal.udp_address()).unwrap();
+            loop {
+                let event = tokio::select! {
+                    event = signal.next() => event,
+                    _ = &mut stopped => return signal.shutdown().await,
+                };
+                if let Event::Incoming(incoming) = &event {
+                    signal
+                        .command(Command::Answer {
+                            leg: incoming.leg,
+                            body: SDP.to_owned(),
+                        })
+                        .unwrap();
+                }
+                if !matches!(event, Event::Trace { .. }) {
+                    let _ = told.send(event);
+                }
+            }
+        });
+    });
+    Answering {
+        address: address.recv().unwrap(),
+        events,
+        _stop: stop,
+    }
+}
+
+fn request(method: &str, transport: &str, port: u16, id: &str, to_tag: &str, cseq: u32) -> String {
+    let tag = if to_tag.is_empty() {
+        String::new()
+    } else {
+        format!(";tag={to_tag}")
+    };
+    let body = if method == "INVITE" { SDP } else { "" };
+    let kind = if body.is_empty() {
+        ""
+    } else {
+        "Content-Type: application/sdp\r\n"
+    };
+    format!(
+        "{method} sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1:{port};branch=z9hG4bK{id}{cseq}{method};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@127.0.0.1>;tag={id}\r\nTo: <sip:x@127.0.0.1>{tag}\r\nCall-ID: {id}\r\n\
+         CSeq: {cseq} {method}\r\nContact: <sip:a@127.0.0.1:{port}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn peer() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+fn receive(socket: &UdpSocket) -> String {
+    let mut buffer = [0; 4_096];
+    let (length, _) = socket.recv_from(&mut buffer).expect("an answer");
+    String::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+fn call_by_udp(address: SocketAddr, id: &str) -> Duration {
+    let socket = peer();
+    let port = socket.local_addr().unwrap().port();
+    let begun = Instant::now();
+    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let invite = request("INVITE", "UDP", port, id, "", 1);
+    let mut buffer = [0; 4_096];
+    // A datagram may be lost where a buffer is full; a peer repeats it (T1).
+    let is_heard = (0..8).any(|_| {
+        socket.send_to(invite.as_bytes(), address).unwrap();
+        matches!(socket.recv_from(&mut buffer), Ok((length, _)) if buffer[..length].starts_with(b"SIP/2.0 100 "))
+    });
+    assert!(is_heard, "no 100 within 4 s");
+    let answer = receive(&socket);
+    assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
+    let took = begun.elapsed();
+    let tag = answer
+        .split("To: ")
+        .nth(1)
+        .unwrap()
+        .split("tag=")
+        .nth(1)
+        .unwrap()
+        .split("\r\n")
+        .next()
+        .unwrap()
+        .to_owned();
+    socket
+        .send_to(request("ACK", "UDP", port, id, &tag, 1).as_bytes(), address)
+        .unwrap();
+    socket
+        .send_to(request("BYE", "UDP", port, id, &tag, 2).as_bytes(), address)
+        .unwrap();
+    assert!(receive(&socket).starts_with("SIP/2.0 200 "));
+    took
+}
+
+fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let (mut text, mut buffer) = (String::new(), [0; 4_096]);
+    while !text.contains(wanted) {
+        let length = stream.read(&mut buffer).expect("more of the stream");
+        assert!(length > 0, "closed after {text}");
+        text.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+    text
+}
+
+fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {
+    stream.set_read_timeout(Some(within)).unwrap();
+    let mut buffer = [0; 4_096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+#[test]
+fn a_call_by_udp_is_set_up_and_cleared() {
+    let node = answering("127.0.0.0/8");
+    call_by_udp(node.address, "one");
+    let kinds: Vec<Event> = node.events.iter().take(3).collect();
+    assert!(matches!(
+        kinds[..],
+        [Event::Incoming(_), Event::Confirmed { .. }, Event::Ended { .. }]
+    ));
+}
+
+#[test]
+fn a_call_by_tcp_stays_on_its_connection() {
+    let node = answering("127.0.0.0/8");
+    let mut stream = TcpStream::connect(node.address).unwrap();
+    let port = stream.local_addr().unwrap().port();
+    stream
+        .write_all(request("INVITE", "TCP", port, "t", "", 1).as_bytes())
+        .unwrap();
+    let answer = read_until(&mut stream, "m=audio");
+    assert!(answer.contains("SIP/2.0 100 Trying") && answer.contains("SIP/2.0 200 OK"));
+    let contact = format!("Contact: <sip:{};transport=tcp>", node.address);
+    assert!(answer.contains(&contact), "{answer}");
+    let tag = answer
+        .rsplit("tag=")
+        .next()
+        .unwrap()
+        .split("\r\n")
+        .next()
+        .unwrap()
+        .to_owned();
+    stream
+        .write_all(request("ACK", "TCP", port, "t", &tag, 1).as_bytes())
+        .unwrap();
+    stream
+        .write_all(request("BYE", "TCP", port, "t", &tag, 2).as_bytes())
+        .unwrap();
+    read_until(&mut stream, "2 BYE");
+}
+
+#[test]
+fn two_nodes_call_each_other_by_tcp_and_by_udp() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let node = answering("127.0.0.0/8");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut caller = Signal::bind(SignalConfig {
+                listen: vec!["127.0.0.1:0".parse().unwrap()],
+                // Whom we dial may answer although nobody else may speak to us.
+                trusted: vec!["192.0.2.1".to_owned()],
+                product: "test".to_owned(),
+                max_legs: 10,
+            })
+            .await
+            .unwrap();
+            let leg = caller.allocate_leg();
+            let flow = caller.flow_to(transport, node.address).unwrap();
+            caller
+                .command(Command::Invite(Invite {
+                    leg,
+                    flow,
+                    to_uri: format!("sip:x@{}", node.address),
+                    from_uri: "sip:a@127.0.0.1".to_owned(),
+                    from_display: String::new(),
+                    headers: Vec::new(),
+                    body: SDP.to_owned(),
+                    ring_timeout: Duration::from_secs(5),
+                }))
+                .unwrap();
+            loop {
+                let event = tokio::time::timeout(Duration::from_secs(5), caller.next())
+                    .await
+                    .expect("an event");
+                match event {
+                    Event::Answered { leg: answered, .. } if answered == leg => break,
+                    Event::Trace { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            caller
+                .command(Command::Hangup {
+                    leg,
+                    status: 0,
+                    reason: String::new(),
+                    headers: Vec::new(),
+                })
+                .unwrap();
+            caller.shutdown().await;
+        });
+        let told: Vec<Event> = node.events.iter().take(3).collect();
+        assert!(
+            matches!(
+                told[..],
+                [Event::Incoming(_), Event::Confirmed { .. }, Event::Ended { .. }]
+            ),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_stranger_gets_nothing_by_udp_and_is_closed_by_tcp() {
+    let node = answering("127.0.0.2");
+    let socket = peer();
+    socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    socket
+        .send_to(request("OPTIONS", "UDP", port, "s", "", 1).as_bytes(), node.address)
+        .unwrap();
+    let mut buffer = [0; 64];
+    assert!(socket.recv_from(&mut buffer).is_err());
+    let mut stream = TcpStream::connect(node.address).unwrap();
+    assert!(is_closed(&mut stream, Duration::from_secs(2)));
+}
+
+#[test]
+fn a_tcp_peer_that_sends_thousands_and_reads_nothing_slows_nobody() {
+    let node = answering("127.0.0.0/8");
+    let address = node.address;
+    let flooder = std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+        let port = stream.local_addr().unwrap().port();
+        let mut sent = 0;
+        for number in 0..20_000 {
+            let text = request("OPTIONS", "TCP", port, &format!("f{number}"), "", 1);
+            if stream.write_all(text.as_bytes()).is_err() {
+                break;
+            }
+            sent += 1;
+        }
+        sent
+    });
+    let mut slowest = Duration::ZERO;
+    for number in 0..50 {
+        slowest = slowest.max(call_by_udp(node.address, &format!("c{number}")));
+    }
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let sent = flooder.join().unwrap();
+    assert!(sent < 20_000, "who does not read is closed");
+    call_by_udp(node.address, "after");
+}
+
+#[test]
+fn pings_are_answered_and_what_cannot_be_framed_is_told_and_closed() {
+    let node = answering("127.0.0.0/8");
+    let mut stream = TcpStream::connect(node.address).unwrap();
+    stream.write_all(b"\r\n\r\n").unwrap();
+    let mut pong = [0; 2];
+    stream.read_exact(&mut pong).unwrap();
+    assert_eq!(&pong, b"\r\n");
+    let text = request("OPTIONS", "TCP", 5060, "p", "", 1).replace("Content-Length: 0", "Content-Length: 99999999");
+    stream.write_all(text.as_bytes()).unwrap();
+    let refusal = read_until(&mut stream, "\r\n\r\n");
+    assert!(
+        refusal.starts_with("SIP/2.0 400 The message is longer than 64 KiB"),
+        "{refusal}"
+    );
+    assert!(is_closed(&mut stream, Duration::from_secs(2)));
+}
+
+#[test]
+fn one_address_gets_32_connections() {
+    let node = answering("127.0.0.0/8");
+    let mut streams: Vec<TcpStream> = (0..33).map(|_| TcpStream::connect(node.address).unwrap()).collect();
+    assert!(is_closed(streams.last_mut().unwrap(), Duration::from_secs(2)));
+    streams[0].write_all(b"\r\n\r\n").unwrap();
+    read_until(&mut streams[0], "\r\n");
+    call_by_udp(node.address, "still");
+}
+
+#[test]
+fn garbage_leaves_the_port_serving() {
+    let node = answering("127.0.0.0/8");
+    let socket = peer();
+    let mut state = 0x5EED_u64;
+    for length in 0..500_usize {
+        let garbage: Vec<u8> = (0..length)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        socket.send_to(&garbage, node.address).unwrap();
+    }
+    call_by_udp(node.address, "alive");
+}

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::Config;
-use crate::control::wire::{CONTROL_VERSION, LegEndCause, LegEnded, LegState, ReportBody};
+use crate::control::wire::{CONTROL_VERSION, EndedBy, LegEndCause, LegEnded, LegState, ReportBody};
 use crate::control::{ControlEvent, ControlListener, Controller, Greeting, Outbox};
 use crate::log::Log;
 use crate::media::{self, MediaConfig, MediaPool};
@@ -265,7 +265,7 @@ impl Core {
         if let Some(leg) = self.legs.get_mut(key) {
             leg.verdict.get_or_insert_with(|| LegEnded {
                 leg: leg.id.clone(),
-                by: crate::control::wire::EndedBy::Local,
+                by: EndedBy::Local,
                 cause,
                 status,
                 reason: reason.to_owned(),
@@ -288,10 +288,12 @@ impl Core {
             headers: Vec::new(),
         };
         if let Err(error) = self.signal.command(command) {
-            self.log.warning(
-                "hangup refused",
-                &[("leg", json!(leg.id)), ("why", json!(error.to_string()))],
-            );
+            self.log
+                .error("a dialog could not be ended", &[("why", json!(error.to_string()))]);
+            if let Some(leg) = self.legs.get_mut(key) {
+                // Nobody will tell of its end: it must not stay for ever.
+                leg.ended.get_or_insert_with(|| ended_in_error(&leg.id));
+            }
         }
         self.close_media(key);
     }
@@ -326,6 +328,17 @@ impl Core {
             ],
         );
         self.report(ReportBody::LegEnded(Box::new(ended)));
+    }
+}
+
+fn ended_in_error(leg: &str) -> LegEnded {
+    LegEnded {
+        leg: leg.to_owned(),
+        by: EndedBy::None,
+        cause: LegEndCause::Error,
+        status: 500,
+        reason: "a fault of the engine".to_owned(),
+        stats: None,
     }
 }
 

@@ -15,6 +15,8 @@ use crate::media::{LegKey, MediaCommand};
 
 const LABEL_BYTES: usize = 4096;
 const LEG_NAME_BYTES: usize = 64;
+/// However long the node wants to let it ring.
+const RINGING_LIMIT: Duration = Duration::from_secs(600);
 
 impl Core {
     pub(super) fn operation(&mut self, operation: Operation) {
@@ -210,7 +212,7 @@ impl Core {
                 .map(|header| (header.name, header.value))
                 .collect(),
             body,
-            ring_timeout: Duration::from_millis(dial.ring_timeout_ms),
+            ring_timeout: Duration::from_millis(dial.ring_timeout_ms).min(RINGING_LIMIT),
         };
         if let Err(error) = self.signal.command(Command::Invite(invite)) {
             // It never was: no report tells of it.

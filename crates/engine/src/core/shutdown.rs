@@ -53,10 +53,12 @@ impl Core {
         for (key, cause, status, reason) in overdue {
             self.condemn(key, cause, status, reason);
         }
-        if self
+        let is_alone = self
             .alone_since
-            .is_some_and(|since| now.duration_since(since) >= self.config.orphan)
-        {
+            .is_some_and(|since| now.duration_since(since) >= self.config.orphan);
+        // A node that comes again and again and never acks must not fill the memory.
+        let is_hopeless = self.outbox.borrow().kept_bytes() > 2 * KEPT_LIMIT_BYTES;
+        if is_alone || is_hopeless {
             self.end_all("control lost", EXIT_ORPHANED, TERMINATE_GRACE);
         }
     }

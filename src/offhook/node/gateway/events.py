@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import structlog
@@ -74,7 +74,7 @@ class Outbox:
         self._turns: list[Turn] = []
         self._unsettled: dict[tuple[str, str], float | None] = {}
         self._controls: dict[tuple[str, str], OpenControl] = {}
-        self._recovered: dict[str, set[str]] = {}
+        self._closed_before: dict[str, set[str]] = {}
         self._emitted = 0
         self.counts = {"unheard": 0, "unjournalled": 0, "repeated_ends": 0, "unwritable": 0}
         """Events nobody was there to get; that left without the journal; second ends after a recovery; no JSON."""
@@ -236,7 +236,7 @@ class Outbox:
         if event.event_type != STATE_EVENT or entry is None or (event.session and event.session != entry.owner):
             return
         if event.params.get("call_state") == "ended":
-            self._recovered.pop(event.call_id, None)
+            self._closed_before.pop(event.call_id, None)
             for key in [key for key in self._controls if key[0] == event.call_id]:
                 del self._controls[key]
             self._ownership.end(event.call_id, asyncio.get_running_loop().time())
@@ -251,21 +251,19 @@ class Outbox:
             return
         control = OpenControl(call_id, control_id, method, session)
         self._controls[call_id, control_id] = control
-        if call_id in self._recovered:
-            self._recovered[call_id].add(control_id)
+        if call_id in self._closed_before:
+            self._closed_before[call_id].discard(control_id)
         self._journal.open_control(control)
 
-    def recover(self, call_id: str, controls: Iterable[OpenControl]) -> None:
+    def recover(self, call_id: str, controls: Collection[OpenControl]) -> None:
         """Go on with a call of a node that ran before; what ended there must not end again."""
-        self._recovered[call_id] = set()
+        self._closed_before[call_id] = {control.control_id for control in controls if control.is_closed}
         for control in controls:
-            self._controls[call_id, control.control_id] = control
-            self._recovered[call_id].add(control.control_id)
+            if not control.is_closed:
+                self._controls[call_id, control.control_id] = control
 
     def _is_second_end(self, event: OutgoingEvent) -> bool:
-        known = self._recovered.get(event.call_id)
-        control_id = event.params.get("control_id")
-        return known is not None and isinstance(control_id, str) and control_id not in known
+        return str(event.params.get("control_id", "")) in self._closed_before.get(event.call_id, ())
 
 
 def envelope(event: OutgoingEvent, session: Session, space_id: str, at: float) -> dict[str, Any]:

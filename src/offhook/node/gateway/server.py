@@ -99,11 +99,10 @@ class Gateway:
                 continue
             node_id = str(call.state.get("node_id", self._settings.node_id))
             address = {"node_id": node_id, "call_id": call.call_id}
-            for control in recovered.controls:
-                lost = (
-                    lost_event(control.method, address, control.control_id) if control.call_id == call.call_id else None
-                )
-                if lost is not None:
+            controls = [control for control in recovered.controls if control.call_id == call.call_id]
+            for control in controls:
+                lost = lost_event(control.method, address, control.control_id)
+                if lost is not None and not control.is_closed:
                     self.outbox.emit(OutgoingEvent(lost[0], lost[1], call_id=call.call_id, durable=True))
             self._end_lost(call.call_id, call.state)
 

@@ -25,6 +25,7 @@ class Tasks:
         task = asyncio.get_running_loop().create_task(self._walled(work, name), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began
         return task
 
     async def close(self) -> None:

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS calls (
     call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS controls (
     call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
-    PRIMARY KEY (call_id, control_id));
+    is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id));
 PRAGMA user_version = 1;
 """
 
@@ -174,11 +174,15 @@ class SqliteJournal:
 
     def open_control(self, control: OpenControl) -> None:
         """See ``port.Journal``."""
-        self._writer.submit([("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?)", msgspec.structs.astuple(control))])
+        self._writer.submit(
+            [("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?, ?)", msgspec.structs.astuple(control))]
+        )
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.submit([("DELETE FROM controls WHERE call_id = ? AND control_id = ?", (call_id, control_id))])
+        self._writer.submit(
+            [("UPDATE controls SET is_closed = 1 WHERE call_id = ? AND control_id = ?", (call_id, control_id))]
+        )
 
     def save_engine_seq(self, boot: str, seq: int) -> asyncio.Future[None]:
         """See ``port.Journal``."""
@@ -207,6 +211,9 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
         LiveCall(row[0], row[1], row[2], row[3], msgspec.json.decode(row[4], type=dict))
         for row in connection.execute("SELECT * FROM calls ORDER BY rowid")
     ]
-    controls = [OpenControl(*row) for row in connection.execute("SELECT * FROM controls ORDER BY rowid")]
+    controls = [
+        OpenControl(row[0], row[1], row[2], row[3], bool(row[4]))
+        for row in connection.execute("SELECT * FROM controls ORDER BY rowid")
+    ]
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     return Recovered(sessions, calls, controls, str(meta.get("engine_boot", "")), int(meta.get("engine_seq", 0)))

@@ -80,12 +80,13 @@ class LiveCall(msgspec.Struct, frozen=True):
 
 
 class OpenControl(msgspec.Struct, frozen=True):
-    """An accepted verb that has not sent its terminal event."""
+    """An accepted verb of a live call. ``is_closed``: it sent its terminal event."""
 
     call_id: str
     control_id: str
     method: str
     session: str
+    is_closed: bool = False
 
 
 class Recovered(msgspec.Struct, frozen=True):

@@ -70,7 +70,10 @@ async def test_all_that_is_known_is_recovered_by_the_next_start(tmp_path):
     recovered = await second.start()
     assert [(kept.protocol, kept.session_seq, kept.contexts) for kept in recovered.sessions] == [("s", 7, ["a", "b"])]
     assert recovered.calls == [LiveCall("c", "p", "s", 7, {"call_state": "answered"})]
-    assert recovered.controls == [OpenControl("c", "k2", "calling.record", "s")]
+    assert recovered.controls == [
+        OpenControl("c", "k1", "calling.play", "s", is_closed=True),
+        OpenControl("c", "k2", "calling.record", "s"),
+    ]
     assert (recovered.engine_boot, recovered.engine_seq) == ("boot", 41)
     assert [reply.reply for reply in await second.replies("s")] == ["{}"]
     assert await second.unacknowledged("s", 0, 10) == [event(7)]

@@ -1,0 +1,176 @@
+"""node/gateway after a crash: lost calls and open verbs end once, adopted calls go on, nothing unacked is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from gateway_rig import play, state
+
+from offhook.node.calls.ports import OutgoingEvent
+
+LIFECYCLE = [
+    ("calling.play", "calling.call.play", {"state": "error"}, {"state": "finished"}),
+    ("calling.record", "calling.call.record", {"state": "error"}, {"state": "no_input"}),
+    ("calling.collect", "calling.call.collect", {"result": {"type": "error"}}, {"result": {"type": "no_match"}}),
+    ("calling.play_and_collect", "calling.call.collect", {"result": {"type": "error"}}, {"result": {"type": "digit"}}),
+    ("calling.send_digits", "calling.call.send_digits", {"state": "error"}, {"state": "finished"}),
+]
+
+
+def verb_event(event_type: str, control_id: str, **params) -> OutgoingEvent:
+    given = {"node_id": "node-1", "call_id": "call", "control_id": control_id, **params}
+    return OutgoingEvent(event_type, given, call_id="call")
+
+
+async def test_each_lost_call_and_each_open_verb_ends_exactly_once(make_node):
+    async with make_node() as node:
+        async with node.client() as client:
+            protocol = client.hello["protocol"]
+            node.desk.assign("call", protocol)
+            node.outbox.emit(state("call", "answered"))
+            for number, (method, event_type, _, terminal) in enumerate(LIFECYCLE):
+                await client.command(method, "call", control_id=f"open-{number}")
+                await client.command(method, "call", control_id=f"done-{number}")
+                node.outbox.emit(verb_event(event_type, f"done-{number}", **terminal))
+            await client.command("calling.play.volume", "call", control_id="open-0", volume=3)
+            await client.until(lambda: len(client.all_events) == 6)
+            await client.request("signalwire.ping", {})
+        await node.journal.flushed()
+        await node.crash()
+
+    for _ in range(2):  # the second restart finds nothing left to end
+        second = make_node()
+        async with second:
+            second.gateway.recover(adopted=set())
+            await second.outbox.journalled()
+            await second.crash()
+    third = make_node()
+    async with third, third.client(protocol=protocol) as client:
+        got = [(await client.event())["params"] for _ in range(6)]
+        for number, (_, event_type, ending, _) in enumerate(LIFECYCLE):
+            assert got[number]["event_type"] == event_type
+            assert got[number]["params"] == {
+                "node_id": "node-1",
+                "call_id": "call",
+                "control_id": f"open-{number}",
+                **ending,
+            }
+        ended = got[5]["params"]
+        assert (ended["call_state"], ended["end_reason"], ended["end_detail"]) == ("ended", "error", "node_failure")
+        assert {"node_id", "call_id", "segment_id", "tag", "direction", "device"} <= ended.keys()
+        assert [params["seq"] for params in got] == list(range(7, 13))
+        await client.request("signalwire.ping", {})
+        assert not client.events
+
+
+async def test_an_adopted_call_goes_on_with_its_owner_and_its_numbers(make_node):
+    async with make_node() as node:
+        async with node.client() as client:
+            protocol = client.hello["protocol"]
+            node.desk.assign("call", protocol)
+            node.outbox.emit(state("call", "answered"))
+            await client.command("calling.play", "call", control_id="open")
+            await client.command("calling.play", "call", control_id="done")
+            node.outbox.emit(verb_event("calling.call.play", "done", state="finished"))
+            await client.until(lambda: len(client.all_events) == 2)
+            await client.request("signalwire.ping", {})
+        await node.journal.flushed()
+        await node.crash()
+    second = make_node()
+    async with second, second.client(protocol=protocol) as client, second.client() as stranger:
+        second.gateway.recover(adopted={"call"})
+        for control in ("open", "done"):  # the engine's label was older than the journal
+            second.outbox.emit(verb_event("calling.call.play", control, state="error"))
+        frame = await client.event()
+        assert frame["params"]["params"]["control_id"] == "open"
+        assert frame["params"]["seq"] == 3
+        assert second.outbox.counts["repeated_ends"] == 1
+        assert (await stranger.command("calling.end", "call"))["code"] == "409"
+        await client.command("calling.play", "call", control_id="new")
+        second.outbox.emit(verb_event("calling.call.play", "new", state="finished"))
+        assert (await client.event())["params"]["params"]["control_id"] == "new"
+
+
+async def test_events_emitted_before_a_crash_and_not_acked_come_after_it(make_node):
+    async with make_node() as node:
+        async with node.client() as client:
+            client.acks = False
+            protocol = client.hello["protocol"]
+            node.desk.assign("call", protocol)
+            for number in range(300):
+                node.outbox.emit(play("call", number))
+            first = [await client.event() for _ in range(300)]
+        for number in range(300, 320):
+            node.outbox.emit(play("call", number))
+        await node.outbox.journalled()
+        await node.crash()
+    second = make_node()
+    async with second, second.client(protocol=protocol) as client:
+        second.gateway.recover(adopted=set())
+        again = [await client.event() for _ in range(320)]
+        assert again[:300] == first
+        assert [frame["params"]["seq"] for frame in again] == list(range(1, 321))
+
+
+async def test_a_recovered_session_nobody_comes_back_to_is_an_orphan_too(make_node):
+    async with make_node() as node:
+        async with node.client() as client:
+            node.desk.assign("call", client.hello["protocol"])
+            node.outbox.emit(state("call", "answered"))
+            await client.event()
+        await node.journal.flushed()
+        await node.crash()
+    second = make_node(orphan_s=0.05)
+    async with second:
+        second.gateway.recover(adopted={"call"})
+        async with asyncio.timeout(5):
+            while not second.runner.ran:
+                await asyncio.sleep(0.01)
+        assert second.runner.methods() == ["calling.end"]
+
+
+async def test_events_go_on_while_the_disk_is_full_and_none_is_lost_afterwards(node):
+    async with node.client() as client:
+        protocol = client.hello["protocol"]
+        node.desk.assign("call", protocol)
+        node.fill_disk()
+        client.acks = False
+        for number in range(3):
+            node.outbox.emit(play("call", number))
+        first = [await client.event() for _ in range(3)]
+        assert node.outbox.counts["unjournalled"] == 3
+    node.outbox.emit(play("call", 3))
+    waiting = asyncio.create_task(node.outbox.journalled())
+    done, _ = await asyncio.wait([waiting], timeout=0.1)
+    assert not done
+    node.free_disk()
+    await asyncio.wait_for(waiting, 5)
+    async with node.client(protocol=protocol) as client:
+        again = [await client.event() for _ in range(4)]
+        assert again[:3] == first
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_journalled_waits_for_what_a_command_holds_back(node, count):
+    async with node.client() as client:
+        node.desk.assign("call", client.hello["protocol"])
+        begun, go = asyncio.Event(), asyncio.Event()
+
+        async def answer(params, origin):
+            for number in range(count):
+                node.outbox.emit(play("call", number))
+            begun.set()
+            await go.wait()
+            return {"code": "200", "message": "Answering"}
+
+        node.runner.script["calling.answer"] = answer
+        await client.ask("calling.answer", {"call_id": "call"}, "id-1")
+        await begun.wait()
+        waiting = asyncio.create_task(node.outbox.journalled())
+        await client.request("signalwire.ping", {})
+        assert not waiting.done()
+        assert not client.events
+        go.set()
+        await asyncio.wait_for(waiting, 5)
+        await client.until(lambda: len(client.events) == count)

@@ -153,7 +153,10 @@ pub struct Interrupt {
 
 /// An operation, or a command to one. Mirrors the operations of the control protocol (see `ops.py`).
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the fields are those of ops.py, where they are described")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of ops.py, where they are described"
+)]
 pub enum MediaCommand {
     Play {
         id: OperationId,

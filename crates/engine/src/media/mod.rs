@@ -12,7 +12,8 @@ mod api;
 mod pool;
 
 pub use api::{
-    Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand, MediaConfig, MediaEvent,
-    OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,
+    Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand,
+    MediaConfig, MediaEvent, OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source,
+    StreamParameters, Tone,
 };
 pub use pool::{BoundPort, MediaPool, Waker};

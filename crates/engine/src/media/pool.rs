@@ -3,7 +3,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use super::api::{LegKey, MediaCommand, MediaConfig, MediaEvent, Refusal, RefusalCode, StreamParameters};
+use super::api::{
+    LegKey, MediaCommand, MediaConfig, MediaEvent, Refusal, RefusalCode, StreamParameters,
+};
 
 /// Called from media threads when events wait. Must not block.
 pub type Waker = Box<dyn Fn() + Send + Sync>;

@@ -1,0 +1,272 @@
+//! Each refusal: its status, what stands beside it, and a sentence that says what to change.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use offhook_sip::{Config, Event, FramingLost};
+use support::{Bench, OFFER, field, invite, request, tcp};
+
+/// Feed a request and get its one answer, which carries a sentence.
+fn refused(text: &str) -> String {
+    let mut bench = Bench::new();
+    bench.feed(text);
+    let answer = bench.only();
+    assert!(bench.events().is_empty());
+    let sentence = answer.lines().next().unwrap().splitn(3, ' ').nth(2).unwrap().to_owned();
+    assert!(sentence.len() > 20, "{sentence}");
+    assert!(
+        field(&answer, "Warning").contains(&sentence.replace('"', "'")),
+        "{answer}"
+    );
+    answer
+}
+
+fn options(extra: &str) -> String {
+    request("OPTIONS", "sip:127.0.0.1", 1, "", "z9hG4bKo", extra, "")
+}
+
+#[test]
+fn malformed_requests_get_400_that_names_the_header() {
+    for (from, to, word) in [
+        ("Max-Forwards: 70", "Max-Forwards: many", "Max-Forwards"),
+        ("CSeq: 1 OPTIONS", "CSeq: 1 INVITE", "CSeq"),
+        ("CSeq: 1 OPTIONS", "CSeq: 99999999999 OPTIONS", "CSeq"),
+        (
+            "Call-ID: call-1\r\n",
+            "Call-ID: call-1\r\nCall-ID: call-1\r\n",
+            "more than once",
+        ),
+        ("From: \"Caller\" <", "From: \"Caller <", "From"),
+        ("sip:127.0.0.1 SIP", "sip:127.0.0.1?X=y SIP", "Request-URI"),
+        ("branch=z9hG4bKo", "branch=z9hG4bK", "branch"),
+        (
+            "Max-Forwards: 70",
+            "Max-Forwards: 70\r\nDate: Fri, 01 Jan 2010 16:00:00 EST",
+            "Date",
+        ),
+        ("Content-Length: 0", "Content-Length: 99", "cannot be read"),
+        ("Content-Length: 0", "Content-Length: -1", "cannot be read"),
+    ] {
+        let answer = refused(&options("").replace(from, to));
+        assert!(
+            answer.starts_with("SIP/2.0 400 ") && answer.contains(word),
+            "{to}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_max_forwards_is_no_reason_to_refuse() {
+    let mut bench = Bench::new();
+    bench.feed(&options("").replace("Max-Forwards: 70\r\n", ""));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+}
+
+#[test]
+fn options_tell_what_is_served() {
+    let mut bench = Bench::new();
+    bench.feed(&options(""));
+    let answer = bench.only();
+    assert!(answer.starts_with("SIP/2.0 200 OK\r\n"));
+    assert_eq!(
+        field(&answer, "Allow"),
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+    );
+    assert!(field(&answer, "Accept").starts_with("application/sdp"));
+    assert!(answer.contains("\r\nSupported:"));
+}
+
+#[test]
+fn methods_that_are_not_served_get_405_and_unknown_ones_501_both_with_allow() {
+    for (method, status) in [
+        ("REGISTER", 405),
+        ("SUBSCRIBE", 405),
+        ("NOTIFY", 405),
+        ("REFER", 405),
+        ("MESSAGE", 405),
+        ("PUBLISH", 405),
+        ("PRACK", 405),
+        ("NEWMETHOD", 501),
+        ("invite", 501),
+    ] {
+        let answer = refused(&request(method, "sip:127.0.0.1", 1, "", "z9hG4bKm", "", ""));
+        assert!(answer.starts_with(&format!("SIP/2.0 {status} ")), "{answer}");
+        assert!(field(&answer, "Allow").contains("INVITE"));
+    }
+}
+
+#[test]
+fn bodies_that_cannot_be_read_get_415_with_what_can() {
+    let text = invite().replace("application/sdp", "application/isup");
+    let answer = refused(&text);
+    assert!(answer.starts_with("SIP/2.0 415 ") && field(&answer, "Accept") == "application/sdp");
+    let answer = refused(&request(
+        "INVITE",
+        "sip:a@b",
+        1,
+        "",
+        "z9hG4bKe",
+        "Content-Encoding: gzip\r\n",
+        OFFER,
+    ));
+    assert!(answer.starts_with("SIP/2.0 415 ") && field(&answer, "Accept-Encoding") == "identity");
+}
+
+#[test]
+fn required_extensions_get_420_with_their_names() {
+    for method in ["INVITE", "OPTIONS"] {
+        let answer = refused(&request(
+            method,
+            "sip:a@b",
+            1,
+            "",
+            "z9hG4bKr",
+            "Require: 100rel, nothing\r\n",
+            "",
+        ));
+        assert!(answer.starts_with("SIP/2.0 420 "));
+        assert_eq!(field(&answer, "Unsupported"), "100rel, nothing");
+    }
+}
+
+#[test]
+fn unknown_schemes_get_416_and_dialogs_that_are_not_481() {
+    let answer = refused(&request(
+        "INVITE",
+        "soap.beep://192.0.2.103:3002",
+        1,
+        "",
+        "z9hG4bKs",
+        "",
+        "",
+    ));
+    assert!(answer.starts_with("SIP/2.0 416 "));
+    for method in ["BYE", "INFO", "UPDATE", "INVITE"] {
+        let answer = refused(&request(method, "sip:a@b", 1, "nowhere", "z9hG4bKd", "", ""));
+        assert!(answer.starts_with("SIP/2.0 481 "), "{answer}");
+    }
+}
+
+#[test]
+fn another_version_gets_505() {
+    let answer = refused(&options("").replacen("SIP/2.0\r\n", "SIP/7.0\r\n", 1));
+    assert!(answer.starts_with("SIP/2.0 505 Only SIP/2.0"));
+}
+
+#[test]
+fn a_closed_or_full_house_gets_503_with_retry_after() {
+    let mut bench = Bench::with(
+        Config {
+            max_legs: 1,
+            ..Config::default()
+        },
+        support::udp(),
+    );
+    bench.incoming(&invite());
+    bench.feed(
+        &invite()
+            .replace("call-1", "call-2")
+            .replace("z9hG4bKinvite", "z9hG4bK2"),
+    );
+    let full = bench.only();
+    assert!(full.starts_with("SIP/2.0 503 "));
+    let seconds: u64 = field(&full, "Retry-After").parse().unwrap();
+    assert!((5..=10).contains(&seconds));
+    bench
+        .agent
+        .set_open(Some("no application is connected; start one".to_owned()));
+    for text in [
+        invite()
+            .replace("call-1", "call-3")
+            .replace("z9hG4bKinvite", "z9hG4bK3"),
+        options(""),
+    ] {
+        bench.feed(&text);
+        let closed = bench.only();
+        assert!(
+            closed.starts_with("SIP/2.0 503 no application is connected; start one\r\n"),
+            "{closed}"
+        );
+        assert!(!field(&closed, "Retry-After").is_empty());
+    }
+}
+
+#[test]
+fn what_must_not_be_answered_is_not() {
+    let mut bench = Bench::new();
+    for text in [
+        "SIP/2.0 200 OK\r\n\r\n",
+        "garbage\r\n\r\n",
+        "",
+        "\r\n\r\n",
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKnobody\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n",
+    ] {
+        bench.feed(text);
+    }
+    bench.feed(&request("ACK", "sip:a@b", 1, "nowhere", "z9hG4bKack", "", ""));
+    bench.feed(&request("ACK", "sip:a@b", 1, "nowhere", "z9hG4bK", "", ""));
+    bench.feed(
+        &request("ACK", "sip:a@b", 1, "nowhere", "z9hG4bKx", "", "").replace("Content-Length: 0", "Content-Length: 9"),
+    );
+    assert!(bench.take().is_empty() && bench.events().is_empty());
+}
+
+#[test]
+fn a_stream_gives_the_same_messages_however_it_is_cut() {
+    // reliability B5: pipelined, keep-alives between, split at every byte.
+    let text = format!(
+        "\r\n\r\n{}{}\r\n{}",
+        options(""),
+        invite().replace("/UDP", "/TCP"),
+        options("")
+            .replace("z9hG4bKo", "z9hG4bKo2")
+            .replace("Content-Length: 0", "l :\r\n 0")
+    );
+    let whole = {
+        let mut bench = Bench::with(Config::default(), tcp());
+        bench.feed(&text);
+        bench.take()
+    };
+    assert_eq!(whole.len(), 4, "a pong, 200, 100, 200: {whole:#?}");
+    for cut in 0..=text.len() {
+        let mut bench = Bench::with(Config::default(), tcp());
+        bench.feed(&text[..cut]);
+        bench.feed(&text[cut..]);
+        assert_eq!(bench.take().len(), 4, "cut at {cut}");
+        assert!(matches!(bench.events()[..], [Event::Incoming(_)]), "cut at {cut}");
+    }
+    let mut bench = Bench::with(Config::default(), tcp());
+    for byte in text.as_bytes() {
+        bench.agent.receive(tcp(), &[*byte], bench.now).unwrap();
+        bench.drain();
+    }
+    assert_eq!(bench.take().len(), 4);
+}
+
+#[test]
+fn a_stream_that_cannot_be_framed_is_lost_after_a_sentence() {
+    for (length, word) in [
+        ("", "Content-Length is missing"),
+        ("Content-Length: -1\r\n", "not a number"),
+        ("Content-Length: 2147483648\r\n", "64 KiB"),
+        ("Content-Length: 99999999999999999999\r\n", "not a number"),
+        ("Content-Length: 0\r\nl: 0\r\n", "more than once"),
+    ] {
+        let mut bench = Bench::with(Config::default(), tcp());
+        let text = options("").replace("Content-Length: 0\r\n", length);
+        assert_eq!(
+            bench.agent.receive(tcp(), text.as_bytes(), bench.now),
+            Err(FramingLost),
+            "{length}"
+        );
+        bench.drain();
+        let answer = bench.only();
+        assert!(answer.starts_with("SIP/2.0 400 ") && answer.contains(word), "{answer}");
+    }
+    let mut bench = Bench::with(Config::default(), tcp());
+    let mut lost = false;
+    for _ in 0..70 {
+        lost = lost || bench.agent.receive(tcp(), &[b'x'; 1_024], bench.now).is_err();
+    }
+    assert!(lost, "an endless header section");
+}

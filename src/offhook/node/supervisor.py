@@ -109,8 +109,10 @@ class NodeSupervisor:
             await self._start_engine(program)
             await self._start_node()
             keepers = [
-                asyncio.create_task(self._keep("engine", lambda: self._start_engine(program)), name="keep engine"),
-                asyncio.create_task(self._keep("node", self._start_node), name="keep node"),
+                asyncio.create_task(
+                    self._keep("engine", self._engine_process, lambda: self._start_engine(program)), name="keep engine"
+                ),
+                asyncio.create_task(self._keep("node", self._node_process, self._start_node), name="keep node"),
             ]
             done, _ = await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -131,13 +133,12 @@ class NodeSupervisor:
         if self._node is not None and self._node.returncode is None:
             self._node.send_signal(signal.SIGTERM)
 
-    async def _keep(self, name: str, start: Callable[[], Awaitable[None]]) -> None:
+    async def _keep(self, name: str, process: Callable[[], Process], start: Callable[[], Awaitable[None]]) -> None:
         """Wait for the end of a part and start it again."""
         budget = RestartBudget()
         loop = asyncio.get_running_loop()
         while True:
-            process = self._engine.process if name == "engine" and self._engine else self._node
-            status = await process.wait() if process is not None else -1
+            status = await process().wait()
             if self._is_stopping:
                 return
             _log.error("a part ended and is started again", part=name, status=status)
@@ -152,6 +153,14 @@ class NodeSupervisor:
                 except OffhookError as error:
                     _log.error("a part does not start", part=name, reason=str(error))
                     await asyncio.sleep(_PAUSE_S)
+
+    def _engine_process(self) -> Process:
+        assert self._engine is not None
+        return self._engine.process
+
+    def _node_process(self) -> Process:
+        assert self._node is not None
+        return self._node
 
     async def _start_engine(self, program: Path) -> None:
         settings, state = self._settings, self._state

@@ -15,7 +15,7 @@ offhook-engine: SIP and media for an offhook node, which starts it.
   --prompts DIR           audio to play, written by the node
   --recordings DIR        recordings, written by the engine
   --sip-udp IP:PORT       where SIP listens (default 127.0.0.1:5060); port 0: any free one
-  --sip-tcp IP:PORT       the same for TCP (default: as UDP)
+  --sip-tcp IP:PORT       the same for TCP: the same address, or its port 0
   --rtp-ip IP             address of the media sockets (default 127.0.0.1)
   --rtp-ports A-B         their ports (default 16384-32767)
   --trust CIDR            whose SIP is answered; may be repeated (default 127.0.0.0/8 and ::1/128)
@@ -39,7 +39,7 @@ pub struct Config {
     pub recordings: PathBuf,
     /// SIP over UDP.
     pub sip_udp: SocketAddr,
-    /// SIP over TCP; `None`: as UDP, with the port it got.
+    /// SIP over TCP: on the port of UDP.
     pub sip_tcp: Option<SocketAddr>,
     /// Address of the media sockets.
     pub rtp_ip: IpAddr,
@@ -124,6 +124,11 @@ impl Config {
                 return Err(format!("{flag} is needed; see --help"));
             }
         }
+        if let Some(tcp) = self.sip_tcp.take()
+            && (tcp.ip() != self.sip_udp.ip() || (tcp.port() != 0 && tcp.port() != self.sip_udp.port()))
+        {
+            return Err("--sip-tcp must be the address of --sip-udp: one port serves both".to_owned());
+        }
         if self.trust.is_empty() {
             self.trust = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()];
         }
@@ -192,6 +197,7 @@ mod tests {
             ("--rtp-ports", "4000"),
             ("--frobnicate", "1"),
             ("--lifeline-fd", "-1"),
+            ("--sip-tcp", "127.0.0.1:5070"),
         ] {
             let sentence = parse(&format!("{NEEDED} {flag} {value}"));
             assert!(

@@ -152,7 +152,7 @@ def _welcome(ready: ReadyNode, program: Program | None) -> str:
     uri = f"sip:demo@{host}" if port == "5060" else f"sip:demo@{host}:{port}"
     does = f"{program.file.name} answers." if program else "Start your program in another terminal with these lines:"
     return (
-        f"offhook is ready. Calls to any number go to context 'default'; {does}\n\n"
+        f"offhook is ready. Calls to any number go to context 'default'. {does}\n\n"
         f"  call it       offhook call {uri}\n"
         f"  or            any softphone on this machine: dial {uri}\n"
         f"                (no account, no registration; UDP {ready.sip.udp}, TCP {ready.sip.tcp}; codec G.711)\n"

@@ -12,6 +12,7 @@ from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -168,7 +169,7 @@ class NodeSupervisor:
         old, self._engine = self._engine, None
         if old is not None:
             old.let_go()
-        self._engine = await launch_engine(program, engine_options(settings, state), self._secret)
+        self._engine = await launch_engine(program, engine_options(settings, state), self._secret, hear=_engine_said)
 
     async def _start_node(self) -> None:
         """Start it and wait for its ``Ready``."""
@@ -239,6 +240,20 @@ class NodeSupervisor:
                 await asyncio.gather(self._listening, return_exceptions=True)
             self._state.ready.unlink(missing_ok=True)
             self._state.socket.unlink(missing_ok=True)
+
+
+def _engine_said(line: bytes) -> None:
+    """A line of the engine's log, in ours."""
+    try:
+        fields = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        _log.error("the engine says", text=line.decode("utf-8", "replace").rstrip())
+        return
+    fields.pop("at_ms", None)
+    level = str(fields.pop("level", "info"))
+    event = str(fields.pop("event", ""))
+    known = {"info": _log.info, "warning": _log.warning, "error": _log.error}
+    known.get(level, _log.info)(f"engine: {event}", **fields)
 
 
 def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:

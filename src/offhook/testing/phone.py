@@ -235,6 +235,8 @@ class Phone:
         self.synthesiser = synthesiser
         self.sip = ""
         """Where it listens, ``ip:port``."""
+        self.log: deque[bytes] = deque(maxlen=1000)
+        """What its engine logged: JSON lines."""
         self._binary = binary
         self._address = address
         self._trust = trust
@@ -264,7 +266,9 @@ class Phone:
                 trust=self._trust,
             )
             secret = secrets.token_bytes(32)
-            launched: LaunchedEngine = await launch_engine(find_engine(self._binary), options, secret)
+            launched: LaunchedEngine = await launch_engine(
+                find_engine(self._binary), options, secret, hear=self.log.append
+            )
             stack.push_async_callback(launched.end)
             self.port = EngineProcess(
                 options.socket, secret, prompts=options.prompts, recordings=options.recordings, epoch=1

@@ -7,15 +7,21 @@ import os
 import shutil
 import sys
 from asyncio.subprocess import Process
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from offhook.errors import ConfigurationError, MachineError
 
-__all__ = ["EngineOptions", "LaunchedEngine", "find_engine", "launch_engine"]
+__all__ = ["EngineLine", "EngineOptions", "LaunchedEngine", "find_engine", "launch_engine"]
+
+EngineLine = Callable[[bytes], None]
+"""Takes one line of the engine's log: a JSON object with ``level`` and ``event``, or the words of a panic."""
 
 _READY_S = 10.0
+_LAST_WORDS = 5
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +60,12 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 class LaunchedEngine:
     """A running engine. It ends its calls and itself when ``end`` is called, and when our process is gone."""
 
-    def __init__(self, process: Process, lifeline: int) -> None:
+    def __init__(self, process: Process, lifeline: int, hear: EngineLine | None) -> None:
         self.process = process
+        self.last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        """The end of its log, where ``hear`` was given."""
         self._lifeline = lifeline
+        self._listening = asyncio.create_task(self._listen(hear), name="engine log") if hear else None
 
     def let_go(self) -> None:
         """Close the lifeline: the engine ends its calls and exits. Idempotent."""
@@ -69,10 +78,24 @@ class LaunchedEngine:
         self.let_go()
         try:
             async with asyncio.timeout(timeout_s):
-                return await self.process.wait()
+                await self.process.wait()
         except TimeoutError:
             self.process.kill()
-            return await self.process.wait()
+        status = await self.process.wait()
+        if self._listening is not None:
+            await self._listening
+        return status
+
+    async def _listen(self, hear: EngineLine) -> None:
+        """Until the engine closes its standard error, or a line has no end."""
+        assert self.process.stderr is not None
+        try:
+            while line := await self.process.stderr.readline():
+                self.last_words.append(line.decode("utf-8", "replace").strip())
+                hear(line)
+        except ValueError:  # longer than the reader's limit
+            while await self.process.stderr.read(1 << 16):
+                pass
 
 
 def find_engine(binary: str = "") -> Path:
@@ -97,8 +120,10 @@ def find_engine(binary: str = "") -> Path:
     )
 
 
-async def launch_engine(program: Path, options: EngineOptions, secret: bytes) -> LaunchedEngine:
-    """Start it and wait until all its sockets listen. Its log goes to our standard error.
+async def launch_engine(
+    program: Path, options: EngineOptions, secret: bytes, *, hear: EngineLine | None = None
+) -> LaunchedEngine:
+    """Start it and wait until all its sockets listen. Its log goes to ``hear``, else to our standard error.
 
     Raises:
         MachineError: it ended instead, or did not come up in 10 s.
@@ -116,6 +141,7 @@ async def launch_engine(program: Path, options: EngineOptions, secret: bytes) ->
             *("--secret-fd", str(secret_read), "--lifeline-fd", str(lifeline_read), "--ready-fd", str(ready_write)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE if hear is not None else None,
             pass_fds=inherited,
             start_new_session=True,  # Ctrl-C is for the supervisor, which ends things in order
             env={name: os.environ[name] for name in ("RUST_LOG", "RUST_BACKTRACE") if name in os.environ},
@@ -127,7 +153,7 @@ async def launch_engine(program: Path, options: EngineOptions, secret: bytes) ->
     finally:
         for descriptor in inherited:
             os.close(descriptor)
-    launched = LaunchedEngine(process, lifeline_write)
+    launched = LaunchedEngine(process, lifeline_write, hear)
     try:
         line = await _line(ready_read)
     except BaseException:
@@ -135,7 +161,8 @@ async def launch_engine(program: Path, options: EngineOptions, secret: bytes) ->
         raise
     if not line:
         status = await launched.end()
-        raise MachineError(f"the engine ended before it was ready, with status {status}: its log says why")
+        why = " / ".join(launched.last_words) or "its log says why"
+        raise MachineError(f"the engine ended before it was ready, with status {status}: {why}")
     return launched
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from rig import audio
 from rig.dialog import Caller
 from rig.node import NodeProcess, running_node
+from rig.opened import close_all
 from rig.relay import Event, RelayPeer
 
 __all__ = ["AudioServer", "Callers", "Talk", "answered", "audio_server", "callers", "node", "offer", "relay", "talk"]
@@ -26,6 +27,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     """One node for all tests that leave it as they found it."""
     with running_node(tmp_path_factory.mktemp("node")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+async def nothing_stays_open() -> AsyncIterator[None]:
+    """Sockets of a test that failed half-way are closed on its own event loop."""
+    yield
+    close_all()
+    await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig import audio
+from rig.opened import remember
 
 __all__ = ["FRAME_S", "Packet", "RtpPeer", "gaps_ms", "missing"]
 
@@ -92,6 +93,7 @@ class RtpPeer:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp-{self.port}", daemon=True)
         self._thread.start()
+        remember(self)
 
     def start(self, remote: tuple[str, int], payload_type: int = 0) -> None:
         """Begin (or go on) sending to this address."""
@@ -101,6 +103,7 @@ class RtpPeer:
                 self._began = time.monotonic() + 0.005
 
     def close(self) -> None:
+        """End sending and receiving. Idempotent."""
         self._closing.set()
         self._thread.join(2)
         self.socket.close()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rig.opened import remember
+
 __all__ = ["SipEndpoint", "SipMessage", "Timeout", "parse"]
 
 _numbers = itertools.count(1)
@@ -125,7 +127,7 @@ class SipEndpoint(asyncio.DatagramProtocol):
     @classmethod
     async def udp(cls, port: int = 0) -> SipEndpoint:
         loop = asyncio.get_running_loop()
-        endpoint = cls()
+        endpoint = remember(cls())
         endpoint._udp, _ = await loop.create_datagram_endpoint(lambda: endpoint, local_addr=(endpoint.host, port))
         endpoint.port = endpoint._udp.get_extra_info("sockname")[1]
         return endpoint
@@ -133,7 +135,7 @@ class SipEndpoint(asyncio.DatagramProtocol):
     @classmethod
     async def tcp(cls, remote: tuple[str, int]) -> SipEndpoint:
         reader, writer = await asyncio.open_connection(*remote)
-        endpoint = cls("tcp")
+        endpoint = remember(cls("tcp"))
         endpoint.adopt(reader, writer)
         return endpoint
 

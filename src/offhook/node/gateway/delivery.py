@@ -107,7 +107,7 @@ class Delivery:
     def deliver(self, event: StoredEvent) -> None:
         """Send an event that is in the journal (or that the journal refused: then it has this one chance)."""
         self._keep(event)
-        self._delivered_seq = event.session_seq
+        self._delivered_seq = max(self._delivered_seq, event.session_seq)
         if self._is_live and self._connection is not None:
             self._send(self._connection, event)
 
@@ -129,6 +129,9 @@ class Delivery:
                 await asyncio.sleep(_RETRY_S)
                 continue
             for event in page:
+                if self._is_loaded and event.session_seq > self._delivered_seq:
+                    break  # on the disk, but ``deliver`` is still to come: read it again after that
+                cursor = event.session_seq
                 if not self._is_wanted(event):
                     continue
                 self._replayed.add(event.id)
@@ -136,7 +139,6 @@ class Delivery:
                     return
                 await connection.room()
             if page:
-                cursor = page[-1].session_seq
                 await self._acked_enough()
             elif delivered == self._delivered_seq:
                 self._is_loaded = True
@@ -152,6 +154,7 @@ class Delivery:
             and (event.call_id, event.event_type) not in self._retracted
         ):
             self._keep(event)
+            self._delivered_seq = max(self._delivered_seq, event.session_seq)
         return event.id in self._kept
 
     async def _acked_enough(self) -> None:

@@ -68,7 +68,7 @@ class Delivery:
         self._retracted: set[tuple[str, str]] = set()
         self._connection: Connection | None = None
         self._is_live = False
-        self._delivered_seq = 0
+        self._delivered_seq = last_seq
         self._acked_in_window = asyncio.Event()
         self._replayed: set[str] = set()
         self._replay: asyncio.Task[None] | None = None
@@ -128,6 +128,7 @@ class Delivery:
             except JournalFailure:
                 await asyncio.sleep(_RETRY_S)
                 continue
+            page = [event for event in page if event.session_seq <= self._delivered_seq]  # the rest is about to be
             for event in page:
                 if self._is_loaded and event.session_seq > self._delivered_seq:
                     break  # on the disk, but ``deliver`` is still to come: read it again after that

@@ -235,6 +235,11 @@ class CallBase:
         self._actions[action.control_id] = action
         try:
             result = await self._ask(action.method, params)
+        except RelayError:
+            if action.is_done:  # its events tell more than the reply that did not come
+                return action
+            self._forget(action)
+            raise
         except BaseException:
             self._forget(action)
             raise

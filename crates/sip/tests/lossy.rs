@@ -155,7 +155,7 @@ fn two_hundred_calls_over_a_bad_network_are_all_set_up_and_cleared() {
         assert!(answering.confirmed >= 190, "seed {seed}: {}", answering.confirmed);
         assert_eq!((dialling.ended.len(), answering.ended.len()), (200, 200), "seed {seed}");
         assert!(
-            caller
+            dialling
                 .ended
                 .iter()
                 .chain(&answering.ended)

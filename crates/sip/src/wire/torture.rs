@@ -135,6 +135,9 @@ fn every_message_of_rfc_4475_gets_what_the_rfc_says() {
         let first = sent.first().map(String::as_str).unwrap_or_default();
         match expect {
             Answered(status) | NotYet(status, _) => {
+                if let NotYet(_, why) = expect {
+                    println!("not yet: {name}: {why}");
+                }
                 assert!(is_well_formed(&bytes), "{name} is valid");
                 assert!(first.starts_with(&format!("SIP/2.0 {status} ")), "{name}: {first}");
                 assert_eq!(told, usize::from(*status == 100), "{name}");

@@ -1,8 +1,5 @@
 //! G.711 and the audio file formats that the engine reads and writes.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod g711;
 mod wav;

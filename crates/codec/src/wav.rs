@@ -61,12 +61,10 @@ impl SampleFormat {
         match (self, bytes) {
             (Self::Unsigned8, [a]) => (i16::from(*a) - 128) << 8,
             (Self::Law(codec), [a]) => codec.decode_sample(*a),
-            (Self::Signed16, [a, b])
-            | (Self::Signed24, [_, a, b])
-            | (Self::Signed32, [_, _, a, b]) => i16::from_le_bytes([*a, *b]),
-            (Self::Float32, [a, b, c, d]) => {
-                (f32::from_le_bytes([*a, *b, *c, *d]) * 32768.0) as i16
+            (Self::Signed16, [a, b]) | (Self::Signed24, [_, a, b]) | (Self::Signed32, [_, _, a, b]) => {
+                i16::from_le_bytes([*a, *b])
             }
+            (Self::Float32, [a, b, c, d]) => (f32::from_le_bytes([*a, *b, *c, *d]) * 32768.0) as i16,
             _ => 0,
         }
     }
@@ -125,11 +123,7 @@ impl WavFormat {
     pub fn parse(start: &[u8]) -> Result<Self, WavError> {
         if start.len() < 12 {
             let known = start.iter().zip(b"RIFF").all(|(a, b)| a == b);
-            return Err(if known {
-                WavError::Incomplete
-            } else {
-                WavError::NotWav
-            });
+            return Err(if known { WavError::Incomplete } else { WavError::NotWav });
         }
         if start.get(..4) != Some(b"RIFF") || start.get(8..12) != Some(b"WAVE") {
             return Err(WavError::NotWav);
@@ -143,9 +137,8 @@ impl WavFormat {
             if id == b"fmt " {
                 format = Some(parse_fmt(start, body, size)?);
             } else if id == b"data" {
-                let (format, channels, rate_hz) = format.ok_or_else(|| {
-                    WavError::Unsupported("the WAV file has data before its format".into())
-                })?;
+                let (format, channels, rate_hz) =
+                    format.ok_or_else(|| WavError::Unsupported("the WAV file has data before its format".into()))?;
                 let data_bytes = (size != 0 && size < 0x7fff_0000).then_some(u64::from(size));
                 let data_offset = body as u64;
                 return Ok(Self {
@@ -156,9 +149,7 @@ impl WavFormat {
                     data_bytes,
                 });
             }
-            at = body
-                .saturating_add(size as usize)
-                .saturating_add((size & 1) as usize);
+            at = body.saturating_add(size as usize).saturating_add((size & 1) as usize);
         }
     }
 
@@ -260,10 +251,7 @@ mod tests {
         assert_eq!(decoded(&file(1, 1, 8000, 16, &[0, 64])), [16384]);
         assert_eq!(decoded(&file(1, 1, 8000, 24, &[9, 0, 64])), [16384]);
         assert_eq!(decoded(&file(1, 1, 8000, 32, &[9, 9, 0, 64])), [16384]);
-        assert_eq!(
-            decoded(&file(3, 1, 8000, 32, &0.5_f32.to_le_bytes())),
-            [16384]
-        );
+        assert_eq!(decoded(&file(3, 1, 8000, 32, &0.5_f32.to_le_bytes())), [16384]);
         assert_eq!(decoded(&file(7, 1, 8000, 8, &[0x8f])), [16764]);
         assert_eq!(decoded(&file(6, 1, 8000, 8, &[0xaa])), [32256]);
     }
@@ -271,13 +259,7 @@ mod tests {
     #[test]
     fn stereo_is_mixed_without_overflow() {
         assert_eq!(
-            decoded(&file(
-                1,
-                2,
-                44100,
-                16,
-                &[0xff, 0x7f, 0xff, 0x7f, 0, 0, 2, 0]
-            )),
+            decoded(&file(1, 2, 44100, 16, &[0xff, 0x7f, 0xff, 0x7f, 0, 0, 2, 0])),
             [32767, 1]
         );
     }
@@ -295,10 +277,7 @@ mod tests {
     #[test]
     fn an_unknown_format_says_what_to_do() {
         let error = WavFormat::parse(&file(85, 1, 8000, 0, &[])).unwrap_err();
-        assert!(
-            error.to_string().contains("convert to 16-bit PCM"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("convert to 16-bit PCM"), "{error}");
     }
 
     proptest! {

@@ -47,9 +47,7 @@ impl Concealer {
                 let made = self.synthetic();
                 let weight = (n as f32 + 0.5) / overlap as f32;
                 if let Some(sample) = frame.get_mut(n) {
-                    *sample = saturate(
-                        (f32::from(*sample) * weight + made * (1.0 - weight)).round() as i32,
-                    );
+                    *sample = saturate((f32::from(*sample) * weight + made * (1.0 - weight)).round() as i32);
                 }
             }
             self.made = 0;
@@ -104,11 +102,7 @@ impl Concealer {
         let volume = (1.0 - (made - HOLD) / FADE).clamp(0.0, 1.0);
         let join = self.step * (1.0 - made / (self.pitch as f32 / 4.0)).max(0.0);
         let value = self.cycle.get(self.at).copied().unwrap_or(0.0) + join;
-        self.at = if self.at + 1 >= self.pitch {
-            0
-        } else {
-            self.at + 1
-        };
+        self.at = if self.at + 1 >= self.pitch { 0 } else { self.at + 1 };
         self.made += 1;
         value * volume
     }
@@ -143,9 +137,7 @@ mod tests {
         let mut samples = [0; FRAME];
         for (n, sample) in samples.iter_mut().enumerate() {
             let turn = (frame * FRAME + n) as f32 * std::f32::consts::TAU * 125.0 / 8000.0;
-            *sample = (6000.0 * turn.sin()
-                + 3000.0 * (2.0 * turn).sin()
-                + 1500.0 * (5.0 * turn).sin()) as i16;
+            *sample = (6000.0 * turn.sin() + 3000.0 * (2.0 * turn).sin() + 1500.0 * (5.0 * turn).sin()) as i16;
         }
         samples
     }

@@ -197,12 +197,8 @@ impl DtmfDetector {
     }
 
     fn follow(&mut self, judged: Option<Heard>) -> Option<char> {
-        let heard = judged
-            .filter(|heard| heard.is_digit)
-            .map(|heard| heard.digit);
-        let trace = judged
-            .filter(|heard| heard.is_trace)
-            .map(|heard| heard.digit);
+        let heard = judged.filter(|heard| heard.is_digit).map(|heard| heard.digit);
+        let trace = judged.filter(|heard| heard.is_trace).map(|heard| heard.digit);
         if heard.is_some() && heard == self.candidate {
             self.hits = self.hits.saturating_add(1);
         } else {
@@ -210,11 +206,7 @@ impl DtmfDetector {
             self.hits = u8::from(heard.is_some());
         }
         if self.pressed.is_some() {
-            self.misses = if trace == self.pressed {
-                0
-            } else {
-                self.misses + 1
-            };
+            self.misses = if trace == self.pressed { 0 } else { self.misses + 1 };
             if self.misses >= MISSES {
                 self.pressed = None;
             }

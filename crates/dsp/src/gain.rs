@@ -36,10 +36,7 @@ pub struct Gain {
 impl Gain {
     /// Silent at first, on its way to `factor`.
     pub fn rising_to(factor: f32) -> Self {
-        Self {
-            now: 0.0,
-            to: factor,
-        }
+        Self { now: 0.0, to: factor }
     }
 
     /// At `factor` from the start.

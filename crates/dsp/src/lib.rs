@@ -2,10 +2,7 @@
 //!
 //! Audio is int16, mono, 8 kHz in frames of 160 samples unless a name says otherwise. Nothing here allocates after it was made,
 //! but for [`Resampler`], which writes to a `Vec` and is for file decoding.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod conceal;
 mod dtmf;

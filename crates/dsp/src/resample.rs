@@ -27,6 +27,24 @@ fn bessel(x: f64) -> f64 {
     sum
 }
 
+/// The sum of products, in eight sums side by side, which the machine can do at once.
+fn dot(samples: &[f32], weights: &[f32]) -> f32 {
+    let (samples, samples_rest) = samples.as_chunks::<8>();
+    let (weights, weights_rest) = weights.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for (samples, weights) in samples.iter().zip(weights) {
+        for ((sum, sample), weight) in sums.iter_mut().zip(samples).zip(weights) {
+            *sum += sample * weight;
+        }
+    }
+    let rest: f32 = samples_rest
+        .iter()
+        .zip(weights_rest)
+        .map(|(sample, weight)| sample * weight)
+        .sum();
+    sums.iter().sum::<f32>() + rest
+}
+
 /// Takes samples of one rate in pieces of any size, gives samples at 8 kHz; the delay of the filter is taken out.
 #[derive(Debug, Clone)]
 pub struct Resampler {
@@ -86,14 +104,7 @@ impl Resampler {
     /// The same filter, from the start.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        let mut kept = vec![
-            0.0;
-            if self.up == self.down {
-                0
-            } else {
-                self.taps / 2 - 1
-            }
-        ];
+        let mut kept = vec![0.0; if self.up == self.down { 0 } else { self.taps / 2 - 1 }];
         kept.reserve(8192);
         Self {
             kept,
@@ -108,8 +119,7 @@ impl Resampler {
     /// Take samples, append what is ready.
     pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) {
         self.input += samples.len() as u64;
-        self.kept
-            .extend(samples.iter().map(|sample| f32::from(*sample)));
+        self.kept.extend(samples.iter().map(|sample| f32::from(*sample)));
         self.drain(out);
     }
 
@@ -139,11 +149,7 @@ impl Resampler {
                 .filters
                 .get(phase * self.taps..(phase + 1) * self.taps)
                 .unwrap_or(&[]);
-            let sum: f32 = window
-                .iter()
-                .zip(row)
-                .map(|(sample, weight)| sample * weight)
-                .sum();
+            let sum = dot(window, row);
             out.push(saturate(sum.round() as i32));
             self.position += self.down;
             done += 1;
@@ -163,10 +169,7 @@ mod tests {
 
     fn tone(rate_hz: u32, frequency: f64, count: usize) -> Vec<i16> {
         (0..count)
-            .map(|n| {
-                (16000.0 * (2.0 * PI * frequency * n as f64 / f64::from(rate_hz)).sin()).round()
-                    as i16
-            })
+            .map(|n| (16000.0 * (2.0 * PI * frequency * n as f64 / f64::from(rate_hz)).sin()).round() as i16)
             .collect()
     }
 
@@ -203,11 +206,7 @@ mod tests {
         for rate in [16000, 22050, 24000, 44100, 48000] {
             for frequency in [4600.0, 5500.0, 7000.0] {
                 let out = converted(rate, &tone(rate, frequency, rate as usize), 4096);
-                let loudest = out[200..7800]
-                    .iter()
-                    .map(|sample| sample.abs())
-                    .max()
-                    .unwrap();
+                let loudest = out[200..7800].iter().map(|sample| sample.abs()).max().unwrap();
                 assert!(loudest <= 16, "{rate} Hz, tone {frequency} Hz: {loudest}");
             }
         }

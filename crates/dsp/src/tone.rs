@@ -114,17 +114,8 @@ impl ToneSequence {
             self.now = self.steps.get(self.at).copied().unwrap_or_default();
             self.position = 0;
         }
-        let sum: f32 = self
-            .now
-            .sines
-            .iter_mut()
-            .flatten()
-            .map(Oscillator::sample)
-            .sum();
-        let to_end = self
-            .left
-            .unwrap_or(u64::MAX)
-            .min(self.now.samples - self.position);
+        let sum: f32 = self.now.sines.iter_mut().flatten().map(Oscillator::sample).sum();
+        let to_end = self.left.unwrap_or(u64::MAX).min(self.now.samples - self.position);
         let edge = (self.position + 1).min(to_end).min(EDGE) as f32 / EDGE as f32;
         self.position += 1;
         saturate((sum * edge).round() as i32)
@@ -149,10 +140,7 @@ mod tests {
 
     #[test]
     fn a_tone_is_one_sine_across_all_frames() {
-        let heard = all(ToneSequence::new(
-            vec![ToneStep::new(1000, &[440.0], 0.0)],
-            0,
-        ));
+        let heard = all(ToneSequence::new(vec![ToneStep::new(1000, &[440.0], 0.0)], 0));
         assert_eq!(heard.len(), 8000);
         let peak = peak_of_dbm0(0.0);
         for (n, sample) in heard.iter().enumerate().skip(20).take(7960) {
@@ -163,17 +151,10 @@ mod tests {
 
     #[test]
     fn a_cadence_repeats_until_its_duration_is_over() {
-        let steps = vec![
-            ToneStep::new(30, &[440.0, 480.0], -13.0),
-            ToneStep::new(50, &[], 0.0),
-        ];
+        let steps = vec![ToneStep::new(30, &[440.0, 480.0], -13.0), ToneStep::new(50, &[], 0.0)];
         let heard = all(ToneSequence::new(steps.clone(), 200));
         assert_eq!(heard.len(), 1600);
-        let loud = |from: usize| {
-            heard[from + 24..from + 200]
-                .iter()
-                .any(|sample| sample.abs() > 1000)
-        };
+        let loud = |from: usize| heard[from + 24..from + 200].iter().any(|sample| sample.abs() > 1000);
         assert!(loud(0) && loud(640) && loud(1280));
         assert!(heard[240..640].iter().all(|sample| *sample == 0));
         assert_eq!(all(ToneSequence::new(steps, 0)).len(), 640);
@@ -182,10 +163,7 @@ mod tests {
     #[test]
     fn edges_do_not_click() {
         let heard = all(ToneSequence::new(
-            vec![
-                ToneStep::new(100, &[1400.0], 3.0),
-                ToneStep::new(100, &[], 0.0),
-            ],
+            vec![ToneStep::new(100, &[1400.0], 3.0), ToneStep::new(100, &[], 0.0)],
             150,
         ));
         assert!(heard[0].abs() < 3277 && heard[799].abs() < 3277);
@@ -194,12 +172,6 @@ mod tests {
     #[test]
     fn a_cadence_without_length_ends_at_once() {
         assert!(all(ToneSequence::new(vec![], -1)).is_empty());
-        assert!(
-            all(ToneSequence::new(
-                vec![ToneStep::new(0, &[440.0], 0.0)],
-                500
-            ))
-            .is_empty()
-        );
+        assert!(all(ToneSequence::new(vec![ToneStep::new(0, &[440.0], 0.0)], 500)).is_empty());
     }
 }

@@ -4,10 +4,7 @@ use crate::Frame;
 
 /// Mean power of a frame in dBm0 (a full-scale sine is +3.17); -90 for silence.
 pub fn frame_power(frame: &Frame) -> f32 {
-    let sum: i64 = frame
-        .iter()
-        .map(|sample| i64::from(*sample) * i64::from(*sample))
-        .sum();
+    let sum: i64 = frame.iter().map(|sample| i64::from(*sample) * i64::from(*sample)).sum();
     let mean = sum as f32 / frame.len() as f32;
     // A full-scale sine has a mean power of 2^29: 87.29 dB.
     if mean < 1.0 {
@@ -62,11 +59,7 @@ impl SpeechDetector {
         }
         .min(NOISE_CEILING);
         self.recent = (self.recent << 1 | u8::from(loud)) & 0x1f;
-        self.quiet = if loud {
-            0
-        } else {
-            self.quiet.saturating_add(1)
-        };
+        self.quiet = if loud { 0 } else { self.quiet.saturating_add(1) };
         if self.recent.count_ones() >= ONSET {
             self.speaking = true;
         } else if self.quiet >= HANGOVER {

@@ -51,18 +51,11 @@ pub struct DigitScript {
 
 impl DigitScript {
     /// `0-9 * # A-D`, `w` waits 0.5 s, `W` 1 s. `None`: another character, none, or too many.
-    pub fn new(
-        id: OperationId,
-        digits: &str,
-        duration_ms: u32,
-        gap_ms: u32,
-        accepted_us: u64,
-    ) -> Option<Self> {
+    pub fn new(id: OperationId, digits: &str, duration_ms: u32, gap_ms: u32, accepted_us: u64) -> Option<Self> {
         if digits.is_empty() || digits.len() > MAX_DIGITS {
             return None;
         }
-        let (key_frames, gap_frames) =
-            (duration_ms.div_ceil(20).max(1), gap_ms.div_ceil(20).max(1));
+        let (key_frames, gap_frames) = (duration_ms.div_ceil(20).max(1), gap_ms.div_ceil(20).max(1));
         let mut steps = Vec::with_capacity(digits.len());
         let mut tones = Vec::new();
         for digit in digits.chars() {

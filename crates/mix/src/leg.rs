@@ -50,30 +50,9 @@ pub enum Retired<S, W, T> {
     Echo,
 }
 
-impl<S, W, T> Retired<S, W, T> {
-    /// The recording's sink.
-    pub fn sink(&self) -> Option<&W> {
-        match self {
-            Self::Recorder(recorder) => Some(&recorder.sink),
-            _ => None,
-        }
-    }
-
-    /// The play's source.
-    pub fn source(&self) -> Option<&S> {
-        match self {
-            Self::Player(player) => Some(&player.source),
-            _ => None,
-        }
-    }
-}
-
 /// What happened in a frame.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "boxing would allocate in the tick"
-)]
+#[expect(clippy::large_enum_variant, reason = "boxing would allocate in the tick")]
 pub enum MixEvent<S, W, T> {
     /// The first frame of a play left, or that of a recording was taken.
     Started(OperationId),
@@ -136,7 +115,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> Default for LegMixer<S, W, T> {
             scripts: Vec::with_capacity(MAX_OPERATIONS),
             taps: Vec::with_capacity(MAX_OPERATIONS),
             detector: SpeechDetector::new(SENSITIVITY),
-            events: Vec::with_capacity(MAX_OPERATIONS * 10),
+            events: Vec::with_capacity(MAX_OPERATIONS),
         }
     }
 }
@@ -189,10 +168,19 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
 
     /// The sink of a tap.
     pub fn tap_mut(&mut self, id: OperationId) -> Option<&mut T> {
-        self.taps
-            .iter_mut()
-            .find(|tap| tap.id == id)
-            .map(|tap| &mut tap.sink)
+        self.taps.iter_mut().find(|tap| tap.id == id).map(|tap| &mut tap.sink)
+    }
+
+    /// All taps.
+    pub fn taps_mut(&mut self) -> impl Iterator<Item = (OperationId, &mut T)> {
+        self.taps.iter_mut().map(|tap| (tap.id, &mut tap.sink))
+    }
+
+    /// Frames that did not happen: recordings keep the time line with silence, players wait.
+    pub fn skip(&mut self, frames: u32) {
+        for recorder in &mut self.recorders {
+            recorder.skip(frames);
+        }
     }
 
     /// Pause a play or a recording; others are left alone.
@@ -242,11 +230,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         for player in self.players.iter_mut().filter(|player| is_meant(player.id)) {
             player.end(cause, None);
         }
-        for recorder in self
-            .recorders
-            .iter_mut()
-            .filter(|recorder| is_meant(recorder.id))
-        {
+        for recorder in self.recorders.iter_mut().filter(|recorder| is_meant(recorder.id)) {
             recorder.end(cause, None);
         }
         for echo in self.echoes.iter_mut().filter(|echo| is_meant(echo.id)) {
@@ -263,11 +247,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
 
     /// Operations that are running.
     pub fn operations(&self) -> usize {
-        self.players.len()
-            + self.recorders.len()
-            + self.echoes.len()
-            + self.scripts.len()
-            + self.taps.len()
+        self.players.len() + self.recorders.len() + self.echoes.len() + self.scripts.len() + self.taps.len()
     }
 
     /// What happened; call it after each tick.
@@ -411,12 +391,10 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
 
     fn collect_rest(&mut self) {
         for player in self.players.drain(..) {
-            self.events
-                .push(ended_player(player, EndCause::Hangup, None));
+            self.events.push(ended_player(player, EndCause::Hangup, None));
         }
         for recorder in self.recorders.drain(..) {
-            self.events
-                .push(ended_recorder(recorder, EndCause::Hangup, None));
+            self.events.push(ended_recorder(recorder, EndCause::Hangup, None));
         }
         for echo in self.echoes.drain(..) {
             self.events.push(ended_echo(&echo, EndCause::Hangup));
@@ -435,11 +413,7 @@ fn push<O>(operations: &mut Vec<O>, operation: O) -> bool {
     fits
 }
 
-fn ended_player<S: FrameSource, W, T>(
-    player: Player<S>,
-    cause: EndCause,
-    digit: Option<char>,
-) -> MixEvent<S, W, T> {
+fn ended_player<S: FrameSource, W, T>(player: Player<S>, cause: EndCause, digit: Option<char>) -> MixEvent<S, W, T> {
     MixEvent::Ended {
         id: player.id,
         cause,
@@ -451,11 +425,7 @@ fn ended_player<S: FrameSource, W, T>(
     }
 }
 
-fn ended_recorder<S, W, T>(
-    recorder: Recorder<W>,
-    cause: EndCause,
-    digit: Option<char>,
-) -> MixEvent<S, W, T> {
+fn ended_recorder<S, W, T>(recorder: Recorder<W>, cause: EndCause, digit: Option<char>) -> MixEvent<S, W, T> {
     MixEvent::Ended {
         id: recorder.id,
         cause,

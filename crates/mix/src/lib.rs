@@ -3,10 +3,7 @@
 //! [`LegMixer`] is a machine: once a frame it is told what came in (audio, digits) and makes what goes out. Where samples come
 //! from and go to is behind [`FrameSource`] and [`FrameSink`]. After an operation was added, nothing allocates; what
 //! an ended operation held is handed back in its [`MixEvent::Ended`], to be dropped elsewhere.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod digits;
 mod leg;

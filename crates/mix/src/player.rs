@@ -37,14 +37,7 @@ pub struct Player<S> {
 
 impl<S: FrameSource> Player<S> {
     /// `volume_db` -40 (mute) to 40.
-    pub fn new(
-        id: OperationId,
-        source: S,
-        side: Side,
-        volume_db: f32,
-        interrupt: Interrupt,
-        accepted_us: u64,
-    ) -> Self {
+    pub fn new(id: OperationId, source: S, side: Side, volume_db: f32, interrupt: Interrupt, accepted_us: u64) -> Self {
         let factor = decibels_to_factor(volume_db);
         Self {
             id,
@@ -61,6 +54,11 @@ impl<S: FrameSource> Player<S> {
             held: None,
             end: None,
         }
+    }
+
+    /// Where its samples come from.
+    pub fn source(&self) -> &S {
+        &self.source
     }
 
     pub(crate) fn set_volume(&mut self, volume_db: f32) {
@@ -100,11 +98,7 @@ impl<S: FrameSource> Player<S> {
     }
 
     /// The frame to be heard, and how it ended if it did.
-    pub(crate) fn tick(
-        &mut self,
-        frame: &mut Frame,
-        now_us: u64,
-    ) -> (bool, Option<(EndCause, Option<char>)>) {
+    pub(crate) fn tick(&mut self, frame: &mut Frame, now_us: u64) -> (bool, Option<(EndCause, Option<char>)>) {
         let is_silent = self.gain.is_silent() || self.frames == 0;
         if is_silent && (self.is_paused || self.end.is_some()) {
             return (false, self.end);
@@ -114,10 +108,7 @@ impl<S: FrameSource> Player<S> {
         }
         if self.frames == 0 {
             self.first_frame_us = now_us;
-            if frame
-                .first()
-                .is_some_and(|sample| sample.unsigned_abs() <= QUIET_START)
-            {
+            if frame.first().is_some_and(|sample| sample.unsigned_abs() <= QUIET_START) {
                 self.gain = Gain::steady(self.factor);
             }
         }

@@ -64,8 +64,7 @@ impl<W: FrameSink> Recorder<W> {
         accepted_us: u64,
     ) -> Self {
         let (duration_ms, hz, level) = BEEP;
-        let beep =
-            beep.then(|| ToneSequence::new(vec![ToneStep::new(duration_ms, &[hz], level)], 0));
+        let beep = beep.then(|| ToneSequence::new(vec![ToneStep::new(duration_ms, &[hz], level)], 0));
         Self {
             id,
             sink,
@@ -85,6 +84,11 @@ impl<W: FrameSink> Recorder<W> {
         }
     }
 
+    /// Where its samples go.
+    pub fn sink(&self) -> &W {
+        &self.sink
+    }
+
     pub(crate) fn end(&mut self, cause: EndCause, digit: Option<char>) {
         self.end = self.end.or(Some((cause, digit)));
     }
@@ -95,6 +99,14 @@ impl<W: FrameSink> Recorder<W> {
 
     pub(crate) fn resume(&mut self) {
         self.paused = None;
+    }
+
+    pub(crate) fn skip(&mut self, frames: u32) {
+        if self.first_frame_us > 0 && self.end.is_none() && self.paused != Some(PauseBehavior::Skip) {
+            for _ in 0..frames {
+                self.write(&[0; FRAME], &[0; FRAME]);
+            }
+        }
     }
 
     pub(crate) fn input(&mut self, digit: char) {
@@ -140,8 +152,7 @@ impl<W: FrameSink> Recorder<W> {
                 self.watch(says, hears);
             }
         }
-        if self.limits.max_length_ms > 0 && self.samples >= u64::from(self.limits.max_length_ms) * 8
-        {
+        if self.limits.max_length_ms > 0 && self.samples >= u64::from(self.limits.max_length_ms) * 8 {
             self.end(EndCause::MaxLength, None);
         }
         (is_first, self.end)
@@ -171,9 +182,7 @@ impl<W: FrameSink> Recorder<W> {
 
     fn watch(&mut self, says: &Frame, hears: &Frame) {
         self.frames += 1;
-        let is_speech = self
-            .detector
-            .frame(frame_power(says).max(frame_power(hears)));
+        let is_speech = self.detector.frame(frame_power(says).max(frame_power(hears)));
         self.has_spoken |= is_speech;
         self.quiet_frames = match (self.has_spoken, is_speech) {
             (false, _) => 0,

@@ -93,10 +93,7 @@ impl Leg {
     fn play(&mut self, id: u64, value: i16, frames: u32, interrupt: Interrupt) {
         self.mixer.add_player(Player::new(
             id,
-            Level {
-                value,
-                left: frames,
-            },
+            Level { value, left: frames },
             Side::Listen,
             0.0,
             interrupt,
@@ -104,24 +101,10 @@ impl Leg {
         ));
     }
 
-    fn record(
-        &mut self,
-        id: u64,
-        side: Side,
-        stereo: bool,
-        beep: bool,
-        limits: RecorderLimits,
-    ) -> Tape {
+    fn record(&mut self, id: u64, side: Side, stereo: bool, beep: bool, limits: RecorderLimits) -> Tape {
         let tape = Tape::default();
-        self.mixer.add_recorder(Recorder::new(
-            id,
-            tape.clone(),
-            side,
-            stereo,
-            beep,
-            limits,
-            self.now,
-        ));
+        self.mixer
+            .add_recorder(Recorder::new(id, tape.clone(), side, stereo, beep, limits, self.now));
         tape
     }
 }
@@ -333,13 +316,7 @@ fn echo_sends_back_what_is_received_until_its_time_is_over() {
     let heard: Vec<Frame> = (1..6).map(|n| leg.hear(n * 100, &[]).frame).collect();
     assert_eq!(
         heard,
-        [
-            [100; FRAME],
-            [200; FRAME],
-            [300; FRAME],
-            [0; FRAME],
-            [0; FRAME]
-        ]
+        [[100; FRAME], [200; FRAME], [300; FRAME], [0; FRAME], [0; FRAME]]
     );
     assert_eq!(leg.log, ["1 timeout 60"]);
 }
@@ -347,13 +324,9 @@ fn echo_sends_back_what_is_received_until_its_time_is_over() {
 #[test]
 fn digits_go_out_as_events_with_their_gaps_and_waits() {
     let mut leg = Leg::new();
-    leg.mixer
-        .add_digits(DigitScript::new(1, "1w#", 60, 40, 0).unwrap());
+    leg.mixer.add_digits(DigitScript::new(1, "1w#", 60, 40, 0).unwrap());
     let keys: Vec<KeyOutput> = leg.quiet(36).into_iter().map(|output| output.key).collect();
-    let press = |digit| KeyOutput::Press {
-        digit,
-        samples: 480,
-    };
+    let press = |digit| KeyOutput::Press { digit, samples: 480 };
     assert_eq!(
         keys[..5],
         [
@@ -373,8 +346,7 @@ fn digits_go_out_as_events_with_their_gaps_and_waits() {
 fn digits_as_tones_are_recognised_by_the_detector() {
     let mut leg = Leg::new();
     leg.tones = true;
-    leg.mixer
-        .add_digits(DigitScript::new(1, "159D", 60, 60, 0).unwrap());
+    leg.mixer.add_digits(DigitScript::new(1, "159D", 60, 60, 0).unwrap());
     let mut detector = offhook_dsp::DtmfDetector::default();
     let heard: String = leg
         .quiet(40)
@@ -387,10 +359,7 @@ fn digits_as_tones_are_recognised_by_the_detector() {
 #[test]
 fn digits_that_do_not_exist_are_refused() {
     for digits in ["", "12x", &"1".repeat(MAX_DIGITS + 1)] {
-        assert!(
-            DigitScript::new(1, digits, 100, 100, 0).is_none(),
-            "{digits}"
-        );
+        assert!(DigitScript::new(1, digits, 100, 100, 0).is_none(), "{digits}");
     }
 }
 

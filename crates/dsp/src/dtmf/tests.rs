@@ -40,9 +40,7 @@ const ORDINARY: Press = Press {
 fn heard(digits: &str, press: Press, lead: usize) -> String {
     let mut samples = vec![0.0_f32; lead];
     for digit in digits.chars() {
-        let [low, high] = dtmf_frequencies(digit)
-            .unwrap()
-            .map(|hz| hz * (1.0 + press.off_tune));
+        let [low, high] = dtmf_frequencies(digit).unwrap().map(|hz| hz * (1.0 + press.off_tune));
         let on = (press.on_ms * 8.0) as usize;
         let gap = (press.dropout_ms * 8.0) as usize;
         for n in 0..on {
@@ -64,21 +62,14 @@ fn heard(digits: &str, press: Press, lead: usize) -> String {
         }
     }
     samples.extend([0.0; 800]);
-    listen(
-        samples
-            .into_iter()
-            .map(|sample| crate::saturate(sample.round() as i32)),
-    )
+    listen(samples.into_iter().map(|sample| crate::saturate(sample.round() as i32)))
 }
 
 fn listen(samples: impl Iterator<Item = i16>) -> String {
     let mut detector = DtmfDetector::default();
     let samples: Vec<i16> = samples.collect();
     let (frames, _) = samples.as_chunks::<160>();
-    frames
-        .iter()
-        .filter_map(|frame| detector.frame(frame))
-        .collect()
+    frames.iter().filter_map(|frame| detector.frame(frame)).collect()
 }
 
 const ALL: &str = "123A456B789C*0#D";
@@ -120,10 +111,7 @@ fn twenty_three_milliseconds_are_not_a_digit() {
 #[test]
 fn frequencies_off_by_one_and_a_half_percent_are_heard() {
     for off_tune in [-0.015, 0.015] {
-        each_is_heard(Press {
-            off_tune,
-            ..ORDINARY
-        });
+        each_is_heard(Press { off_tune, ..ORDINARY });
     }
 }
 
@@ -226,11 +214,7 @@ fn one_tone_alone_dial_tone_and_ringing_are_no_digits() {
 #[test]
 fn sung_vowels_and_sweeps_are_no_digits() {
     // Harmonics of a gliding voice, through three vowels' worth of formants.
-    for formants in [
-        [700.0, 1220.0, 2600.0],
-        [850.0, 1610.0, 2500.0],
-        [300.0, 870.0, 2250.0],
-    ] {
+    for formants in [[700.0, 1220.0, 2600.0], [850.0, 1610.0, 2500.0], [300.0, 870.0, 2250.0]] {
         let mut phase = 0.0_f32;
         let samples: Vec<i16> = (0..160_000)
             .map(|n| {

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use offhook_codec::Codec;
+pub use offhook_mix::{EndCause, Interrupt, OperationId, PauseBehavior, Side};
 
 /// A leg, as core numbers it; unique among the live legs. Names and UUIDs stay in core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LegKey(pub u32);
-
-/// The id of an operation, as the node chose it.
-pub type OperationId = u64;
 
 /// How media is to run. Every limit has a finite default.
 #[derive(Debug, Clone)]
@@ -75,17 +73,6 @@ pub struct StreamParameters {
     pub receive: bool,
 }
 
-/// `Side` of the control protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// What the remote party hears.
-    Listen,
-    /// What the remote party says.
-    Speak,
-    /// Both.
-    Both,
-}
-
 /// How the samples of a file are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileEncoding {
@@ -142,21 +129,9 @@ pub enum Source {
     },
 }
 
-/// What ends a play early, within the tick that read the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Interrupt {
-    /// Any digit, by whatever method it came.
-    pub digit: bool,
-    /// Speech of the remote party.
-    pub speech: bool,
-}
-
 /// An operation, or a command to one. Mirrors the operations of the control protocol (see `ops.py`).
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "the fields are those of ops.py, where they are described"
-)]
+#[expect(missing_docs, reason = "the fields are those of ops.py, where they are described")]
 pub enum MediaCommand {
     Play {
         id: OperationId,
@@ -240,16 +215,6 @@ pub enum MediaCommand {
     },
 }
 
-/// What a paused recording does with the span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PauseBehavior {
-    /// Cut it out.
-    #[default]
-    Skip,
-    /// Keep it, as silence.
-    Silence,
-}
-
 /// Why a command was refused: `Failure` of the control protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -300,8 +265,6 @@ impl RefusalCode {
         }
     }
 }
-
-pub use offhook_mix::EndCause;
 
 /// How a digit came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -355,7 +318,7 @@ pub enum MediaEvent {
         /// When.
         at_us: u64,
     },
-    /// Exactly once per accepted Play, Record, SendDigits, Echo and Listen.
+    /// Exactly once per accepted Play, Record, `SendDigits`, Echo and Listen.
     Ended {
         /// Where.
         leg: LegKey,

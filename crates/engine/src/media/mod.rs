@@ -9,11 +9,25 @@
 //! calls `poll_event` until it gives `None`.
 
 mod api;
+mod clock;
+mod command;
+mod decode;
+mod directory;
+mod ended;
+mod leg;
+mod notice;
 mod pool;
+mod ports;
+mod prepare;
+mod registry;
+mod report;
+mod ring;
+mod thread;
+mod writer;
 
 pub use api::{
-    Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand,
-    MediaConfig, MediaEvent, OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source,
-    StreamParameters, Tone,
+    Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand, MediaConfig, MediaEvent,
+    OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,
 };
-pub use pool::{BoundPort, MediaPool, Waker};
+pub use pool::{MediaPool, Waker};
+pub use ports::BoundPort;

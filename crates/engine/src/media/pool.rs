@@ -1,80 +1,318 @@
 //! The pool as core holds it: legs, ports, and the check of every command.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::available_parallelism;
 
-use super::api::{
-    LegKey, MediaCommand, MediaConfig, MediaEvent, Refusal, RefusalCode, StreamParameters,
-};
+use offhook_mix::EndCause;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::api::{LegKey, LegStats, MediaConfig, MediaEvent, OperationId, Refusal, RefusalCode, StreamParameters};
+use super::clock::unix_us;
+use super::decode::Decoder;
+use super::directory::Directory;
+use super::leg::{Identity, Leg};
+use super::notice::{NOTICE_RING, Notice};
+use super::ports::{BoundPort, Ports, random};
+use super::prepare::Prompts;
+use super::registry::{LegEntry, Registry, refuse};
+use super::ring::Block;
+use super::thread::{self, COMMAND_RING, ThreadCommand, ThreadRings, ThreadSettings};
+use super::writer::Writer;
 
 /// Called from media threads when events wait. Must not block.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
 
-/// Two UDP sockets of a leg to be: RTP on an even port, RTCP on the next.
-#[derive(Debug)]
-pub struct BoundPort {
-    pub(super) rtp: UdpSocket,
-    pub(super) rtcp: UdpSocket,
-    pub(super) address: SocketAddr,
-}
+/// Recordings that wait to be told to one thread.
+const WRITTEN_RING: usize = 1024;
 
-impl BoundPort {
-    /// Address and port of the RTP socket, for the SDP.
-    pub fn rtp_address(&self) -> SocketAddr {
-        self.address
-    }
+pub(super) struct ThreadLink {
+    commands: Producer<ThreadCommand>,
+    notices: Consumer<Notice>,
+    legs: usize,
 }
 
 /// All media of the engine.
 pub struct MediaPool {
-    _config: MediaConfig,
-    _wake: Waker,
-}
-
-fn unbuilt() -> Refusal {
-    Refusal {
-        code: RefusalCode::Internal,
-        message: "media threads are not part of this build yet".to_owned(),
-    }
+    pub(super) registry: Registry,
+    pub(super) prompts_directory: Directory,
+    pub(super) recordings: Arc<Directory>,
+    pub(super) prompts: Prompts,
+    pub(super) decoders: Vec<Decoder>,
+    pub(super) writer: Writer,
+    threads: Vec<ThreadLink>,
+    ports: Ports,
+    max_legs: usize,
+    from_decoders: Receiver<MediaEvent>,
+    ready: VecDeque<MediaEvent>,
+    /// Statistics of a thread until they are whole.
+    stats: Vec<(LegKey, LegStats)>,
+    /// Closes that did not fit into the ring.
+    unsent: Vec<LegKey>,
 }
 
 impl MediaPool {
     /// Open the directories and start the threads.
+    #[expect(clippy::needless_pass_by_value, reason = "the pool is configured once")]
     pub fn start(config: MediaConfig, wake: Waker) -> io::Result<Self> {
+        let cores = available_parallelism().map_or(1, usize::from);
+        let count = if config.threads > 0 {
+            config.threads
+        } else {
+            (cores / 2).max(1)
+        };
+        let recordings = Arc::new(Directory::open(&config.recordings)?);
+        let wake = Arc::new(wake);
+        let settings = ThreadSettings {
+            media_timeout: config.media_timeout,
+            stats_interval: config.stats_interval,
+            max_legs: config.max_legs,
+            wake: Arc::clone(&wake),
+        };
+        let mut threads = Vec::with_capacity(count);
+        let mut done = Vec::with_capacity(count);
+        for index in 0..count {
+            let (command_in, commands) = RingBuffer::new(COMMAND_RING);
+            let (written_in, written) = RingBuffer::new(WRITTEN_RING);
+            let (notices, notices_out) = RingBuffer::new(NOTICE_RING);
+            thread::start(
+                index,
+                ThreadRings {
+                    commands,
+                    written,
+                    notices,
+                },
+                settings.clone(),
+            )?;
+            threads.push(ThreadLink {
+                commands: command_in,
+                notices: notices_out,
+                legs: 0,
+            });
+            done.push(written_in);
+        }
+        let (to_core, from_decoders) = channel();
+        let mut decoders = Vec::new();
+        for index in 0..(cores / 2).max(1) {
+            let (to_core, wake) = (to_core.clone(), Arc::clone(&wake));
+            let report = Box::new(move |event| {
+                if to_core.send(event).is_ok() {
+                    wake();
+                }
+            });
+            decoders.push(Decoder::start(&format!("decoder-{index}"), report)?);
+        }
         Ok(Self {
-            _config: config,
-            _wake: wake,
+            registry: Registry::default(),
+            prompts_directory: Directory::open(&config.prompts)?,
+            writer: Writer::start(Arc::clone(&recordings), done)?,
+            recordings,
+            prompts: Prompts::default(),
+            decoders,
+            threads,
+            ports: Ports::new(&config.ports, config.quarantine)?,
+            max_legs: config.max_legs,
+            from_decoders,
+            ready: VecDeque::new(),
+            stats: Vec::new(),
+            unsent: Vec::new(),
         })
     }
 
     /// Two free ports on `ip`, RTP on an even one. Dropped unused, they are free again.
     pub fn bind(&mut self, ip: IpAddr) -> io::Result<BoundPort> {
-        let rtp = UdpSocket::bind((ip, 0))?;
-        let rtcp = UdpSocket::bind((ip, 0))?;
-        let address = rtp.local_addr()?;
-        Ok(BoundPort { rtp, rtcp, address })
+        self.ports.bind(ip)
     }
 
     /// A new leg, silent until it is connected.
-    pub fn open(&mut self, _leg: LegKey, _port: BoundPort) -> Result<(), Refusal> {
-        Err(unbuilt())
+    pub fn open(&mut self, leg: LegKey, port: BoundPort) -> Result<(), Refusal> {
+        if self.registry.legs.contains_key(&leg) {
+            return refuse(RefusalCode::WrongState, "a leg of this key exists");
+        }
+        if self.registry.legs.len() >= self.max_legs {
+            return refuse(
+                RefusalCode::NoCapacity,
+                format!("{} legs are open, the most allowed", self.max_legs),
+            );
+        }
+        let identity = identity().or_else(|error| refuse(RefusalCode::Internal, format!("no random bits: {error}")))?;
+        let thread = (0..self.threads.len())
+            .min_by_key(|at| self.threads.get(*at).map_or(0, |link| link.legs))
+            .unwrap_or(0);
+        let (media_socket, control_socket) = (Arc::new(port.rtp), Arc::new(port.rtcp));
+        let writer = self.writer.thread.clone();
+        let media = Box::new(Leg::new(
+            leg,
+            [Arc::clone(&media_socket), Arc::clone(&control_socket)],
+            identity,
+            writer,
+        ));
+        self.send(thread, ThreadCommand::Open(media))?;
+        if let Some(link) = self.threads.get_mut(thread) {
+            link.legs += 1;
+        }
+        let port = port.address.port();
+        let entry = LegEntry {
+            thread,
+            rtp: media_socket,
+            rtcp: control_socket,
+            port,
+            is_connected: false,
+            is_closing: false,
+        };
+        self.registry.legs.insert(leg, entry);
+        Ok(())
     }
 
     /// Start or move the media of a leg (first SDP, re-INVITE).
-    pub fn connect(&mut self, _leg: LegKey, _parameters: StreamParameters) -> Result<(), Refusal> {
-        Err(unbuilt())
-    }
-
-    /// Start an operation, or tell one what to do. `Err`: refused, nothing will follow.
-    pub fn command(&mut self, _command: MediaCommand) -> Result<(), Refusal> {
-        Err(unbuilt())
+    pub fn connect(&mut self, leg: LegKey, parameters: StreamParameters) -> Result<(), Refusal> {
+        let Some(entry) = self.registry.legs.get_mut(&leg).filter(|entry| !entry.is_closing) else {
+            return refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)");
+        };
+        let outcome = entry
+            .rtp
+            .connect(parameters.remote_rtp)
+            .and_then(|()| entry.rtcp.connect(parameters.remote_rtcp));
+        if let Err(error) = outcome {
+            let remote = parameters.remote_rtp;
+            return refuse(
+                RefusalCode::BadRequest,
+                format!("media cannot be sent to {remote}: {error}"),
+            );
+        }
+        entry.is_connected = true;
+        let thread = entry.thread;
+        self.send(thread, ThreadCommand::Connect(leg, parameters))
     }
 
     /// End all operations of the leg, say BYE on RTCP, and report `Closed`. Unknown legs are ignored.
-    pub fn close(&mut self, _leg: LegKey) {}
+    pub fn close(&mut self, leg: LegKey) {
+        if let Some(entry) = self.registry.legs.get_mut(&leg).filter(|entry| !entry.is_closing) {
+            entry.is_closing = true;
+            self.unsent.push(leg);
+            self.send_closes();
+        }
+    }
+
+    fn send_closes(&mut self) {
+        for leg in std::mem::take(&mut self.unsent) {
+            let thread = self.registry.legs.get(&leg).map_or(0, |entry| entry.thread);
+            if self.send(thread, ThreadCommand::Close(leg)).is_err() {
+                self.unsent.push(leg);
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, thread: usize, command: ThreadCommand) -> Result<(), Refusal> {
+        let sent = self
+            .threads
+            .get_mut(thread)
+            .map(|link| link.commands.push(command).is_ok());
+        if sent == Some(true) {
+            return Ok(());
+        }
+        refuse(
+            RefusalCode::NoCapacity,
+            "the media thread does not keep up; try again later",
+        )
+    }
 
     /// The next event, if one waits.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
-        None
+        if !self.unsent.is_empty() {
+            self.send_closes();
+        }
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if let Ok(event) = self.from_decoders.try_recv() {
+                return Some(event);
+            }
+            let notice = self.threads.iter_mut().find_map(|link| link.notices.pop().ok())?;
+            self.notice(notice);
+        }
     }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Event(event) => self.event(event),
+            Notice::Block { op, leg, block } => {
+                if let Some(event) = self.audio(op, leg, block) {
+                    self.ready.push_back(event);
+                }
+            }
+            Notice::Stats(leg, stats) => self.stats.push((leg, stats)),
+            Notice::StatsEnd { ticks_late } => {
+                let legs = std::mem::take(&mut self.stats);
+                self.ready.push_back(MediaEvent::Stats { legs, ticks_late });
+            }
+            Notice::Crashed(leg) => self.crashed(leg),
+        }
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        match &event {
+            MediaEvent::Ended { op, .. } => self.registry.ended(*op),
+            MediaEvent::Closed { leg, .. } => self.forget(*leg),
+            _ => {}
+        }
+        self.ready.push_back(event);
+    }
+
+    fn forget(&mut self, leg: LegKey) {
+        if let Some(entry) = self.registry.legs.remove(&leg) {
+            self.ports.close(entry.port);
+            if let Some(link) = self.threads.get_mut(entry.thread) {
+                link.legs = link.legs.saturating_sub(1);
+            }
+        }
+    }
+
+    fn audio(&mut self, op: OperationId, leg: LegKey, block: Block) -> Option<MediaEvent> {
+        let tap = self.registry.operations.get_mut(&op)?.tap.as_mut()?;
+        let mut samples = Vec::with_capacity(block.samples as usize * 2);
+        for _ in 0..block.samples {
+            samples.extend(tap.pop().ok()?.to_le_bytes());
+        }
+        Some(MediaEvent::Audio {
+            leg,
+            op,
+            offset_ms: block.offset_ms,
+            samples,
+        })
+    }
+
+    /// A leg broke: end what ran on it, so that every operation ends once.
+    fn crashed(&mut self, leg: LegKey) {
+        let now_us = unix_us();
+        for op in self.registry.of_leg(leg) {
+            self.event(MediaEvent::Ended {
+                leg,
+                op,
+                cause: EndCause::Error,
+                detail: Some(Arc::from("the media of this leg failed; this is a bug")),
+                digit: None,
+                duration_ms: 0,
+                size_bytes: 0,
+                started_us: now_us,
+                first_frame_us: 0,
+            });
+        }
+        self.event(MediaEvent::Closed {
+            leg,
+            stats: LegStats::default(),
+        });
+    }
+}
+
+fn identity() -> io::Result<Identity> {
+    Ok(Identity {
+        ssrc: random()?,
+        sequence: random()? as u16 & 0x7fff,
+        timestamp: random()?,
+    })
 }

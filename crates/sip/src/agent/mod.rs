@@ -1,6 +1,5 @@
 //! The user agent: feed, drain, re-arm one timer.
 
-mod farewell;
 mod incoming;
 mod leg;
 mod outgoing;

@@ -1,0 +1,117 @@
+//! The clock of a media thread: 20 ms, absolute.
+
+use std::time::{Duration, SystemTime};
+
+use rustix::thread::clock_nanosleep_absolute;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+const TICK_NS: i64 = 20_000_000;
+/// A tick that begins later than this is counted.
+const LATE_NS: i64 = 5_000_000;
+/// So many late ticks are made up for one after another; more are left out.
+const CATCH_UP: i64 = 5;
+
+/// How a tick began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    /// More than 5 ms late.
+    pub is_late: bool,
+    /// Ticks that were left out before it.
+    pub skipped: u32,
+}
+
+/// Ticks at fixed times, however long the work takes.
+#[derive(Debug)]
+pub struct Clock {
+    next_ns: i64,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self {
+            next_ns: monotonic_ns() + TICK_NS,
+        }
+    }
+
+    /// Sleep until the next tick.
+    pub fn wait(&mut self) -> Tick {
+        let until = Timespec {
+            tv_sec: self.next_ns / 1_000_000_000,
+            tv_nsec: self.next_ns % 1_000_000_000,
+        };
+        // Interrupted by a signal: sleep on.
+        while clock_nanosleep_absolute(ClockId::Monotonic, &until) == Err(rustix::io::Errno::INTR) {}
+        self.begin(monotonic_ns())
+    }
+
+    fn begin(&mut self, now_ns: i64) -> Tick {
+        let late = now_ns - self.next_ns;
+        let behind = late / TICK_NS;
+        let skipped = if behind > CATCH_UP { behind } else { 0 };
+        self.next_ns += (skipped + 1) * TICK_NS;
+        Tick {
+            is_late: late > LATE_NS,
+            skipped: skipped as u32,
+        }
+    }
+}
+
+fn monotonic_ns() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// Microseconds of the Unix epoch.
+pub fn unix_us() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    since.as_micros() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_little_late_is_caught_up_and_very_late_is_skipped() {
+        let mut clock = Clock { next_ns: 0 };
+        assert_eq!(
+            clock.begin(100_000),
+            Tick {
+                is_late: false,
+                skipped: 0
+            }
+        );
+        assert_eq!(
+            clock.begin(75_000_000),
+            Tick {
+                is_late: true,
+                skipped: 0
+            }
+        );
+        assert_eq!(
+            clock.begin(75_100_000),
+            Tick {
+                is_late: true,
+                skipped: 0
+            }
+        );
+        assert_eq!(
+            clock.begin(75_200_000),
+            Tick {
+                is_late: true,
+                skipped: 0
+            }
+        );
+        assert_eq!(clock.next_ns, 80_000_000);
+        assert_eq!(
+            clock.begin(1_080_000_000),
+            Tick {
+                is_late: true,
+                skipped: 50
+            }
+        );
+        assert_eq!(clock.next_ns, 1_100_000_000);
+    }
+}

@@ -1,0 +1,221 @@
+//! One pass through a file, which may still grow.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use offhook_codec::{SampleFormat, WavError, WavFormat};
+use offhook_dsp::Resampler;
+
+use super::mpeg::MpegDecoder;
+use crate::media::api::FileEncoding;
+
+/// Read at a time.
+const PIECE: usize = 16_384;
+/// A header is looked for in so much.
+const HEADER: usize = 65_536;
+/// A growing prompt that does not grow for so long has failed.
+const STALL: Duration = Duration::from_secs(30);
+
+const UNKNOWN: i64 = -2;
+
+/// The final size of a growing prompt, once it is known.
+#[derive(Debug)]
+pub struct Growth(AtomicI64);
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self(AtomicI64::new(UNKNOWN))
+    }
+}
+
+impl Growth {
+    /// -1: writing failed.
+    pub fn done(&self, size_bytes: i64) {
+        self.0.store(size_bytes.max(-1), Ordering::Release);
+    }
+
+    fn size(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Resamplers by rate: designing a filter takes longer than a second of using it.
+#[derive(Default)]
+pub struct Resamplers {
+    known: HashMap<u32, Resampler>,
+}
+
+impl Resamplers {
+    /// One that begins anew.
+    pub fn of(&mut self, rate_hz: u32) -> Resampler {
+        self.known
+            .entry(rate_hz)
+            .or_insert_with(|| Resampler::new(rate_hz))
+            .fresh()
+    }
+}
+
+/// How far a step came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Samples were made, or could be with the next step.
+    Going,
+    /// The file has to grow first.
+    Waiting,
+    /// All is decoded.
+    Done,
+}
+
+enum Reader {
+    Unknown,
+    Pcm {
+        format: WavFormat,
+        end: Option<u64>,
+        resampler: Resampler,
+    },
+    Mpeg(Box<MpegDecoder>),
+}
+
+/// A file on its way to samples.
+pub struct FileDecoder {
+    file: Arc<File>,
+    growth: Option<Arc<Growth>>,
+    at: u64,
+    reader: Reader,
+    kept: Vec<u8>,
+    mono: Vec<i16>,
+    grew: Instant,
+}
+
+impl FileDecoder {
+    pub fn new(
+        file: Arc<File>,
+        encoding: FileEncoding,
+        growth: Option<Arc<Growth>>,
+        resamplers: &mut Resamplers,
+    ) -> Self {
+        let reader = match encoding {
+            FileEncoding::Auto => Reader::Unknown,
+            FileEncoding::PcmS16le { rate_hz } => {
+                let format = WavFormat {
+                    format: SampleFormat::Signed16,
+                    channels: 1,
+                    rate_hz,
+                    data_offset: 0,
+                    data_bytes: None,
+                };
+                Reader::Pcm {
+                    format,
+                    end: None,
+                    resampler: resamplers.of(rate_hz),
+                }
+            }
+        };
+        Self {
+            file,
+            growth,
+            at: 0,
+            reader,
+            kept: Vec::with_capacity(PIECE * 2),
+            mono: Vec::new(),
+            grew: Instant::now(),
+        }
+    }
+
+    /// Read a piece and append what it gives.
+    pub fn step(&mut self, resamplers: &mut Resamplers, out: &mut Vec<i16>) -> Result<Step, String> {
+        // Read before the file: once the size is known, all of it is there.
+        let size = self.growth.as_ref().map(|growth| growth.size());
+        if size == Some(-1) {
+            return Err("the prompt could not be written to its end".into());
+        }
+        let count = self.read_piece()?;
+        if count > 0 {
+            self.grew = Instant::now();
+        }
+        let is_whole = count == 0
+            && match size {
+                None => true,
+                Some(UNKNOWN) => false,
+                Some(size) => self.at >= size as u64 || self.grew.elapsed() > STALL,
+            };
+        if matches!(self.reader, Reader::Unknown) {
+            self.recognise(is_whole, resamplers)?;
+        }
+        let is_done = self.decode(is_whole, resamplers, out)?;
+        if is_done {
+            return Ok(Step::Done);
+        }
+        if count == 0 && self.grew.elapsed() > STALL {
+            return Err("the prompt did not grow for 30 s".into());
+        }
+        Ok(if count == 0 { Step::Waiting } else { Step::Going })
+    }
+
+    fn read_piece(&mut self) -> Result<usize, String> {
+        let before = self.kept.len();
+        self.kept.resize(before + PIECE, 0);
+        let room = self.kept.get_mut(before..).unwrap_or(&mut []);
+        let outcome = self.file.read_at(room, self.at);
+        self.kept.truncate(before + outcome.as_ref().copied().unwrap_or(0));
+        let count = outcome.map_err(|error| format!("the prompt cannot be read: {error}"))?;
+        self.at += count as u64;
+        Ok(count)
+    }
+
+    fn recognise(&mut self, is_whole: bool, resamplers: &mut Resamplers) -> Result<(), String> {
+        match WavFormat::parse(&self.kept) {
+            Ok(format) => {
+                let end = format.data_bytes.map(|size| format.data_offset + size);
+                let behind = self.kept.get(format.data_offset as usize..).unwrap_or(&[]).to_vec();
+                self.kept = behind;
+                self.reader = Reader::Pcm {
+                    format,
+                    end,
+                    resampler: resamplers.of(format.rate_hz),
+                };
+                Ok(())
+            }
+            Err(WavError::Incomplete) if !is_whole && self.kept.len() < HEADER => Ok(()),
+            Err(WavError::NotWav) if MpegDecoder::may_be(&self.kept) => {
+                self.reader = Reader::Mpeg(Box::default());
+                Ok(())
+            }
+            Err(WavError::NotWav) if self.kept.is_empty() && !is_whole => Ok(()),
+            Err(WavError::NotWav) => Err("the prompt is neither WAV nor MP3".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn decode(&mut self, is_whole: bool, resamplers: &mut Resamplers, out: &mut Vec<i16>) -> Result<bool, String> {
+        match &mut self.reader {
+            Reader::Unknown => Ok(false),
+            Reader::Pcm { format, end, resampler } => {
+                let begun = self.at - self.kept.len() as u64;
+                let left = end.map_or(usize::MAX, |end| end.saturating_sub(begun) as usize);
+                let bytes = self.kept.get(..left.min(self.kept.len())).unwrap_or(&[]);
+                self.mono.clear();
+                let taken = format.decode_mono(bytes, &mut self.mono);
+                let is_done = is_whole || left - taken < format.block_bytes();
+                resampler.process(&self.mono, out);
+                self.kept.drain(..taken);
+                if is_done {
+                    resampler.finish(out);
+                }
+                Ok(is_done)
+            }
+            Reader::Mpeg(decoder) => {
+                let taken = decoder.decode(&self.kept, is_whole, resamplers, out)?;
+                self.kept.drain(..taken);
+                if is_whole {
+                    decoder.finish(out)?;
+                }
+                Ok(is_whole)
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One play, as its decoder thread sees it: sources one after another into one ring, without a gap.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use offhook_dsp::{FRAME, Resampler, ToneSequence};
+use rtrb::Producer;
+
+use super::Report;
+use super::file::{FileDecoder, Growth, Resamplers, Step};
+use crate::media::api::{FileEncoding, MediaEvent, OperationId};
+use crate::media::ring::{PLAY_RING, PlayState};
+
+/// Made at a time, so that one play does not keep the others waiting.
+const MOST_AT_ONCE: usize = 4000;
+/// The node may push so far ahead: 500 ms.
+const PCM_AHEAD: usize = 4000;
+/// Credit is given in pieces of at least 40 ms.
+const CREDIT_PIECE: u64 = 320;
+
+/// A source whose file is open.
+#[derive(Debug, Clone)]
+pub enum Prepared {
+    File {
+        file: Arc<File>,
+        encoding: FileEncoding,
+        growth: Option<Arc<Growth>>,
+    },
+    Tone(ToneSequence),
+    Silence {
+        samples: u64,
+    },
+    Pcm {
+        stream: u64,
+    },
+}
+
+enum Open {
+    File(Box<FileDecoder>),
+    Tone(ToneSequence),
+    Silence(u64),
+    Pcm(u64),
+}
+
+/// Samples of a stream that wait for their turn.
+struct Stream {
+    resampler: Resampler,
+    waiting: VecDeque<i16>,
+    is_last: bool,
+    /// At 8 kHz: into the ring, and what credit was given for.
+    moved: u64,
+    credited: u64,
+    dropped: u64,
+    odd: Option<u8>,
+}
+
+/// A play and how far it is.
+pub struct Play {
+    pub id: OperationId,
+    ring: Producer<i16>,
+    state: Arc<PlayState>,
+    sources: Vec<Prepared>,
+    at: usize,
+    /// Rounds to go; `None` without end.
+    rounds: Option<u32>,
+    more: bool,
+    open: Option<Open>,
+    staged: Vec<i16>,
+    taken: usize,
+    streams: HashMap<u64, Stream>,
+    made_in_round: bool,
+    is_waiting: bool,
+}
+
+impl Play {
+    /// `loops` 0: without end.
+    pub fn new(
+        id: OperationId,
+        ring: Producer<i16>,
+        state: Arc<PlayState>,
+        sources: Vec<Prepared>,
+        loops: u32,
+        more: bool,
+    ) -> Self {
+        Self {
+            id,
+            ring,
+            state,
+            sources,
+            at: 0,
+            rounds: (loops > 0).then_some(loops),
+            more,
+            open: None,
+            staged: Vec::with_capacity(PLAY_RING),
+            taken: 0,
+            streams: HashMap::new(),
+            made_in_round: false,
+            is_waiting: false,
+        }
+    }
+
+    /// Expect samples of a stream.
+    pub fn expect(&mut self, stream: u64, rate_hz: u32) {
+        let resampler = Resampler::new(rate_hz);
+        let waiting = VecDeque::with_capacity(PCM_AHEAD);
+        let stream_state = Stream {
+            resampler,
+            waiting,
+            is_last: false,
+            moved: 0,
+            credited: 0,
+            dropped: 0,
+            odd: None,
+        };
+        self.streams.insert(stream, stream_state);
+    }
+
+    pub fn append(&mut self, sources: Vec<Prepared>, more: bool) {
+        self.sources.extend(sources);
+        self.more = more;
+    }
+
+    /// Samples came for a stream; what is beyond its credit is dropped.
+    pub fn pushed(&mut self, stream: u64, bytes: &[u8], last: bool) {
+        let buffered = self.buffered();
+        let Some(stream) = self.streams.get_mut(&stream).filter(|stream| !stream.is_last) else {
+            return;
+        };
+        let mut samples = Vec::with_capacity(bytes.len() / 2 + 1);
+        for byte in bytes {
+            match stream.odd.take() {
+                None => stream.odd = Some(*byte),
+                Some(low) => samples.push(i16::from_le_bytes([low, *byte])),
+            }
+        }
+        let mut at_8k = Vec::with_capacity(samples.len());
+        stream.resampler.process(&samples, &mut at_8k);
+        if last {
+            stream.resampler.finish(&mut at_8k);
+            stream.is_last = true;
+        }
+        // A little more than the credit, for what the resampler's edges add.
+        let room = (PCM_AHEAD + FRAME).saturating_sub(stream.waiting.len() + buffered.min(stream.moved as usize));
+        stream.dropped += at_8k.len().saturating_sub(room) as u64;
+        stream.waiting.extend(at_8k.into_iter().take(room));
+    }
+
+    /// Samples that wait to be heard.
+    pub fn buffered(&self) -> usize {
+        PLAY_RING.saturating_sub(self.ring.slots())
+    }
+
+    /// It waits for samples from elsewhere.
+    pub fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
+
+    /// Fill the ring up. `false`: the play is over, for one reason or another.
+    pub fn fill(&mut self, resamplers: &mut Resamplers, report: &Report) -> bool {
+        if self.state.abandoned.load(Ordering::Acquire) || self.ring.is_abandoned() {
+            return false;
+        }
+        let mut made = 0;
+        self.is_waiting = !self.streams.is_empty();
+        while made < MOST_AT_ONCE {
+            made += self.move_staged();
+            if self.ring.slots() == 0 || self.taken < self.staged.len() {
+                break;
+            }
+            match self.produce(resamplers) {
+                Ok(Step::Going) => {}
+                Ok(Step::Waiting) => {
+                    self.is_waiting = true;
+                    break;
+                }
+                Ok(Step::Done) => {
+                    self.state.end();
+                    return false;
+                }
+                Err(why) => {
+                    self.state.fail(&why);
+                    return false;
+                }
+            }
+        }
+        self.is_waiting |= made >= MOST_AT_ONCE && self.ring.slots() > PLAY_RING / 2;
+        self.give_credit(report);
+        true
+    }
+
+    fn move_staged(&mut self) -> usize {
+        let rest = self.staged.get(self.taken..).unwrap_or(&[]);
+        let count = rest.len().min(self.ring.slots());
+        // There is room: nobody else writes to this ring.
+        if self.ring.push_entire_slice(rest.get(..count).unwrap_or(&[])).is_ok() {
+            self.taken += count;
+        }
+        if self.taken >= self.staged.len() {
+            self.staged.clear();
+            self.taken = 0;
+        }
+        count
+    }
+
+    fn produce(&mut self, resamplers: &mut Resamplers) -> Result<Step, String> {
+        if self.open.is_none() {
+            return self.next_source(resamplers);
+        }
+        let room = self.ring.slots().min(MOST_AT_ONCE);
+        let step = match &mut self.open {
+            None => Step::Going,
+            Some(Open::File(decoder)) => decoder.step(resamplers, &mut self.staged)?,
+            Some(Open::Tone(tones)) => {
+                let mut frame = [0; FRAME];
+                let count = tones.fill(&mut frame);
+                self.staged.extend(frame.iter().take(count));
+                if count < FRAME { Step::Done } else { Step::Going }
+            }
+            Some(Open::Silence(left)) => {
+                let count = (*left).min(room as u64);
+                self.staged.resize(count as usize, 0);
+                *left -= count;
+                if *left == 0 { Step::Done } else { Step::Going }
+            }
+            Some(Open::Pcm(stream)) => match self.streams.get_mut(stream) {
+                None => Step::Done,
+                Some(stream) => {
+                    let count = stream.waiting.len().min(room);
+                    self.staged.extend(stream.waiting.drain(..count));
+                    stream.moved += count as u64;
+                    match (stream.waiting.is_empty(), stream.is_last) {
+                        (true, true) => Step::Done,
+                        (true, false) if count == 0 => Step::Waiting,
+                        _ => Step::Going,
+                    }
+                }
+            },
+        };
+        self.made_in_round |= !self.staged.is_empty();
+        if step == Step::Done {
+            self.open = None;
+            self.at += 1;
+            return Ok(Step::Going);
+        }
+        Ok(step)
+    }
+
+    fn next_source(&mut self, resamplers: &mut Resamplers) -> Result<Step, String> {
+        if let Some(source) = self.sources.get(self.at) {
+            self.open = Some(match source.clone() {
+                Prepared::File { file, encoding, growth } => {
+                    Open::File(Box::new(FileDecoder::new(file, encoding, growth, resamplers)))
+                }
+                Prepared::Tone(tones) => Open::Tone(tones),
+                Prepared::Silence { samples } => Open::Silence(samples),
+                Prepared::Pcm { stream } => Open::Pcm(stream),
+            });
+            return Ok(Step::Going);
+        }
+        if self.more {
+            return Ok(Step::Waiting);
+        }
+        self.rounds = self.rounds.map(|rounds| rounds.saturating_sub(1));
+        if self.rounds == Some(0) || self.sources.is_empty() {
+            return Ok(Step::Done);
+        }
+        if !self.made_in_round {
+            return Err("the sources hold no audio to repeat".into());
+        }
+        self.made_in_round = false;
+        self.at = 0;
+        Ok(Step::Going)
+    }
+
+    fn give_credit(&mut self, report: &Report) {
+        let buffered = self.buffered() as u64 + (self.staged.len() - self.taken) as u64;
+        for (id, stream) in &mut self.streams {
+            let heard = stream.moved.saturating_sub(buffered);
+            let owed = heard.saturating_sub(stream.credited);
+            if owed >= CREDIT_PIECE && !stream.is_last {
+                let ms = owed / 8;
+                stream.credited += ms * 8;
+                report(MediaEvent::PcmCredit {
+                    stream: *id,
+                    ms: ms as u32,
+                });
+            }
+        }
+    }
+}

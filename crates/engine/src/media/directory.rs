@@ -1,0 +1,89 @@
+//! The two directories: opened once, and files in them by name alone.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+
+/// `[A-Za-z0-9._-]{1,128}`, no leading dot.
+pub fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && !name.starts_with('.')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// An open directory. No name with a path or a link leads out of it.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+}
+
+fn bad_name() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "a name is 1 to 128 of A-Z a-z 0-9 . _ - and does not begin with a dot",
+    )
+}
+
+impl Directory {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let fd = rustix::fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        Ok(Self { fd })
+    }
+
+    /// A regular file, to be read.
+    pub fn read(&self, name: &str) -> io::Result<File> {
+        if !is_name(name) {
+            return Err(bad_name());
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(file)
+    }
+
+    /// A new file `<name>.part`, to be written; neither it nor `name` may exist.
+    pub fn create_part(&self, name: &str) -> io::Result<File> {
+        if !is_name(name) || name.len() > 123 {
+            return Err(bad_name());
+        }
+        if rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "a recording of this name exists",
+            ));
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(
+            &self.fd,
+            part(name),
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )?))
+    }
+
+    /// Give the finished file its name, never over another, and make that last.
+    pub fn finish_part(&self, name: &str) -> io::Result<()> {
+        rustix::fs::renameat_with(&self.fd, part(name), &self.fd, name, RenameFlags::NOREPLACE)?;
+        Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    /// Remove a file that was created and not used.
+    pub fn discard_part(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, part(name), AtFlags::empty())?)
+    }
+}
+
+fn part(name: &str) -> String {
+    format!("{name}.part")
+}

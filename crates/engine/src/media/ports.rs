@@ -1,0 +1,96 @@
+//! UDP ports: in random order, and not again for a while after use.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+/// Two UDP sockets of a leg to be: RTP on an even port, RTCP on the next.
+#[derive(Debug)]
+pub struct BoundPort {
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
+    pub(super) address: SocketAddr,
+}
+
+impl BoundPort {
+    /// Address and port of the RTP socket, for the SDP.
+    pub fn rtp_address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// The even ports of a range.
+#[derive(Debug)]
+pub struct Ports {
+    order: VecDeque<u16>,
+    closed: HashMap<u16, Instant>,
+    quarantine: Duration,
+}
+
+impl Ports {
+    pub fn new(range: &RangeInclusive<u16>, quarantine: Duration) -> io::Result<Self> {
+        let last = *range.end();
+        let mut order: Vec<u16> = range
+            .clone()
+            .filter(|port| port % 2 == 0 && *port > 0 && *port < last)
+            .collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, random()? as usize % (at + 1));
+        }
+        Ok(Self {
+            order: order.into(),
+            closed: HashMap::new(),
+            quarantine,
+        })
+    }
+
+    /// The next pair that is free on `ip`.
+    pub fn bind(&mut self, ip: IpAddr) -> io::Result<BoundPort> {
+        let now = Instant::now();
+        self.closed
+            .retain(|_, closed| now.duration_since(*closed) < self.quarantine);
+        for _ in 0..self.order.len() {
+            let Some(port) = self.order.pop_front() else {
+                break;
+            };
+            self.order.push_back(port);
+            if self.closed.contains_key(&port) {
+                continue;
+            }
+            match bind_pair(ip, port) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                outcome => return outcome,
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "every RTP port of the range is in use; widen the range",
+        ))
+    }
+
+    /// A leg on this port ended.
+    pub fn close(&mut self, port: u16) {
+        self.closed.insert(port, Instant::now());
+    }
+}
+
+fn bind_pair(ip: IpAddr, port: u16) -> io::Result<BoundPort> {
+    let media = UdpSocket::bind((ip, port))?;
+    let control = UdpSocket::bind((ip, port + 1))?;
+    media.set_nonblocking(true)?;
+    control.set_nonblocking(true)?;
+    let address = media.local_addr()?;
+    Ok(BoundPort {
+        rtp: media,
+        rtcp: control,
+        address,
+    })
+}
+
+/// Random bits of the machine.
+pub fn random() -> io::Result<u32> {
+    getrandom::u32().map_err(|error| io::Error::other(error.to_string()))
+}

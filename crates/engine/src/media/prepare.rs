@@ -1,0 +1,125 @@
+//! Checks of what a command asks, and the opening of its files.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use offhook_dsp::{ToneSequence, ToneStep};
+
+use super::api::{FileEncoding, Refusal, RefusalCode, Source, Tone};
+use super::decode::{Growth, Prepared};
+use super::directory::Directory;
+use super::registry::refuse;
+
+/// Sources that one operation may bring.
+const MOST_SOURCES: usize = 256;
+/// Finished prompts that are remembered, for plays that come after their `PromptDone`.
+const MOST_PROMPTS: usize = 1024;
+
+/// Growing prompts, by name.
+#[derive(Default)]
+pub struct Prompts {
+    growing: HashMap<String, Arc<Growth>>,
+}
+
+impl Prompts {
+    pub fn done(&mut self, prompt: &str, size_bytes: i64) {
+        self.of(prompt).done(size_bytes);
+    }
+
+    fn of(&mut self, prompt: &str) -> Arc<Growth> {
+        if self.growing.len() > MOST_PROMPTS {
+            self.growing.retain(|_, growth| Arc::strong_count(growth) > 1);
+        }
+        Arc::clone(self.growing.entry(prompt.to_owned()).or_default())
+    }
+}
+
+fn bad<T>(message: impl Into<String>) -> Result<T, Refusal> {
+    refuse(RefusalCode::BadRequest, message)
+}
+
+/// The value lies in the range.
+pub fn within(name: &str, value: f32, least: f32, most: f32) -> Result<(), Refusal> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    bad(format!("{name} is {value}; it must be between {least} and {most}"))
+}
+
+/// Why a file of a directory cannot be used.
+pub fn refuse_file<T>(name: &str, error: &io::Error) -> Result<T, Refusal> {
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => RefusalCode::NotFound,
+        io::ErrorKind::InvalidInput => RefusalCode::BadRequest,
+        io::ErrorKind::AlreadyExists => RefusalCode::WrongState,
+        io::ErrorKind::StorageFull => RefusalCode::NoCapacity,
+        _ => RefusalCode::Internal,
+    };
+    refuse(code, format!("file {name}: {error}"))
+}
+
+/// Check the sources of a play and open their files.
+pub fn sources(directory: &Directory, prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared>, Refusal> {
+    if sources.len() > MOST_SOURCES {
+        return bad(format!(
+            "{} sources are too many at once; append those beyond {MOST_SOURCES}",
+            sources.len()
+        ));
+    }
+    sources.iter().map(|source| one(directory, prompts, source)).collect()
+}
+
+fn one(directory: &Directory, prompts: &mut Prompts, source: &Source) -> Result<Prepared, Refusal> {
+    match source {
+        Source::File {
+            prompt,
+            encoding,
+            growing,
+        } => {
+            if let FileEncoding::PcmS16le { rate_hz } = encoding {
+                rate(*rate_hz)?;
+            }
+            let file = directory.read(prompt).or_else(|error| refuse_file(prompt, &error))?;
+            let growth = growing.then(|| prompts.of(prompt));
+            Ok(Prepared::File {
+                file: Arc::new(file),
+                encoding: *encoding,
+                growth,
+            })
+        }
+        Source::Tone { cadence, duration_ms } => {
+            let steps: Result<Vec<ToneStep>, Refusal> = cadence.iter().map(tone).collect();
+            let steps = steps?;
+            if steps.is_empty() || steps.len() > 64 || cadence.iter().all(|tone| tone.duration_ms == 0) {
+                return bad("a cadence has 1 to 64 steps, and not all of length 0");
+            }
+            Ok(Prepared::Tone(ToneSequence::new(steps, *duration_ms)))
+        }
+        Source::Silence { duration_ms } => Ok(Prepared::Silence {
+            samples: duration_ms.saturating_mul(8),
+        }),
+        Source::Pcm { stream, rate_hz } => {
+            rate(*rate_hz)?;
+            Ok(Prepared::Pcm { stream: *stream })
+        }
+    }
+}
+
+fn tone(tone: &Tone) -> Result<ToneStep, Refusal> {
+    if tone.frequencies_hz.len() > 4 {
+        return bad("a tone has at most four frequencies at once");
+    }
+    for hz in &tone.frequencies_hz {
+        within("a frequency in Hz", *hz, 1.0, 3999.0)?;
+    }
+    within("level_dbm0", tone.level_dbm0, -90.0, 3.17)?;
+    Ok(ToneStep::new(tone.duration_ms, &tone.frequencies_hz, tone.level_dbm0))
+}
+
+fn rate(rate_hz: u32) -> Result<(), Refusal> {
+    if (8000..=48_000).contains(&rate_hz) {
+        return Ok(());
+    }
+    bad(format!("rate_hz is {rate_hz}; it must be between 8000 and 48000"))
+}

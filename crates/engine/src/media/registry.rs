@@ -1,0 +1,141 @@
+//! What core knows of legs and operations, as of the events it has read.
+
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::sync::Arc;
+
+use rtrb::Consumer;
+
+use super::api::{LegKey, OperationId, Refusal, RefusalCode};
+
+/// The kinds of operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Play,
+    Record,
+    SendDigits,
+    Echo,
+    Listen,
+}
+
+/// A leg.
+pub struct LegEntry {
+    /// Index of its media thread.
+    pub thread: usize,
+    pub rtp: Arc<UdpSocket>,
+    pub rtcp: Arc<UdpSocket>,
+    pub port: u16,
+    pub is_connected: bool,
+    pub is_closing: bool,
+}
+
+/// A running operation.
+pub struct OperationEntry {
+    pub leg: LegKey,
+    pub kind: Kind,
+    pub is_paused: bool,
+    /// A play that takes more sources.
+    pub more: bool,
+    pub streams: Vec<u64>,
+    /// The samples of a Listen.
+    pub tap: Option<Consumer<i16>>,
+}
+
+impl OperationEntry {
+    pub fn new(leg: LegKey, kind: Kind) -> Self {
+        Self {
+            leg,
+            kind,
+            is_paused: false,
+            more: false,
+            streams: Vec::new(),
+            tap: None,
+        }
+    }
+}
+
+/// Legs and operations.
+#[derive(Default)]
+pub struct Registry {
+    pub legs: HashMap<LegKey, LegEntry>,
+    pub operations: HashMap<OperationId, OperationEntry>,
+    /// Which play a stream of pushed samples belongs to.
+    pub streams: HashMap<u64, OperationId>,
+}
+
+pub fn refuse<T>(code: RefusalCode, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal {
+        code,
+        message: message.into(),
+    })
+}
+
+impl Registry {
+    /// A leg on which an operation may begin.
+    pub fn ready_leg(&self, leg: LegKey) -> Result<&LegEntry, Refusal> {
+        match self.legs.get(&leg) {
+            None => refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)"),
+            Some(entry) if entry.is_closing => refuse(RefusalCode::UnknownLeg, "this leg is ending"),
+            Some(entry) if !entry.is_connected => {
+                refuse(RefusalCode::WrongState, "no media is agreed on yet; answer() first")
+            }
+            Some(entry) => Ok(entry),
+        }
+    }
+
+    /// A new operation may begin on the leg.
+    pub fn admit(&self, id: OperationId, leg: LegKey, kind: Kind) -> Result<usize, Refusal> {
+        let thread = self.ready_leg(leg)?.thread;
+        if self.operations.contains_key(&id) {
+            return refuse(
+                RefusalCode::WrongState,
+                "an operation with this id is running; use a fresh id",
+            );
+        }
+        let running = self
+            .operations
+            .values()
+            .filter(|entry| entry.leg == leg && entry.kind == kind)
+            .count();
+        if running >= offhook_mix::MAX_OPERATIONS {
+            let most = offhook_mix::MAX_OPERATIONS;
+            return refuse(
+                RefusalCode::NoCapacity,
+                format!("{most} operations of this kind run on the leg; stop one first"),
+            );
+        }
+        Ok(thread)
+    }
+
+    /// A running operation, and the thread it runs on.
+    pub fn target(&mut self, id: OperationId) -> Result<(usize, &mut OperationEntry), Refusal> {
+        let Some(entry) = self.operations.get_mut(&id) else {
+            return refuse(
+                RefusalCode::UnknownOperation,
+                "no such operation is running; it may have ended",
+            );
+        };
+        match self.legs.get(&entry.leg) {
+            Some(leg) if !leg.is_closing => Ok((leg.thread, entry)),
+            _ => refuse(RefusalCode::UnknownOperation, "the leg of this operation is ending"),
+        }
+    }
+
+    /// An operation ended.
+    pub fn ended(&mut self, id: OperationId) {
+        if let Some(entry) = self.operations.remove(&id) {
+            for stream in entry.streams {
+                self.streams.remove(&stream);
+            }
+        }
+    }
+
+    /// Operations of a leg.
+    pub fn of_leg(&self, leg: LegKey) -> Vec<OperationId> {
+        self.operations
+            .iter()
+            .filter(|(_, entry)| entry.leg == leg)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+}

@@ -1,0 +1,218 @@
+//! A media thread: commands, then every leg, then sleep until the next 20 ms.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use offhook_dsp::FRAME;
+use offhook_mix::{DigitScript, OperationId, PauseBehavior, Player, Recorder, Side};
+use rtrb::{Consumer, Producer};
+
+use super::api::{DigitMethod, LegKey, MediaEvent, StreamParameters};
+use super::clock::{Clock, unix_us};
+use super::leg::{Leg, TickTime};
+use super::notice::{Notice, Notices};
+use super::pool::Waker;
+use super::ring::{PlaySource, RecordSink, TapSink};
+use super::writer::Written;
+
+/// Commands that wait for a thread.
+pub const COMMAND_RING: usize = 1024;
+
+/// What core tells a media thread.
+pub enum ThreadCommand {
+    Open(Box<Leg>),
+    Connect(LegKey, StreamParameters),
+    Close(LegKey),
+    Play(LegKey, Box<Player<PlaySource>>),
+    Record(LegKey, Box<Recorder<RecordSink>>),
+    Digits(LegKey, Box<DigitScript>),
+    Echo(LegKey, OperationId, u32),
+    Listen(LegKey, OperationId, Side, Box<TapSink>),
+    Credit(LegKey, OperationId, u32),
+    Pause(LegKey, OperationId, PauseBehavior),
+    Resume(LegKey, OperationId),
+    Volume(LegKey, OperationId, f32),
+    Stop(LegKey, OperationId),
+    Pressed(LegKey, char, u32),
+}
+
+impl ThreadCommand {
+    fn leg(&self) -> LegKey {
+        match self {
+            Self::Open(leg) => leg.key,
+            Self::Connect(leg, ..)
+            | Self::Close(leg)
+            | Self::Play(leg, ..)
+            | Self::Record(leg, ..)
+            | Self::Digits(leg, ..)
+            | Self::Echo(leg, ..)
+            | Self::Listen(leg, ..)
+            | Self::Credit(leg, ..)
+            | Self::Pause(leg, ..)
+            | Self::Resume(leg, ..)
+            | Self::Volume(leg, ..)
+            | Self::Stop(leg, ..)
+            | Self::Pressed(leg, ..) => *leg,
+        }
+    }
+}
+
+/// The ends of the rings that a media thread holds.
+pub struct ThreadRings {
+    pub commands: Consumer<ThreadCommand>,
+    pub written: Consumer<Written>,
+    pub notices: Producer<Notice>,
+}
+
+/// What a media thread is told once.
+#[derive(Clone)]
+pub struct ThreadSettings {
+    pub media_timeout: Duration,
+    pub stats_interval: Duration,
+    pub max_legs: usize,
+    pub wake: Arc<Waker>,
+}
+
+/// Start a media thread. It ends when the pool is dropped.
+pub fn start(index: usize, rings: ThreadRings, settings: ThreadSettings) -> io::Result<()> {
+    let mut media = MediaThread {
+        legs: Vec::with_capacity(settings.max_legs),
+        commands: rings.commands,
+        written: rings.written,
+        notices: Notices::new(rings.notices),
+        settings,
+        ticks_late: 0,
+        ticks: 0,
+    };
+    thread::Builder::new()
+        .name(format!("media-{index}"))
+        .spawn(move || media.run())?;
+    Ok(())
+}
+
+struct MediaThread {
+    legs: Vec<Leg>,
+    commands: Consumer<ThreadCommand>,
+    written: Consumer<Written>,
+    notices: Notices,
+    settings: ThreadSettings,
+    ticks_late: u64,
+    ticks: u64,
+}
+
+impl MediaThread {
+    fn run(&mut self) {
+        let mut clock = Clock::start();
+        while !self.commands.is_abandoned() {
+            let tick = clock.wait();
+            self.ticks_late += u64::from(tick.is_late);
+            if tick.skipped > 0 {
+                self.ticks += u64::from(tick.skipped);
+                self.legs.iter_mut().for_each(|leg| leg.skip(tick.skipped));
+            }
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = TickTime {
+            index: self.ticks,
+            samples: (self.ticks as u32).wrapping_mul(FRAME as u32),
+            us: unix_us(),
+        };
+        self.ticks += 1;
+        while let Ok(command) = self.commands.pop() {
+            self.command(command, now.us);
+        }
+        while let Ok(written) = self.written.pop() {
+            if let Some(leg) = self.legs.iter_mut().find(|leg| leg.key == written.leg) {
+                leg.written(written, &mut self.notices);
+            }
+        }
+        self.tick_legs(now);
+        self.watch(now);
+        if self.notices.flush() {
+            (self.settings.wake)();
+        }
+    }
+
+    fn tick_legs(&mut self, now: TickTime) {
+        let mut at = 0;
+        while let Some(leg) = self.legs.get_mut(at) {
+            let notices = &mut self.notices;
+            // A panic ends one call. The leg is not looked at again.
+            let outcome = catch_unwind(AssertUnwindSafe(|| leg.tick(now, notices)));
+            let notice = match outcome {
+                Ok(true) => {
+                    at += 1;
+                    continue;
+                }
+                Ok(false) => Notice::Event(MediaEvent::Closed {
+                    leg: leg.key,
+                    stats: leg.stats(),
+                }),
+                Err(_) => Notice::Crashed(leg.key),
+            };
+            self.legs.swap_remove(at);
+            self.notices.push(notice);
+        }
+    }
+
+    /// Time-outs and statistics, each at its interval.
+    fn watch(&mut self, now: TickTime) {
+        let limit_us = self.settings.media_timeout.as_micros() as u64;
+        if now.index.is_multiple_of(10) {
+            for leg in &mut self.legs {
+                if leg.timed_out(now.us, limit_us) {
+                    self.notices.event(MediaEvent::MediaTimeout { leg: leg.key });
+                }
+            }
+        }
+        let interval = (self.settings.stats_interval.as_millis() as u64 / 20).max(1);
+        if now.index.is_multiple_of(interval) && !self.legs.is_empty() && self.notices.has_room() {
+            for leg in &self.legs {
+                self.notices.push(Notice::Stats(leg.key, leg.stats()));
+            }
+            self.notices.push(Notice::StatsEnd {
+                ticks_late: self.ticks_late,
+            });
+        }
+    }
+
+    fn command(&mut self, command: ThreadCommand, now_us: u64) {
+        if let ThreadCommand::Open(leg) = command {
+            self.legs.push(*leg);
+            return;
+        }
+        let key = command.leg();
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.key == key) else {
+            return;
+        };
+        // Core counts operations: they fit.
+        match command {
+            ThreadCommand::Open(_) => {}
+            ThreadCommand::Connect(_, stream) => leg.connect(stream, now_us),
+            ThreadCommand::Close(_) => leg.close(now_us, &mut self.notices),
+            ThreadCommand::Play(_, player) => drop(leg.mixer.add_player(*player)),
+            ThreadCommand::Record(_, recorder) => drop(leg.mixer.add_recorder(*recorder)),
+            ThreadCommand::Digits(_, script) => drop(leg.mixer.add_digits(*script)),
+            ThreadCommand::Echo(_, op, timeout_ms) => drop(leg.mixer.add_echo(op, timeout_ms, now_us)),
+            ThreadCommand::Listen(_, op, side, tap) => drop(leg.mixer.add_tap(op, side, *tap, now_us)),
+            ThreadCommand::Credit(_, op, ms) => {
+                if let Some(tap) = leg.mixer.tap_mut(op) {
+                    tap.credit(ms);
+                }
+            }
+            ThreadCommand::Pause(_, op, behavior) => leg.mixer.pause(op, behavior),
+            ThreadCommand::Resume(_, op) => leg.mixer.resume(op),
+            ThreadCommand::Volume(_, op, volume_db) => leg.mixer.set_volume(op, volume_db),
+            ThreadCommand::Stop(_, op) => leg.mixer.stop(op),
+            ThreadCommand::Pressed(_, digit, duration_ms) => {
+                leg.pressed(digit, DigitMethod::Info, duration_ms, &mut self.notices);
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The writer thread: recordings, so that a crash costs a fifth of a second and a power cut one.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use offhook_codec::{WAV_HEADER_BYTES, wav_header};
+use rtrb::{Consumer, Producer};
+
+use super::api::{LegKey, OperationId};
+use super::directory::Directory;
+use super::ring::RecordState;
+
+/// How often samples go to the file: what a killed process loses at most.
+const PERIOD: Duration = Duration::from_millis(180);
+const SYNC: Duration = Duration::from_secs(1);
+/// A WAV file cannot be longer; a recording ends there.
+const MOST_BYTES: u64 = u32::MAX as u64 - 1_000_000;
+
+/// A recording to be written.
+pub struct Recording {
+    pub op: OperationId,
+    pub leg: LegKey,
+    pub name: String,
+    pub file: File,
+    pub channels: u16,
+    pub samples: Consumer<i16>,
+    pub state: Arc<RecordState>,
+    /// Which media thread to tell.
+    pub thread: usize,
+}
+
+/// A recording is on the disk under its name, or failed.
+#[derive(Debug)]
+pub struct Written {
+    pub op: OperationId,
+    pub leg: LegKey,
+    pub duration_ms: u64,
+    pub size_bytes: u64,
+    pub error: Option<Arc<str>>,
+}
+
+/// The thread, as core sees it.
+pub struct Writer {
+    recordings: Sender<Recording>,
+    pub thread: Thread,
+}
+
+impl Writer {
+    /// `done`: a ring to each media thread.
+    pub fn start(directory: Arc<Directory>, done: Vec<Producer<Written>>) -> io::Result<Self> {
+        let (recordings, inbox) = channel();
+        let handle = thread::Builder::new()
+            .name("media-writer".into())
+            .spawn(move || run(&inbox, &directory, done))?;
+        Ok(Self {
+            recordings,
+            thread: handle.thread().clone(),
+        })
+    }
+
+    /// `false`: the thread is gone.
+    pub fn send(&self, recording: Recording) -> bool {
+        self.recordings.send(recording).is_ok()
+    }
+}
+
+struct Job {
+    recording: Recording,
+    data_bytes: u64,
+    synced: Instant,
+    is_dirty: bool,
+    error: Option<Arc<str>>,
+}
+
+fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Producer<Written>>) {
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut waiting: Vec<(usize, Written)> = Vec::new();
+    let mut bytes = Vec::with_capacity(160_000);
+    loop {
+        loop {
+            match inbox.try_recv() {
+                Ok(recording) => jobs.push(Job::new(recording)),
+                Err(TryRecvError::Disconnected) if jobs.is_empty() => return,
+                Err(_) => break,
+            }
+        }
+        let mut at = 0;
+        while let Some(job) = jobs.get_mut(at) {
+            if job.work(directory, &mut bytes) {
+                at += 1;
+            } else {
+                let job = jobs.swap_remove(at);
+                waiting.push((job.recording.thread, job.written()));
+            }
+        }
+        waiting = waiting
+            .into_iter()
+            .filter_map(|(thread, written)| tell(&mut done, thread, written))
+            .collect();
+        thread::park_timeout(PERIOD);
+    }
+}
+
+/// Gives back what did not fit.
+fn tell(done: &mut [Producer<Written>], thread: usize, written: Written) -> Option<(usize, Written)> {
+    match done.get_mut(thread)?.push(written) {
+        Ok(()) => None,
+        Err(rtrb::PushError::Full(written)) => Some((thread, written)),
+    }
+}
+
+impl Job {
+    fn new(recording: Recording) -> Self {
+        let mut job = Self {
+            recording,
+            data_bytes: 0,
+            synced: Instant::now(),
+            is_dirty: true,
+            error: None,
+        };
+        let outcome = job.write_header();
+        job.note(outcome);
+        job
+    }
+
+    fn note(&mut self, outcome: io::Result<()>) {
+        if let Err(error) = outcome {
+            // The first failure is the reason; nothing is tried again as if it had worked.
+            self.error
+                .get_or_insert_with(|| Arc::from(format!("the recording cannot be written: {error}")));
+        }
+    }
+
+    /// Write what there is. `false`: the recording is over.
+    fn work(&mut self, directory: &Directory, bytes: &mut Vec<u8>) -> bool {
+        let is_finished =
+            self.recording.state.finished.load(Ordering::Acquire) || self.recording.samples.is_abandoned();
+        self.take(bytes, is_finished);
+        if self.error.is_none() && !bytes.is_empty() {
+            let outcome = self.append(bytes);
+            self.note(outcome);
+        }
+        if self.error.is_some() {
+            return false;
+        }
+        if is_finished {
+            let outcome = self.finish(directory);
+            self.note(outcome);
+            return false;
+        }
+        if self.is_dirty && self.synced.elapsed() >= SYNC {
+            self.synced = Instant::now();
+            self.is_dirty = false;
+            let outcome = self.recording.file.sync_data();
+            self.note(outcome);
+        }
+        true
+    }
+
+    fn take(&mut self, bytes: &mut Vec<u8>, is_finished: bool) {
+        bytes.clear();
+        let samples = &mut self.recording.samples;
+        if let Ok(chunk) = samples.read_chunk(samples.slots()) {
+            let (first, second) = chunk.as_slices();
+            bytes.extend(first.iter().chain(second).flat_map(|sample| sample.to_le_bytes()));
+            chunk.commit_all();
+        }
+        if is_finished {
+            let tail = self.recording.state.tail.load(Ordering::Relaxed) as usize;
+            bytes.resize(bytes.len() + tail * 2, 0);
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.data_bytes + bytes.len() as u64 > MOST_BYTES {
+            return Err(io::Error::other(
+                "4 GiB are the most that a WAV file holds; set a max_length",
+            ));
+        }
+        self.recording
+            .file
+            .write_all_at(bytes, WAV_HEADER_BYTES as u64 + self.data_bytes)?;
+        self.data_bytes += bytes.len() as u64;
+        self.is_dirty = true;
+        self.write_header()
+    }
+
+    fn write_header(&self) -> io::Result<()> {
+        let header = wav_header(self.recording.channels, 8000, self.data_bytes as u32);
+        self.recording.file.write_all_at(&header, 0)
+    }
+
+    fn finish(&self, directory: &Directory) -> io::Result<()> {
+        self.recording.file.sync_all()?;
+        directory.finish_part(&self.recording.name)
+    }
+
+    fn written(self) -> Written {
+        let Recording { op, leg, channels, .. } = self.recording;
+        let duration_ms = self.data_bytes / (u64::from(channels) * 16);
+        Written {
+            op,
+            leg,
+            duration_ms,
+            size_bytes: WAV_HEADER_BYTES as u64 + self.data_bytes,
+            error: self.error,
+        }
+    }
+}

@@ -20,13 +20,18 @@ await client.voice.listen({
       tell("answered");
       const play = await call.playTTS({ text: "Welcome to the demonstration." }).onEnded();
       tell("played", { state: play.state });
-      const prompt = await call
-        .promptTTS({
-          text: "Press one for sales, or two for support.",
-          digits: { max: 1, digitTimeout: 3 },
-          initialTimeout: 10,
-        })
-        .onEnded();
+      // onEnded() of a prompt without input stays pending in this client for ever; its listeners do not.
+      const prompt = await new Promise((resolve, reject) =>
+        call
+          .promptTTS({
+            text: "Press one for sales, or two for support.",
+            digits: { max: 1, digitTimeout: 3 },
+            initialTimeout: 10,
+            listen: { onEnded: resolve, onFailed: resolve },
+          })
+          .onStarted()
+          .catch(reject),
+      );
       tell("collected", { type: prompt.type, digits: prompt.digits });
       const recorder = call.recordAudio({ format: "wav", direction: "speak" });
       const started = await recorder.onStarted();

@@ -16,6 +16,7 @@ from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.ports import Origin
 from offhook.node.calls.settings import CallSettings, DialSettings, Route, TrunkSettings
+from offhook.node.engine.port import EnginePort
 from offhook.node.verbs.registry import VerbRegistry
 from offhook.testing.engine import FakeEngine
 from offhook.testing.ports import FakeAudioFetcher, FakeLinks, FakeOfferDesk, FakeSpeech, RecordingSink
@@ -52,9 +53,9 @@ class Bench:
         self.fetcher = FakeAudioFetcher(self.engine)
         self.exchange, self.registry = self.build(settings)
 
-    def build(self, settings: CallSettings) -> tuple[Exchange, VerbRegistry]:
+    def build(self, settings: CallSettings, port: EnginePort | None = None) -> tuple[Exchange, VerbRegistry]:
         """A node on this engine; again, for a node that was restarted."""
-        exchange = Exchange(self.engine, self.sink, self.desk, settings, resolve=resolve, wall_ms=self.now_ms)
+        exchange = Exchange(port or self.engine, self.sink, self.desk, settings, resolve=resolve, wall_ms=self.now_ms)
         return exchange, VerbRegistry(exchange, self.speech, self.fetcher, FakeLinks())
 
     def now_ms(self) -> int:

@@ -117,6 +117,15 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// A BYE made in advance: see [`Agent::farewell`](crate::Agent::farewell).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// Where it goes; on TCP over any connection.
+    pub flow: Flow,
+    /// One whole message.
+    pub bytes: Vec<u8>,
+}
+
 /// What a driver must do for the agent, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {

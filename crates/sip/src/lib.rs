@@ -11,5 +11,7 @@ mod trust;
 mod wire;
 
 pub use agent::{Agent, Config, Dice, FramingLost};
-pub use api::{By, Cause, Command, CommandError, Event, Flow, Incoming, Invite, LegKey, Output, Refusal, Transport};
+pub use api::{
+    By, Cause, Command, CommandError, Event, Farewell, Flow, Incoming, Invite, LegKey, Output, Refusal, Transport,
+};
 pub use trust::Trust;

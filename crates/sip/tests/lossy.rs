@@ -10,6 +10,9 @@ use std::time::Duration;
 use offhook_sip::{Agent, Cause, Command, Config, Event, Flow, Invite, LegKey, Output, Transport};
 use support::{ANSWER, OFFER, Seeded, address, ms};
 
+/// When it arrives, a number that keeps the order, at which side, and its bytes.
+type Packet = (Duration, u64, usize, Vec<u8>);
+
 struct Side {
     agent: Agent,
     flow: Flow,
@@ -92,7 +95,7 @@ fn two_hundred_calls_over_a_bad_network_are_all_set_up_and_cleared() {
             Side::new("127.0.0.1:5060", "127.0.0.1:5070", 11 + seed),
             Side::new("127.0.0.1:5070", "127.0.0.1:5060", 77 + seed),
         ];
-        let mut wire: BinaryHeap<Reverse<(Duration, u64, usize, Vec<u8>)>> = BinaryHeap::new();
+        let mut wire: BinaryHeap<Reverse<Packet>> = BinaryHeap::new();
         let (mut now, mut number, mut placed) = (Duration::ZERO, 0_u64, 0);
         while now < Duration::from_secs(200) {
             if placed < 200 && now >= ms(50 * placed) {
@@ -146,21 +149,21 @@ fn two_hundred_calls_over_a_bad_network_are_all_set_up_and_cleared() {
             }
             now += ms(5);
         }
-        let [caller, callee] = sides;
-        assert_eq!((caller.answered, callee.incoming), (200, 200), "seed {seed}");
+        let [dialling, answering] = sides;
+        assert_eq!((dialling.answered, answering.incoming), (200, 200), "seed {seed}");
         // Where ACKs were lost for 3 s the BYE came first; such a call is cleared all the same.
-        assert!(callee.confirmed >= 190, "seed {seed}: {}", callee.confirmed);
-        assert_eq!((caller.ended.len(), callee.ended.len()), (200, 200), "seed {seed}");
+        assert!(answering.confirmed >= 190, "seed {seed}: {}", answering.confirmed);
+        assert_eq!((dialling.ended.len(), answering.ended.len()), (200, 200), "seed {seed}");
         assert!(
-            caller
+            dialling
                 .ended
                 .iter()
-                .chain(&callee.ended)
+                .chain(&answering.ended)
                 .all(|cause| *cause == Cause::Bye),
             "seed {seed}"
         );
         assert_eq!(
-            (caller.agent.counts(), callee.agent.counts()),
+            (dialling.agent.counts(), answering.agent.counts()),
             ((0, 0, 0), (0, 0, 0)),
             "seed {seed}: ghosts"
         );

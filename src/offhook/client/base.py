@@ -11,8 +11,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-import msgspec
-
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.tasks import Handler, Tasks
@@ -235,6 +233,11 @@ class CallBase:
         self._actions[action.control_id] = action
         try:
             result = await self._ask(action.method, params)
+        except RelayError:
+            if action.is_done:  # its events tell more than the reply that did not come
+                return action
+            self._forget(action)
+            raise
         except BaseException:
             self._forget(action)
             raise
@@ -298,7 +301,7 @@ def new_id() -> str:
 
 def compose(struct: type[Params], given: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """Put params together: what is None is left out, other keywords go as they are, with a warning that names them."""
-    known = {field.encode_name for field in msgspec.structs.fields(struct)}
+    known = struct.__struct_encode_fields__
     for key in extra:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)

@@ -120,8 +120,9 @@ class Connection:
         self._arm()
 
     def _arm(self) -> None:
+        """Keep a timer at or before the deadline; one that fires early finds nothing due, and is set again."""
         deadline = self._session.deadline
-        if deadline == self._timer_at:
+        if self._timer_at is not None and deadline is not None and deadline >= self._timer_at:
             return
         if self._timer is not None:
             self._timer.cancel()

@@ -385,6 +385,8 @@ class Phone:
         leg = getattr(report, "leg", None)
         if isinstance(leg, str) and leg in self._calls:
             self._calls[leg].receive(report)
+            if isinstance(report, ops.LegEnded):
+                del self._calls[leg]
         if report.seq:
             self.port.send(ops.Ack(report.seq))
 

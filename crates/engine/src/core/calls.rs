@@ -249,6 +249,7 @@ impl Core {
         leg.state = LegState::Answered;
         leg.answered_us = now_us();
         let leg = leg.id.clone();
+        self.keep_farewell(key);
         self.report(ReportBody::LegAnswered {
             leg,
             codec,
@@ -268,6 +269,18 @@ impl Core {
         leg.held_since = session.is_hold().then(|| leg.held_since.unwrap_or_else(Instant::now));
         leg.session = Some(session);
         Ok(())
+    }
+
+    /// Write down how this dialog is ended should this process die.
+    fn keep_farewell(&mut self, key: media::LegKey) {
+        let Some(leg) = self.legs.get(key) else { return };
+        let Some(farewell) = self.signal.farewell(leg.sip, 503, "the engine was restarted") else {
+            return;
+        };
+        if let Err(error) = self.farewells.keep(&leg.id, &farewell) {
+            self.log
+                .warning("a farewell could not be kept", &[("why", json!(error.to_string()))]);
+        }
     }
 
     fn reoffer(&mut self, sip: offhook_sip::LegKey, body: Option<&str>) {
@@ -312,6 +325,7 @@ impl Core {
         if let Err(refusal) = self.settle(key, session) {
             return self.condemn(key, LegEndCause::Error, 500, &refusal.message);
         }
+        self.keep_farewell(key);
         if before.as_ref() != Some(&after) {
             let (hold, remote_media) = after;
             self.report(ReportBody::LegChanged {

@@ -3,6 +3,7 @@
 mod calls;
 mod convert;
 mod events;
+mod farewells;
 mod legs;
 mod names;
 mod operations;
@@ -25,6 +26,7 @@ use crate::log::Log;
 use crate::media::{self, MediaConfig, MediaPool};
 use crate::signal::{Signal, SignalConfig};
 
+use farewells::Farewells;
 use legs::Legs;
 use names::{DonePrompts, LateTraces};
 use shutdown::Ending;
@@ -48,6 +50,7 @@ pub struct Core {
     alone_since: Option<Instant>,
     outbox: Rc<RefCell<Outbox>>,
     legs: Legs,
+    farewells: Farewells,
     boot: String,
     done_prompts: DonePrompts,
     late_traces: LateTraces,
@@ -80,6 +83,14 @@ impl Core {
         )?;
         let mut signal = Signal::bind(signal_config(&config)).await?;
         signal.set_open(Some(shutdown::NO_NODE.to_owned()));
+        let farewells = Farewells::open(&config.socket)?;
+        for (leg, farewell) in farewells.take_all() {
+            let is_sent = signal.send_farewell(&farewell);
+            log.warning(
+                "a call of an engine that died is ended",
+                &[("leg", json!(leg)), ("bye_sent", json!(is_sent))],
+            );
+        }
         let (control, control_events) = ControlListener::bind(&config.socket, secret).map_err(io::Error::other)?;
         let started_s = now_us() / 1_000_000;
         Ok(Self {
@@ -97,6 +108,7 @@ impl Core {
             highest_epoch: 0,
             alone_since: Some(Instant::now()),
             legs: Legs::default(),
+            farewells,
             done_prompts: DonePrompts::default(),
             late_traces: LateTraces::default(),
             panics: 0,
@@ -314,6 +326,7 @@ impl Core {
             return;
         };
         let Some(leg) = self.legs.remove(key) else { return };
+        self.farewells.forget(&leg.id);
         self.late_traces.ended(leg.sip, leg.id);
         let ended = LegEnded {
             stats: leg.last_stats,

@@ -13,7 +13,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use offhook_sip::{Agent, Command, CommandError, Config, Dice, Event, Flow, LegKey, Output, Transport, Trust};
+use offhook_sip::{
+    Agent, Command, CommandError, Config, Dice, Event, Farewell, Flow, LegKey, Output, Transport, Trust,
+};
 use tokio::net::TcpStream;
 
 use listener::Listener;
@@ -147,6 +149,22 @@ impl Signal {
         let outcome = self.agent.command(command, self.now());
         self.drain();
         outcome
+    }
+
+    /// The BYE for an answered leg, for the process that comes after this one.
+    pub fn farewell(&mut self, leg: LegKey, status: u16, text: &str) -> Option<Farewell> {
+        self.agent.farewell(leg, status, text)
+    }
+
+    /// Send what an earlier process left; false where it cannot go from here.
+    pub fn send_farewell(&mut self, farewell: &Farewell) -> bool {
+        let is_ours = self
+            .listeners
+            .iter()
+            .any(|listener| listener.is_at(farewell.flow.local));
+        let is_sent = is_ours && self.agent.send_farewell(farewell, self.now());
+        self.drain();
+        is_sent
     }
 
     /// Take new INVITEs (`None`), or refuse each with 503 and this sentence.

@@ -43,6 +43,10 @@ impl Agent {
         if let Some((sentence, headers)) = Self::unreadable_body(&request) {
             return self.refuse_with(id, &request, flow, 415, &sentence, &headers, now);
         }
+        if matches!(request.method(), "INVITE" | "UPDATE") && !request.accepts_sdp() {
+            let sentence = "Our answer is application/sdp; leave that in Accept, or leave Accept out";
+            return self.refuse(id, &request, flow, 406, sentence, now);
+        }
         if has_tag {
             return self.on_request_in_dialog(id, request, flow, now);
         }

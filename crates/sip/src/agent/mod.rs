@@ -1,5 +1,6 @@
 //! The user agent: feed, drain, re-arm one timer.
 
+mod farewell;
 mod incoming;
 mod leg;
 mod outgoing;

@@ -243,6 +243,18 @@ impl Request {
         SocketAddr::new(source.ip(), via.port.unwrap_or(5060))
     }
 
+    /// Whether Accept allows an SDP answer (RFC 3261, section 20.1: without one it does).
+    pub(crate) fn accepts_sdp(&self) -> bool {
+        let values = self.values("Accept");
+        values.is_empty()
+            || values.iter().any(|value| {
+                lossy(value).split(',').any(|range| {
+                    let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+                    matches!(range.as_str(), "application/sdp" | "application/*" | "*/*")
+                })
+            })
+    }
+
     pub(crate) fn supports_nothing_but(&self, field: &str, known: &[&str]) -> Result<(), Vec<String>> {
         let unknown: Vec<String> = self
             .values(field)

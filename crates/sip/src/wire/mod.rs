@@ -4,6 +4,8 @@ mod check;
 mod frame;
 mod message;
 mod text;
+#[cfg(test)]
+mod torture;
 mod transactions;
 
 pub(crate) use check::check;

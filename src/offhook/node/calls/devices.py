@@ -21,7 +21,7 @@ from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipD
 __all__ = ["DevicePlanner", "Placement", "ResolveHost", "resolve_host"]
 
 BUILT_CODECS = frozenset({"PCMU", "PCMA"})
-_NUMBER = re.compile(r"^\+?[0-9]{1,20}$")
+_NUMBER = re.compile(r"^\+?[0-9]{1,20}\Z")
 _RESOLVE_TIMEOUT_S = 5.0
 
 ResolveHost = Callable[[str], Awaitable[list[str]]]
@@ -184,7 +184,7 @@ def _has_scheme(text: str) -> bool:
 
 def _split(entry: str) -> tuple[str, int]:
     """``host``, ``host:port``, ``[v6]:port`` or a network."""
-    match = re.match(r"^(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d+))?$", entry)
+    match = re.match(r"^(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d+))?\Z", entry)
     if match is None:  # a bare IPv6 address or network
         return entry, 0
     return match["v6"] or match["host"], int(match["port"] or 0)

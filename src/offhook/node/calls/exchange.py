@@ -90,6 +90,7 @@ class Exchange:
         self._living: set[asyncio.Task[None]] = set()
         self._dialling: set[asyncio.Task[None]] = set()
         self._is_stopping = False
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         await self._supervisor.__aenter__()
@@ -108,6 +109,7 @@ class Exchange:
             await asyncio.wait(set(self._living))
         if self._acker is not None:
             self._acker.cancel()
+        self._is_closed = True
         await self._supervisor.__aexit__(kind, error, trace)
 
     def end_all(self, ending: Ending) -> None:
@@ -133,6 +135,7 @@ class Exchange:
         held, self._held = self._held, None
         for report in held:
             self.report(report)
+        await asyncio.sleep(0)  # calls that were taken up have begun to run before anyone commands them
         return welcome
 
     def engine_died(self) -> None:
@@ -142,6 +145,8 @@ class Exchange:
 
     def report(self, report: AnyReport) -> None:
         """Take a report of the engine: the sink of its port."""
+        if self._is_closed:
+            return
         if self._held is not None:
             self._held.append(report)
             return
@@ -261,20 +266,21 @@ class Exchange:
 
     def _reconcile(self, welcome: Welcome) -> None:
         live = {snapshot.leg for snapshot in welcome.legs}
-        reported = {report.leg for report in self._held or () if isinstance(report, LegEnded | LegIncoming)}
+        begun = {report.leg for report in self._held or () if isinstance(report, LegIncoming)}
+        ended = {report.leg for report in self._held or () if isinstance(report, LegEnded)}
         for call in self.calls:
-            if call.leg.id not in live and call.leg.id not in reported:
+            if call.leg.id not in live | ended:
                 call.lost()
         failed: set[tuple[str, str]] = set()
         for snapshot in welcome.legs:
-            if self.calls.by_leg(snapshot.leg) is None and snapshot.leg not in reported:
-                self._adopt(snapshot, failed)
+            if self.calls.by_leg(snapshot.leg) is not None:
+                continue
+            if label := parse_label(snapshot.label):
+                self._adopt(snapshot, label, failed)
+            elif snapshot.leg not in begun:  # else its LegIncoming makes it a call
+                self._refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
 
-    def _adopt(self, snapshot: LegSnapshot, failed: set[tuple[str, str]]) -> None:
-        label = parse_label(snapshot.label)
-        if label is None:
-            self._refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
-            return
+    def _adopt(self, snapshot: LegSnapshot, label: CallLabel, failed: set[tuple[str, str]]) -> None:
         call = self._restored(snapshot, label)
         self.take(call)
         for operation in snapshot.operations:  # their verbs are gone, so nobody could stop them any more

@@ -32,7 +32,15 @@ class Supervisor:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run ``work`` as a task of this group."""
-        return self._group.create_task(self._walled(work, name), name=name)
+        walled = self._walled(work, name)
+        try:
+            task = self._group.create_task(walled, name=name)
+        except RuntimeError:  # the group is over
+            walled.close()
+            work.close()
+            raise
+        task.add_done_callback(lambda _: work.close())  # it may be cancelled before it began
+        return task
 
     async def _walled(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:

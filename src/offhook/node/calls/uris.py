@@ -15,11 +15,11 @@ __all__ = ["SipUri", "is_phone_number", "parse_uri", "sip_data"]
 
 _URI = re.compile(
     r"^(?P<scheme>sips?):(?:(?P<user>[^@\s<>]*)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)"
-    r"(?::(?P<port>\d{1,5}))?(?P<params>(?:;[^;?\s<>]*)*)(?:\?\S*)?$",
+    r"(?::(?P<port>\d{1,5}))?(?P<params>(?:;[^;?\s<>]*)*)(?:\?\S*)?\Z",
     re.IGNORECASE,
 )
 _USER_CHARACTERS = "-_.!~*'()&=+$,;?/"  # RFC 3261 section 25.1: unreserved and user-unreserved
-_PHONE = re.compile(r"^\+[1-9]\d{5,14}$")
+_PHONE = re.compile(r"^\+[1-9]\d{5,14}\Z")
 
 
 class SipUri(msgspec.Struct, frozen=True):

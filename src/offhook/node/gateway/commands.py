@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from typing import Any
 
 import structlog
@@ -108,7 +109,7 @@ class Commands:
     async def _answer(self, session: Session, request: Request) -> dict[str, Any]:
         """The result, within the time that a client waits for one."""
         try:
-            self._authorise(session, request)
+            request = self._authorise(session, request)
         except CommandRefused as refused:
             return refusal(refused.code, refused.message)
         outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -123,16 +124,19 @@ class Commands:
             "watch the call's events",
         )
 
-    def _authorise(self, session: Session, request: Request) -> None:
+    def _authorise(self, session: Session, request: Request) -> Request:
         if request.method not in KNOWN_CALLING:
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{request.method} is not built on this node yet")
         call_id = request.params.get("call_id")
         if request.method in _NEW_CALLS or not isinstance(call_id, str):
-            return
+            return request
+        if self._ownership.is_foreign(call_id, session):  # exactly the answer that an unknown call gets
+            return Request(request.id, request.method, {**request.params, "call_id": str(uuid.uuid4())})
         if request.method == _PASS:
             self._ownership.check(call_id, session)
         else:
             self._ownership.claim(call_id, session)
+        return request
 
     async def _run(self, session: Session, request: Request, outcome: asyncio.Future[dict[str, Any]]) -> None:
         try:

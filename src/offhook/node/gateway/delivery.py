@@ -65,10 +65,10 @@ class Delivery:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
         self._is_loaded = is_loaded
-        self._retracted: set[tuple[str, str]] = set()
+        self._retracted: dict[tuple[str, str], int] = {}
         self._connection: Connection | None = None
         self._is_live = False
-        self._delivered_seq = 0
+        self._delivered_seq = last_seq
         self._acked_in_window = asyncio.Event()
         self._replayed: set[str] = set()
         self._replay: asyncio.Task[None] | None = None
@@ -107,9 +107,13 @@ class Delivery:
     def deliver(self, event: StoredEvent) -> None:
         """Send an event that is in the journal (or that the journal refused: then it has this one chance)."""
         self._keep(event)
-        self._delivered_seq = max(self._delivered_seq, event.session_seq)
-        if self._is_live and self._connection is not None:
+        self._delivered_seq = event.session_seq
+        if self._is_retracted(event):
+            self._forget(event.id)
+        elif self._is_live and self._connection is not None:
             self._send(self._connection, event)
+        if self._is_loaded and self._delivered_seq == self.last_seq:
+            self._retracted.clear()
 
     def _send(self, connection: Connection, event: StoredEvent) -> bool:
         if self.wants_acks:
@@ -128,9 +132,9 @@ class Delivery:
             except JournalFailure:
                 await asyncio.sleep(_RETRY_S)
                 continue
+            # What is on the disk while its ``deliver`` is still to come is read again after that.
+            page = [event for event in page if event.session_seq <= self._delivered_seq]
             for event in page:
-                if self._is_loaded and event.session_seq > self._delivered_seq:
-                    break  # on the disk, but ``deliver`` is still to come: read it again after that
                 cursor = event.session_seq
                 if not self._is_wanted(event):
                     continue
@@ -142,20 +146,17 @@ class Delivery:
                 await self._acked_enough()
             elif delivered == self._delivered_seq:
                 self._is_loaded = True
-                self._retracted.clear()
                 self._is_live = True
                 return
 
     def _is_wanted(self, event: StoredEvent) -> bool:
         """Whether an event of the journal is still unacked; after a restart the journal knows better than we do."""
-        if (
-            not self._is_loaded
-            and event.id not in self._kept
-            and (event.call_id, event.event_type) not in self._retracted
-        ):
+        if not self._is_loaded and event.id not in self._kept and not self._is_retracted(event):
             self._keep(event)
-            self._delivered_seq = max(self._delivered_seq, event.session_seq)
         return event.id in self._kept
+
+    def _is_retracted(self, event: StoredEvent) -> bool:
+        return event.session_seq <= self._retracted.get((event.call_id, event.event_type), 0)
 
     async def _acked_enough(self) -> None:
         while len(self._replayed) >= self._settings.replay_window:
@@ -173,9 +174,9 @@ class Delivery:
         return True
 
     def retract(self, call_id: str, event_type: str) -> None:
-        """Never send an event of a call again; where it is in a socket's queue already, it goes out."""
-        if not self._is_loaded:
-            self._retracted.add((call_id, event_type))
+        """Send an event of a call never (again); where it is in a socket's queue already, it goes out."""
+        if not self._is_loaded or self._delivered_seq < self.last_seq:  # it may be still on its way
+            self._retracted[call_id, event_type] = self.last_seq
         found = [key for key, kept in self._kept.items() if kept.call_id == call_id and kept.event_type == event_type]
         for event_id in found:
             self._forget(event_id)

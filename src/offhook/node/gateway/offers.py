@@ -81,7 +81,11 @@ class Desk:
     def offer(self, call: OfferedCall) -> None:
         """See ``OfferDesk``."""
         entry = self._ownership.ensure(call.call_id, self._project)
+        if not entry.state:
+            entry.state = call.withdrawn_params()  # what a node after a crash can tell of the call
         offer = _Offer(call, entry, self._now())
+        for session in entry.asked:  # by a node that ran before: they have the call, and a little time
+            offer.asked[session] = _Asked(offer.began_at, acked_at=offer.began_at)
         self._offers[call.call_id] = offer
         self._tasks.spawn(self._run(offer), f"offer {call.call_id}")
 

@@ -10,9 +10,7 @@ from offhook.node.gateway.sessions import Session
 from offhook.node.store.port import Journal, LiveCall
 from offhook.protocol.codes import ResultCode
 
-__all__ = ["NO_SUCH_CALL", "CallEntry", "Ownership"]
-
-NO_SUCH_CALL = "no call with this call_id is known here: it never existed, or ended long ago"
+__all__ = ["CallEntry", "Ownership"]
 
 
 class CallEntry:
@@ -73,13 +71,20 @@ class Ownership:
     def save(self, entry: CallEntry) -> None:
         """Keep a live call in the journal."""
         if entry.over_at is None:
-            self._journal.save_call(LiveCall(entry.call_id, entry.project, entry.owner, entry.seq, entry.state))
+            self._journal.save_call(
+                LiveCall(entry.call_id, entry.project, entry.owner, entry.seq, entry.state, list(entry.asked))
+            )
+
+    def is_foreign(self, call_id: str, session: Session) -> bool:
+        """Whether the call is another project's, which must not even learn that it exists (reliability T21)."""
+        entry = self._calls.get(call_id)
+        return entry is not None and entry.project != session.project
 
     def claim(self, call_id: str, session: Session) -> None:
         """Let the session command the call; the first command owns an offered call.
 
         Raises:
-            CommandRefused: 404 when it is another project's, 409 when another client controls it.
+            CommandRefused: 409 when another client controls it.
         """
         entry = self.check(call_id, session)
         if entry is not None and entry.owner != session.protocol and entry.over_at is None:
@@ -94,8 +99,6 @@ class Ownership:
         entry = self._calls.get(call_id)
         if entry is None:
             return None
-        if entry.project != session.project:
-            raise CommandRefused(ResultCode.NOT_FOUND, NO_SUCH_CALL)
         if entry.over_at is not None or entry.owner == session.protocol:
             return entry
         if entry.owner:
@@ -112,6 +115,16 @@ class Ownership:
         """The call is offered to a session."""
         entry.asked[session] = None
         self._held.setdefault(session, set()).add(entry.call_id)
+        self.save(entry)
+
+    def restore(self, call: LiveCall) -> None:
+        """Take up a call of a node that ran before."""
+        entry = self.ensure(call.call_id, call.project)
+        entry.seq, entry.state = call.seq, call.state
+        for session in call.asked:
+            self.ask(entry, session)
+        if call.session:
+            self.assign(entry, call.session)
 
     def withdraw(self, entry: CallEntry, session: str) -> None:
         """The session does not want the call (any more)."""

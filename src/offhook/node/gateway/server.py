@@ -22,13 +22,14 @@ from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
-from offhook.node.gateway.terminal import lost_event
+from offhook.node.gateway.terminal import lost_events
 from offhook.node.store.port import Journal, Recovered
 from offhook.protocol.verbs.state import STATE_EVENT
 
 __all__ = ["Gateway"]
 
 log = structlog.get_logger(__name__)
+_LAST_EVENTS_S = 1.0
 
 
 class Gateway:
@@ -75,10 +76,7 @@ class Gateway:
         recovered = self._recovered = await self._journal.start()
         self._sessions.restore(recovered.sessions)
         for call in recovered.calls:
-            entry = self._ownership.ensure(call.call_id, call.project)
-            entry.seq, entry.state = call.seq, call.state
-            if call.session:
-                self._ownership.assign(entry, call.session)
+            self._ownership.restore(call)
             controls = [control for control in recovered.controls if control.call_id == call.call_id]
             self.outbox.recover(call.call_id, controls)
         for session in self._sessions:
@@ -101,9 +99,9 @@ class Gateway:
             address = {"node_id": node_id, "call_id": call.call_id}
             controls = [control for control in recovered.controls if control.call_id == call.call_id]
             for control in controls:
-                lost = lost_event(control.method, address, control.control_id)
-                if lost is not None and not control.is_closed:
-                    self.outbox.emit(OutgoingEvent(lost[0], lost[1], call_id=call.call_id, durable=True))
+                if not control.is_closed:
+                    for event_type, params in lost_events(control.method, address, control.control_id):
+                        self.outbox.emit(OutgoingEvent(event_type, params, call_id=call.call_id, durable=True))
             self._end_lost(call.call_id, call.state)
 
     def _end_lost(self, call_id: str, state: dict[str, Any]) -> None:
@@ -239,6 +237,11 @@ class Gateway:
 
     async def close(self) -> None:
         """Drain if that was not done, end all tasks, close the journal."""
+        try:
+            async with asyncio.timeout(_LAST_EVENTS_S):  # those of calls that ended just now leave before the goodbye
+                await self.outbox.journalled()
+        except TimeoutError:
+            log.warning("last events are not journalled")
         await self.drain()
         await self._tasks.close()
         await self._journal.close()

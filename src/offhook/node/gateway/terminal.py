@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["ends_control", "is_start", "lost_event"]
+__all__ = ["ends_control", "is_start", "lost_events"]
 
 _STEERING: Final = frozenset({"pause", "resume", "stop", "volume", "start_input_timers"})
 
@@ -48,14 +48,15 @@ def ends_control(method: str, event_type: str, params: Mapping[str, Any]) -> boo
     return event_type == wanted and is_end(params)
 
 
-def lost_event(method: str, address: Mapping[str, str], control_id: str) -> tuple[str, dict[str, Any]] | None:
-    """Type and params of the event that ends a verb with ``error``; None for one that no event ends."""
+def lost_events(method: str, address: Mapping[str, str], control_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """Types and params of the events that end a verb with ``error``; none for one that no event ends."""
     if method not in _ENDS:
-        return None
+        return []
     event_type = _ENDS[method][0]
     params: dict[str, Any] = {**address, "control_id": control_id}
     if event_type == "calling.call.collect":
-        params["result"] = {"type": "error"}
-    else:
-        params["state"] = "error"
-    return event_type, params
+        return [(event_type, {**params, "result": {"type": "error"}})]
+    ends = [(event_type, {**params, "state": "error"})]
+    if method == "calling.record":  # the TypeScript client settles on nothing else (relay-protocol 10.4)
+        ends.append((event_type, {**params, "state": "no_input"}))
+    return ends

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -35,7 +36,8 @@ CREATE TABLE IF NOT EXISTS replies (
     PRIMARY KEY (session, request_id));
 CREATE INDEX IF NOT EXISTS replies_at ON replies (at);
 CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL);
+    call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
+    asked TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS controls (
     call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
     is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id));
@@ -52,8 +54,9 @@ INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (proto
     truncated_from = excluded.truncated_from, truncated_to = excluded.truncated_to
 """
 _PUT_CALL = """
-INSERT INTO calls VALUES (?, ?, ?, ?, ?) ON CONFLICT (call_id) DO UPDATE SET
-    project = excluded.project, session = excluded.session, seq = max(seq, excluded.seq), state = excluded.state
+INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (call_id) DO UPDATE SET
+    project = excluded.project, session = excluded.session, seq = max(seq, excluded.seq), state = excluded.state,
+    asked = excluded.asked
 """
 
 
@@ -161,7 +164,8 @@ class SqliteJournal:
     def save_call(self, call: LiveCall) -> None:
         """See ``port.Journal``."""
         state = msgspec.json.encode(call.state).decode()
-        self._writer.submit([(_PUT_CALL, (call.call_id, call.project, call.session, call.seq, state))])
+        asked = msgspec.json.encode(call.asked).decode()
+        self._writer.submit([(_PUT_CALL, (call.call_id, call.project, call.session, call.seq, state, asked))])
 
     def forget_call(self, call_id: str) -> None:
         """See ``port.Journal``."""
@@ -208,7 +212,7 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
         for row in connection.execute("SELECT * FROM sessions")
     ]
     calls = [
-        LiveCall(row[0], row[1], row[2], row[3], msgspec.json.decode(row[4], type=dict))
+        LiveCall(row[0], row[1], row[2], row[3], _object(row[4]), msgspec.json.decode(row[5], type=list[str]))
         for row in connection.execute("SELECT * FROM calls ORDER BY rowid")
     ]
     controls = [
@@ -217,3 +221,7 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
     ]
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     return Recovered(sessions, calls, controls, str(meta.get("engine_boot", "")), int(meta.get("engine_seq", 0)))
+
+
+def _object(text: str) -> dict[str, Any]:
+    return msgspec.json.decode(text, type=dict[str, Any])

@@ -70,13 +70,17 @@ class StoredReply(msgspec.Struct, frozen=True):
 
 
 class LiveCall(msgspec.Struct, frozen=True):
-    """A call that has not ended: its last event number, who controls it and its last ``calling.call.state`` params."""
+    """A call that has not ended: its last event number, who controls it and its last ``calling.call.state`` params.
+
+    ``asked``: the sessions it was offered to, while nobody controls it.
+    """
 
     call_id: str
     project: str
     session: str
     seq: int
     state: dict[str, Any]
+    asked: list[str] = []
 
 
 class OpenControl(msgspec.Struct, frozen=True):

@@ -156,7 +156,8 @@ class Writer:
     async def _write(self, batch: list[_Write]) -> None:
         durable = any(write.durable for write in batch)
         try:
-            await self._run(lambda: self._commit(batch, durable=durable))
+            if durable or any(write.statements for write in batch):
+                await self._run(lambda: self._commit(batch, durable=durable))
         except sqlite3.Error as error:
             log.error("journal write refused", error=str(error), writes=len(batch))
             self._is_failing = True
@@ -164,7 +165,8 @@ class Writer:
             self._pending.clear()
             self._schedule_retry()
             return
-        self._is_failing = False
+        if any(write.statements for write in batch):
+            self._is_failing = False
         if not durable:
             self._schedule_sync()
         for write in batch:

@@ -37,7 +37,7 @@ class Story:
         self.protocol = ""
         self.emitted: dict[str, int] = dict.fromkeys(CALLS, 0)
         self.sockets: list[QuietSocket] = []
-        self.acked: set[str] = set()
+        self.acked: dict[str, int] = {}
         self.offers: list[OfferedCall] = []
         self.acted_before: dict[str, int] = {}
         self.frames_by_id: dict[str, dict] = {}
@@ -115,7 +115,7 @@ class Story:
         await self.start()
 
     def ack(self, frame: dict) -> None:
-        self.acked.add(frame["id"])
+        self.acked.setdefault(frame["id"], len(self.sockets))
         self.session.delivery.acknowledge(frame["id"])
 
     def ack_all(self) -> None:
@@ -141,6 +141,7 @@ class Story:
             last: dict[str, int] = {}
             for frame in socket.frames:
                 assert self.frames_by_id.setdefault(frame["id"], frame) == frame, "an event changed"
+                assert number < self.acked.get(frame["id"], 10_000), "an event came after its ack"
                 envelope = frame["params"]
                 call_id = envelope["params"]["call_id"]
                 if envelope["event_type"] == "calling.call.receive":

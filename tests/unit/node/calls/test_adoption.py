@@ -1,0 +1,170 @@
+"""A node that was killed and started again takes over the calls that its engine kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bench import SETTINGS, Bench
+from offhook.node.engine import ops
+from offhook.testing.engine import FakeEngine, Peer
+from offhook.testing.ports import FakeOfferDesk, RecordingSink
+
+pytestmark = pytest.mark.virtual_clock
+
+SILENCE = [{"type": "silence", "params": {"duration": 500}}]
+
+
+class Wire:
+    """A node's connection to the engine. When the node is killed nothing of it reaches the engine any more."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.prompts, self.recordings = engine.prompts, engine.recordings
+        self.is_cut = False
+
+    def next_id(self) -> int:
+        return self.engine.next_id()
+
+    async def start(self, sink, *, last_seq=0, on_lost=None) -> ops.Welcome:
+        return await self.engine.start(sink, last_seq=last_seq, on_lost=on_lost)
+
+    async def execute(self, operation) -> None:
+        if self.is_cut:
+            await asyncio.Event().wait()
+        await self.engine.execute(operation)
+
+    def send(self, operation) -> None:
+        if not self.is_cut:
+            self.engine.send(operation)
+
+    async def close(self) -> None:
+        pass
+
+
+async def start(bench: Bench) -> None:
+    bench.sink, bench.desk = RecordingSink(), FakeOfferDesk()
+    bench.exchange, bench.registry = bench.build(SETTINGS, Wire(bench.engine))
+    await bench.exchange.__aenter__()
+    await bench.exchange.attach()
+
+
+async def kill(bench: Bench) -> Bench:
+    """The node dies without a word; another one starts on the same engine."""
+    bench.exchange.engine.is_cut = True
+    await bench.engine.close()
+    await asyncio.sleep(1)
+    await start(bench)
+    return bench
+
+
+@pytest.fixture
+async def mortal(tmp_path):
+    before = asyncio.all_tasks()
+    bench = Bench(tmp_path, SETTINGS)
+    await start(bench)
+    yield bench
+    await bench.exchange.__aexit__(None, None, None)
+    of_the_dead = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in of_the_dead:
+        task.cancel()
+    await asyncio.gather(*of_the_dead, return_exceptions=True)
+
+
+async def test_an_answered_call_goes_on_with_all_it_was(mortal):
+    old = await mortal.talk()
+    before = mortal.sink.of("calling.call.state", call_state="answered")[0]
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    assert call.call_id == old.call_id
+    assert bench.desk.owners == {call.call_id: "session-1"}
+    await bench.run("calling.play", call, control_id="p", play=[{"type": "silence", "params": {"duration": 1}}])
+    await bench.sink.when("calling.call.play", control_id="p", state="finished")
+    await bench.run("calling.end", call)
+    ended = await bench.ended(call)
+    for name in ("node_id", "segment_id", "tag", "direction", "device", "start_time", "answer_time"):
+        assert ended[name] == before[name], name
+
+
+async def test_open_actions_end_once_with_error_and_fall_silent(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {"stereo": True}})
+    await mortal.run("calling.collect", call, control_id="c", digits={"max": 9})
+    collect = {"digits": {"max": 1}}
+    await mortal.run("calling.play_and_collect", call, control_id="m", play=SILENCE, collect=collect)
+    await mortal.run("calling.send_digits", call, control_id="d", digits="W" * 50)
+    await mortal.run("calling.echo", call)
+    old = await mortal.sink.when("calling.call.record", state="recording")
+    bench = await kill(mortal)
+    await asyncio.sleep(1)
+    assert bench.told("p") == ["play error"]
+    assert bench.told("r") == ["record error", "record no_input"]
+    assert bench.told("c") == ["collect error"]
+    assert bench.told("m") == ["play error", "collect error"]
+    assert bench.told("d") == ["send_digits error"]
+    assert [params["state"] for params in bench.sink.of("calling.call.echo")] == ["finished"]
+    recorded = bench.sink.of("calling.call.record")[0]
+    assert recorded["recording_id"] == old["recording_id"]
+    assert recorded["record"] == old["record"]
+    [snapshot] = (await bench.engine.start(bench.exchange.report)).legs
+    assert snapshot.operations == []
+    assert '"actions"' not in snapshot.label
+
+
+async def test_max_duration_counts_from_the_answer_not_from_the_adoption(mortal):
+    call = mortal.ring()
+    await mortal.run("calling.answer", call, max_duration=100)
+    await asyncio.sleep(60)
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    began = asyncio.get_running_loop().time()
+    ended = await bench.ended(call)
+    assert ended["end_reason"] == "maxDuration"
+    assert asyncio.get_running_loop().time() - began == pytest.approx(40, abs=1)
+
+
+async def test_a_ringing_call_is_offered_again_when_nobody_took_it(mortal):
+    mortal.ring()
+    bench = await kill(mortal)
+    assert [call.context for call in bench.desk.offers] == ["default"]
+    [call] = list(bench.exchange.calls)
+    await bench.run("calling.answer", call)
+    assert bench.states(call) == ["answered"]
+
+
+async def test_an_answer_that_came_while_no_node_was_there_is_told(mortal):
+    call = mortal.ring()
+    mortal.exchange.engine.is_cut = True
+    await mortal.engine.close()
+    bench = mortal
+    await bench.engine.start(lambda report: None)
+    await bench.engine.execute(ops.LegAnswer(bench.engine.next_id(), call.leg.id))
+    bench = await kill(bench)
+    [call] = list(bench.exchange.calls)
+    assert bench.states(call) == ["answered"]
+
+
+async def test_a_dial_under_way_fails_and_its_legs_are_cancelled(mortal):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    devices = [[{"type": "sip", "params": {"to": f"sip:{name}@127.0.0.1"}} for name in ("bob", "eve")]]
+    await mortal.run("calling.dial", tag="t", devices=devices)
+    await mortal.sink.when("calling.call.state", call_state="ringing")
+    bench = await kill(mortal)
+    await asyncio.sleep(1)
+    [failed] = bench.sink.of("calling.call.dial")
+    assert (failed["dial_state"], failed["tag"], failed["reason"]) == ("failed", "t", "error")
+    assert [event.session for event in bench.sink.events if event.tag == "t"] == ["session-1"]
+    ended = bench.sink.of("calling.call.state", call_state="ended")
+    assert [(params["tag"], params["end_detail"]) for params in ended] == [("", "node_failure")] * 2
+    assert not len(bench.exchange.calls)
+
+
+async def test_reports_that_nobody_acked_are_told_once(mortal):
+    call = await mortal.talk()
+    bench = await kill(mortal)
+    bench.engine.hang_up(call.leg.id)
+    [call] = list(bench.exchange.calls)
+    await bench.ended(call)
+    assert bench.states(call) == ["ending", "ended"]

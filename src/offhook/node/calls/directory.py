@@ -46,6 +46,10 @@ class CallDirectory:
         """The call of a leg; None for one that is gone."""
         return self._by_leg.get(leg)
 
+    def has_ended(self, call_id: str) -> bool:
+        """Whether a call ended lately."""
+        return call_id in self._ended
+
     def find(self, call_id: str) -> Call:
         """A live call.
 

@@ -77,6 +77,8 @@ class Exchange:
         self.planner = DevicePlanner(settings, resolve)
         self.on_orphan: OrphanRenderer | None = None
         self.desk = desk
+        self.adopted: set[str] = set()
+        """Ids of the calls that were taken over from a former node; each says its own end."""
         self.wall_ms = wall_ms
         self._routing = RoutingTable(settings.routes)
         self._supervisor = Supervisor()
@@ -273,15 +275,26 @@ class Exchange:
                 call.lost()
         failed: set[tuple[str, str]] = set()
         for snapshot in welcome.legs:
-            if self.calls.by_leg(snapshot.leg) is not None:
-                continue
-            if label := parse_label(snapshot.label):
+            label = parse_label(snapshot.label)
+            if (known := self.calls.by_leg(snapshot.leg)) is not None:
+                self._meet_again(known, snapshot)
+            elif label is not None and self.calls.has_ended(label.call_id):
+                self._refuse(snapshot.leg, 503, "The node had given up this call")
+            elif label is not None:
                 self._adopt(snapshot, label, failed)
             elif snapshot.leg not in begun:  # else its LegIncoming makes it a call
                 self._refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
 
+    def _meet_again(self, call: Call, snapshot: LegSnapshot) -> None:
+        """The connection was away, the engine was not: what got lost on the way is said again."""
+        for operation in snapshot.operations:
+            if not call.leg.runs(operation.id):
+                self.engine.send(Stop(self.engine.next_id(), operation.id))
+        call.relabel()
+
     def _adopt(self, snapshot: LegSnapshot, label: CallLabel, failed: set[tuple[str, str]]) -> None:
         call = self._restored(snapshot, label)
+        self.adopted.add(call.call_id)
         self.take(call)
         for operation in snapshot.operations:  # their verbs are gone, so nobody could stop them any more
             self.engine.send(Stop(self.engine.next_id(), operation.id))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from offhook.errors import EngineLost
 from offhook.node.engine.ops import (
     Append,
     DigitReport,
@@ -131,12 +132,20 @@ class Leg:
     async def stop(self, running: EngineOperation) -> OperationEnded:
         """Stop an operation and wait for its end."""
         if not running.is_over:
-            await self._engine.execute(Stop(self.next_id(), running.id))
+            try:
+                await self._engine.execute(Stop(self.next_id(), running.id))
+            except EngineLost:
+                self._operations.pop(running.id, None)  # if it still runs when the engine is back, it is stopped
+                raise
         return await running.over()
+
+    def runs(self, operation_id: int) -> bool:
+        """Whether somebody here waits for the end of an operation."""
+        return operation_id in self._operations
 
     def abandon(self, running: EngineOperation) -> None:
         """Stop an operation without waiting."""
-        if not running.is_over and not self.over.done():
+        if self._operations.pop(running.id, None) and not self.over.done():
             self._engine.send(Stop(self.next_id(), running.id))
 
     async def pause(self, running: EngineOperation, operation: Pause | None = None) -> None:

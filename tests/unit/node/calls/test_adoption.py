@@ -168,3 +168,41 @@ async def test_reports_that_nobody_acked_are_told_once(mortal):
     [call] = list(bench.exchange.calls)
     await bench.ended(call)
     assert bench.states(call) == ["ending", "ended"]
+
+
+async def test_what_was_stopped_while_the_connection_was_away_is_silent_when_it_is_back(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=[{"type": "ringtone", "params": {"name": "us"}}])
+    await mortal.run("calling.send_digits", call, control_id="d", digits="W" * 50)
+    await mortal.sink.when("calling.call.play", state="playing")
+    mortal.engine.lose()
+    await mortal.run("calling.play.stop", call, control_id="p")
+    await mortal.sink.when("calling.call.play", state="finished")
+    await mortal.exchange.attach()
+    await asyncio.sleep(1)
+    [snapshot] = (await mortal.engine.start(mortal.exchange.report)).legs
+    assert [operation.kind for operation in snapshot.operations] == ["send_digits"]
+    assert '"p"' not in snapshot.label
+    await mortal.sink.when("calling.call.send_digits", state="finished")
+
+
+async def test_a_call_that_was_given_up_is_hung_up_when_the_engine_is_back_after_all(mortal):
+    call = await mortal.talk()
+    mortal.engine.lose()
+    mortal.exchange.engine_died()
+    assert (await mortal.ended(call))["end_detail"] == "node_failure"
+    await asyncio.sleep(1)
+    await mortal.exchange.attach()
+    await asyncio.sleep(1)
+    assert (await mortal.engine.start(mortal.exchange.report)).legs == []
+    assert mortal.states(call).count("ended") == 1
+
+
+async def test_who_was_adopted_is_known_even_if_it_ends_at_once(mortal):
+    call = await mortal.talk()
+    mortal.exchange.engine.is_cut = True
+    await mortal.engine.close()
+    await start(mortal)
+    mortal.engine.hang_up(call.leg.id)
+    assert mortal.exchange.adopted == {call.call_id}
+    await mortal.ended(call)

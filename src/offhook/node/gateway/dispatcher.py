@@ -72,8 +72,7 @@ class Dispatcher:
         except FrameError as error:
             return self._refuse_frame(error)
         if isinstance(frame, Response):
-            self._take_response(frame)
-            return 0.0
+            return 0.0 if self._take_response(frame) else self._pause()
         if frame.id is None:
             self._error(None, RpcCode.INVALID_REQUEST, "a request needs an `id`, by which it is answered")
             return self._pause()
@@ -103,11 +102,13 @@ class Dispatcher:
         bucket = self.session.bucket if self.session is not None else self._bucket
         return bucket.take(asyncio.get_running_loop().time())
 
-    def _take_response(self, frame: Response) -> None:
-        if self._connection.took_reply(frame.id) or self.session is None:
-            return
-        if isinstance(frame.id, str) and frame.error is msgspec.UNSET:
-            self.session.delivery.acknowledge(frame.id)
+    def _take_response(self, frame: Response) -> bool:
+        """Whether it answered anything; what answers nothing counts like a request."""
+        if self._connection.took_reply(frame.id):
+            return True
+        if self.session is None or not isinstance(frame.id, str) or frame.error is not msgspec.UNSET:
+            return False
+        return self.session.delivery.acknowledge(frame.id)
 
     def _take_request(self, request: Request, frame_id: FrameId) -> None:
         if request.method == methods.CONNECT:

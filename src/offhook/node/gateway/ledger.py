@@ -33,6 +33,7 @@ class Ledger:
                 reply: asyncio.Future[str] = loop.create_future()
                 reply.set_result(stored.reply)
                 self._entries[stored.request_id] = _Entry(stored.at, reply)
+        self._trim()
 
     def find(self, frame_id: FrameId) -> asyncio.Future[str] | None:
         """The first reply to this id, perhaps still to come; None: the id is new."""
@@ -43,9 +44,12 @@ class Ledger:
         """Note a new id; its reply is to be set on the future."""
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._entries[key_of(frame_id)] = _Entry(at, reply)
+        self._trim()
+        return reply
+
+    def _trim(self) -> None:
         while len(self._entries) > self._max_ids:
             self._entries.popitem(last=False)
-        return reply
 
     def sweep(self, before: float) -> None:
         """Forget ids that are too old."""

@@ -69,7 +69,6 @@ class Desk:
         self._tasks = tasks
         self._project = project
         self._offers: dict[str, _Offer] = {}
-        self._turn: dict[str, int] = {}
         self._turns = 0
         self.is_draining = False
         """New calls are refused with 503."""
@@ -241,12 +240,12 @@ class Desk:
             return None
         return min(
             found,
-            key=lambda session: (self._ownership.load_of(session.protocol), self._turn.get(session.protocol, 0)),
+            key=lambda session: (self._ownership.load_of(session.protocol), session.asked_last),
         )
 
     def _ask(self, offer: _Offer, session: Session) -> None:
         self._turns += 1
-        self._turn[session.protocol] = self._turns
+        session.asked_last = self._turns
         offer.asked[session.protocol] = _Asked(self._now())
         self._ownership.ask(offer.entry, session.protocol)
         self._outbox.emit(

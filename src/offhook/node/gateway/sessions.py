@@ -35,6 +35,8 @@ class Session:
         self.is_ledger_loaded = True
         self.bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
         self.connection: Connection | None = None
+        self.asked_last = 0
+        """Grows with every offer of the desk, so that equals take turns."""
         self.lost_at: float | None = None
         """When its last socket went (time of the loop); None while connected."""
 

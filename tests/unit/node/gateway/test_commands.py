@@ -340,3 +340,36 @@ async def test_an_ack_for_nothing_and_replies_to_nothing_are_ignored(node):
         await client.send({"jsonrpc": "2.0", "id": "x", "error": {"code": 1, "message": "no"}})
         assert (await client.request("signalwire.ping", {}))["result"] == {}
         assert [frame for frame in client.frames if "error" in frame] == []
+
+
+async def test_a_flood_costs_itself_only(node):
+    """Garbage, stray acks and requests beyond the rate are read ever slower; a neighbour notices nothing."""
+    async with node.client() as flooder, node.client() as neighbour:
+
+        async def flood() -> None:
+            for number in range(20_000):
+                text = ("{", '{"id":"stray","result":{}}', '{"id":"p","method":"signalwire.ping"}')[number % 3]
+                await flooder.socket.send_str(text)
+
+        flooding = asyncio.create_task(flood())
+        loop = asyncio.get_running_loop()
+        waits = []
+        for _ in range(50):
+            begun_at = loop.time()
+            await neighbour.request("signalwire.ping", {})
+            waits.append(loop.time() - begun_at)
+            await asyncio.sleep(0.005)
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+        assert sorted(waits)[25] < 0.2
+        assert len(flooder.frames) < 1000
+
+
+async def test_only_so_many_ids_are_remembered(make_node):
+    async with make_node(reply_ids_max=3) as node, node.client() as client:
+        for number in range(5):
+            await client.command("calling.play", "call", f"id-{number}")
+        await client.command("calling.play", "call", "id-4")
+        assert len(node.runner.ran) == 5
+        await client.command("calling.play", "call", "id-0")
+        assert len(node.runner.ran) == 6

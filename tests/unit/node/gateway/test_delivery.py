@@ -154,7 +154,7 @@ class Story:
             assert numbers == set(range(self.emitted[call_id])), f"events of {call_id} were lost"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(OPERATIONS, max_size=40))
 def test_each_event_arrives_in_order_at_least_once_whatever_happens(operations):
     async def story(directory: Path) -> Story:

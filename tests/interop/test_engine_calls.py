@@ -1,0 +1,327 @@
+"""Calls between two engines over real SIP and RTP on loopback, each driven by its control socket alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import wave
+from array import array
+
+import pytest
+
+from offhook.errors import EngineRefused
+from offhook.node.engine import ops
+from offhook.testing.hearing import level_dbm0, tone_share
+from offhook.testing.phone import CallFailed, NotHeard, Phone
+from rig.engine import running_engine
+
+
+def tone_file(path, hz: float, seconds: float):
+    samples = array("h", [round(8000 * math.sin(2 * math.pi * hz * n / 8000)) for n in range(round(seconds * 8000))])
+    with wave.open(str(path), "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(8000)
+        audio.writeframes(samples.tobytes())
+    return path
+
+
+def channels(path) -> list[array]:
+    with wave.open(str(path), "rb") as audio:
+        samples = array("h", audio.readframes(audio.getnframes()))
+        return [samples[index :: audio.getnchannels()] for index in range(audio.getnchannels())]
+
+
+@pytest.fixture
+async def alice():
+    async with Phone() as phone:
+        yield phone
+
+
+@pytest.fixture
+async def bob():
+    async with Phone() as phone:
+        yield phone
+
+
+@contextlib.asynccontextmanager
+async def talking(alice: Phone, bob: Phone, **options):
+    """A call from alice to bob, answered: her end and his."""
+    async with asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(bob.answer_next())
+        hers = await alice.call(bob.uri, **options)
+        his = await answering
+        yield hers, his
+
+
+async def test_a_call_is_heard_both_ways_digits_arrive_and_a_recording_holds_both_sides(alice, bob, tmp_path):
+    async with talking(alice, bob) as (hers, his):
+        assert hers.answered.codec == "PCMU"
+        assert hers.answered.digits == "rfc4733"
+        port = bob.port
+        await port.execute(ops.Record(id=500, leg=his.leg, recording="call.wav", side="both", stereo=True))
+        playing = asyncio.create_task(his.plays(tone_file(tmp_path / "a.wav", 440, 1.0)))
+        await hers.hears_tone(440, within_s=3, lasting_s=0.8)
+        assert (await playing).cause == "finished"
+        await hers.plays(tone_file(tmp_path / "b.wav", 1200, 1.0))
+        await his.hears_tone(1200, within_s=3, lasting_s=0.8)
+        await hers.press("159#")
+        await his.press("0*8D")
+        for digit in "159#":
+            await his.hears_digit(digit)
+        for digit in "0*8D":
+            await hers.hears_digit(digit)
+        await port.execute(ops.Stop(id=501, target=500))
+        await his._until(lambda: 500 in his._operations, "the recording", 3)
+        recorded = his._operations[500]
+        ended = await hers.hangup()
+        assert (ended.by, ended.cause) == ("local", "bye")
+        assert ended.stats.packets_sent > 100
+        ended = await his.waits_ended()
+        assert (ended.by, ended.cause) == ("remote", "bye")
+        assert ended.stats.packets_lost == 0
+        path = bob.port.recordings / "call.wav"
+        said, heard = channels(path)
+        assert recorded.cause == "stopped"
+        assert recorded.size_bytes == path.stat().st_size
+        assert recorded.duration_ms == pytest.approx(len(said) / 8, abs=1)
+        assert max(tone_share(heard[n : n + 4000], 440) for n in range(0, len(heard) - 4000, 4000)) > 0.9
+        assert max(tone_share(said[n : n + 4000], 1200) for n in range(0, len(said) - 4000, 4000)) > 0.9
+    assert his.digits == "159#"
+    assert hers.digits == "0*8D"
+
+
+async def test_tcp_carries_a_call_as_udp_does(alice, bob, tmp_path):
+    async with asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(bob.answer_next())
+        hers = await alice.call(f"{bob.uri};transport=tcp")
+        his = await answering
+    assert his.incoming.transport == "tcp"
+    await his.plays_source(ops.ToneSource([ops.Tone(500, [800.0])]))
+    await hers.hears_tone(800)
+    await hers.hangup()
+    assert (await his.waits_ended()).by == "remote"
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
+async def test_the_caller_chooses_the_codec(alice, bob, codec):
+    async with talking(alice, bob, codecs=(codec,)) as (hers, his):
+        assert hers.answered.codec == his.answered.codec == codec
+        await his.plays_source(ops.ToneSource([ops.Tone(500, [600.0])]))
+        await hers.hears_tone(600)
+        await hers.hangup()
+
+
+async def test_a_codec_that_the_caller_does_not_offer_is_refused_and_the_call_can_still_be_answered(alice, bob):
+    hers = await alice.dial(bob.uri, codecs=("PCMU",))
+    his = await bob.rings()
+    with pytest.raises(EngineRefused, match="PCMU") as refused:
+        await bob.port.execute(ops.LegAnswer(id=1, leg=his.leg, codecs=["PCMA"]))
+    assert refused.value.code == "not_negotiated"
+    await bob.port.execute(ops.LegAnswer(id=2, leg=his.leg))
+    await hers.waits_answer()
+    await hers.hangup()
+
+
+async def test_a_refusal_reaches_the_caller_with_its_status_and_sentence(alice, bob):
+    refusing = asyncio.create_task(bob.reject_next(486, "in another call"))
+    with pytest.raises(CallFailed) as failed:
+        await alice.call(bob.uri)
+    assert (failed.value.ended.cause, failed.value.ended.status) == ("rejected", 486)
+    assert failed.value.ended.reason == "in another call"
+    ended = await (await refusing).waits_ended()
+    assert (ended.by, ended.cause, ended.status) == ("local", "rejected", 486)
+
+
+async def test_a_caller_who_gives_up_cancels_the_call(alice, bob):
+    hers = await alice.dial(bob.uri)
+    his = await bob.rings()
+    await hers.hangup()
+    assert (hers.ended.by, hers.ended.cause) == ("local", "cancel")
+    ended = await his.waits_ended()
+    assert (ended.by, ended.cause) == ("remote", "cancel")
+
+
+async def test_nobody_answers_in_time(alice, bob):
+    ringing = asyncio.create_task(bob.rings())
+    with pytest.raises(CallFailed) as failed:
+        await alice.call(bob.uri, ring_timeout_s=0.7)
+    assert failed.value.ended.cause == "timeout"
+    assert (await (await ringing).waits_ended()).cause == "cancel"
+
+
+async def test_nobody_listens_there(alice):
+    with pytest.raises(CallFailed) as failed:
+        await alice.call("sip:100@127.0.0.1:9;transport=tcp")
+    assert failed.value.ended.cause == "unreachable"
+
+
+async def test_media_before_the_answer_is_refused_with_what_to_do(alice, bob):
+    hers = await alice.dial(bob.uri)
+    his = await bob.rings()
+    with pytest.raises(EngineRefused, match=r"answer\(\) first"):
+        await his.plays_source(ops.SilenceSource(100))
+    with pytest.raises(EngineRefused, match="not answered yet"):
+        await hers.plays_source(ops.SilenceSource(100))
+    await hers.hangup()
+
+
+async def test_a_digit_interrupts_in_the_engine_and_the_rest_is_silent(alice, bob):
+    async with talking(alice, bob) as (hers, his):
+        tone = ops.ToneSource([ops.Tone(1000, [440.0])], duration_ms=-1)
+        await bob.port.execute(ops.Play(id=1, leg=his.leg, sources=[tone], interrupt=["digit"]))
+        await hers.hears_tone(440)
+        await hers.press("7")
+        await his._until(lambda: 1 in his._operations, "the end of the play", 2)
+        assert (his._operations[1].cause, his._operations[1].digit) == ("interrupted", "7")
+        await hers.hears_silence(within_s=2, lasting_s=0.4)
+        with pytest.raises(NotHeard):
+            await hers.hears_energy(within_s=0.5)
+        await hers.hangup()
+
+
+async def test_pause_resume_volume_and_stop_are_heard(alice, bob):
+    async with talking(alice, bob) as (hers, his):
+        execute = bob.port.execute
+        tone = ops.ToneSource([ops.Tone(1000, [440.0], -10.0)], duration_ms=-1)
+        await execute(ops.Play(id=1, leg=his.leg, sources=[tone]))
+        await hers.hears_tone(440)
+        await execute(ops.Pause(id=2, target=1))
+        await hers.hears_silence(within_s=2, lasting_s=0.3)
+        await execute(ops.Resume(id=3, target=1))
+        await hers.hears_tone(440)
+        before = level_dbm0(hers.hearing.samples[-800:])
+        await execute(ops.Volume(id=4, target=1, volume_db=-12))
+        await asyncio.sleep(0.6)
+        assert before - level_dbm0(hers.hearing.samples[-800:]) == pytest.approx(12, abs=1.5)
+        await execute(ops.Stop(id=5, target=1))
+        await hers.hears_silence(within_s=2, lasting_s=0.3)
+        await his._until(lambda: 1 in his._operations, "the end of the play", 2)
+        assert his._operations[1].cause == "stopped"
+        with pytest.raises(EngineRefused):
+            await execute(ops.Pause(id=6, target=1))
+        await execute(ops.Stop(id=7, target=1))
+        await hers.hangup()
+
+
+async def test_operations_end_before_their_leg(alice, bob):
+    async with talking(alice, bob) as (hers, his):
+        silence = ops.SilenceSource(60_000)
+        await bob.port.execute(ops.Play(id=1, leg=his.leg, sources=[silence]))
+        await bob.port.execute(ops.Record(id=2, leg=his.leg, recording="r.wav"))
+        await asyncio.sleep(0.3)
+        await hers.hangup()
+        await his.waits_ended()
+    kinds = [type(report) for report in his.reports]
+    ends = [report for report in his.reports if isinstance(report, ops.OperationEnded)]
+    assert kinds[-1] is ops.LegEnded
+    assert {report.op for report in ends} >= {1, 2}
+    assert {report.cause for report in ends} == {"hangup"}
+
+
+async def test_echo_sends_back_what_was_said(alice, bob, tmp_path):
+    async with talking(alice, bob) as (hers, his):
+        await bob.port.execute(ops.Echo(id=1, leg=his.leg, timeout_ms=10_000))
+        await hers.plays(tone_file(tmp_path / "a.wav", 700, 0.6))
+        await hers.hears_tone(700, within_s=2, lasting_s=0.4)
+        await hers.hangup()
+
+
+async def test_twenty_calls_at_once_are_all_heard(alice, bob):
+    async def answer() -> None:
+        his = await bob.answer_next(within_s=20)
+        await his.plays_source(ops.ToneSource([ops.Tone(600, [500.0])]))
+
+    async def call() -> None:
+        hers = await alice.call(bob.uri)
+        await hers.hears_tone(500, within_s=10)
+        await hers.hangup()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(20):
+            tasks.create_task(answer())
+            tasks.create_task(call())
+
+
+# --- a node that comes and goes ----------------------------------------------------------------------------------
+
+
+async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alice, tmp_path):
+    async with running_engine() as engine:
+        first, welcome = await engine.connected()
+        dialling = asyncio.create_task(alice.call(f"sip:100@{welcome.sip_udp}"))
+        incoming = await first.sees(ops.LegIncoming)
+        leg = incoming.leg
+        await first.port.execute(ops.LegAnswer(id=1, leg=leg))
+        hers = await dialling
+        tone = ops.ToneSource([ops.Tone(1000, [440.0])], duration_ms=-1)
+        await first.port.execute(ops.Play(id=2, leg=leg, sources=[tone]))
+        first.port.send(ops.LegLabel(leg=leg, label="call-17"))
+        await first.port.execute(ops.Ping(id=3))
+        await first.sees(ops.OperationStarted)
+        last_seq = max(report.seq for report in first.reports)
+        await first.port.close()
+        await hers.press("4")
+        await hers.hears_tone(440, within_s=2, lasting_s=0.5)
+
+        second = engine.controller(epoch=2**31)
+        welcome = await second.start(last_seq=last_seq)
+        (snapshot,) = welcome.legs
+        assert (snapshot.leg, snapshot.label, snapshot.state) == (leg, "call-17", "answered")
+        assert [(entry.id, entry.kind) for entry in snapshot.operations] == [(2, "play")]
+        assert snapshot.answered_us >= snapshot.started_us > 0
+        digit = await second.sees(ops.DigitReport)
+        assert digit.digit == "4"
+        assert [report for report in second.reports if report.seq and report.seq <= last_seq] == []
+
+        third = engine.controller(epoch=2**31 + 1)
+        await third.start(last_seq=last_seq)
+        assert (await third.sees(ops.DigitReport)).seq == digit.seq
+        third.port.send(ops.Ack(digit.seq))
+        await third.port.execute(ops.Ping(id=4))
+        fourth = engine.controller(epoch=2**31 + 2)
+        await fourth.start()
+        await fourth.port.execute(ops.Stop(id=5, target=2))
+        await fourth.sees(ops.OperationEnded)
+        assert fourth.of(ops.DigitReport) == []
+        await fourth.port.execute(ops.LegHangup(id=6, leg=leg))
+        assert (await fourth.sees(ops.LegEnded)).cause == "bye"
+        assert (await hers.waits_ended()).by == "remote"
+
+
+async def test_without_a_node_new_calls_get_503_with_a_sentence(alice):
+    async with running_engine() as engine:
+        controller, welcome = await engine.connected()
+        await controller.port.close()
+        await asyncio.sleep(0.1)
+        with pytest.raises(CallFailed) as failed:
+            await alice.call(f"sip:100@{welcome.sip_udp}")
+        assert failed.value.ended.status == 503
+        assert "application" in failed.value.ended.reason
+
+
+@pytest.mark.parametrize("how", ["orphan", "lifeline", "sigterm"])
+async def test_however_it_ends_the_far_party_gets_a_bye_with_a_reason(alice, how):
+    async with running_engine(orphan_s=0.5 if how == "orphan" else 30.0) as engine:
+        controller, welcome = await engine.connected()
+        dialling = asyncio.create_task(alice.call(f"sip:100@{welcome.sip_udp}"))
+        leg = (await controller.sees(ops.LegIncoming)).leg
+        await controller.port.execute(ops.LegAnswer(id=1, leg=leg))
+        hers = await dialling
+        await controller.port.execute(ops.Record(id=2, leg=leg, recording="r.wav"))
+        await asyncio.sleep(0.5)
+        if how == "orphan":
+            await controller.port.close()
+        elif how == "lifeline":
+            engine.launched.let_go()
+        else:
+            os.kill(engine.launched.process.pid, signal.SIGTERM)
+        ended = await hers.waits_ended(within_s=5)
+        assert (ended.by, ended.cause, ended.status) == ("remote", "bye", 503)
+        assert ended.reason == ("control lost" if how == "orphan" else "shutting down")
+        assert await asyncio.wait_for(engine.launched.process.wait(), 4) == (3 if how == "orphan" else 0)
+        (samples,) = channels(engine.options.recordings / "r.wav")
+        assert len(samples) > 0.3 * 8000

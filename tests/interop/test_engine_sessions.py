@@ -1,0 +1,192 @@
+"""What a peer may do to a session: hold, move, press keys in several ways, offer what we lack."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from offhook.node.engine import ops
+from rig.dialog import Caller, sdp
+from rig.engine import running_engine
+from rig.rtp import RtpPeer
+from rig.sip import build
+
+
+@pytest.fixture
+async def engine():
+    async with running_engine() as engine:
+        controller, welcome = await engine.connected()
+        host, _, port = welcome.sip_udp.rpartition(":")
+        engine.controller = controller
+        engine.sip = (host, int(port))
+        yield engine
+
+
+@contextlib.asynccontextmanager
+async def calling(engine, **invite):
+    """A call by a probe, answered by us: the probe's end and the leg."""
+    caller = await Caller.open(engine.sip)
+    try:
+        caller.invite(invite.get("body"))
+        incoming = await engine.controller.sees(ops.LegIncoming)
+        await engine.controller.port.execute(ops.LegAnswer(id=1, leg=incoming.leg))
+        await caller.accept()
+        await engine.controller.sees(ops.LegAnswered)
+        yield caller, incoming.leg
+        if not engine.controller.of(ops.LegEnded):
+            await caller.bye()
+            assert (await engine.controller.sees(ops.LegEnded)).cause == "bye"
+    finally:
+        caller.close()
+
+
+async def test_an_incoming_call_is_told_with_all_that_the_invite_said(engine):
+    async with calling(engine) as (caller, leg):
+        incoming = await engine.controller.sees(ops.LegIncoming)
+        assert incoming.sip_call_id == caller.call_id
+        assert incoming.request_uri == caller.target
+        assert incoming.from_display == "Probe"
+        assert incoming.from_uri == caller.sip.uri
+        assert "Max-Forwards" in {header.name for header in incoming.headers}
+        assert incoming.codecs == ["PCMU", "PCMA"]
+        traced = await engine.controller.sees(ops.SipTrace, lambda trace: trace.summary.startswith("INVITE"))
+        assert (traced.leg, traced.sent) == (leg, False)
+
+
+@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
+async def test_hold_silences_us_and_resuming_brings_us_back(engine, direction):
+    async with calling(engine) as (caller, leg):
+        tone = ops.ToneSource([ops.Tone(1000, [440.0])], duration_ms=-1)
+        await engine.controller.port.execute(ops.Play(id=2, leg=leg, sources=[tone]))
+        await asyncio.sleep(0.3)
+        answer = await caller.reinvite(direction)
+        assert answer.status == 200
+        assert (await engine.controller.sees(ops.LegChanged)).hold is True
+        await asyncio.sleep(0.1)
+        mark = caller.rtp.mark()
+        await asyncio.sleep(0.4)
+        assert caller.rtp.heard(mark) == []
+        await caller.reinvite("sendrecv")
+        await engine.controller.sees(ops.LegChanged, lambda changed: not changed.hold)
+        mark = caller.rtp.mark()
+        await asyncio.sleep(0.4)
+        assert len(caller.rtp.heard(mark)) > 15
+
+
+async def test_media_follows_the_peer_to_a_new_address(engine):
+    async with calling(engine) as (caller, _leg):
+        moved = RtpPeer()
+        try:
+            answer = await caller.reinvite(rtp=moved)
+            moved.start(answer.media, caller.rtp.payload_type)
+            changed = await engine.controller.sees(ops.LegChanged)
+            assert changed.remote_media == f"127.0.0.1:{moved.port}"
+            assert changed.hold is False
+            await asyncio.sleep(0.1)
+            old, new = caller.rtp.mark(), moved.mark()
+            moved.digit("5")
+            assert (await engine.controller.sees(ops.DigitReport)).digit == "5"
+            await asyncio.sleep(0.3)
+            assert caller.rtp.heard(old) == []
+            assert len(moved.heard(new)) > 10
+        finally:
+            moved.close()
+
+
+async def test_an_offer_that_we_cannot_take_leaves_the_session_as_it_was(engine):
+    async with calling(engine) as (caller, _leg):
+        caller.sdp_version += 1
+        caller.request("INVITE", sdp(caller.rtp.port, codecs="18", version=caller.sdp_version))
+        refused = await caller.final()
+        assert refused.status == 488
+        caller.ack_failure(refused)
+        caller.rtp.digit("6")
+        assert (await engine.controller.sees(ops.DigitReport)).digit == "6"
+        assert engine.controller.of(ops.LegChanged) == []
+
+
+async def test_a_call_without_a_codec_in_common_is_refused_before_the_node_hears_of_it(engine):
+    caller = await Caller.open(engine.sip)
+    caller.invite(sdp(caller.rtp.port, codecs="18"))
+    refused = await caller.final()
+    caller.ack_failure(refused)
+    assert refused.status == 488
+    assert len(refused.reason) > 10
+    assert engine.controller.of(ops.LegIncoming) == []
+    caller.close()
+
+
+async def test_an_invite_without_an_offer_gets_ours_and_media_flows_after_the_ack(engine):
+    caller = await Caller.open(engine.sip)
+    caller.invite("")
+    incoming = await engine.controller.sees(ops.LegIncoming)
+    await engine.controller.port.execute(ops.LegAnswer(id=1, leg=incoming.leg))
+    answer = await caller.final()
+    assert answer.status == 200
+    caller.answer = answer
+    fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
+    caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, sdp(caller.rtp.port)))
+    answered = await engine.controller.sees(ops.LegAnswered)
+    assert answered.remote_media == f"127.0.0.1:{caller.rtp.port}"
+    caller.rtp.start(answer.media)
+    caller.rtp.digit("3")
+    assert (await engine.controller.sees(ops.DigitReport)).digit == "3"
+    await caller.bye()
+    await engine.controller.sees(ops.LegEnded)
+    caller.close()
+
+
+@pytest.mark.parametrize("order", ["info-first", "rfc4733-first"])
+async def test_one_press_by_info_and_by_rfc_4733_is_one_digit(engine, order):
+    """eigger/hass-sip#24: phones that send both."""
+    async with calling(engine) as (caller, _leg):
+        for key in "11#":
+            if order == "info-first":
+                await caller.info_digit(key)
+                caller.rtp.digit(key)
+            else:
+                caller.rtp.digit(key)
+                await asyncio.sleep(0.05)
+                await caller.info_digit(key)
+            await asyncio.sleep(0.3)
+        digits = [report.digit for report in engine.controller.of(ops.DigitReport)]
+        assert digits == ["1", "1", "#"]
+
+
+async def test_digits_by_info_alone_arrive(engine):
+    async with calling(engine) as (caller, _leg):
+        for key in "25*":
+            assert (await caller.info_digit(key)).status == 200
+        await asyncio.sleep(0.1)
+        reports = engine.controller.of(ops.DigitReport)
+        assert [(report.digit, report.method) for report in reports] == [("2", "info"), ("5", "info"), ("*", "info")]
+
+
+async def test_a_digit_without_marker_bits_arrives_once(engine):
+    """livekit/sip#742."""
+    async with calling(engine) as (caller, _leg):
+        caller.rtp.digit("9", marker=False)
+        await engine.controller.sees(ops.DigitReport)
+        await asyncio.sleep(0.4)
+        assert [report.digit for report in engine.controller.of(ops.DigitReport)] == ["9"]
+        assert engine.controller.of(ops.DigitReport)[0].method == "rfc4733"
+
+
+async def test_a_peer_that_falls_silent_is_let_go():
+    async with running_engine(media_timeout_s=1.0) as engine:
+        controller, welcome = await engine.connected()
+        host, _, port = welcome.sip_udp.rpartition(":")
+        caller = await Caller.open((host, int(port)))
+        caller.invite()
+        leg = (await controller.sees(ops.LegIncoming)).leg
+        await controller.port.execute(ops.LegAnswer(id=1, leg=leg))
+        await caller.accept()
+        caller.rtp.close()
+        bye = await caller.sip.request("BYE", 6)
+        caller.sip.respond(bye, 200, "OK")
+        ended = await controller.sees(ops.LegEnded)
+        assert (ended.by, ended.cause) == ("local", "media_timeout")
+        assert "RTP" in ended.reason
+        caller.sip.close()

@@ -52,7 +52,21 @@ class Requests(Protocol):
 
 
 class CallBase:
-    """A live phone call. ``state`` is ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``."""
+    """A live phone call.
+
+    Attributes:
+        call_id: unique id of the call.
+        node_id: node that handles it.
+        state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
+        direction: ``inbound`` or ``outbound``.
+        tag: correlates it with the dial or connect that made it.
+        device: ``type`` and ``params`` of the party's device.
+        segment_id: segment of the call.
+        context: context that it came in by.
+        project_id: project of the number that was called.
+        peer: ``node_id`` and ``call_id`` of the call it is bridged to, empty when there is none.
+        parent: ``node_id``, ``call_id`` and ``device_type`` of the call that made it.
+    """
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
         self._client = client

@@ -83,7 +83,7 @@ def parse_end_reason(text: str) -> EndReason | None:
 
 
 class EndSource(enum.StrEnum):
-    """Who ended the call: the side that was called in, the side that called out, or nobody."""
+    """Who ended the call: ``inbound`` the remote party, ``outbound`` our side, ``none`` neither."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"

@@ -18,6 +18,7 @@ import itertools
 import ssl
 import time
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
@@ -96,8 +97,7 @@ class ScriptedCall:
 
     async def hangup(self, reason: EndReason = EndReason.HANGUP) -> None:
         """Hang up."""
-        source = EndSource.OUTBOUND if self.direction is Direction.INBOUND else EndSource.INBOUND
-        await self.end(reason, source)
+        await self.end(reason, EndSource.INBOUND)
 
     async def send(self, event_type: str, params: dict[str, Any]) -> None:
         """Send any event of this call; the address is added."""
@@ -288,6 +288,7 @@ class ScriptedNode:
         self._held: set[str] = set()
         self._muted: set[str] = set()
         self._taken: set[int] = set()
+        self._frozen: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
         self._changed = asyncio.Event()
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
@@ -371,6 +372,10 @@ class ScriptedNode:
             if session.transport is not None:
                 session.transport.abort()
 
+    def freeze(self) -> None:
+        """Say nothing any more on the sockets that are open now, and leave them open."""
+        self._frozen.update(session.socket for session in self._sessions.values() if session.socket is not None)
+
     async def until(self, method: str, call_id: str | None = None, *, timeout_s: float = 5.0) -> dict[str, Any]:
         """Wait until a client sends this method, or return at once if one did: its params, each taken once."""
         async with asyncio.timeout(timeout_s):
@@ -405,7 +410,7 @@ class ScriptedNode:
         await socket.prepare(request)
         session: _Session | None = None
         async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+            if message.type is not WSMsgType.TEXT or socket in self._frozen:
                 continue
             frame = parse_frame(message.data)
             if isinstance(frame, Response):
@@ -515,8 +520,7 @@ class ScriptedNode:
         if method == "calling.answer":
             await call.move(CallState.ANSWERED, answer_time=int(time.time() * 1000))
         elif method == "calling.end":
-            source = EndSource.INBOUND if call.direction is Direction.INBOUND else EndSource.OUTBOUND
-            await call.end(EndReason(params.get("reason", "hangup")), source)
+            await call.end(EndReason(params.get("reason", "hangup")), EndSource.OUTBOUND)
         elif method in _BEGINNINGS:
             await call.begin_operation(method, params, held=method in self._held)
         elif "control_id" in params:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from offhook.client.call import Call
 from offhook.client.connection import make_tls_context, parse_host
 from offhook.client.relay import RelayClient
+from offhook.client.session import SessionSettings
 from offhook.errors import CallReleased, ConfigurationError, ConnectionLost, DialFailed, RelayError, RequestTimeout
 from offhook.node.web.tls import LocalCertificates, server_context
 from offhook.protocol.states import CallState, DialState, EndReason, EndSource
@@ -265,6 +267,22 @@ async def test_a_request_in_flight_fails_where_ids_are_not_kept() -> None:
         with pytest.raises(ConnectionLost) as caught:
             await asking
         assert caught.value.was_sent
+
+
+async def test_a_node_that_falls_silent_is_left_for_a_new_socket(
+    node: ScriptedNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    impatient = functools.partial(SessionSettings, backoff_min_s=0.01, backoff_max_s=0.02, quiet_s=0.05, silence_s=0.15)
+    monkeypatch.setattr("offhook.client.relay.SessionSettings", impatient)
+    async with RelayClient("project", "token", node.host, ["default"]) as client:
+        caught = catch(client)
+        await node.offer()
+        call = await caught
+        node.freeze()
+        answering = asyncio.create_task(call.answer())
+        await node.until_connected(2)
+        assert (await answering)["code"] == "200"
+    assert "nothing was heard for 0.15 s" in caplog.text
 
 
 async def test_a_server_that_orders_a_restart_gets_a_fresh_session(node: ScriptedNode, client: RelayClient) -> None:

@@ -270,3 +270,39 @@ fn a_stream_that_cannot_be_framed_is_lost_after_a_sentence() {
     }
     assert!(lost, "an endless header section");
 }
+
+#[test]
+fn a_flood_gets_503_without_memory_and_calls_that_are_up_go_on() {
+    let mut bench = Bench::with(
+        Config {
+            max_transactions: 50,
+            ..Config::default()
+        },
+        support::udp(),
+    );
+    let (_, tag) = bench.answered();
+    for number in 0..1_000 {
+        bench.feed(&options("").replace("z9hG4bKo", &format!("z9hG4bKf{number}")));
+    }
+    let answers = bench.take();
+    let served = answers
+        .iter()
+        .filter(|answer| answer.starts_with("SIP/2.0 200 "))
+        .count();
+    let refused = answers
+        .iter()
+        .filter(|answer| answer.starts_with("SIP/2.0 503 Too much at once"))
+        .count();
+    assert_eq!((served, refused), (49, 951));
+    assert!(
+        answers
+            .last()
+            .is_some_and(|answer| !field(answer, "Retry-After").is_empty())
+    );
+    assert_eq!(bench.agent.counts().2, 50);
+    bench.feed(&support::in_dialog("BYE", 2, &tag, "z9hG4bKb", "", ""));
+    assert!(bench.only().starts_with("SIP/2.0 200 OK"));
+    bench.pass(std::time::Duration::from_secs(40));
+    bench.feed(&options("").replace("z9hG4bKo", "z9hG4bKlater"));
+    assert!(bench.only().starts_with("SIP/2.0 200 OK"));
+}

@@ -13,10 +13,10 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Transport};
+use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Refusal, Transport};
 use crate::trust::Trust;
 use crate::wire::{
-    Frame, Framer, Happening, Message, TransactionId, Transactions, check, parse, salvage_refusal, summary,
+    Frame, Framer, Happening, Message, Request, TransactionId, Transactions, check, parse, salvage_refusal, summary,
 };
 use leg::{Leg, MergeKey, Stage};
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub product: String,
     /// Beyond this many live legs an INVITE gets 503.
     pub max_legs: usize,
+    /// Beyond this many transactions a request outside of a call gets 503 without one, so that no flood grows memory.
+    pub max_transactions: usize,
     /// Where a peer's Contact or Record-Route may send us besides the peer's own address.
     pub trusted: Trust,
 }
@@ -47,6 +49,7 @@ impl Default for Config {
         Self {
             product: "offhook".to_owned(),
             max_legs: 5_000,
+            max_transactions: 20_000,
             trusted: Trust::loopback(),
         }
     }
@@ -284,7 +287,7 @@ impl Agent {
             Message::Response(_) => flow,
         };
         let refusal = match &message {
-            Message::Request(request) => check(request).err(),
+            Message::Request(request) => check(request).err().or_else(|| self.overload(request)),
             Message::Response(response) if !response.is_valid() => {
                 self.trace(mark, flow, bytes, false);
                 return;
@@ -308,6 +311,18 @@ impl Agent {
         }
         self.trace(mark, flow, bytes, false);
         self.settle(now);
+    }
+
+    /// Refuse what would only add to a flood; calls that are up go on, and so do ACK and CANCEL.
+    fn overload(&self, request: &Request) -> Option<Refusal> {
+        if self.transactions.len() < self.config.max_transactions
+            || matches!(request.method(), "ACK" | "CANCEL")
+            || self.find(request).is_some()
+        {
+            return None;
+        }
+        let reason = "Too much at once; try again after the time in Retry-After".to_owned();
+        Some(Refusal { status: 503, reason })
     }
 
     fn happened(&mut self, happening: Happening, flow: Flow, now: Duration) {

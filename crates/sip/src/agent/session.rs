@@ -54,7 +54,7 @@ impl Agent {
     }
 
     /// The leg whose dialog a request is in: our tag, their tag and the Call-ID (12.2.2).
-    fn find(&self, request: &Request) -> Option<LegKey> {
+    pub(super) fn find(&self, request: &Request) -> Option<LegKey> {
         let (to, from) = (request.to()?, request.from()?);
         let key = self.tags.get(&to.tag).copied()?;
         let leg = self.legs.get(&key)?;

@@ -70,6 +70,9 @@ class CallIdentity(msgspec.Struct, frozen=True, kw_only=True):
     sip_data: dict[str, Any] = {}
     parent: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        return f"CallIdentity({self.call_id}, {self.direction.value})"
+
 
 def now_ms() -> int:
     """Milliseconds of the Unix epoch, for what no engine report dates."""

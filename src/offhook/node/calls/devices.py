@@ -41,6 +41,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     codecs: list[str] = []
     ring_timeout_s: float | None = None
 
+    def __repr__(self) -> str:
+        return f"Placement({self.destination}, {self.transport})"
+
 
 async def resolve_host(host: str) -> list[str]:
     """Ask the system's resolver."""
@@ -69,6 +72,10 @@ class DevicePlanner:
                     if number and not _NUMBER.match(number):
                         raise CommandRefused(ResultCode.BAD_REQUEST, f"`{field}` must be a number such as +15551234567")
             case SipDevice(params=sip):
+                if sip.from_name and not sip.from_name.isprintable():
+                    raise CommandRefused(
+                        ResultCode.BAD_REQUEST, "`from_name` must be a text without control characters"
+                    )
                 for uri in [self._target(sip.to), *([self._sender(sip.from_)] if sip.from_ else [])]:
                     if uri.scheme == "sips":
                         raise CommandRefused(ResultCode.NOT_IMPLEMENTED, "sips: URIs are not built yet: use sip:")

@@ -39,6 +39,9 @@ class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_duration_s: float = 0.0
     send_digits: str = ""
 
+    def __repr__(self) -> str:
+        return f"DialRequest({self.tag!r}, groups=<{len(self.groups)}>)"
+
 
 class CallHost(Protocol):
     """Takes up the calls that a dial places."""

@@ -212,7 +212,7 @@ class Exchange:
         self.desk.offer(call)
 
     def _refuse(self, leg: str, status: int, text: str) -> None:
-        log.warning("incoming call refused", status=status, reason=text)
+        log.warning("incoming call refused", status=status)
         self._supervisor.spawn(self._refuse_leg(leg, status, text), "refuse")
 
     async def _refuse_leg(self, leg: str, status: int, text: str) -> None:

@@ -34,6 +34,9 @@ class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_duration_s: float = 0.0
     actions: list[OpenAction] = []
 
+    def __repr__(self) -> str:
+        return f"CallLabel({self.call_id})"
+
 
 _decoder = msgspec.json.Decoder(CallLabel)
 

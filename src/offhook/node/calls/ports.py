@@ -46,6 +46,9 @@ class OutgoingEvent(msgspec.Struct, frozen=True):
     settle: bool = False
     durable: bool = False
 
+    def __repr__(self) -> str:
+        return f"OutgoingEvent({self.event_type}, call_id={self.call_id!r})"
+
 
 class EventSink(Protocol):
     """The ordered outbox of each call."""

@@ -38,5 +38,5 @@ class RoutingTable:
     @staticmethod
     def advice(dialled: SipUri) -> str:
         """The sentence of the 404 for a URI without a route."""
-        number = dialled.user or str(dialled)
+        number = str(dialled).partition(":")[2].partition("@")[0]  # escaped, for it goes into a SIP status line
         return f'No route for {number}: add [[routes]] with match = "{number}" and a context to the configuration'

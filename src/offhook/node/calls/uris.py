@@ -31,6 +31,9 @@ class SipUri(msgspec.Struct, frozen=True):
     port: int = 0
     parameters: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"SipUri({self.scheme}, host={self.host!r})"
+
     def __str__(self) -> str:
         """Without parameters."""
         user = f"{quote(self.user, safe=_USER_CHARACTERS)}@" if self.user else ""

@@ -13,6 +13,7 @@ from offhook.protocol.verbs import dial
 
 __all__ = ["UNBUILT", "start_dial"]
 
+MAX_DEVICES = 50
 _DEVICE = "devices[][].params."
 
 UNBUILT: Unbuilt = MappingProxyType(
@@ -41,6 +42,8 @@ def start_dial(params: dial.Dial, origin: Origin, ports: VerbPorts) -> None:
     """
     if params.node_id and params.node_id != ports.exchange.settings.node_id:
         raise CommandRefused(ResultCode.NOT_FOUND, "`node_id` names another node: leave it out, or use this node's")
+    if sum(len(group) for group in params.devices) > MAX_DEVICES:
+        raise CommandRefused(ResultCode.BAD_REQUEST, f"`devices` may be at most {MAX_DEVICES}: dial the rest later")
     request = DialRequest(
         tag=params.tag,
         session=origin.session,

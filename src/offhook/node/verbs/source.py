@@ -28,6 +28,8 @@ from offhook.protocol.devices import (
 
 __all__ = ["Playback", "PlaybackRequest", "SpeechDefaults", "check_media"]
 
+MAX_ITEMS = 500
+MAX_FETCHED_AT_ONCE = 4
 MAX_TEXT_CHARACTERS = 10_000
 CADENCES = {"us": [Tone(2000, [440.0, 480.0]), Tone(4000)]}
 _READY_LIMIT_S = 5.0
@@ -56,8 +58,10 @@ def check_media(media: Sequence[Media]) -> None:
     """Refuse what cannot be played.
 
     Raises:
-        CommandRefused: 400 for an unknown ringtone or a text too long, 501 for a ringtone that is not built.
+        CommandRefused: 400 for an unknown ringtone, a text too long or too many items; 501 for a ringtone not built.
     """
+    if len(media) > MAX_ITEMS:
+        raise CommandRefused(ResultCode.BAD_REQUEST, f"`play` may have at most {MAX_ITEMS} items: split it")
     for item in media:
         if isinstance(item, RingtoneMedia) and item.params.name not in CADENCES:
             if item.params.name in RINGTONES:
@@ -77,6 +81,7 @@ class Playback:
         self._request = request
         self._ports = ports
         self._volume_db = request.volume_db
+        self._fetches = asyncio.Semaphore(MAX_FETCHED_AT_ONCE)
         self._operation: asyncio.Future[EngineOperation] = asyncio.get_running_loop().create_future()
 
     async def run(self, playing: Callable[[], None]) -> OperationEnded:
@@ -181,6 +186,10 @@ class Playback:
         return ended
 
     async def _source(self, item: Media) -> Source:
+        async with self._fetches:
+            return await self._fetched(item)
+
+    async def _fetched(self, item: Media) -> Source:
         match item:
             case AudioMedia():
                 return await self._ports.fetcher.fetch(item.params.url)

@@ -214,6 +214,7 @@ async def test_nothing_is_allowed_by_default_but_loopback(tmp_path):
         ({"type": "fabric", "params": {"to": "/private/x"}}, "501"),
         ({"type": "agora", "params": {"to": "x"}}, "400"),
         ({"type": "sip", "params": {}}, "400"),
+        ({"type": "sip", "params": {"to": "sip:a@127.0.0.1", "from_name": "x\r\nVia: y"}}, "400"),
     ],
 )
 async def test_devices_that_can_never_be_called_are_refused_at_once(bench, device, code):
@@ -245,3 +246,8 @@ async def test_a_node_that_stops_ends_a_dial_under_way(tmp_path):
         await bench.run("calling.dial", tag="t", devices=[[sip(BOB)], [sip(EVE)]])
         await bench.sink.when("calling.call.state", call_state="ringing")
     assert len(bench.engine.sent(ops.LegDial)) == 1
+
+
+async def test_a_dial_has_a_bounded_number_of_devices(bench):
+    code, sentence = await bench.refused("calling.dial", tag="t", devices=[[sip(BOB)] * 30, [sip(EVE)] * 30])
+    assert (code, "50" in sentence) == ("400", True)

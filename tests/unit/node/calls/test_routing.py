@@ -78,3 +78,15 @@ def test_sip_data_names_all_parties_and_leaves_out_what_is_not_there():
     assert (data["sip_contact_host"], data["sip_contact_port"]) == ("10.0.0.9", "5071")
     assert data["sip_p_asserted_identity"] == "<sip:x@y>"
     assert "sip_to_user" not in data
+
+
+def test_what_a_caller_dialled_cannot_break_the_status_line_of_the_404():
+    dialled = parse_uri("sip:1%0d%0aVia:%20x@h")
+    assert "\r" in dialled.user
+    advice = RoutingTable.advice(dialled)
+    assert advice.isprintable()
+    assert "1%0D%0AVia" in advice
+
+
+def test_numbers_are_not_in_the_repr():
+    assert "555" not in repr(parse_uri("sip:+15551230001@h"))

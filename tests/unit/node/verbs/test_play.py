@@ -202,3 +202,14 @@ async def test_an_unknown_call_is_404_and_an_ended_one_410_for_ten_minutes(bench
     assert code == "404"
     with pytest.raises(CommandRefused, match="No such call"):
         await bench.run("calling.end", node_id="node-1", call_id="nobody")
+
+
+async def test_a_long_list_is_fetched_a_few_at_a_time_and_has_an_end(bench):
+    call = await bench.talk()
+    await bench.run("calling.play", call, control_id="p", play=[tts(f"text {index}") for index in range(40)])
+    await asyncio.sleep(0.06)  # a text takes 0.05 s
+    assert len(bench.speech.spoken) == 4
+    code, sentence = await bench.refused("calling.play", call, control_id="q", play=SILENCE * 501)
+    assert (code, "500" in sentence) == ("400", True)
+    await bench.sink.when("calling.call.play", control_id="p", state="finished")
+    assert len(bench.speech.spoken) == 40

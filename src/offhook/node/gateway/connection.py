@@ -160,6 +160,8 @@ class Connection:
         loop = asyncio.get_running_loop()
         self._heard_at = loop.time()
         beside = [loop.create_task(self._write()), loop.create_task(self._watch())]
+        for task in beside:
+            task.add_done_callback(self._beside_ended)
         try:
             await self._read(receive)
         finally:
@@ -172,6 +174,12 @@ class Connection:
             if self._ending is not None:
                 self._disconnect_replied.set()
                 await asyncio.gather(self._ending, return_exceptions=True)
+
+    def _beside_ended(self, task: asyncio.Task[None]) -> None:
+        """A socket without its writer or its watch is of no use."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("connection failed", exc_info=error)
+            self.abort()
 
     def _settle_unwritten(self) -> None:
         """What was not written never will be; who waits for a reply's leaving must not wait for ever."""

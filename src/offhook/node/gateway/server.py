@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from offhook.errors import OffhookError
 from offhook.node.calls.ports import CommandRunner, Origin, OutgoingEvent
 from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.commands import Commands
@@ -212,7 +213,10 @@ class Gateway:
             "call_id": entry.call_id,
             "reason": "hangup",
         }
-        await self._runner.run("calling.end", params, Origin(entry.owner, entry.project))
+        try:
+            await self._runner.run("calling.end", params, Origin(entry.owner, entry.project))
+        except OffhookError as error:  # it ended meanwhile, or its engine is gone and it will
+            log.info("orphan not hung up", call_id=entry.call_id, reason=str(error))
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ import pytest
 from gateway_rig import PROJECT, Node, OfferedCall, QuietSocket, state
 
 from offhook.errors import CommandRefused
+from offhook.node.gateway.auth import token_id_of
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -328,3 +329,24 @@ async def test_a_session_is_forgotten_600_s_after_its_socket_but_not_while_it_co
     desk.node.desk.forget("call")
     await desk.at(620)
     assert sessions.get(busy.protocol) is None
+
+
+async def test_a_retired_token_gets_no_more_offers_but_keeps_its_calls(desk):
+    sessions = desk.node.gateway._sessions
+    old, new = sessions.create(PROJECT, token_id_of("old")), sessions.create(PROJECT, token_id_of("new"))
+    for session in (old, new):
+        desk.attach(session)
+        sessions.subscribe(session, ["office"])
+    first = await desk.offer()
+    assert desk.command(old, first) == "200"
+    desk.node.gateway.retire("old")
+    for _ in range(3):
+        call = await desk.offer()
+        assert (desk.got(old, call), desk.got(new, call)) == ([], ["receive"])
+    assert desk.node.gateway.calls_of("old") == 1
+    desk.node.outbox.emit(state(first.call_id, "answered"))
+    await desk.at(0.1)
+    assert desk.got(old, first) == ["receive", "answered None"]
+    desk.node.gateway.readmit("old")
+    call = await desk.offer()
+    assert desk.got(old, call) == ["receive"]

@@ -127,6 +127,17 @@ async def test_a_good_state_restores_and_no_new_one_is_sent(node):
         assert [frame for frame in client.frames if frame.get("method") == "signalwire.event"] == []
 
 
+async def test_an_expired_state_is_ignored_and_a_new_one_is_sent(make_node):
+    async with make_node(authorization_state_s=-1.0) as node:
+        async with node.client() as client:
+            protocol = client.hello["protocol"]
+            event = await client.asked("signalwire.authorization.state")
+        blob = event["params"]["params"]["authorization_state"]
+        async with node.client(protocol=protocol, authorization_state=blob) as client:
+            assert client.hello["session_restored"] is True
+            assert await client.asked("signalwire.authorization.state")
+
+
 async def test_a_corrupt_state_gets_32003(node):
     async with node.client() as client:
         protocol = client.hello["protocol"]

@@ -726,3 +726,27 @@ fn traces_show_each_message_once_in_order_and_never_a_body() {
         expected
     );
 }
+
+#[test]
+fn a_second_offer_before_the_answer_is_told_to_wait() {
+    let mut bench = Bench::new();
+    let leg = bench.incoming(&invite()).leg;
+    bench.command(Command::Ring { leg, body: None }).unwrap();
+    let tag = tag_of(&bench.only());
+    for (cseq, method) in [(2, "INVITE"), (3, "UPDATE")] {
+        bench.feed(&in_dialog(method, cseq, &tag, &format!("z9hG4bKw{cseq}"), "", OFFER));
+        let refused = bench.only();
+        assert!(
+            refused.starts_with("SIP/2.0 500 The first INVITE is not answered"),
+            "{refused}"
+        );
+        assert!(!field(&refused, "Retry-After").is_empty());
+    }
+    bench
+        .command(Command::Answer {
+            leg,
+            body: ANSWER.to_owned(),
+        })
+        .unwrap();
+    assert!(bench.only().starts_with("SIP/2.0 200 OK"));
+}

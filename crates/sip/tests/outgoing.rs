@@ -449,3 +449,26 @@ fn commands_to_legs_that_never_were_are_refused() {
         assert_eq!(bench.command(command), Err(CommandError::UnknownLeg));
     }
 }
+
+#[test]
+fn an_offer_of_a_fork_that_rings_is_glare_and_a_strangers_is_no_call() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.dial();
+    bench.feed(&response(&invite, "180 Ringing", "bob", "", ""));
+    bench.events();
+    let our_tag = field(&invite, "From").split_once("tag=").unwrap().1.to_owned();
+    let call_id = format!("Call-ID: {}", field(&invite, "Call-ID"));
+    let early = |method: &str, cseq: u32, tag: &str| {
+        support::in_dialog(method, cseq, &our_tag, &format!("z9hG4bK{method}{cseq}"), "", OFFER)
+            .replace("Call-ID: call-1", &call_id)
+            .replace(";tag=peer", &format!(";tag={tag}"))
+    };
+    bench.feed(&early("INVITE", 77, "bob"));
+    assert!(bench.only().starts_with("SIP/2.0 491 Our offer is not answered yet"));
+    bench.feed(&early("UPDATE", 78, "bob"));
+    assert!(bench.only().starts_with("SIP/2.0 491 "));
+    bench.feed(&early("INVITE", 79, "mallory"));
+    assert!(bench.only().starts_with("SIP/2.0 481 "));
+    bench.feed(&response(&invite, "200 OK", "bob", "", ANSWER));
+    assert!(matches!(bench.events()[..], [Event::Answered { .. }]));
+}

@@ -61,8 +61,8 @@ pub(super) struct Calling {
     pub(super) is_proceeding: bool,
     /// The Reason of a CANCEL that waits for that.
     pub(super) cancel: Option<(u16, String)>,
-    /// SDP of provisional responses, by fork.
-    pub(super) early: HashMap<String, String>,
+    /// The forks that ring, by their tag, with the SDP of their provisional responses.
+    pub(super) early: HashMap<String, Option<String>>,
 }
 
 pub(super) struct Accepted {

@@ -127,10 +127,11 @@ impl Agent {
             return;
         }
         let body = sdp(response);
-        if let (Some(to), Some(body)) = (response.to(), &body)
+        if let Some(tag) = response.to().map(|to| to.tag).filter(|tag| !tag.is_empty())
             && calling.early.len() < 16
         {
-            calling.early.insert(to.tag, body.clone());
+            let early = calling.early.entry(tag).or_default();
+            *early = body.clone().or(early.take());
         }
         self.tell(Event::Progress {
             leg: key,
@@ -151,7 +152,7 @@ impl Agent {
         let (flow, is_told) = (leg.flow, leg.is_told);
         let (is_first, local, uri, cseq, early) = match &leg.stage {
             Stage::Calling(calling) => {
-                let early = calling.early.get(&tag).cloned();
+                let early = calling.early.get(&tag).cloned().flatten();
                 (true, calling.local.clone(), calling.uri.clone(), calling.cseq, early)
             }
             Stage::Offered(_) | Stage::Up | Stage::Over => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::leg::{Reoffer, Stage};
+use super::leg::{Calling, Reoffer, Stage};
 use super::refuse::{phrase, reason};
 use super::{Agent, Alarm};
 use crate::api::{By, Cause, CommandError, Event, Flow, LegKey, Refusal};
@@ -15,7 +15,7 @@ const REOFFER_ANSWER: Duration = Duration::from_secs(10);
 impl Agent {
     pub(super) fn on_request_in_dialog(&mut self, id: TransactionId, request: Request, flow: Flow, now: Duration) {
         let Some(key) = self.find(&request) else {
-            return self.no_dialog(id, &request, flow, now);
+            return self.on_request_in_early_dialog(id, &request, flow, now);
         };
         let number = request.cseq().map(|(number, _)| number).unwrap_or_default();
         let Some(leg) = self.legs.get_mut(&key) else {
@@ -37,8 +37,8 @@ impl Agent {
             }
             "INVITE" if is_up => self.on_offer(key, id, request, flow, now),
             "UPDATE" if is_up => self.on_update(key, id, request, flow, now),
-            "UPDATE" if matches!(leg.stage, Stage::Offered(_)) => {
-                let sentence = "The call is not answered; send UPDATE after the 200";
+            "INVITE" | "UPDATE" if matches!(leg.stage, Stage::Offered(_)) => {
+                let sentence = "The first INVITE is not answered; send this after the 200";
                 self.refuse_with(
                     id,
                     &request,
@@ -51,6 +51,30 @@ impl Agent {
             }
             _ => self.no_dialog(id, &request, flow, now),
         }
+    }
+
+    /// A fork of a call of ours that rings: our offer is open, so another one is glare (14.2; RFC 3311, section 5.2).
+    fn on_request_in_early_dialog(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
+        let is_early = self.is_in_early_dialog(request);
+        match request.method() {
+            "INVITE" | "UPDATE" if is_early => {
+                let sentence = "Our offer is not answered yet; answer the INVITE first, then try again";
+                self.refuse(id, request, flow, 491, sentence, now);
+            }
+            "OPTIONS" if is_early => self.on_options(id, request, flow, now),
+            _ => self.no_dialog(id, request, flow, now),
+        }
+    }
+
+    fn is_in_early_dialog(&self, request: &Request) -> bool {
+        let (Some(to), Some(from)) = (request.to(), request.from()) else {
+            return false;
+        };
+        let leg = self.tags.get(&to.tag).and_then(|key| self.legs.get(key));
+        leg.is_some_and(|leg| {
+            let is_fork = |calling: &Calling| calling.early.contains_key(&from.tag);
+            leg.call_id == request.call_id() && matches!(&leg.stage, Stage::Calling(calling) if is_fork(calling))
+        })
     }
 
     /// The leg whose dialog a request is in: our tag, their tag and the Call-ID (12.2.2).

@@ -326,7 +326,9 @@ async def _either(event: asyncio.Event, timeout_s: float) -> None:
 
 async def _run(descriptor: int) -> int:
     steering = await Steering.over(socket.socket(fileno=descriptor))
-    boot = await anext(steering.from_supervisor())
+    boot = await anext(steering.from_supervisor(), None)
+    if boot is None:  # a spare that was not needed
+        return 0
     if not isinstance(boot, Boot):
         raise PeerError("the first line must be the boot")
     set_up_logging(boot.settings.log)

@@ -33,7 +33,7 @@ async def run_serve(settings: Settings, state: StateDirectory, identity: Identit
     settings = with_ports(settings)
     stop = asyncio.Event()
     drain_s = settings.limits.drain_s + _MARGIN_S
-    supervisor = NodeSupervisor(settings, state, identity, drain_s=drain_s, hear=_hear)
+    supervisor = NodeSupervisor(settings, state, identity, drain_s=drain_s, keeps_spare=True, hear=_hear)
     stop_on_signals(stop, supervisor.hurry)
     await supervisor.run(stop)
 

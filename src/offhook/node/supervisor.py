@@ -12,7 +12,7 @@ from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -32,6 +32,7 @@ _RESTARTS = 5
 _WINDOW_S = 60.0
 _PAUSE_S = 0.1
 _READY_S = 30.0
+_SPARE_AFTER_S = 2.0
 
 
 class RestartBudget:
@@ -69,7 +70,10 @@ def with_ports(settings: Settings) -> Settings:
 
 
 class NodeSupervisor:
-    """Runs engine and node until ``stop`` is set. ``settings`` has no port 0."""
+    """Runs engine and node until ``stop`` is set. ``settings`` has no port 0.
+
+    ``keeps_spare``: a second node process waits, its code read, to take the place of one that dies.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class NodeSupervisor:
         identity: Identity,
         *,
         drain_s: float,
+        keeps_spare: bool = False,
         hear: Callable[[NodeMessage], None] = lambda _: None,
     ) -> None:
         self._settings = settings
@@ -90,6 +95,8 @@ class NodeSupervisor:
         self._node: Process | None = None
         self._steering: Steering | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._keeps_spare = keeps_spare
+        self._spare: _WaitingNode | None = None
         self._is_stopping = False
 
     def say(self, message: SupervisorMessage) -> None:
@@ -115,6 +122,8 @@ class NodeSupervisor:
                 ),
                 asyncio.create_task(self._keep("node", self._node_process, self._start_node), name="keep node"),
             ]
+            if self._keeps_spare:
+                keepers.append(asyncio.create_task(self._keep_spare(), name="keep spare"))
             done, _ = await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if task is not stopping:
@@ -172,25 +181,12 @@ class NodeSupervisor:
         self._engine = await launch_engine(program, engine_options(settings, state), self._secret, hear=_engine_said)
 
     async def _start_node(self) -> None:
-        """Start it and wait for its ``Ready``."""
-        ours, theirs = socket.socketpair()
-        try:
-            self._node = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "offhook.node.app",
-                "--steering-fd",
-                str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=sys.stderr.fileno(),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                preexec_fn=bound_to_parent(),
-                env=_environment(),
-            )
-        finally:
-            theirs.close()
-        steering = await Steering.over(ours)
+        """Give the boot to the spare, or to a process started now, and wait for its ``Ready``."""
+        waiting, self._spare = self._spare, None
+        if waiting is None or waiting.process.returncode is not None:
+            waiting = await _start_waiting_node()
+        self._node = waiting.process
+        steering = waiting.steering
         if self._listening is not None:
             self._listening.cancel()
         self._steering = steering
@@ -203,6 +199,13 @@ class NodeSupervisor:
         except TimeoutError as error:
             self._node.kill()
             raise MachineError(f"the node was not ready within {_READY_S:g} s") from error
+
+    async def _keep_spare(self) -> None:
+        """A process that has read its code and waits for a boot: a node that dies is back in a fraction of a second."""
+        while True:
+            await asyncio.sleep(_SPARE_AFTER_S)
+            if self._spare is None or self._spare.process.returncode is not None:
+                self._spare = await _start_waiting_node()
 
     async def _listen(self, steering: Steering, ready: asyncio.Future[None]) -> None:
         try:
@@ -233,6 +236,9 @@ class NodeSupervisor:
         finally:
             if node is not None and node.returncode is None:
                 node.kill()
+            if self._spare is not None and self._spare.process.returncode is None:
+                self._spare.process.kill()
+                await self._spare.process.wait()
             if self._engine is not None:
                 await self._engine.end(2.0)
             if self._listening is not None:
@@ -240,6 +246,36 @@ class NodeSupervisor:
                 await asyncio.gather(self._listening, return_exceptions=True)
             self._state.ready.unlink(missing_ok=True)
             self._state.socket.unlink(missing_ok=True)
+
+
+class _WaitingNode(NamedTuple):
+    process: Process
+    steering: Steering
+
+
+async def _start_waiting_node() -> _WaitingNode:
+    """A node without its boot."""
+    ours, theirs = socket.socketpair()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "offhook.node.app",
+            "--steering-fd",
+            str(theirs.fileno()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+            preexec_fn=bound_to_parent(),
+            env=_environment(),
+        )
+    except OSError as error:
+        ours.close()
+        raise MachineError(f"the node cannot be started: {error.strerror}") from error
+    finally:
+        theirs.close()
+    return _WaitingNode(process, await Steering.over(ours))
 
 
 def _engine_said(line: bytes) -> None:

@@ -12,7 +12,17 @@ from offhook.errors import PeerError
 from offhook.node.config import Settings
 from offhook.node.state import Identity, ReadyNode
 
-__all__ = ["Boot", "Idle", "NodeMessage", "Ready", "Retire", "Serve", "Steering", "Subscribed", "SupervisorMessage"]
+__all__ = [
+    "Boot",
+    "Idle",
+    "NodeMessage",
+    "Ready",
+    "Retire",
+    "Serve",
+    "Steering",
+    "Subscribed",
+    "SupervisorMessage",
+]
 
 _MAX_LINE = 1 << 20
 

@@ -32,7 +32,7 @@ _RESTARTS = 5
 _WINDOW_S = 60.0
 _PAUSE_S = 0.1
 _READY_S = 30.0
-_SPARE_AFTER_S = 2.0
+_SPARE_AFTER_S = 0.5
 
 
 class RestartBudget:

@@ -86,6 +86,7 @@ impl Signal {
                 product: config.product,
                 max_legs: config.max_legs,
                 trusted: trust.clone(),
+                ..Config::default()
             },
             Box::new(SystemDice),
         );

@@ -76,7 +76,7 @@ async def test_events_arrive_once_and_in_order_through_thirty_cuts(
         ended = await call.wait_for_ended(20)
         assert ended.cause is None
         assert seen == [f"control-{number}" for number in range(EVENTS)]
-        assert client.tasks.failures == 0
+        assert client._tasks.failures == 0
     assert caplog.text.count("connection lost") >= CUTS
 
 

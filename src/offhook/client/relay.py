@@ -8,16 +8,16 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 
 from offhook._version import __version__
 from offhook.client import outputs
-from offhook.client.base import CallBase, compose, new_id
+from offhook.client.base import compose, new_id
 from offhook.client.call import Call
+from offhook.client.calls import CallHandler, Calls
 from offhook.client.connection import Connection, make_tls_context
-from offhook.client.dialing import Dials, PendingDial
-from offhook.client.events import DialEvent, RelayEvent, parse_event
+from offhook.client.events import parse_event
 from offhook.client.outputs import Output
 from offhook.client.session import Session, SessionSettings, State
 from offhook.client.settings import read_settings
@@ -25,21 +25,15 @@ from offhook.client.shapes import Device
 from offhook.client.tasks import Tasks
 from offhook.errors import ConnectionLost, DialFailed, RelayError
 from offhook.protocol import codes, methods
-from offhook.protocol.states import CallState
 from offhook.protocol.verbs import dial
-from offhook.protocol.verbs.end import End
-from offhook.protocol.verbs.pass_ import Pass
-from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
 
 __all__ = ["RelayClient"]
 
 log = logging.getLogger("offhook.client")
 
-CallHandler = Callable[[Call], Awaitable[object]]
 H = TypeVar("H", bound=CallHandler)
 
 _AGENT: Final = f"offhook-python/{__version__}"
-_PARTING_TIMEOUT_S: Final = 2.0
 
 
 class RelayClient:
@@ -93,12 +87,8 @@ class RelayClient:
         self._request_timeout_s = request_timeout
         self._drain_timeout_s = drain_timeout
         self._contexts = list(dict.fromkeys(contexts or ()))
-        self._call_handler: CallHandler | None = None
-        self.tasks = Tasks()
-        self._parting: set[asyncio.Task[None]] = set()
-        self._handling: dict[str, asyncio.Task[None]] = {}
-        self._calls: dict[str, Call] = {}
-        self._dials = Dials()
+        self._tasks = Tasks()
+        self._calls = Calls(self._tasks, self.execute, self._settings.max_active_calls)
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._running: asyncio.Task[None] | None = None
@@ -108,7 +98,7 @@ class RelayClient:
 
     def __repr__(self) -> str:
         state = self._session.state.value if self._session is not None else "idle"
-        return f"RelayClient(url={self._settings.url!r}, state={state!r}, calls={len(self._calls)})"
+        return f"RelayClient(url={self._settings.url!r}, state={state!r}, calls={len(self._calls.live)})"
 
     @property
     def project(self) -> str | None:
@@ -123,7 +113,7 @@ class RelayClient:
     @property
     def calls(self) -> list[Call]:
         """Calls that are not over."""
-        return list(self._calls.values())
+        return list(self._calls.live.values())
 
     @property
     def is_connected(self) -> bool:
@@ -134,7 +124,7 @@ class RelayClient:
 
     def on_call(self, handler: H) -> H:
         """Have a coroutine function called, as a task of its own, with each inbound call."""
-        self._call_handler = handler
+        self._calls.handler = handler
         return handler
 
     async def connect(self) -> None:
@@ -172,21 +162,14 @@ class RelayClient:
         """Close the connection. Open actions, waits and dials end with cause ``closed``; handlers are cancelled."""
         if self._session is None or self._connection is None or self._running is None:
             return
-        await self._part()
-        for call in list(self._calls.values()):
-            call.close("closed")
-        self._dials.fail_all(ConnectionLost("the client was closed during dial", was_sent=True))
+        if self.is_connected:
+            await self._calls.part()
+        self._calls.close()
         self._session.close()
         self._connection.pump()
         running, self._running = self._running, None
-        await self.tasks.close()
+        await self._tasks.close()
         await running
-
-    async def _part(self) -> None:
-        """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
-        parting = self._parting - {asyncio.current_task()}
-        if parting and self.is_connected:
-            await asyncio.wait(parting, timeout=_PARTING_TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -241,7 +224,7 @@ class RelayClient:
         """Take no more calls and let the handlers that run finish."""
         with contextlib.suppress(RelayError):
             await self.unreceive(self._contexts)
-        handlers = list(self._handling.values())
+        handlers = self._calls.handling
         if handlers:
             log.info("waiting for handlers", extra={"handlers": len(handlers), "timeout_s": self._drain_timeout_s})
             hurried = asyncio.create_task(at_once.wait())
@@ -342,46 +325,28 @@ class RelayClient:
             "region": region,
         }
         params = compose(dial.Dial, given, extra)
-        pending = self._dials.begin(params["tag"])
+        pending = self._calls.dials.begin(params["tag"])
         wait_s = 120.0 if dial_timeout is None else dial_timeout
         try:
             async with asyncio.timeout(wait_s):
                 await self.execute(dial.Dial.method, params)
                 call = await asyncio.shield(pending.answer)
         except TimeoutError as error:
-            self._abandon(pending)
+            self._calls.abandon(pending)
             text = f"Dial timed out waiting for answer (tag={pending.tag})"
             raise DialFailed(text, tag=pending.tag, reason="timeout") from error
         except BaseException:
-            self._abandon(pending)
+            self._calls.abandon(pending)
             raise
-        self._dials.finish(pending)
+        self._calls.dials.finish(pending)
         return call
-
-    def _abandon(self, pending: PendingDial) -> None:
-        legs = self._dials.abandon(pending, asyncio.get_running_loop().time())
-        if pending.answer.done() and not pending.answer.cancelled() and pending.answer.exception() is None:
-            legs.append(pending.answer.result())  # answered in the moment in which the wait was given up
-        for leg in {leg.call_id: leg for leg in legs}.values():
-            self._end_orphan(leg)
-
-    def _end_orphan(self, leg: Call) -> None:
-        reason = "hangup" if leg.state == CallState.ANSWERED else "cancel"
-        what = "ending a leg of a dial that was given up"
-        log.info(what, extra={"call_id": leg.call_id})
-        self._send_off(leg.command(End.method, {"reason": reason}), what, leg.call_id)
-
-    def _send_off(self, command: Coroutine[Any, Any, object], what: str, call_id: str) -> None:
-        task = self.tasks.start(command, what=what, call_id=call_id)
-        self._parting.add(task)
-        task.add_done_callback(self._parting.discard)
 
     # --- what the session says ------------------------------------------------------------------------------
 
     def _take(self, output: Output) -> None:
         match output:
             case outputs.Arrived(event):
-                self._dispatch(parse_event(event))
+                self._calls.dispatch(parse_event(event))
             case outputs.Completed(request_id, result):
                 reply = self._replies.get(request_id)
                 if reply is not None and not reply.done():
@@ -402,7 +367,7 @@ class RelayClient:
     def _connected(self, *, resumed: bool, again: bool) -> None:
         log.info("connected", extra={"resumed": resumed})
         if again and not resumed:
-            self._dials.fail_all(ConnectionLost("the session was lost during dial", was_sent=True))
+            self._calls.dials.fail_all(ConnectionLost("the session was lost during dial", was_sent=True))
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
 
@@ -414,7 +379,7 @@ class RelayClient:
             self._stopped.set_result(error)
         if error is not None:
             log.error("the server refuses this client: %s", error)
-            self._dials.fail_all(error)
+            self._calls.dials.fail_all(error)
 
     def _connection_ended(self, task: asyncio.Task[None]) -> None:
         """The driver failed, which is a bug: nobody may wait for it any more."""
@@ -423,81 +388,6 @@ class RelayClient:
             self._session.close()
             while (output := self._session.poll()) is not None:
                 self._take(output)
-
-    # --- events ---------------------------------------------------------------------------------------------
-
-    def _dispatch(self, event: RelayEvent) -> None:
-        if event.event_type == RECEIVE_EVENT:
-            self._offered(event)
-            return
-        if isinstance(event, DialEvent):
-            self._dials.handle(event, self._winner(event))
-            return
-        call = self._calls.get(event.call_id)
-        if call is None and event.event_type == STATE_EVENT:
-            call = self._leg(event)
-        if call is None:
-            log.debug("event for no call of ours", extra={"event_type": event.event_type, "call_id": event.call_id})
-            return
-        call.handle(event)
-        if event.event_type == STATE_EVENT:
-            self._dials.leg(call)
-
-    def _offered(self, event: RelayEvent) -> None:
-        if not event.call_id or event.call_id in self._calls:
-            return
-        call = Call(self, event)
-        if self._call_handler is None:
-            self._decline(call, "no handler is registered with @client.on_call")
-        elif len(self._calls) >= self._settings.max_active_calls:
-            self._decline(call, f"{self._settings.max_active_calls} calls are active (max_active_calls)")
-        else:
-            self._calls[call.call_id] = call
-            handling = self.tasks.start(_handle(self._call_handler, call), what="on_call handler", call_id=call.call_id)
-            self._handling[call.call_id] = handling
-            handling.add_done_callback(lambda task: self._handled(call.call_id, task))
-
-    def _handled(self, call_id: str, task: asyncio.Task[None]) -> None:
-        if self._handling.get(call_id) is task:
-            del self._handling[call_id]
-
-    def _decline(self, call: Call, why: str) -> None:
-        log.warning("passing a call on: %s", why, extra={"call_id": call.call_id})
-        self._send_off(call.command(Pass.method, {}), "passing a call on", call.call_id)
-
-    def _leg(self, event: RelayEvent) -> Call | None:
-        """A call we have not seen: a leg of a dial, or one made by another call's connect."""
-        if event.params.get("call_state") == CallState.ENDED or not event.call_id:
-            return None
-        if not self._dials.is_ours(event.tag) and not event.params.get("parent"):
-            return None
-        call = self._calls[event.call_id] = Call(self, event)
-        if self._dials.is_abandoned(event.tag):
-            self._end_orphan(call)
-        return call
-
-    def _winner(self, event: DialEvent) -> Call | None:
-        """The answered leg, updated by what the dial event says of it."""
-        if not event.call.get("call_id"):
-            return None
-        nested = RelayEvent(STATE_EVENT, event.call, timestamp=event.timestamp)
-        call = self._calls.get(nested.call_id)
-        if call is None:
-            call = self._calls[nested.call_id] = Call(self, nested)
-            if self._dials.is_abandoned(event.tag):
-                self._end_orphan(call)
-        else:
-            call.learn(nested.params)
-        return call
-
-    def call_over(self, call: CallBase) -> None:
-        """The call is over, or released: forget it."""
-        if self._calls.get(call.call_id) is call:
-            del self._calls[call.call_id]
-
-
-async def _handle(handler: CallHandler, call: Call) -> None:
-    await handler(call)
 
 
 def _checked(result: dict[str, Any]) -> dict[str, Any]:

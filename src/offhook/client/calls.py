@@ -1,0 +1,158 @@
+"""The calls of a client: offers, legs, dials, and which event belongs to which call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from offhook.client.base import CallBase
+from offhook.client.call import Call
+from offhook.client.dialing import Dials, PendingDial
+from offhook.client.events import DialEvent, RelayEvent
+from offhook.client.tasks import Tasks
+from offhook.errors import ConnectionLost
+from offhook.protocol.states import CallState
+from offhook.protocol.verbs.end import End
+from offhook.protocol.verbs.pass_ import Pass
+from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
+
+__all__ = ["CallHandler", "Calls"]
+
+log = logging.getLogger("offhook.client")
+
+CallHandler = Callable[[Call], Awaitable[object]]
+Execute = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+_PARTING_TIMEOUT_S: Final = 2.0
+
+
+class Calls:
+    """``live`` are the calls that are not over, ``dials`` the tags that wait for an answer."""
+
+    def __init__(self, tasks: Tasks, execute: Execute, max_active: int) -> None:
+        self.tasks = tasks
+        self.handler: CallHandler | None = None
+        self.live: dict[str, Call] = {}
+        self.dials = Dials()
+        self._execute = execute
+        self._max_active = max_active
+        self._handling: dict[str, asyncio.Task[None]] = {}
+        self._parting: set[asyncio.Task[None]] = set()
+
+    @property
+    def handling(self) -> list[asyncio.Task[None]]:
+        """Handlers of inbound calls that run."""
+        return list(self._handling.values())
+
+    async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a request of a call."""
+        return await self._execute(method, params)
+
+    async def part(self) -> None:
+        """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
+        parting = self._parting - {asyncio.current_task()}
+        if parting:
+            await asyncio.wait(parting, timeout=_PARTING_TIMEOUT_S)
+
+    def close(self) -> None:
+        """The client is closed: end all that is open."""
+        for call in list(self.live.values()):
+            call.close("closed")
+        self.dials.fail_all(ConnectionLost("the client was closed during dial", was_sent=True))
+
+    def abandon(self, pending: PendingDial) -> None:
+        """Nobody waits for a dial any more: end its legs, those that come later too."""
+        legs = self.dials.abandon(pending, asyncio.get_running_loop().time())
+        if pending.answer.done() and not pending.answer.cancelled() and pending.answer.exception() is None:
+            legs.append(pending.answer.result())  # answered in the moment in which the wait was given up
+        for leg in {leg.call_id: leg for leg in legs}.values():
+            self._end_orphan(leg)
+
+    def _end_orphan(self, leg: Call) -> None:
+        reason = "hangup" if leg.state == CallState.ANSWERED else "cancel"
+        what = "ending a leg of a dial that was given up"
+        log.info(what, extra={"call_id": leg.call_id})
+        self._send_off(leg.command(End.method, {"reason": reason}), what, leg.call_id)
+
+    def _send_off(self, command: Coroutine[Any, Any, object], what: str, call_id: str) -> None:
+        task = self.tasks.start(command, what=what, call_id=call_id)
+        self._parting.add(task)
+        task.add_done_callback(self._parting.discard)
+
+    def dispatch(self, event: RelayEvent) -> None:
+        """Take an event to the call, dial or handler that it is for."""
+        if event.event_type == RECEIVE_EVENT:
+            self._offered(event)
+            return
+        if isinstance(event, DialEvent):
+            self.dials.handle(event, self._winner(event))
+            return
+        call = self.live.get(event.call_id)
+        if call is None and event.event_type == STATE_EVENT:
+            call = self._leg(event)
+        if call is None:
+            log.debug("event for no call of ours", extra={"event_type": event.event_type, "call_id": event.call_id})
+            return
+        call.handle(event)
+        if event.event_type == STATE_EVENT:
+            self.dials.leg(call)
+
+    def _offered(self, event: RelayEvent) -> None:
+        if not event.call_id or event.call_id in self.live:
+            return
+        call = Call(self, event)
+        if self.handler is None:
+            self._decline(call, "no handler is registered with @client.on_call")
+        elif len(self.live) >= self._max_active:
+            self._decline(call, f"{self._max_active} calls are active (max_active_calls)")
+        else:
+            self.live[call.call_id] = call
+            handling = self.tasks.start(_handle(self.handler, call), what="on_call handler", call_id=call.call_id)
+            self._handling[call.call_id] = handling
+            handling.add_done_callback(lambda task: self._handled(call.call_id, task))
+
+    def _handled(self, call_id: str, task: asyncio.Task[None]) -> None:
+        if self._handling.get(call_id) is task:
+            del self._handling[call_id]
+
+    def _decline(self, call: Call, why: str) -> None:
+        log.warning("passing a call on: %s", why, extra={"call_id": call.call_id})
+        self._send_off(call.command(Pass.method, {}), "passing a call on", call.call_id)
+
+    def _leg(self, event: RelayEvent) -> Call | None:
+        """A call we have not seen: a leg of a dial, or one made by another call's connect."""
+        if event.params.get("call_state") == CallState.ENDED or not event.call_id:
+            return None
+        if not self.dials.is_ours(event.tag) and not event.params.get("parent"):
+            return None
+        call = self.live[event.call_id] = Call(self, event)
+        if self.dials.is_abandoned(event.tag):
+            self._end_orphan(call)
+        return call
+
+    def _winner(self, event: DialEvent) -> Call | None:
+        """The answered leg, updated by what the dial event says of it."""
+        if not event.call.get("call_id"):
+            return None
+        if not self.dials.is_ours(event.tag):
+            return None
+        nested = RelayEvent(STATE_EVENT, event.call, timestamp=event.timestamp)
+        call = self.live.get(nested.call_id)
+        if call is None:
+            call = self.live[nested.call_id] = Call(self, nested)
+            if self.dials.is_abandoned(event.tag):
+                self._end_orphan(call)
+        else:
+            call.learn(nested.params)
+        return call
+
+    def call_over(self, call: CallBase) -> None:
+        """The call is over, or released: forget it."""
+        if self.live.get(call.call_id) is call:
+            del self.live[call.call_id]
+
+
+async def _handle(handler: CallHandler, call: Call) -> None:
+    await handler(call)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-__all__ = ["channels_of", "draw_waveform", "envelope", "likeness", "place_of"]
+__all__ = ["channels_of", "draw_waveform", "envelope", "likeness", "place_of", "speech_envelope"]
 
 FRAME_SAMPLES = 160
 
@@ -37,6 +37,14 @@ def envelope(samples: Sequence[int], frame_samples: int = FRAME_SAMPLES) -> list
         math.sqrt(sum(s * s for s in samples[i * frame_samples : (i + 1) * frame_samples]) / frame_samples)
         for i in range(frames)
     ]
+
+
+def speech_envelope(rate_hz: int, channels: Sequence[Sequence[int]]) -> list[float]:
+    """Loudness of the first channel per 20 ms, whatever the rate, without the silence at both ends."""
+    loudness = envelope(channels[0], rate_hz // 50)
+    floor = max(loudness, default=0.0) / 50
+    loud = [i for i, value in enumerate(loudness) if value > floor]
+    return loudness[loud[0] : loud[-1] + 1] if loud else []
 
 
 def place_of(reference: Sequence[float], heard: Sequence[float]) -> tuple[int, float]:

@@ -1,0 +1,161 @@
+"""A call you can hear: starts a node and the IVR, calls it with a phone, speaks, presses 1, and checks every sound.
+
+Prints a time line of SIP, RELAY events and audio, and leaves the recording and its picture in ``out/demo``. Ends with
+status 1 if what was heard or recorded is not what was said. (Longer than an example should be: it is a check as well.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import ssl
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+
+from offhook import Call, RelayClient
+from offhook.node.speech.wav import WavSpeaker
+from offhook.testing.phone import Phone, PhoneCall
+from offhook.testing.waveform import channels_of, draw_waveform, envelope, place_of, speech_envelope
+
+WHERE = "out/demo"
+OUT = Path(WHERE).absolute()
+ORDER = "I would like to order a large pizza with olives, please."
+ALIKE = 0.85
+"""Correlation of loudness over time; other speech stays below 0.6."""
+
+events: list[tuple[float, str, str]] = []
+
+
+def note(source: str, what: str, at: float | None = None) -> None:
+    events.append((time.time() if at is None else at, source, what))
+
+
+async def start_node(state: Path) -> tuple[asyncio.subprocess.Process, dict]:
+    """``offhook dev --json``: one line says where everything is."""
+    command = [sys.executable, "-m", "offhook.node.cli", "dev", "--json", "--state-dir", str(state)]
+    node = await asyncio.create_subprocess_exec(
+        *command,
+        "--sip-port",
+        "0",
+        "--relay-port",
+        "0",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=(OUT / "node.log").open("w"),
+    )
+    line = await asyncio.wait_for(node.stdout.readline(), 30)
+    if not line:
+        raise SystemExit(f"the node did not start; see {OUT / 'node.log'}")
+    return node, json.loads(line)
+
+
+def watch(client: RelayClient, handler, recorded: asyncio.Future[dict]) -> None:
+    """Run the handler of the IVR, and note every event of its call."""
+
+    @client.on_call
+    async def watched(call: Call) -> None:
+        note("relay", f"calling.call.receive  {call.device.get('type')} {call.direction}")
+        for kind in ("state", "play", "collect", "record"):
+            call.on(f"calling.call.{kind}", seen)
+        await handler(call)
+
+    def seen(event) -> None:
+        params = event.params
+        digits = params.get("result", {}).get("params", {}).get("digits", "")
+        note("relay", f"{event.event_type}  {params.get('call_state') or params.get('state') or ''} {digits}".rstrip())
+        if params.get("url") and params.get("state") == "finished" and not recorded.done():
+            recorded.set_result(params)
+
+
+async def converse(phone: Phone, uri: str) -> PhoneCall:
+    """What a caller does: listens, talks over the menu, presses 1, listens to the end."""
+    call = await phone.call(uri)
+    await call.hears_energy(within_s=10)
+    note("audio", "the phone hears the menu")
+    await call.hears_silence(within_s=10, lasting_s=0.8)
+    note("audio", "the menu is over; the phone says its order")
+    await call.says(ORDER)
+    note("audio", "the phone presses 1")
+    await call.press("1")
+    await call.hears_energy(within_s=10)
+    note("audio", "the phone hears the answer")
+    await call.waits_ended(within_s=30)
+    note("audio", f"the call is over; {call.hearing.length_s:.2f} s were heard")
+    for report in call.reports:
+        if hasattr(report, "summary"):
+            note("sip", f"{'->' if report.sent else '<-'} {report.summary}", report.at_us / 1e6)
+    return call
+
+
+async def fetch(params: dict, ca_file: str) -> bytes:
+    """The recording, by its link."""
+    tls = ssl.create_default_context(cafile=ca_file)
+    async with aiohttp.ClientSession() as http, http.get(params["url"], ssl=tls) as answer:
+        answer.raise_for_status()
+        return await answer.read()
+
+
+def keep(call: PhoneCall, recording: bytes) -> None:
+    """Write the recording, its picture, and what the phone heard."""
+    (OUT / "recording.wav").write_bytes(recording)
+    draw_waveform(OUT / "recording.wav", OUT / "recording.svg")
+    call.heard_wav(OUT / "heard.wav")
+
+
+async def check(call: PhoneCall, recording: Path, menu: str, node: WavSpeaker, phone: WavSpeaker) -> list[str]:
+    """Compare what was heard and recorded with what was said; returns what is wrong."""
+    caller_side, node_side = channels_of(recording)[1]
+    answer = "You pressed 1. Goodbye."
+    wrong = []
+    for what, voice, text, samples in [
+        ("the menu, as heard", node, menu, call.hearing.samples),
+        ("the answer, as heard", node, answer, call.hearing.samples),
+        ("the menu, as recorded", node, menu, node_side),
+        ("the answer, as recorded", node, answer, node_side),
+        ("the order, as recorded", phone, ORDER, caller_side),
+    ]:
+        said = speech_envelope(*channels_of(await voice(text)))
+        place, alike = place_of(said, envelope(samples))
+        print(f"  {what:24} likeness {alike:.3f} at {place * 0.02:5.2f} s{'' if alike >= ALIKE else '  TOO LOW'}")
+        if alike < ALIKE:
+            wrong.append(what)
+    return wrong
+
+
+async def main() -> int:
+    began = time.time()
+    node, where = await start_node(OUT / "state")
+    relay = where["relay"]
+    os.environ.update(
+        OFFHOOK_PROJECT_ID=relay["project"], OFFHOOK_API_TOKEN=relay["token"], OFFHOOK_SPACE=relay["host"]
+    )
+    os.environ["OFFHOOK_RELAY_CA_FILE"] = where["ca_file"]
+    program = importlib.import_module("ivr")
+    recorded = asyncio.get_running_loop().create_future()
+    watch(program.client, program.ivr, recorded)
+    try:
+        async with WavSpeaker(gender="female") as voice, WavSpeaker() as speaker, program.client:
+            note("demo", f"the node is ready after {time.time() - began:.1f} s")
+            async with Phone(synthesiser=speaker) as phone:
+                call = await converse(phone, f"sip:100@{where['sip']['udp']}")
+                params = await asyncio.wait_for(recorded, 10)
+            keep(call, await fetch(params, where["ca_file"]))
+            for at, source, what in sorted(events):
+                print(f"{at - began:7.3f}  {source:5}  {what}")
+            print(f"\nrecording  {WHERE}/recording.wav  ({params['duration']:.2f} s, {params['size']} bytes)")
+            print(f"picture    {WHERE}/recording.svg\nheard      {WHERE}/heard.wav\n")
+            wrong = await check(call, OUT / "recording.wav", program.MENU, voice, speaker)
+    finally:
+        node.terminate()
+        await asyncio.wait_for(node.wait(), 15)
+    print(f"\n{'FAILED: ' + ', '.join(wrong) if wrong else 'what was heard and recorded is what was said'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    OUT.mkdir(parents=True, exist_ok=True)
+    sys.exit(asyncio.run(main()))

@@ -1,6 +1,6 @@
 //! Packet loss concealment: the last pitch periods go on, fading (the idea of ITU-T G.711 Appendix I).
 
-use crate::gain::saturate;
+use crate::gain::nearest;
 use crate::{FRAME, Frame};
 
 const SHORTEST: usize = 40;
@@ -47,7 +47,7 @@ impl Concealer {
                 let made = self.synthetic();
                 let weight = (n as f32 + 0.5) / overlap as f32;
                 if let Some(sample) = frame.get_mut(n) {
-                    *sample = saturate((f32::from(*sample) * weight + made * (1.0 - weight)).round() as i32);
+                    *sample = nearest(f32::from(*sample) * weight + made * (1.0 - weight));
                 }
             }
             self.made = 0;
@@ -61,7 +61,7 @@ impl Concealer {
             self.begin();
         }
         for sample in frame.iter_mut() {
-            *sample = saturate(self.synthetic().round() as i32);
+            *sample = nearest(self.synthetic());
         }
         self.remember(frame);
     }

@@ -67,56 +67,84 @@ impl Phasor {
         }
     }
 
-    fn times(self, other: Self) -> Self {
-        Self {
-            re: self.re * other.re - self.im * other.im,
-            im: self.re * other.im + self.im * other.re,
-        }
-    }
-
     fn turn(self) -> f32 {
         self.im.atan2(self.re) / TAU
     }
 }
 
-/// One of the eight frequencies: a reference wave, and what correlated with it in the last blocks.
+/// The reference waves of the eight frequencies, side by side so that the machine does them at once.
+#[derive(Debug, Clone)]
+struct Waves {
+    re: [f32; 8],
+    im: [f32; 8],
+    step_re: [f32; 8],
+    step_im: [f32; 8],
+}
+
+impl Waves {
+    fn new(hz: [u16; 8]) -> Self {
+        let angle = hz.map(|hz| TAU * f32::from(hz) / 8000.0);
+        Self {
+            re: [1.0; 8],
+            im: [0.0; 8],
+            step_re: angle.map(f32::cos),
+            step_im: angle.map(|angle| -angle.sin()),
+        }
+    }
+
+    /// Correlate a block with each wave.
+    fn block(&mut self, samples: &[f32; BLOCK]) -> [Phasor; 8] {
+        let (mut sum_re, mut sum_im) = ([0.0_f32; 8], [0.0_f32; 8]);
+        let Self {
+            re,
+            im,
+            step_re,
+            step_im,
+        } = self;
+        for sample in samples {
+            for (((((sum_re, sum_im), re), im), step_re), step_im) in sum_re
+                .iter_mut()
+                .zip(&mut sum_im)
+                .zip(re.iter_mut())
+                .zip(im.iter_mut())
+                .zip(step_re.iter())
+                .zip(step_im.iter())
+            {
+                *sum_re += sample * *re;
+                *sum_im += sample * *im;
+                (*re, *im) = (*re * step_re - *im * step_im, *re * step_im + *im * step_re);
+            }
+        }
+        // Keep the waves on the unit circle.
+        for (re, im) in re.iter_mut().zip(im.iter_mut()) {
+            let correction = 1.5 - 0.5 * (*re * *re + *im * *im);
+            *re *= correction;
+            *im *= correction;
+        }
+        let mut sums = [Phasor::default(); 8];
+        for ((sum, re), im) in sums.iter_mut().zip(sum_re).zip(sum_im) {
+            *sum = Phasor { re, im };
+        }
+        sums
+    }
+}
+
+/// What correlated with one of the eight frequencies in the last blocks.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bin {
     hz: f32,
-    wave: Phasor,
-    step: Phasor,
     blocks: [Phasor; 4],
 }
 
 impl Bin {
     fn new(hz: u16) -> Self {
-        let hz = f32::from(hz);
-        let angle = TAU * hz / 8000.0;
         Self {
-            hz,
-            wave: Phasor { re: 1.0, im: 0.0 },
-            step: Phasor {
-                re: angle.cos(),
-                im: -angle.sin(),
-            },
+            hz: f32::from(hz),
             ..Self::default()
         }
     }
 
-    fn block(&mut self, samples: &[f32; BLOCK]) {
-        let mut sum = Phasor::default();
-        let mut wave = self.wave;
-        for sample in samples {
-            sum.re += sample * wave.re;
-            sum.im += sample * wave.im;
-            wave = wave.times(self.step);
-        }
-        // Keep the reference on the unit circle.
-        let correction = 1.5 - 0.5 * wave.power();
-        self.wave = Phasor {
-            re: wave.re * correction,
-            im: wave.im * correction,
-        };
+    fn push(&mut self, sum: Phasor) {
         let [_, b, c, d] = self.blocks;
         self.blocks = [b, c, d, sum];
     }
@@ -146,6 +174,7 @@ struct Heard {
 /// Finds digits in audio, each once, when they have lasted for 40 ms.
 #[derive(Debug, Clone)]
 pub struct DtmfDetector {
+    waves: Waves,
     low: [Bin; 4],
     high: [Bin; 4],
     energy: [f32; 4],
@@ -158,6 +187,7 @@ pub struct DtmfDetector {
 impl Default for DtmfDetector {
     fn default() -> Self {
         Self {
+            waves: Waves::new([697, 770, 852, 941, 1209, 1336, 1477, 1633]),
             low: LOW.map(Bin::new),
             high: HIGH.map(Bin::new),
             energy: [0.0; 4],
@@ -189,8 +219,9 @@ impl DtmfDetector {
         let energy: f32 = samples.iter().map(|sample| sample * sample).sum();
         let [_, b, c, d] = self.energy;
         self.energy = [b, c, d, energy];
-        for bin in self.low.iter_mut().chain(&mut self.high) {
-            bin.block(samples);
+        let sums = self.waves.block(samples);
+        for (bin, sum) in self.low.iter_mut().chain(&mut self.high).zip(sums) {
+            bin.push(sum);
         }
         let heard = self.judge();
         self.follow(heard)

@@ -7,6 +7,12 @@ pub fn saturate(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
+/// The nearest sample of a value; ties go away from zero.
+pub fn nearest(value: f32) -> i16 {
+    // The cast saturates, and needs no call into the maths library.
+    (value + 0.5_f32.copysign(value)) as i16
+}
+
 /// Mix `frame` into a sum that may exceed a sample.
 pub fn add_frame(sum: &mut [i32], frame: &[i16]) {
     for (sum, sample) in sum.iter_mut().zip(frame) {
@@ -62,7 +68,7 @@ impl Gain {
         if self.now.to_bits() == self.to.to_bits() {
             if self.to.to_bits() != 1.0_f32.to_bits() {
                 for sample in frame.iter_mut() {
-                    *sample = saturate((f32::from(*sample) * self.to).round() as i32);
+                    *sample = nearest(f32::from(*sample) * self.to);
                 }
             }
             return;
@@ -74,7 +80,7 @@ impl Gain {
                 left -= 1;
                 self.now = if left == 0 { self.to } else { self.now + step };
             }
-            *sample = saturate((f32::from(*sample) * self.now).round() as i32);
+            *sample = nearest(f32::from(*sample) * self.now);
         }
     }
 }

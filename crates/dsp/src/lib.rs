@@ -13,7 +13,7 @@ mod voice;
 
 pub use conceal::Concealer;
 pub use dtmf::{DTMF_DIGITS, DtmfDetector, dtmf_frequencies};
-pub use gain::{Gain, add_frame, decibels_to_factor, saturate};
+pub use gain::{Gain, add_frame, decibels_to_factor, nearest, saturate};
 pub use resample::Resampler;
 pub use tone::{Oscillator, ToneSequence, ToneStep, peak_of_dbm0};
 pub use voice::{SpeechDetector, frame_power};

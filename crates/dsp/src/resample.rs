@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 use std::sync::Arc;
 
 use crate::RATE_HZ;
-use crate::gain::saturate;
+use crate::gain::nearest;
 
 /// Zero crossings of the sinc on each side: with the Kaiser window below, 3.6 kHz passes and 4.4 kHz folds 75 dB down.
 const LOBES: f64 = 24.0;
@@ -150,7 +150,7 @@ impl Resampler {
                 .get(phase * self.taps..(phase + 1) * self.taps)
                 .unwrap_or(&[]);
             let sum = dot(window, row);
-            out.push(saturate(sum.round() as i32));
+            out.push(nearest(sum));
             self.position += self.down;
             done += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::gain::saturate;
+use crate::gain::nearest;
 use crate::{FRAME, Frame, RATE_HZ};
 
 /// Peak sample of a sine at a level: a full-scale sine is +3.17 dBm0 (ITU-T G.711, the digital milliwatt).
@@ -118,7 +118,7 @@ impl ToneSequence {
         let to_end = self.left.unwrap_or(u64::MAX).min(self.now.samples - self.position);
         let edge = (self.position + 1).min(to_end).min(EDGE) as f32 / EDGE as f32;
         self.position += 1;
-        saturate((sum * edge).round() as i32)
+        nearest(sum * edge)
     }
 }
 

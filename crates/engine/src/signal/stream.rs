@@ -319,3 +319,44 @@ async fn write(mut writing: Writing) {
     // The peer may have closed first.
     let _ = writing.half.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::net::TcpListener;
+
+    use super::{Duration, FIRST_MESSAGE, Streams, UNSENT_BYTES};
+
+    async fn connected() -> (Streams, tokio::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let (peer, accepted) = tokio::join!(tokio::net::TcpStream::connect(local), listener.accept());
+        let (socket, address) = accepted.unwrap();
+        let mut streams = Streams::new();
+        streams.take(socket, local, address, Duration::ZERO);
+        (streams, peer.unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_says_no_whole_message_within_10_s_is_overdue_and_who_did_is_not() {
+        let (mut silent, _peer) = connected().await;
+        assert_eq!(silent.deadline(), Some(FIRST_MESSAGE));
+        assert!(silent.overdue(Duration::from_millis(9_999)).is_empty());
+        assert_eq!(silent.overdue(FIRST_MESSAGE).len(), 1);
+        let (mut spoken, _peer) = connected().await;
+        spoken.spoke(1);
+        assert!(spoken.overdue(FIRST_MESSAGE).is_empty());
+        assert_eq!(spoken.deadline(), None);
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_sent_is_bounded() {
+        let (mut streams, _peer) = connected().await;
+        let flow = streams.flow(1).unwrap();
+        assert!(streams.send(flow, vec![0; UNSENT_BYTES], Duration::ZERO).is_ok());
+        assert_eq!(streams.send(flow, vec![0], Duration::ZERO), Err(flow));
+        streams.close(1);
+        assert_eq!(streams.send(flow, vec![0], Duration::ZERO), Err(flow));
+    }
+}

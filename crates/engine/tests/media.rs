@@ -623,3 +623,34 @@ fn strangers_and_garbage_are_counted_and_not_heard() {
     assert_eq!(stats.packets_dropped, 4);
     assert_eq!(stats.packets_lost, 0);
 }
+
+#[test]
+fn an_mp3_made_by_ffmpeg_is_heard_at_its_pitch_and_length() {
+    let mut call = Call::new("mp3", Some(101));
+    let path = call.directories.0.join("prompts").join("tone.mp3");
+    let made = std::process::Command::new("ffmpeg")
+        .args([
+            "-loglevel",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=frequency=500:sample_rate=44100:duration=0.6",
+        ])
+        .args(["-ac", "2", "-b:a", "128k"])
+        .arg(&path)
+        .status()
+        .expect("ffmpeg is one of the peers that tests need");
+    assert!(made.success());
+    call.play(1, vec![file("tone.mp3")], NEVER);
+    let heard = decoded(&call.talk(50, |_| 0));
+    let (cause, duration_ms, _) = call.ended(1);
+    assert_eq!(cause, EndCause::Finished);
+    assert!((600..=700).contains(&duration_ms), "{duration_ms}");
+    let start = heard.iter().position(|sample| sample.abs() > 1000).unwrap() + 400;
+    let crossings = heard[start..start + 3200]
+        .windows(2)
+        .filter(|pair| pair[0] < 0 && pair[1] >= 0)
+        .count();
+    assert!((198..=202).contains(&crossings), "{crossings} periods in 400 ms");
+}

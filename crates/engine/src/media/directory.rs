@@ -87,3 +87,52 @@ impl Directory {
 fn part(name: &str) -> String {
     format!("{name}.part")
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_nowhere_else() {
+        for name in ["a.wav", "A-1_b.WAV", &"x".repeat(128)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "../a",
+            "a b",
+            "a\0",
+            "é",
+            &"x".repeat(129),
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn links_are_not_followed_and_nothing_is_written_over() {
+        let root = std::env::temp_dir().join(format!("offhook-directory-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", root.join("link")).unwrap();
+        std::fs::create_dir(root.join("folder")).unwrap();
+        let directory = Directory::open(&root).unwrap();
+        assert!(directory.read("link").is_err());
+        assert!(directory.read("folder").is_err());
+        drop(directory.create_part("r.wav").unwrap());
+        assert_eq!(
+            directory.create_part("r.wav").unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        directory.finish_part("r.wav").unwrap();
+        assert_eq!(
+            directory.create_part("r.wav").unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}

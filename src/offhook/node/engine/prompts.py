@@ -61,11 +61,15 @@ class PromptCache:
 
     def trim(self, now: float) -> int:
         """Remove the least recently used beyond the bound; returns how many bytes went."""
-        files = sorted(
-            (entry.stat().st_mtime, entry.stat().st_size, entry.path)
-            for entry in os.scandir(self.directory)
-            if entry.is_file(follow_symlinks=False)
-        )
+        files: list[tuple[float, int, str]] = []
+        for entry in os.scandir(self.directory):
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # another fetch has just renamed or discarded it
+                continue
+            if stat.S_ISREG(found.st_mode):
+                files.append((found.st_mtime, found.st_size, entry.path))
+        files.sort()
         excess = sum(size for _, size, _ in files) - self._max_bytes
         removed = 0
         for used, size, path in files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,18 @@ def test_the_least_recently_used_go_first_and_none_that_may_be_playing(tmp_path:
     assert cache.trim(11.5) == 50
     assert cache.trim(55.0) == 50
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "d"]
+
+
+def test_a_file_that_goes_while_the_directory_is_looked_at_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = PromptCache(tmp_path, max_bytes=10, keep_s=0.0)
+    put(cache, "a", 50, 1.0)
+    put(cache, "b", 50, 1.0)
+    listed = list(os.scandir(tmp_path))
+    cache.discard("a")
+    monkeypatch.setattr(os, "scandir", lambda _: iter(listed))
+    assert cache.trim(100.0) == 50
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".a", "a/b", "../a", "a\0", "a\n", "x" * 129])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 __all__ = ["PromptCache"]
 
+_TRIM_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
@@ -22,6 +23,7 @@ class PromptCache:
         self.directory = directory
         self._max_bytes = max_bytes
         self._keep_s = keep_s
+        self._trimmed_at = -_TRIM_S
 
     def path(self, name: str) -> Path:
         """Where ``name`` lies. Names are made by us; anything else is a bug."""
@@ -58,6 +60,13 @@ class PromptCache:
     def discard(self, name: str) -> None:
         """Remove what could not be completed."""
         self.path(name).unlink(missing_ok=True)
+
+    def is_trim_due(self, now: float) -> bool:
+        """True once in ten seconds: looking at a full directory takes milliseconds."""
+        if now - self._trimmed_at < _TRIM_S:
+            return False
+        self._trimmed_at = now
+        return True
 
     def trim(self, now: float) -> int:
         """Remove the least recently used beyond the bound; returns how many bytes went."""

@@ -105,7 +105,8 @@ class EspeakSpeech:
         """Piece after piece; whatever ends it, waiters and engine are told."""
         size = -1
         try:
-            self._cache.trim(self._now())
+            if self._cache.is_trim_due(self._now()):
+                await asyncio.to_thread(self._cache.trim, self._now())
             path = str(self._cache.begin(name))
             for piece in pieces:
                 await self._worker.speak(Request(piece, voice, path, ssml))

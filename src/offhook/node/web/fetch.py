@@ -167,7 +167,8 @@ class WebFetcher:
         """Into a file, which gets the hash of its content as its name."""
         temporary = f"fetch-{uuid.uuid4().hex}"
         try:
-            await asyncio.to_thread(self._cache.trim, self._now())
+            if self._cache.is_trim_due(self._now()):
+                await asyncio.to_thread(self._cache.trim, self._now())
             name = await self._write(url, response, temporary)
             if self._cache.find(name, self._now()) is None:
                 self._cache.complete(temporary, self._now())

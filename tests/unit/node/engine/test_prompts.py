@@ -58,3 +58,14 @@ def test_a_file_that_goes_while_the_directory_is_looked_at_is_no_error(
 def test_a_name_with_a_path_in_it_is_a_bug(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="not a prompt name"):
         PromptCache(tmp_path).path(name)
+
+
+def test_a_full_directory_is_not_looked_at_for_every_prompt(tmp_path: Path) -> None:
+    cache = PromptCache(tmp_path)
+    assert [cache.is_trim_due(at) for at in (1000.0, 1001.0, 1009.9, 1010.0, 1015.0)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]

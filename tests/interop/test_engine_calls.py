@@ -16,7 +16,7 @@ from offhook.errors import EngineRefused
 from offhook.node.engine import ops
 from offhook.testing.hearing import level_dbm0, tone_share
 from offhook.testing.phone import CallFailed, NotHeard, Phone
-from rig.engine import running_engine
+from rig.engine import RawControl, running_engine
 
 
 def tone_file(path, hz: float, seconds: float):
@@ -325,3 +325,47 @@ async def test_however_it_ends_the_far_party_gets_a_bye_with_a_reason(alice, how
         assert await asyncio.wait_for(engine.launched.process.wait(), 4) == (3 if how == "orphan" else 0)
         (samples,) = channels(engine.options.recordings / "r.wav")
         assert len(samples) > 0.3 * 8000
+
+
+async def test_a_node_that_does_not_read_loses_audio_but_no_digit_and_stops_nobody(alice):
+    listens = 16
+    async with running_engine() as engine:
+        deaf = await RawControl.open(engine)
+        deaf.say(ops.Hello(version=1, epoch=1, secret=engine.secret))
+        welcome = await deaf.hears()
+        dialling = asyncio.create_task(alice.call(f"sip:100@{welcome['sip_udp']}"))
+        while (report := await deaf.hears())["report"] != "leg_incoming":
+            pass
+        leg = report["leg"]
+        deaf.say(ops.LegAnswer(id=1, leg=leg))
+        hers = await dialling
+        for number in range(listens):
+            deaf.say(ops.Listen(id=100 + number, leg=leg, side="both", block_ms=20, credit_ms=500))
+        deaf.say(ops.Echo(id=2, leg=leg, timeout_ms=60_000))
+        for _ in range(40):
+            for number in range(listens):
+                deaf.say(ops.Credit(target=100 + number, ms=200))
+            await asyncio.sleep(0.2)
+        await hers.press("5")
+        tone = ops.ToneSource([ops.Tone(600, [440.0])])
+        await hers.plays_source(tone)
+        await hers.hears_tone(440, within_s=2)
+        await hers.press("6")
+
+        heard: dict[int, int] = {}
+        digits: list[str] = []
+        has_gap = False
+        async with asyncio.timeout(20):
+            while not has_gap or len(digits) < 2:
+                report = await deaf.hears()
+                if report["report"] == "digit":
+                    digits.append(report["digit"])
+                    for number in range(listens):
+                        deaf.say(ops.Credit(target=100 + number, ms=500))
+                elif report["report"] == "audio":
+                    has_gap = has_gap or report["offset_ms"] > heard.get(report["op"], 0)
+                    heard[report["op"]] = report["offset_ms"] + 20
+        assert digits == ["5", "6"]
+        deaf.say(ops.LegHangup(id=3, leg=leg))
+        assert (await hers.waits_ended()).by == "remote"
+        await deaf.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from offhook.testing.phone import CallFailed, Phone
 from rig.node import NodeProcess, Stat, command, environment, processes_of, running_node, start
 from rig.relay import RelayPeer
 
@@ -223,3 +224,75 @@ def test_the_version_and_mistakes_of_configuration_are_told_in_a_line(tmp_path: 
         f"offhook: relay.prot: unknown in {config}; did you mean relay.port?",
     )
     assert run("dev", "nowhere.py").returncode == 2
+
+
+HOLDS = """
+import asyncio
+from offhook import RelayClient
+
+client = RelayClient(contexts=["default"])
+
+@client.on_call
+async def on_call(call):
+    await call.answer()
+    await call.play([{"type": "silence", "params": {"duration": 60}}])
+    await asyncio.sleep(60)
+
+client.run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_dev_that_ends_in_any_way_during_a_call_tells_the_far_end_and_leaves_no_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    app = tmp_path / "app.py"
+    app.write_text(HOLDS)
+    node = start(
+        ["dev", str(app), "--json", "--state-dir", str(tmp_path / "s"), "--sip-port", "0", "--relay-port", "0"],
+        tmp_path / "s",
+    )
+    node.wait_ready()
+    family = [stat.pid for stat in processes_of(node.process.pid)]
+    async with Phone() as phone:
+        call = await phone.call(f"sip:100@{node.ready['sip']['udp']}")
+        began = time.monotonic()
+        node.process.send_signal(number)
+        await call.waits_ended(within_s=5.0)
+        print(f"{number.name}: the far end knows after {time.monotonic() - began:.2f} s")
+        status = await asyncio.to_thread(node.process.wait, 10)
+        assert status == (0 if number is signal.SIGTERM else -signal.SIGKILL)
+        left = await asyncio.to_thread(node.left_of, family, 2.0)
+    for stat in left:
+        os.kill(stat.pid, signal.SIGKILL)
+    assert not left, [(stat.pid, stat.cmdline) for stat in left]
+    assert node.process.stdout is not None
+    node.process.stdout.close()
+
+
+async def test_serve_lets_a_call_end_by_itself_and_refuses_new_ones_meanwhile(tmp_path: Path) -> None:
+    config = tmp_path / "offhook.toml"
+    config.write_text(
+        f"state_dir = '{tmp_path}/s'\n[relay]\nport = 0\n[sip]\nudp_port = 0\ntcp_port = 0\n"
+        '[[routes]]\nmatch = "*"\ncontext = "default"\n'
+    )
+    node = start(["serve", "--config", str(config)], tmp_path / "s")
+    ready = tmp_path / "s" / "ready.json"
+    await asyncio.to_thread(wait_for, ready.exists, 15, "serve is ready")
+    node.ready = json.loads(ready.read_text())
+    async with RelayPeer(node) as relay, Phone() as phone:
+        uri = f"sip:100@{node.ready['sip']['udp']}"
+        calling = asyncio.create_task(phone.call(uri))
+        offer = await relay.event("receive")
+        await relay.command(offer, "answer")
+        call = await calling
+        node.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(wait_for, lambda: "draining" in node.log(), 5, "it drains")
+        with pytest.raises(CallFailed) as refused:
+            await phone.call(uri)
+        assert refused.value.ended.status == 503
+        assert call.ended is None
+        await call.hangup()
+        assert await asyncio.to_thread(node.process.wait, 15) == 0
+    assert node.process.stdout is not None
+    node.process.stdout.close()

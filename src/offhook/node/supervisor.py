@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from offhook.errors import MachineError, OffhookError
+from offhook.errors import ConfigurationError, MachineError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.lifeline import bound_to_parent
@@ -32,6 +32,7 @@ _RESTARTS = 5
 _WINDOW_S = 60.0
 _PAUSE_S = 0.1
 _READY_S = 30.0
+_PORT_ATTEMPTS = 50
 _SPARE_AFTER_S = 0.5
 
 
@@ -61,7 +62,13 @@ def with_ports(settings: Settings) -> Settings:
     """
     sip, relay = settings.sip, settings.relay
     udp, tcp = settle_ports("sip.udp_port and sip.tcp_port", sip.listen, udp=sip.udp_port, tcp=sip.tcp_port)
-    _, relay_port = settle_ports("relay.port", relay.listen, udp=None, tcp=relay.port)
+    relay_port = tcp
+    for _ in range(_PORT_ATTEMPTS):
+        _, relay_port = settle_ports("relay.port", relay.listen, udp=None, tcp=relay.port)
+        if relay_port != tcp or relay.port:
+            break
+    if relay_port == tcp:
+        raise ConfigurationError("relay.port", f"{relay_port} is the port of SIP over TCP as well: choose another")
     return msgspec.structs.replace(
         settings,
         sip=msgspec.structs.replace(sip, udp_port=udp, tcp_port=tcp),

@@ -96,6 +96,15 @@ def test_a_taken_port_is_named() -> None:
             with_ports(Settings(sip=Sip(udp_port=port, tcp_port=0), relay=Relay(port=0)))
 
 
+def test_relay_and_sip_never_share_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = iter([(4000, 4000), (0, 4000), (0, 4000), (0, 4001)])
+    monkeypatch.setattr("offhook.node.supervisor.settle_ports", lambda *_, **__: next(offered))
+    assert with_ports(Settings(sip=Sip(udp_port=0, tcp_port=0), relay=Relay(port=0))).relay.port == 4001
+    monkeypatch.setattr("offhook.node.supervisor.settle_ports", lambda *_, **__: (5060, 5060))
+    with pytest.raises(ConfigurationError, match="choose another"):
+        with_ports(Settings(relay=Relay(port=5060)))
+
+
 def test_the_token_of_the_settings_wins(state: StateDirectory) -> None:
     secret = state.root / "token"
     secret.write_text("from-a-file-of-mine\n")

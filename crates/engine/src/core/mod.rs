@@ -14,6 +14,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -35,6 +36,12 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Exit code when no node came back in time.
 pub const EXIT_ORPHANED: u8 = 3;
+
+/// Exit code when faults do not end.
+pub const EXIT_FAULTY: u8 = 4;
+
+/// A fault that comes back for ever is better met by a fresh process.
+const MOST_PANICS: u64 = 100;
 
 /// The engine: made once, run to its end.
 pub struct Core {
@@ -61,6 +68,7 @@ pub struct Core {
 enum Turn {
     Control(Option<ControlEvent>),
     Sip(offhook_sip::Event),
+    SipPanic,
     Media,
     Tick,
     Terminate,
@@ -133,7 +141,7 @@ impl Core {
         loop {
             let turn = tokio::select! {
                 event = self.control_events.recv() => Turn::Control(event),
-                event = self.signal.next() => Turn::Sip(event),
+                event = caught(self.signal.next()) => event.map_or(Turn::SipPanic, Turn::Sip),
                 () = media_wake.notified() => Turn::Media,
                 _ = tick.tick() => Turn::Tick,
                 _ = terminate.recv() => Turn::Terminate,
@@ -172,6 +180,7 @@ impl Core {
                 let key = leg.and_then(|leg| self.legs.by_sip(leg)).map(|leg| leg.media);
                 self.guarded(key, |core| core.sip(event));
             }
+            Turn::SipPanic => self.sip_panicked(),
             Turn::Media => self.drain_media(),
             Turn::Tick => self.tick(),
             Turn::Terminate => self.end_all("shutting down", 0, shutdown::TERMINATE_GRACE),
@@ -195,6 +204,15 @@ impl Core {
         self.log.error("panic in core", &[("panics", json!(self.panics))]);
         if let Some(key) = leg {
             self.condemn(key, LegEndCause::Error, 500, "a fault of the engine ended this call");
+        }
+    }
+
+    /// What SIP was at is lost; the other calls go on, unless it happens again and again.
+    fn sip_panicked(&mut self) {
+        self.panics += 1;
+        self.log.error("panic in signal", &[("panics", json!(self.panics))]);
+        if self.panics > MOST_PANICS {
+            self.end_all("a fault of the engine", EXIT_FAULTY, shutdown::TERMINATE_GRACE);
         }
     }
 
@@ -344,6 +362,19 @@ impl Core {
     }
 }
 
+/// Wait for what may panic; `None` if it did. It is not asked again.
+async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(Poll::Ready(outcome)) => Poll::Ready(Some(outcome)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        },
+    )
+    .await
+}
+
 fn ended_in_error(leg: &str) -> LegEnded {
     LegEnded {
         leg: leg.to_owned(),
@@ -391,4 +422,40 @@ fn random_uuid() -> io::Result<String> {
         text.push(digit);
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_outcome_and_the_loop_goes_on() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap_or_else(|error| unreachable!("{error}"));
+        runtime.block_on(async {
+            assert_eq!(caught(async { 7 }).await, Some(7));
+            let falls = async {
+                tokio::task::yield_now().await;
+                std::panic::panic_any("a fault")
+            };
+            assert_eq!(caught::<()>(falls).await, None);
+            assert_eq!(caught(async { 8 }).await, Some(8));
+        });
+    }
+
+    #[test]
+    fn names_are_version_4_uuids_and_differ() {
+        let names: Vec<String> = (0..100).filter_map(|_| random_uuid().ok()).collect();
+        assert_eq!(names.len(), 100);
+        for name in &names {
+            let parts: Vec<&str> = name.split('-').collect();
+            assert_eq!(
+                parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
+                [8, 4, 4, 4, 12]
+            );
+            assert!(parts.get(2).is_some_and(|part| part.starts_with('4')));
+            assert!(parts.get(3).is_some_and(|part| part.starts_with(['8', '9', 'a', 'b'])));
+        }
+        assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), 100);
+    }
 }

@@ -126,6 +126,60 @@ async def test_a_codec_that_the_caller_does_not_offer_is_refused_and_the_call_ca
     await hers.hangup()
 
 
+async def test_what_the_caller_adds_to_its_invite_arrives(alice, bob):
+    hers = await alice.dial(
+        bob.uri, from_uri="sip:+15550100@127.0.0.1", from_display='A "quoted" name', headers={"X-Order": "17; rush"}
+    )
+    his = await bob.rings()
+    assert his.incoming.from_uri == "sip:+15550100@127.0.0.1"
+    assert his.incoming.from_display == 'A "quoted" name'
+    assert ops.Header("X-Order", "17; rush") in his.incoming.headers
+    await hers.hangup()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Bad": "a\r\nVia: b"}, {"Bad Name": "x"}, {"Via": "SIP/2.0/UDP evil"}], ids=["crlf", "name", "ours"]
+)
+async def test_a_header_that_would_break_the_message_is_refused(alice, bob, headers):
+    with pytest.raises(EngineRefused) as refused:
+        await alice.dial(bob.uri, headers=headers)
+    assert refused.value.code == "bad_request"
+    hers = await alice.dial(bob.uri)
+    await bob.rings()
+    await hers.hangup()
+
+
+async def test_early_media_is_told_and_the_answer_after_it_is_heard(alice, bob):
+    hers = await alice.dial(bob.uri)
+    his = await bob.rings()
+    await bob.port.execute(ops.LegRing(id=1, leg=his.leg, early_media=True))
+
+    def has_early_media() -> bool:
+        return any(isinstance(report, ops.LegProgress) and report.early_media for report in hers.reports)
+
+    await hers._until(has_early_media, "early media", 3)
+    await bob.port.execute(ops.LegAnswer(id=2, leg=his.leg))
+    await hers.waits_answer()
+    await hers.listen()
+    await his.plays_source(ops.ToneSource([ops.Tone(500, [900.0])]))
+    await hers.hears_tone(900)
+    await hers.hangup()
+
+
+async def test_answering_twice_or_after_the_end_is_refused(alice, bob):
+    async with talking(alice, bob) as (hers, his):
+        for operation in (ops.LegAnswer(id=1, leg=his.leg), ops.LegRing(id=2, leg=his.leg)):
+            with pytest.raises(EngineRefused) as refused:
+                await bob.port.execute(operation)
+            assert refused.value.code == "wrong_state"
+        await hers.hangup()
+        await his.waits_ended()
+    with pytest.raises(EngineRefused) as refused:
+        await bob.port.execute(ops.LegAnswer(id=3, leg=his.leg))
+    assert refused.value.code == "unknown_leg"
+    await bob.port.execute(ops.LegHangup(id=4, leg=his.leg))
+
+
 async def test_a_refusal_reaches_the_caller_with_its_status_and_sentence(alice, bob):
     refusing = asyncio.create_task(bob.reject_next(486, "in another call"))
     with pytest.raises(CallFailed) as failed:

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::control::KEPT_LIMIT_BYTES;
 use crate::control::wire::{Direction, LegEndCause, LegState};
+use crate::core::legs::Leg;
 use crate::core::{Core, EXIT_ORPHANED};
 
 /// Said to new calls while no node is connected.
@@ -27,6 +28,37 @@ pub struct Ending {
     deadline: Instant,
 }
 
+/// What a leg waits for, and since when.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    Answer(Instant),
+    Resuming(Instant),
+}
+
+impl Waiting {
+    fn of(leg: &Leg) -> Option<Self> {
+        match (leg.state, leg.direction) {
+            (LegState::Trying | LegState::Ringing, Direction::Inbound) => Some(Self::Answer(leg.since)),
+            (LegState::Answered, _) => leg.held_since.map(Self::Resuming),
+            // The dial's own time limit ends what we placed; SIP's timers end what is ending.
+            _ => None,
+        }
+    }
+}
+
+/// Whether it waited for too long: how to end it.
+fn verdict(waiting: Waiting, now: Instant) -> Option<(LegEndCause, u16, &'static str)> {
+    match waiting {
+        Waiting::Answer(since) if now.saturating_duration_since(since) > RINGING_LIMIT => {
+            Some((LegEndCause::Timeout, 480, "nobody answered within 180 s"))
+        }
+        Waiting::Resuming(since) if now.saturating_duration_since(since) > HOLD_LIMIT => {
+            Some((LegEndCause::MediaTimeout, 408, "the call was on hold for an hour"))
+        }
+        _ => None,
+    }
+}
+
 impl Core {
     /// Look at the clock: calls that ring or hold for too long, a node that stays away.
     pub(super) fn tick(&mut self) {
@@ -34,23 +66,9 @@ impl Core {
         let overdue: Vec<_> = self
             .legs
             .iter()
-            .filter_map(|leg| {
-                let ringing = matches!(leg.state, LegState::Trying | LegState::Ringing);
-                if ringing && leg.direction == Direction::Inbound && now.duration_since(leg.since) > RINGING_LIMIT {
-                    return Some((leg.media, LegEndCause::Timeout, 480, "nobody answered within 180 s"));
-                }
-                let held = leg
-                    .held_since
-                    .is_some_and(|since| now.duration_since(since) > HOLD_LIMIT);
-                (held && leg.state == LegState::Answered).then_some((
-                    leg.media,
-                    LegEndCause::MediaTimeout,
-                    408,
-                    "the call was on hold for an hour",
-                ))
-            })
+            .filter_map(|leg| Some((leg.media, verdict(Waiting::of(leg)?, now)?)))
             .collect();
-        for (key, cause, status, reason) in overdue {
+        for (key, (cause, status, reason)) in overdue {
             self.condemn(key, cause, status, reason);
         }
         let is_alone = self
@@ -87,5 +105,30 @@ impl Core {
     pub(super) fn is_over(&self) -> Option<u8> {
         let ending = self.ending?;
         (self.legs.is_empty() || Instant::now() >= ending.deadline).then_some(ending.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ringing_ends_after_three_minutes_and_hold_after_an_hour_not_before() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(verdict(Waiting::Answer(start), at(180)), None);
+        let rang = verdict(Waiting::Answer(start), at(181));
+        assert_eq!(
+            rang.map(|(cause, status, _)| (cause, status)),
+            Some((LegEndCause::Timeout, 480))
+        );
+        assert_eq!(verdict(Waiting::Resuming(start), at(3600)), None);
+        let held = verdict(Waiting::Resuming(start), at(3601));
+        assert_eq!(held.map(|(cause, _, _)| cause), Some(LegEndCause::MediaTimeout));
+        assert_eq!(
+            verdict(Waiting::Answer(at(10)), start),
+            None,
+            "a clock that steps back ends nothing"
+        );
     }
 }

@@ -3,13 +3,14 @@
 import { SignalWire } from "@signalwire/realtime-api";
 
 const tell = (what, more = {}) => console.log(JSON.stringify({ what, t: Date.now() / 1000, ...more }));
+const words = (error) => String(error?.message ?? error?.code ?? error?.state ?? error);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const client = await SignalWire({
   host: process.env.SIGNALWIRE_SPACE,
   project: process.env.SIGNALWIRE_PROJECT_ID,
   token: process.env.SIGNALWIRE_API_TOKEN,
 });
-process.on("unhandledRejection", (error) => tell("unhandled", { error: String(error?.message ?? JSON.stringify(error)) }));
+process.on("unhandledRejection", (error) => tell("unhandled", { error: words(error) }));
 
 // Ask until it settles; a promise of this client whose socket was cut may stay pending for ever.
 async function insist(call, what, ask, done) {
@@ -17,7 +18,7 @@ async function insist(call, what, ask, done) {
     try {
       return await Promise.race([ask(), pause(8000).then(() => Promise.reject(new Error("pending for 8 s")))]);
     } catch (error) {
-      tell("retry", { call_id: call.id, on: what, error: String(error?.message ?? JSON.stringify(error)) });
+      tell("retry", { call_id: call.id, on: what, error: words(error) });
       if (done() || (attempt && error?.code && error.code !== "-1")) return null;
       await pause(200);
     }
@@ -53,7 +54,7 @@ await client.voice.listen({
       await live(call);
       tell("done", { call_id: call.id });
     } catch (error) {
-      tell("failed", { call_id: call.id, error: String(error?.message ?? JSON.stringify(error)) });
+      tell("failed", { call_id: call.id, error: words(error) });
     }
   },
 });

@@ -20,6 +20,7 @@ __all__ = [
     "ideal",
     "read_wav",
     "speech",
+    "steady_share",
     "tone",
     "tone_share",
     "write_wav",
@@ -136,6 +137,12 @@ def tone_share(samples: Samples, frequency_hz: float) -> float:
     n = np.arange(len(data))
     bin_value = np.abs(np.sum(data * np.exp(-2j * np.pi * frequency_hz * n / RATE_HZ)))
     return float(min(1.0, 2 * bin_value**2 / len(data) / energy))
+
+
+def steady_share(samples: Samples, frequency_hz: float) -> float:
+    """The median of :func:`tone_share` over frames of 20 ms: blind to jumps of phase between them."""
+    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+    return float(np.median([tone_share(frame, frequency_hz) for frame in frames])) if len(frames) else 0.0
 
 
 def bursts(samples: Samples, frequency_hz: float, threshold: float = 0.1) -> list[tuple[int, int]]:

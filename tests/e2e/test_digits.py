@@ -1,0 +1,110 @@
+"""Digits as phones send them: each exactly once, whichever way it comes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rig import audio
+from rig.dialog import sdp
+from rig.fixtures import Callers, Talk, answered
+from rig.relay import RelayPeer
+
+KEYS = "1590*#AD"
+
+
+async def collected(talk: Talk, count: int) -> str:
+    """Digits of one continuous-by-hand collect: ends 1 s after the last, so a digit that came twice shows."""
+    found = await talk.relay.event("collect", lambda e: e.params["control_id"] == "keys", within_s=15)
+    assert found.params["result"]["type"] == "digit", found.params
+    return str(found.params["result"]["params"]["digits"])
+
+
+async def listen(talk: Talk) -> None:
+    digits = {"max": 30, "digit_timeout": 1.0}
+    await talk.relay.command(talk.call, "collect", control_id="keys", digits=digits, initial_timeout=10)
+
+
+@pytest.mark.parametrize("marker", [True, False], ids=["marker", "no-marker"])
+async def test_rfc_4733_events_are_each_heard_once(talk: Talk, marker: bool) -> None:
+    """livekit/sip#742: digits of carriers that omit the marker were lost."""
+    await listen(talk)
+    for key in KEYS:
+        talk.caller.rtp.digit(key, marker=marker)
+    assert await collected(talk, len(KEYS)) == KEYS
+
+
+async def test_the_same_key_twice_is_two_digits(talk: Talk) -> None:
+    await listen(talk)
+    for key in "5555":
+        talk.caller.rtp.digit(key, duration_ms=60)
+    assert await collected(talk, 4) == "5555"
+
+
+async def test_a_key_held_for_two_seconds_is_one_digit(talk: Talk) -> None:
+    await listen(talk)
+    talk.caller.rtp.digit("6", duration_ms=2000)
+    assert await collected(talk, 1) == "6"
+
+
+async def test_digits_whose_ends_are_all_lost_are_heard_once(talk: Talk) -> None:
+    """livekit/sip#585: decoding by the end bit loses these."""
+    await listen(talk)
+    sent: list[int] = []
+
+    def lose_ends(number: int) -> float | None:
+        sent.append(number)
+        return None if len(sent) % 9 in (7, 8, 0) else 0.0
+
+    rtp = talk.caller.rtp
+    for key in "27":
+        rtp.impair = lambda _n: 0.0
+        sent.clear()
+        rtp.digit(key)
+        rtp.impair = lose_ends
+        await asyncio.sleep(0.4)
+        rtp.impair = lambda _n: 0.0
+        await asyncio.sleep(0.1)
+    assert await collected(talk, 2) == "27"
+
+
+async def test_info_digits_are_each_heard_once(talk: Talk) -> None:
+    await listen(talk)
+    for key in KEYS:
+        assert (await talk.caller.info_digit(key)).status == 200
+    assert await collected(talk, len(KEYS)) == KEYS
+
+
+async def test_tones_are_each_heard_once_where_no_events_were_negotiated(callers: Callers, relay: RelayPeer) -> None:
+    caller = await callers()
+    talk = await answered(caller, relay, sdp(caller.rtp.port, events=False))
+    await listen(talk)
+    for key in KEYS:
+        caller.rtp.play(audio.dtmf(key, 0.09))
+        caller.rtp.play(audio.silence(0.09))
+    assert await collected(talk, len(KEYS)) == KEYS
+    await caller.bye()
+    await relay.state(talk.call, "ended")
+
+
+async def test_tones_beside_events_do_not_double_a_digit(talk: Talk) -> None:
+    """A gateway that sends the event and leaves the tone in the audio."""
+    await listen(talk)
+    for key in "19":
+        talk.caller.rtp.play(audio.dtmf(key, 0.04))
+        talk.caller.rtp.digit(key)
+        await asyncio.sleep(0.5)
+    assert await collected(talk, 2) == "19"
+
+
+async def test_speech_is_no_digit(talk: Talk, tmp_path: object) -> None:
+    await talk.relay.command(
+        talk.call, "collect", control_id="keys", digits={"max": 1}, initial_timeout=6, start_input_timers=True
+    )
+    said = audio.speech(
+        "The quick brown fox jumps over the lazy dog, and counts one two three four.", tmp_path / "fox.wav"
+    )
+    talk.caller.rtp.play(said)
+    done = await talk.relay.event("collect", lambda e: e.params["control_id"] == "keys", within_s=10)
+    assert done.params["result"]["type"] == "no_input"

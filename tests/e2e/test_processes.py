@@ -1,0 +1,178 @@
+"""What is killed, and what goes on: node, engine, the whole of ``dev``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rig import audio
+from rig.dialog import Caller
+from rig.fixtures import AudioServer, Talk, answered
+from rig.node import ROOT, NodeProcess, Stat, processes_of, start
+from rig.relay import RelayPeer
+from rig.rtp import gaps_ms, missing
+
+CONFIGURATION = """
+state_dir = "{state}"
+[relay]
+port = 0
+[sip]
+udp_port = 0
+tcp_port = 0
+[fetch]
+allow_loopback = true
+[[routes]]
+match = "1*"
+context = "default"
+[limits]
+drain_s = 5
+"""
+
+
+@contextmanager
+def serving(work: Path) -> Iterator[NodeProcess]:
+    """``offhook serve`` on free ports."""
+    configuration = work / "offhook.toml"
+    work.mkdir(parents=True, exist_ok=True)
+    state = work / "state"
+    configuration.write_text(CONFIGURATION.format(state=state))
+    node = start(["serve", "--config", str(configuration)], state)
+    try:
+        until = time.monotonic() + 30
+        while not (state / "ready.json").exists():
+            assert node.process.poll() is None, node.log()[-4000:]
+            assert time.monotonic() < until, node.log()[-4000:]
+            time.sleep(0.05)
+        node.ready = json.loads((state / "ready.json").read_text())
+        yield node
+    finally:
+        code = node.end()
+    assert code == 0, node.log()[-4000:]
+
+
+def node_of(node: NodeProcess) -> Stat:
+    """The process of the node itself: the supervisor's child that is not the engine."""
+    children = [s for s in node.processes() if s.parent == node.process.pid]
+    return next(s for s in children if "offhook-engine" not in s.cmdline.split(" ")[0])
+
+
+async def connected_again(node: NodeProcess, protocol: str, within_s: float) -> tuple[RelayPeer, float]:
+    """A session resumed as soon as the node listens; how long that took."""
+    began = time.monotonic()
+    while True:
+        peer = RelayPeer(node, protocol=protocol)
+        try:
+            await peer.connect()
+        except (OSError, AssertionError) as error:
+            await peer.close()
+            if time.monotonic() - began > within_s:
+                raise AssertionError(f"not back after {within_s} s") from error
+            await asyncio.sleep(0.05)
+            continue
+        return peer, time.monotonic() - began
+
+
+async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, audio_server: AudioServer) -> None:
+    url = audio_server.publish("tone.wav", audio.tone(440, 2.0))
+    with serving(tmp_path) as node:
+        relay = RelayPeer(node)
+        await relay.connect()
+        talks: list[Talk] = []
+        for _ in range(5):
+            talks.append(await answered(await Caller.open(node.sip()), relay))
+            play = [{"type": "audio", "params": {"url": url}}]
+            await relay.command(talks[-1].call, "play", control_id="tone", play=play, loop=0)
+            await relay.event("play", lambda e: e.state == "playing")
+        marks = [t.caller.rtp.mark() for t in talks]
+        protocol = relay.protocol
+        os.kill(node_of(node).pid, signal.SIGKILL)
+        late = await Caller.open(node.sip())
+        await asyncio.sleep(0.05)
+        late.invite()
+        refused = await late.final()
+        late.ack_failure(refused)
+        await relay.close()
+        again, took = await connected_again(node, protocol, 5)
+        print(f"node killed: back in {took:.2f} s; a call meanwhile got {refused.start!r}")
+        assert took <= 3
+        assert refused.status in {503, 480}
+        await asyncio.sleep(1.0)
+        for talk, mark in zip(talks, marks, strict=True):
+            heard = talk.caller.rtp.heard(mark)
+            assert missing(heard) == []
+            assert max(gaps_ms(heard)) < 100
+            own = [e for e in again.of_call(talk.call.call_id) if e.params.get("control_id") == "tone"]
+            assert [e.state for e in own if e.state in {"error", "finished"}] == ["error"]
+        for talk in talks:
+            mark = talk.caller.rtp.mark()
+            play = [{"type": "audio", "params": {"url": audio_server.publish("new.wav", audio.tone(900, 0.5))}}]
+            await again.command(talk.call, "play", control_id="new", play=play)
+            await again.event("play", lambda e: e.params["control_id"] == "new" and e.state == "finished")
+            assert audio.bursts(talk.caller.rtp.samples(mark), 900)
+            await again.command(talk.call, "end")
+            await talk.caller.ended_by_node()
+            await again.state(talk.call, "ended")
+            talk.caller.close()
+        late.close()
+        await again.close()
+
+
+async def test_an_engine_that_is_killed_ends_its_calls_and_the_next_call_works(tmp_path: Path) -> None:
+    with serving(tmp_path) as node:
+        async with RelayPeer(node) as relay:
+            talk = await answered(await Caller.open(node.sip()), relay)
+            os.kill(node.engine().pid, signal.SIGKILL)
+            began = time.monotonic()
+            ended = await relay.state(talk.call, "ended")
+            print(f"engine killed: ended after {time.monotonic() - began:.2f} s: {ended.params}")
+            assert ended.params["end_reason"] == "error"
+            assert ended.params.get("end_detail") == "node_failure"
+            await talk.caller.ended_by_node(5)
+            talk.caller.close()
+            following = await answered(await Caller.open(node.sip()), relay)
+            await asyncio.sleep(0.3)
+            assert following.caller.rtp.heard()
+            await following.caller.bye()
+            await relay.state(following.call, "ended")
+            following.caller.close()
+
+
+async def test_dev_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    app = ROOT / "examples" / "greeter.py"
+    node = start(
+        ["dev", str(app), "--json", "--state-dir", str(tmp_path / "s"), "--sip-port", "0", "--relay-port", "0"],
+        tmp_path / "s",
+    )
+    try:
+        node.wait_ready()
+        family = [s.pid for s in processes_of(node.process.pid)]
+        assert len(family) >= 4, "supervisor, engine, node, program"
+    finally:
+        node.process.kill()
+        node.process.wait()
+        assert node.process.stdout
+        node.process.stdout.close()
+    left = NodeProcess.left_of(family, within_s=2.0)
+    for stat in left:
+        os.kill(stat.pid, signal.SIGKILL)
+    assert left == [], f"left behind: {[s.cmdline for s in left]}"
+
+
+async def test_sigterm_ends_calls_politely(tmp_path: Path) -> None:
+    state = tmp_path / "s"
+    node = start(["dev", "--json", "--state-dir", str(state), "--sip-port", "0", "--relay-port", "0"], state)
+    node.wait_ready()
+    relay = RelayPeer(node)
+    await relay.connect()
+    talk = await answered(await Caller.open(node.sip()), relay)
+    ending = asyncio.create_task(asyncio.to_thread(node.end))
+    await talk.caller.ended_by_node(8)
+    assert await ending == 0
+    await relay.close()
+    talk.caller.close()

@@ -1,0 +1,56 @@
+"""Recordings against what was sent and heard: the same time line, the same length, whole at every second."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from rig import audio
+from rig.fixtures import Talk
+from rig.node import NodeProcess
+from rig.recording import fetch, record, stop
+
+
+async def test_a_recording_is_whole_while_it_grows(node: NodeProcess, talk: Talk) -> None:
+    """A header that is right only at the end is a file of 0 seconds after a crash."""
+    await record(talk)
+    talk.caller.rtp.play(audio.tone(700, 3.0))
+    await asyncio.sleep(2.6)
+    [path] = [p for p in node.state_dir.rglob("*.wav") if "recordings" in str(p) and p.stat().st_size > 16000][-1:]
+    [speak] = audio.read_wav(path)
+    assert len(speak) / 8000 > 1.0
+    done = await stop(talk)
+    assert done["duration"] == pytest.approx(done["end_time"] - done["first_frame_time"], abs=0.1)
+
+
+async def test_a_paused_span_is_cut_or_kept_as_silence(node: NodeProcess, talk: Talk, tmp_path: Path) -> None:
+    lengths = {}
+    for behavior in ("skip", "silence"):
+        await record(talk)
+        await asyncio.sleep(0.5)
+        await talk.relay.command(talk.call, "record.pause", control_id="r", behavior=behavior)
+        await talk.relay.event("record", lambda e: e.state == "paused")
+        await asyncio.sleep(1.0)
+        await talk.relay.command(talk.call, "record.resume", control_id="r")
+        await asyncio.sleep(0.5)
+        done = await stop(talk)
+        [speak] = audio.read_wav(await fetch(node, done["url"], tmp_path / f"{behavior}.wav"))
+        lengths[behavior] = len(speak) / 8000
+        assert done["duration"] == pytest.approx(lengths[behavior], abs=0.001)
+    assert lengths["skip"] == pytest.approx(1.0, abs=0.15)
+    assert lengths["silence"] == pytest.approx(2.0, abs=0.15)
+
+
+async def test_a_link_that_was_changed_is_refused(node: NodeProcess, talk: Talk) -> None:
+    await record(talk)
+    await asyncio.sleep(0.3)
+    url = (await stop(talk))["url"]
+    assert node.token not in url
+    context = ssl.create_default_context(cafile=str(node.ca_file))
+    changed = url[:-1] + ("0" if url[-1] != "0" else "1")
+    async with aiohttp.ClientSession() as http, http.get(changed, ssl=context) as response:
+        assert response.status in {403, 404, 410}

@@ -29,12 +29,7 @@ impl TelephoneEvent {
     /// As payload.
     pub fn dump(self) -> [u8; 4] {
         let [high, low] = self.duration.to_be_bytes();
-        [
-            self.code,
-            u8::from(self.is_end) << 7 | (self.volume & 0x3f),
-            high,
-            low,
-        ]
+        [self.code, u8::from(self.is_end) << 7 | (self.volume & 0x3f), high, low]
     }
 }
 
@@ -175,10 +170,7 @@ impl EventReceiver {
         // A segment that begins where an unfinished one of the same key reached, at its longest, goes on with it.
         let goes_on = self.last.is_some_and(|(before, code, ended)| {
             let gap = timestamp.wrapping_sub(before) as i32;
-            code == event.code
-                && !ended
-                && (0..=1600).contains(&gap)
-                && self.is_long(before, event.code)
+            code == event.code && !ended && (0..=1600).contains(&gap) && self.is_long(before, event.code)
         });
         self.last = Some((end, event.code, event.is_end));
         (!goes_on).then_some(PressedKey {
@@ -189,11 +181,7 @@ impl EventReceiver {
 
     /// The segment that ends at `end` was long enough to be split.
     fn is_long(&self, end: u32, code: u8) -> bool {
-        let of_code = self
-            .known
-            .iter()
-            .flatten()
-            .filter(|(_, known)| *known == code);
+        let of_code = self.known.iter().flatten().filter(|(_, known)| *known == code);
         of_code
             .map(|(timestamp, _)| end.wrapping_sub(*timestamp))
             .any(|length| (0xf000..=0xffff).contains(&length))
@@ -215,8 +203,7 @@ mod tests {
         let mut all = Vec::new();
         let mut timestamp = start;
         for digit in digits.chars() {
-            let mut sender =
-                EventSender::press(code_of_digit(digit).unwrap(), timestamp, samples, 160);
+            let mut sender = EventSender::press(code_of_digit(digit).unwrap(), timestamp, samples, 160);
             all.extend(std::iter::from_fn(|| sender.frame()));
             timestamp = timestamp.wrapping_add(samples + 800);
         }
@@ -244,9 +231,7 @@ mod tests {
                 .all(|packet| packet.timestamp == 1000 && packet.event.code == 5)
         );
         assert_eq!(
-            sent.iter()
-                .map(|packet| packet.event.duration)
-                .collect::<Vec<_>>(),
+            sent.iter().map(|packet| packet.event.duration).collect::<Vec<_>>(),
             [160, 320, 480, 640, 800, 800, 800]
         );
         assert_eq!(sent.iter().filter(|packet| packet.event.is_end).count(), 3);
@@ -255,8 +240,7 @@ mod tests {
     #[test]
     fn a_press_of_a_minute_is_split_and_still_one_digit() {
         let sent = packets("7", 480_000, u32::MAX - 70_000);
-        let starts: std::collections::BTreeSet<u32> =
-            sent.iter().map(|packet| packet.timestamp).collect();
+        let starts: std::collections::BTreeSet<u32> = sent.iter().map(|packet| packet.timestamp).collect();
         assert_eq!(starts.len(), 8);
         assert_eq!(heard(sent.clone()), "7");
         // One end packet of the whole lost, and the last packets of each segment too.
@@ -285,11 +269,7 @@ mod tests {
     fn lost_starts_and_lost_ends_lose_no_digit_and_double_none() {
         let sent = packets("1122", 800, 5);
         assert_eq!(
-            heard(
-                sent.iter()
-                    .copied()
-                    .filter(|packet| packet.event.duration > 480)
-            ),
+            heard(sent.iter().copied().filter(|packet| packet.event.duration > 480)),
             "1122"
         );
         assert_eq!(
@@ -297,12 +277,7 @@ mod tests {
             "1122"
         );
         assert_eq!(
-            heard(
-                sent.iter()
-                    .copied()
-                    .filter(|packet| packet.event.is_end)
-                    .step_by(3)
-            ),
+            heard(sent.iter().copied().filter(|packet| packet.event.is_end).step_by(3)),
             "1122"
         );
     }

@@ -121,10 +121,7 @@ impl JitterBuffer {
             return;
         }
         if self.play.is_some() {
-            let transit = signed(
-                now.wrapping_sub(timestamp.wrapping_sub(self.origin)),
-                self.base,
-            );
+            let transit = signed(now.wrapping_sub(timestamp.wrapping_sub(self.origin)), self.base);
             if transit.abs() > JUMP {
                 self.restart();
             }
@@ -188,10 +185,7 @@ impl JitterBuffer {
             } else {
                 let shift = shift.unsigned_abs() as usize;
                 self.lateness.rotate_right(shift);
-                self.lateness
-                    .iter_mut()
-                    .take(shift)
-                    .for_each(|bucket| *bucket = 0.0);
+                self.lateness.iter_mut().take(shift).for_each(|bucket| *bucket = 0.0);
             }
             late = signed(transit, self.base);
         }

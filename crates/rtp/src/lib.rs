@@ -1,10 +1,7 @@
 //! RTP, RTCP, telephone-event and the jitter buffer, without IO (RFC 3550, RFC 4733).
 // Sequence numbers and timestamps are serial numbers: they wrap by intent.
 #![allow(clippy::cast_possible_wrap)]
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod event;
 mod jitter;
@@ -12,10 +9,7 @@ mod packet;
 mod reception;
 mod rtcp;
 
-pub use event::{
-    EventPacket, EventReceiver, EventSender, PressedKey, TelephoneEvent, code_of_digit,
-    digit_of_code,
-};
+pub use event::{EventPacket, EventReceiver, EventSender, PressedKey, TelephoneEvent, code_of_digit, digit_of_code};
 pub use jitter::{JitterBuffer, JitterCounts, Pulled};
 pub use packet::{HEADER_BYTES, Header, ParseError, RtpPacket, write_header};
 pub use reception::{Accepted, Reception};

@@ -43,16 +43,12 @@ pub enum ParseError {
 impl<'a> RtpPacket<'a> {
     /// Parse a datagram. CSRCs and extensions are skipped.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
-        let (fixed, rest) = datagram
-            .split_first_chunk::<HEADER_BYTES>()
-            .ok_or(ParseError::Short)?;
+        let (fixed, rest) = datagram.split_first_chunk::<HEADER_BYTES>().ok_or(ParseError::Short)?;
         let [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *fixed;
         if first >> 6 != 2 {
             return Err(ParseError::Version);
         }
-        let mut payload = rest
-            .get(usize::from(first & 0x0f) * 4..)
-            .ok_or(ParseError::Short)?;
+        let mut payload = rest.get(usize::from(first & 0x0f) * 4..).ok_or(ParseError::Short)?;
         if first & 0x10 != 0 {
             let (extension, _) = payload.split_first_chunk::<4>().ok_or(ParseError::Short)?;
             let [_, _, high, low] = *extension;
@@ -64,9 +60,7 @@ impl<'a> RtpPacket<'a> {
             if padding == 0 || padding > payload.len() {
                 return Err(ParseError::Padding);
             }
-            payload = payload
-                .get(..payload.len() - padding)
-                .ok_or(ParseError::Padding)?;
+            payload = payload.get(..payload.len() - padding).ok_or(ParseError::Padding)?;
         }
         let header = Header {
             marker: second & 0x80 != 0,
@@ -106,11 +100,7 @@ mod tests {
         assert_eq!(packet.payload, [5, 6, 7]);
         assert!(packet.header.marker);
         assert_eq!(
-            (
-                packet.header.sequence,
-                packet.header.timestamp,
-                packet.header.ssrc
-            ),
+            (packet.header.sequence, packet.header.timestamp, packet.header.ssrc),
             (1, 160, 9)
         );
     }
@@ -125,10 +115,7 @@ mod tests {
             RtpPacket::parse(&datagram).map(|packet| packet.payload.len())
         };
         assert_eq!(with(0x81, &[1, 2, 3]), Err(ParseError::Short));
-        assert_eq!(
-            with(0x90, &[0xbe, 0xde, 0xff, 0xff, 0]),
-            Err(ParseError::Short)
-        );
+        assert_eq!(with(0x90, &[0xbe, 0xde, 0xff, 0xff, 0]), Err(ParseError::Short));
         assert_eq!(with(0xa0, &[1, 2, 9]), Err(ParseError::Padding));
         assert_eq!(with(0xa0, &[1, 2, 0]), Err(ParseError::Padding));
         assert_eq!(with(0xa0, &[]), Err(ParseError::Padding));

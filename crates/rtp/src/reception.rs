@@ -99,9 +99,7 @@ impl Reception {
     fn time(&mut self, timestamp: u32, arrival: u32) {
         let transit = arrival.wrapping_sub(timestamp);
         if let Some(before) = self.transit {
-            let change = (transit.wrapping_sub(before) as i32)
-                .unsigned_abs()
-                .min(80_000);
+            let change = (transit.wrapping_sub(before) as i32).unsigned_abs().min(80_000);
             self.jitter += (change as f32 - self.jitter) / 16.0;
         }
         self.transit = Some(transit);

@@ -167,16 +167,10 @@ impl Iterator for RtcpParser<'_> {
 
 fn parse_one(kind: u8, count: u8, packet: &[u8]) -> Option<RtcpPacket> {
     let ssrc = word_at(packet, 4)?;
-    let block_at = |at: usize| {
-        packet
-            .get(at..)
-            .filter(|_| count > 0)
-            .and_then(ReportBlock::parse)
-    };
+    let block_at = |at: usize| packet.get(at..).filter(|_| count > 0).and_then(ReportBlock::parse);
     match kind {
         SENDER_REPORT => {
-            let ntp =
-                NtpTime(u64::from(word_at(packet, 8)?) << 32 | u64::from(word_at(packet, 12)?));
+            let ntp = NtpTime(u64::from(word_at(packet, 8)?) << 32 | u64::from(word_at(packet, 12)?));
             let info = SenderInfo {
                 ntp,
                 timestamp: word_at(packet, 16)?,
@@ -222,9 +216,7 @@ impl Writer<'_> {
 
     fn block(&mut self, block: &ReportBlock) {
         self.word(block.ssrc);
-        self.word(
-            u32::from(block.fraction_lost) << 24 | (block.cumulative_lost as u32 & 0x00ff_ffff),
-        );
+        self.word(u32::from(block.fraction_lost) << 24 | (block.cumulative_lost as u32 & 0x00ff_ffff));
         for word in [
             block.highest_sequence,
             block.jitter,
@@ -329,10 +321,7 @@ mod tests {
         assert_eq!(
             packets,
             [
-                RtcpPacket::Receiver {
-                    ssrc: 42,
-                    block: None
-                },
+                RtcpPacket::Receiver { ssrc: 42, block: None },
                 RtcpPacket::Other(DESCRIPTION)
             ]
         );
@@ -359,14 +348,8 @@ mod tests {
     fn short_and_strange_datagrams_are_refused() {
         assert_eq!(RtcpParser::new(&[]).unwrap_err(), ParseError::Short);
         // AST-2017-008: four bytes.
-        assert_eq!(
-            RtcpParser::new(&[0x80, 200, 0, 6]).unwrap_err(),
-            ParseError::Short
-        );
-        assert_eq!(
-            RtcpParser::new(&[0x80, 203, 0, 0]).unwrap_err(),
-            ParseError::Type
-        );
+        assert_eq!(RtcpParser::new(&[0x80, 200, 0, 6]).unwrap_err(), ParseError::Short);
+        assert_eq!(RtcpParser::new(&[0x80, 203, 0, 0]).unwrap_err(), ParseError::Type);
     }
 
     proptest! {

@@ -42,19 +42,14 @@ pub(crate) struct Media {
 
 impl Description {
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
-        let mut lines = text
-            .lines()
-            .map(str::trim_end)
-            .filter(|line| !line.is_empty());
+        let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
         if lines.next().is_none_or(|line| line != "v=0") {
             return Err(malformed("the first line has to be v=0"));
         }
         let mut description = Self::default();
         for line in lines {
             let Some((kind, value)) = line.split_once('=') else {
-                return Err(malformed(
-                    "every line has to have the form <letter>=<value>",
-                ));
+                return Err(malformed("every line has to have the form <letter>=<value>"));
             };
             if kind == "m" {
                 if description.media.len() == MAX_MEDIA {
@@ -84,12 +79,8 @@ impl Description {
 impl Connection {
     fn parse(value: &str) -> Result<Self, Refusal> {
         let mut words = value.split_ascii_whitespace();
-        let (Some("IN"), Some("IP4" | "IP6"), Some(address)) =
-            (words.next(), words.next(), words.next())
-        else {
-            return Err(malformed(
-                "a c= line has to have the form c=IN IP4 <address>",
-            ));
+        let (Some("IN"), Some("IP4" | "IP6"), Some(address)) = (words.next(), words.next(), words.next()) else {
+            return Err(malformed("a c= line has to have the form c=IN IP4 <address>"));
         };
         let address = address.split('/').next().unwrap_or(address);
         Ok(address
@@ -101,8 +92,7 @@ impl Connection {
 impl Media {
     fn parse(value: &str) -> Result<Self, Refusal> {
         let mut words = value.split_ascii_whitespace();
-        let (Some(kind), Some(port), Some(protocol)) = (words.next(), words.next(), words.next())
-        else {
+        let (Some(kind), Some(port), Some(protocol)) = (words.next(), words.next(), words.next()) else {
             return Err(malformed(
                 "an m= line has to have the form m=audio <port> RTP/AVP <formats>",
             ));
@@ -149,8 +139,7 @@ impl Media {
                     && let Ok(payload_type) = payload_type.parse()
                     && self.rtpmaps.len() < MAX_FORMATS
                 {
-                    self.rtpmaps
-                        .push((payload_type, encoding.trim().to_ascii_lowercase()));
+                    self.rtpmaps.push((payload_type, encoding.trim().to_ascii_lowercase()));
                 }
             }
             "ptime" => self.ptime_ms = whole_ms(value),
@@ -168,8 +157,7 @@ impl Media {
     /// Whether this build can carry the stream, by its kind and protocol.
     pub(crate) fn is_plain_audio(&self) -> bool {
         self.kind.eq_ignore_ascii_case("audio")
-            && (self.protocol.eq_ignore_ascii_case("RTP/AVP")
-                || self.protocol.eq_ignore_ascii_case("RTP/AVPF"))
+            && (self.protocol.eq_ignore_ascii_case("RTP/AVP") || self.protocol.eq_ignore_ascii_case("RTP/AVPF"))
     }
 
     /// The codecs of ours in the stream's order, each once with its payload type.
@@ -219,10 +207,7 @@ impl Media {
     }
 
     /// Where the peer receives; `None` for the address that stands for no address.
-    pub(crate) fn remotes(
-        &self,
-        session: &Description,
-    ) -> Result<Option<(SocketAddr, SocketAddr)>, Refusal> {
+    pub(crate) fn remotes(&self, session: &Description) -> Result<Option<(SocketAddr, SocketAddr)>, Refusal> {
         let address = match self.connection.as_ref().or(session.connection.as_ref()) {
             Some(Connection::Address(address)) => *address,
             Some(Connection::Name(_)) => {
@@ -239,12 +224,7 @@ impl Media {
             return Err(unacceptable("send a unicast address in the c= line"));
         }
         let (port, rtcp_address) = self.rtcp.unwrap_or((self.port.wrapping_add(1), None));
-        let rtcp = SocketAddr::new(
-            rtcp_address
-                .filter(|other| *other == address)
-                .unwrap_or(address),
-            port,
-        );
+        let rtcp = SocketAddr::new(rtcp_address.filter(|other| *other == address).unwrap_or(address), port);
         Ok(Some((SocketAddr::new(address, self.port), rtcp)))
     }
 }

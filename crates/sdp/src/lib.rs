@@ -139,8 +139,7 @@ pub struct StreamParameters {
 impl StreamParameters {
     /// Whether the peer does not want to hear us.
     pub fn is_hold(&self) -> bool {
-        self.remote.is_none()
-            || matches!(self.direction, Direction::ReceiveOnly | Direction::Inactive)
+        self.remote.is_none() || matches!(self.direction, Direction::ReceiveOnly | Direction::Inactive)
     }
 }
 

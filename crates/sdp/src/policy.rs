@@ -109,10 +109,7 @@ pub fn codecs(offer: &str) -> Result<Vec<Codec>, Refusal> {
 }
 
 /// The first stream that can be taken; the first refusal with a reason of its own if none can.
-fn choose<'a>(
-    description: &'a Description,
-    local: &Local,
-) -> Result<(usize, &'a Media, u8, Codec), Refusal> {
+fn choose<'a>(description: &'a Description, local: &Local) -> Result<(usize, &'a Media, u8, Codec), Refusal> {
     let mut refusal = None;
     for (index, media) in description.media.iter().enumerate() {
         if !media.kind.eq_ignore_ascii_case("audio") || media.port == 0 {
@@ -123,16 +120,10 @@ fn choose<'a>(
             Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
-    Err(refusal.unwrap_or_else(|| {
-        unacceptable("offer an audio stream (m=audio) with a port other than 0")
-    }))
+    Err(refusal.unwrap_or_else(|| unacceptable("offer an audio stream (m=audio) with a port other than 0")))
 }
 
-fn choose_in<'a>(
-    index: usize,
-    media: &'a Media,
-    local: &Local,
-) -> Result<(usize, &'a Media, u8, Codec), Refusal> {
+fn choose_in<'a>(index: usize, media: &'a Media, local: &Local) -> Result<(usize, &'a Media, u8, Codec), Refusal> {
     if !media.is_plain_audio() {
         return Err(unacceptable(
             "offer audio over RTP/AVP; SRTP and other profiles are not built yet",
@@ -172,11 +163,7 @@ fn parameters(
 ) -> Result<StreamParameters, Refusal> {
     let remotes = media.remotes(description)?;
     if remotes.is_some_and(|(rtp, _)| rtp.is_ipv4() != local.media.is_ipv4()) {
-        let family = if local.media.is_ipv4() {
-            "IPv4"
-        } else {
-            "IPv6"
-        };
+        let family = if local.media.is_ipv4() { "IPv4" } else { "IPv6" };
         return Err(unacceptable(&format!(
             "send an {family} address in the c= line; this call runs over {family}"
         )));
@@ -200,9 +187,7 @@ fn head(local: &mut Local, timing: &str) -> String {
     let family = if address.is_ipv4() { "IP4" } else { "IP6" };
     let (id, version) = (local.session_id, local.version);
     local.version = local.version.wrapping_add(1);
-    format!(
-        "v=0\r\no=- {id} {version} IN {family} {address}\r\ns=offhook\r\nc=IN {family} {address}\r\nt={timing}\r\n"
-    )
+    format!("v=0\r\no=- {id} {version} IN {family} {address}\r\ns=offhook\r\nc=IN {family} {address}\r\nt={timing}\r\n")
 }
 
 fn stream(
@@ -236,8 +221,7 @@ fn stream(
 /// `<start> <stop>`, digits both; anything else of a peer's is not copied.
 fn is_timing(timing: &str) -> bool {
     let mut words = timing.split(' ');
-    let is_number = |word: Option<&str>| {
-        word.is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()))
-    };
+    let is_number =
+        |word: Option<&str>| word.is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()));
     is_number(words.next()) && is_number(words.next()) && words.next().is_none()
 }

@@ -1,10 +1,5 @@
 //! Offers and answers, one rule of RFC 3264 a test.
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::net::SocketAddr;
 
@@ -61,9 +56,7 @@ fn a_dynamic_payload_type_is_a_codec_by_its_rtpmap_and_a_remapped_static_one_is_
 
 #[test]
 fn every_other_stream_is_refused_in_its_place() {
-    let text = format!(
-        "{OFFER}m=video 5000 RTP/AVP 31 34\r\nm=audio 6000 RTP/AVP 0\r\nm=image 7000 udptl t38\r\n"
-    );
+    let text = format!("{OFFER}m=video 5000 RTP/AVP 31 34\r\nm=audio 6000 RTP/AVP 0\r\nm=image 7000 udptl t38\r\n");
     let (text, _) = answer(&text, &mut local()).unwrap();
     let streams: Vec<&str> = text.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(
@@ -112,10 +105,7 @@ fn hold_is_answered_from_our_side_and_by_the_null_address_too() {
 #[test]
 fn a_direction_at_session_level_holds_until_a_stream_says_otherwise() {
     let text = OFFER.replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\n");
-    assert_eq!(
-        answer(&text, &mut local()).unwrap().1.direction,
-        Direction::Inactive
-    );
+    assert_eq!(answer(&text, &mut local()).unwrap().1.direction, Direction::Inactive);
     assert_eq!(
         answer(&format!("{text}a=sendrecv\r\n"), &mut local())
             .unwrap()
@@ -157,11 +147,7 @@ fn refusals_say_what_to_change() {
             488,
             "offer PCMU or PCMA",
         ),
-        (
-            "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/SAVP 0\n",
-            488,
-            "SRTP",
-        ),
+        ("v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/SAVP 0\n", 488, "SRTP"),
         (
             "v=0\nc=IN IP4 192.0.2.1\nm=audio 0 RTP/AVP 0\n",
             488,
@@ -177,16 +163,8 @@ fn refusals_say_what_to_change() {
             488,
             "IP address",
         ),
-        (
-            "v=0\nc=IN IP6 2001:db8::1\nm=audio 4000 RTP/AVP 0\n",
-            488,
-            "IPv4",
-        ),
-        (
-            "v=0\nc=IN IP4 239.1.1.1/3\nm=audio 4000 RTP/AVP 0\n",
-            488,
-            "unicast",
-        ),
+        ("v=0\nc=IN IP6 2001:db8::1\nm=audio 4000 RTP/AVP 0\n", 488, "IPv4"),
+        ("v=0\nc=IN IP4 239.1.1.1/3\nm=audio 4000 RTP/AVP 0\n", 488, "unicast"),
     ] {
         let refusal = answer(text, &mut local()).unwrap_err();
         assert_eq!(refusal.status, status, "{text}: {refusal}");
@@ -209,11 +187,7 @@ fn our_offer_is_accepted_with_the_peers_numbers_for_sending_and_ours_for_receivi
         (stream.telephone_event_tx, stream.telephone_event_rx),
         (Some(96), Some(101))
     );
-    let refused = accept(
-        "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n",
-        &local,
-    )
-    .unwrap_err();
+    let refused = accept("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", &local).unwrap_err();
     assert!(refused.reason.contains("refuses the audio stream"));
 }
 

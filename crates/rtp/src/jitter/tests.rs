@@ -46,10 +46,7 @@ impl Link {
 
     fn send(&mut self, n: u32, delay_ms: f32) {
         let arrives = (n as f32 * 20.0 + delay_ms.max(0.0)) / 20.0;
-        self.flying
-            .entry(arrives.ceil() as u32)
-            .or_default()
-            .push(n);
+        self.flying.entry(arrives.ceil() as u32).or_default().push(n);
     }
 
     fn run(&mut self, ticks: u32) {
@@ -116,10 +113,7 @@ fn jitter_of_40_and_20_ms_with_3_percent_loss_makes_at_most_half_a_percent_late(
             .iter()
             .filter(|(_, pulled, _)| *pulled == Pulled::Missing)
             .count();
-        assert!(
-            missing <= 9000 * 5 / 100,
-            "seed {seed}: {missing} frames to conceal"
-        );
+        assert!(missing <= 9000 * 5 / 100, "seed {seed}: {missing} frames to conceal");
     }
 }
 
@@ -128,14 +122,7 @@ fn a_stall_of_250_ms_loses_nothing_and_the_delay_is_back_within_2_s() {
     let mut link = Link::new(9);
     for n in 0..1000 {
         let stalled = (500..512).contains(&n);
-        link.send(
-            n,
-            if stalled {
-                (512 - n) as f32 * 20.0
-            } else {
-                1.0
-            },
-        );
+        link.send(n, if stalled { (512 - n) as f32 * 20.0 } else { 1.0 });
     }
     link.run(900);
     assert_eq!(link.buffer.counts().late, 0);
@@ -177,11 +164,7 @@ fn another_clock_of_half_a_permille_is_followed_for_minutes() {
             "{drift}: {} and {shift}",
             link.lag(14_800)
         );
-        assert!(
-            link.buffer.counts().late <= 20,
-            "{drift}: {:?}",
-            link.buffer.counts()
-        );
+        assert!(link.buffer.counts().late <= 20, "{drift}: {:?}", link.buffer.counts());
     }
 }
 
@@ -196,12 +179,7 @@ fn every_packet_twice_changes_nothing() {
     once.run(300);
     twice.run(300);
     assert_eq!(twice.buffer.counts().late, 0);
-    let audio = |link: &Link| {
-        link.played
-            .iter()
-            .filter(|entry| entry.1 == Pulled::Audio)
-            .count()
-    };
+    let audio = |link: &Link| link.played.iter().filter(|entry| entry.1 == Pulled::Audio).count();
     assert!(audio(&twice) + 6 >= audio(&once));
 }
 

@@ -21,6 +21,7 @@ from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, JournalFailure, StoredReply
 from offhook.protocol.codes import ResultCode, is_success
 from offhook.protocol.frames import FrameId, Request, Response, dump_frame
+from offhook.protocol.messaging import SendMessage
 from offhook.protocol.methods import KNOWN_CALLING
 
 __all__ = ["Commands"]
@@ -125,6 +126,10 @@ class Commands:
         )
 
     def _authorise(self, session: Session, request: Request) -> Request:
+        if request.method == SendMessage.method:
+            raise CommandRefused(
+                ResultCode.NOT_IMPLEMENTED, "messaging.send: this node has no carrier for messages yet, only for calls"
+            )
         if request.method not in KNOWN_CALLING:
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{request.method} is not built on this node yet")
         call_id = request.params.get("call_id")

@@ -32,7 +32,7 @@ from offhook.protocol.states import CallState, Direction
 from offhook.protocol.verbs import PARAMS
 from offhook.protocol.verbs.dial import Dial
 
-__all__ = ["ACTIONS", "COMMANDS", "STEERING", "VerbRegistry", "unbuilt_of"]
+__all__ = ["ACTIONS", "BUILT", "COMMANDS", "STEERING", "VerbRegistry", "unbuilt_of"]
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +70,9 @@ STEERING: Final[Mapping[str, tuple[tuple[type[Verb[Any]], ...], str]]] = Mapping
 )
 """Methods that steer a running action: of which verbs, and by which of their methods."""
 
+BUILT: Final = frozenset({Dial.method, *ACTIONS, *COMMANDS, *STEERING})
+"""Methods that this node does; the others that the protocol lists answer 501."""
+
 _SILENT_ON_CALL_ID = frozenset({"calling.dial", "calling.answer", "calling.end"})
 _MAX_COUNTED = 1000
 
@@ -98,7 +101,7 @@ class VerbRegistry:
             CommandRefused: with the wire's code and a sentence.
         """
         struct = PARAMS.get(method)
-        if struct is None:
+        if struct is None or method not in BUILT:
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{method} is not built yet")
         parsed = parse_params(struct, params)
         extra: dict[str, Any] = {}

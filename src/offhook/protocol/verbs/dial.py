@@ -10,7 +10,7 @@ from offhook.protocol.devices import DialDevice, ReportedDevice
 from offhook.protocol.params import DialDigits, Params, PositiveSeconds, Price, WholeSeconds
 from offhook.protocol.states import DialState
 
-__all__ = ["EVENT", "Dial", "DialEvent", "DialledCall"]
+__all__ = ["EVENT", "Begin", "Dial", "DialEvent", "DialledCall"]
 
 EVENT: Final = "calling.call.dial"
 
@@ -38,6 +38,18 @@ class Dial(Params, frozen=True, kw_only=True):
     dest_swml: str | dict[str, Any] | None = None
     region: str | None = None
     node_id: str | None = None
+
+
+class Begin(Params, frozen=True, kw_only=True):
+    """Params of ``calling.begin``, the deprecated form of dial: one device; the result carries call_id and node_id."""
+
+    method: ClassVar[str] = "calling.begin"
+    accepted: ClassVar[str] = "Call started"
+
+    device: DialDevice
+    tag: str | None = None
+    region: str | None = None
+    max_duration: WholeSeconds | None = None
 
 
 class DialledCall(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,18 @@
+"""``calling.disconnect``: take a bridge down; both parties stay up (relay-protocol 4.5)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from offhook.protocol.params import CallParams
+
+__all__ = ["Disconnect"]
+
+
+class Disconnect(CallParams, frozen=True, kw_only=True):
+    """Params of ``calling.disconnect``. ``reason`` is opaque."""
+
+    method: ClassVar[str] = "calling.disconnect"
+    accepted: ClassVar[str] = "Disconnecting call"
+
+    reason: str | None = None

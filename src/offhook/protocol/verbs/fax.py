@@ -1,0 +1,104 @@
+"""``calling.send_fax`` and ``calling.receive_fax`` (relay-protocol 4.7)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+import msgspec
+
+from offhook.protocol.params import ControlParams, Url
+
+__all__ = [
+    "EVENT",
+    "FaxEvent",
+    "FaxFinished",
+    "FaxFinishedParams",
+    "FaxPage",
+    "FaxPageParams",
+    "ReceiveFax",
+    "ReceiveFaxStop",
+    "SendFax",
+    "SendFaxStop",
+]
+
+EVENT: Final = "calling.call.fax"
+
+FaxDirection = Literal["send", "receive"]
+
+
+class SendFax(ControlParams, frozen=True, kw_only=True):
+    """Params of ``calling.send_fax``. ``document`` is the URL of a PDF; ``header_info`` empty: no header line."""
+
+    method: ClassVar[str] = "calling.send_fax"
+    accepted: ClassVar[str] = "Sending fax"
+
+    document: Url
+    identity: str | None = None
+    header_info: str | None = None
+    status_url: Url | None = None
+
+
+class SendFaxStop(ControlParams, frozen=True, kw_only=True):
+    """Params of ``calling.send_fax.stop``."""
+
+    method: ClassVar[str] = "calling.send_fax.stop"
+    accepted: ClassVar[str] = "Stopping fax"
+
+
+class ReceiveFax(ControlParams, frozen=True, kw_only=True):
+    """Params of ``calling.receive_fax``."""
+
+    method: ClassVar[str] = "calling.receive_fax"
+    accepted: ClassVar[str] = "Receiving fax"
+
+    status_url: Url | None = None
+
+
+class ReceiveFaxStop(ControlParams, frozen=True, kw_only=True):
+    """Params of ``calling.receive_fax.stop``."""
+
+    method: ClassVar[str] = "calling.receive_fax.stop"
+    accepted: ClassVar[str] = "Stopping fax"
+
+
+class FaxPageParams(msgspec.Struct, frozen=True):
+    """A page went through. ``number`` counts from 1."""
+
+    direction: FaxDirection
+    number: int
+
+
+class FaxPage(msgspec.Struct, frozen=True, tag="page", tag_field="type"):
+    """Progress."""
+
+    params: FaxPageParams
+
+
+class FaxFinishedParams(msgspec.Struct, frozen=True, kw_only=True):
+    """How it went. All fields are always there, texts empty when unknown; ``result`` 0 is success."""
+
+    direction: FaxDirection
+    success: bool
+    result: int
+    result_text: str
+    pages: int
+    identity: str = ""
+    remote_identity: str = ""
+    document: str = ""
+    format: str = "pdf"
+
+
+class FaxFinished(msgspec.Struct, frozen=True, tag="finished", tag_field="type"):
+    """The end."""
+
+    params: FaxFinishedParams
+
+
+class FaxEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Params of ``calling.call.fax``. ``state`` mirrors the end for clients that wait for it (9, row 19)."""
+
+    node_id: str
+    call_id: str
+    control_id: str
+    fax: FaxPage | FaxFinished
+    state: Literal["finished", "error"] | msgspec.UnsetType = msgspec.UNSET

@@ -20,7 +20,7 @@ async def test_a_recording_is_whole_while_it_grows(node: NodeProcess, talk: Talk
     await record(talk)
     talk.caller.rtp.play(audio.tone(700, 3.0))
     await asyncio.sleep(2.6)
-    [path] = [p for p in node.state_dir.rglob("*.wav") if "recordings" in str(p) and p.stat().st_size > 16000][-1:]
+    [path] = [p for p in node.state_dir.rglob("*.wav*") if "recordings" in str(p) and p.stat().st_size > 16000][-1:]
     [speak] = audio.read_wav(path)
     assert len(speak) / 8000 > 1.0
     done = await stop(talk)

@@ -39,7 +39,7 @@ fn answering(trusted: &str) -> Answering {
                 listen: vec!["127.0.0.1:0".parse().unwrap()],
                 trusted,
                 product: "test".to_owned(),
-                max_legs: 100,
+                max_legs: 1_000,
             })
             .await
             .unwrap();
@@ -306,6 +306,45 @@ fn a_tcp_peer_that_sends_thousands_and_reads_nothing_slows_nobody() {
     let sent = flooder.join().unwrap();
     assert!(sent < 20_000, "who does not read is closed");
     call_by_udp(node.address, "after");
+}
+
+#[test]
+fn a_udp_peer_that_floods_slows_nobody() {
+    for method in ["OPTIONS", "INVITE"] {
+        let node = answering("127.0.0.0/8");
+        let address = node.address;
+        let (stop, stopped) = mpsc::channel::<()>();
+        let flooder = std::thread::spawn(move || {
+            let socket = peer();
+            socket.set_nonblocking(true).unwrap();
+            let port = socket.local_addr().unwrap().port();
+            let (mut sent, begun, mut buffer) = (0_u32, Instant::now(), [0; 4_096]);
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) && begun.elapsed() < Duration::from_secs(30) {
+                if cfg!(debug_assertions) && f64::from(sent) > 20_000.0 * begun.elapsed().as_secs_f64() {
+                    std::thread::sleep(Duration::from_millis(1)); // as much as a build without optimisation can drop
+                    continue;
+                }
+                let text = request(method, "UDP", port, &format!("u{sent}"), "", 1);
+                let _ = socket.send_to(text.as_bytes(), address);
+                let _ = socket.recv(&mut buffer);
+                sent += 1;
+            }
+            f64::from(sent) / begun.elapsed().as_secs_f64()
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        let mut took: Vec<Duration> = (0..30)
+            .map(|number| call_by_udp(address, &format!("c{number}")))
+            .collect();
+        drop(stop);
+        let rate = flooder.join().unwrap();
+        took.sort();
+        println!(
+            "{method}: {rate:.0} a second; calls: median {:?}, slowest {:?}",
+            took[15], took[29]
+        );
+        assert!(took[15] < Duration::from_millis(50), "{method}: {took:?}");
+        assert!(took[29] < Duration::from_millis(2_500), "{method}: {took:?}");
+    }
 }
 
 #[test]

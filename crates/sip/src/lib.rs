@@ -7,6 +7,7 @@
 mod agent;
 mod api;
 mod dialog;
+mod shares;
 mod trust;
 mod wire;
 
@@ -14,4 +15,5 @@ pub use agent::{Agent, Config, Dice, FramingLost};
 pub use api::{
     By, Cause, Command, CommandError, Event, Farewell, Flow, Incoming, Invite, LegKey, Output, Refusal, Transport,
 };
+pub use shares::Shares;
 pub use trust::Trust;

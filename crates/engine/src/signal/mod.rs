@@ -14,15 +14,19 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use offhook_sip::{
-    Agent, Command, CommandError, Config, Dice, Event, Farewell, Flow, LegKey, Output, Transport, Trust,
+    Agent, Command, CommandError, Config, Dice, Event, Farewell, Flow, LegKey, Output, Shares, Transport, Trust,
 };
 use tokio::net::TcpStream;
 
 use listener::Listener;
 use stream::{Piece, Streams};
 
-/// Datagrams of one listener that one turn reads.
+/// Datagrams of one listener that one turn serves.
 const DATAGRAMS_A_TURN: usize = 32;
+/// Those that it reads: most of a flood is dropped unread, so that the others do not drown in the socket's buffer.
+const READS_A_TURN: usize = 1_024;
+/// What one source may send: a trunk with 100 calls a second, the most it may begin, sends less than half of it.
+const DATAGRAMS_A_SECOND: u32 = 2_000;
 /// How long the last BYEs may wait for their answers.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -45,6 +49,7 @@ pub struct Signal {
     origin: Instant,
     trust: Trust,
     listeners: Vec<Listener>,
+    datagrams: Shares,
     streams: Streams,
     events: VecDeque<Event>,
     datagram: Vec<u8>,
@@ -95,6 +100,7 @@ impl Signal {
             origin: Instant::now(),
             trust,
             listeners,
+            datagrams: Shares::new(DATAGRAMS_A_SECOND),
             streams: Streams::new(),
             events: VecDeque::new(),
             datagram: vec![0; 65_536],
@@ -257,7 +263,9 @@ impl Signal {
     }
 
     fn read_datagrams(&mut self, index: usize) {
-        for _ in 0..DATAGRAMS_A_TURN {
+        let mut served = 0;
+        let now = self.now();
+        for _ in 0..READS_A_TURN {
             let Some(listener) = self.listeners.get(index) else {
                 return;
             };
@@ -275,11 +283,17 @@ impl Signal {
                 peer,
                 connection: 0,
             };
-            let now = self.now();
+            if !self.datagrams.take(flow, now) {
+                continue;
+            }
             let bytes = self.datagram.get(..length).unwrap_or_default();
             // A datagram is always framed.
             let _ = self.agent.receive(flow, bytes, now);
             self.drain();
+            served += 1;
+            if served == DATAGRAMS_A_TURN {
+                return;
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::refuse::{ALLOW, phrase};
 use super::{Agent, Alarm, GIVE_UP, LONGEST_RING};
 use crate::api::{By, Cause, CommandError, Event, Flow, Incoming, LegKey};
 use crate::dialog::{Dialog, contact};
+use crate::shares::source;
 use crate::wire::{Request, Text, TransactionId, reply, warning};
 
 const T1: Duration = Duration::from_millis(500);
@@ -118,7 +119,9 @@ impl Agent {
         if let Some(sentence) = self.closed.clone() {
             return self.refuse(id, &request, flow, 503, &sentence, now);
         }
-        if self.live >= self.config.max_legs {
+        let free = self.config.max_legs.saturating_sub(self.live);
+        // Who begins calls and leaves them there cannot take the last lines: half of the free ones are for others.
+        if free == 0 || self.unconfirmed_of(flow) >= free {
             let sentence = "All lines are busy; try again after the time in Retry-After";
             return self.refuse(id, &request, flow, 503, sentence, now);
         }
@@ -158,6 +161,13 @@ impl Agent {
         self.tell(Event::Incoming(Box::new(incoming)));
         self.transactions.respond(id, &trying, now);
         self.arm(key, Alarm::Unanswered, now.saturating_add(LONGEST_RING));
+    }
+
+    /// Calls of this source that ring, or whose 200 has no ACK.
+    fn unconfirmed_of(&self, flow: Flow) -> usize {
+        let is_unconfirmed = |leg: &Leg| matches!(leg.stage, Stage::Offered(_)) || leg.accepted.is_some();
+        let is_theirs = |leg: &&Leg| !leg.is_told && is_unconfirmed(leg) && source(leg.flow) == source(flow);
+        self.legs.values().filter(is_theirs).count()
     }
 
     pub(super) fn ring(&mut self, key: LegKey, body: Option<&str>, now: Duration) -> Result<(), CommandError> {

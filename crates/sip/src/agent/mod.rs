@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Refusal, Transport};
+use crate::shares::{Shares, source};
 use crate::trust::Trust;
 use crate::wire::{
     Frame, Framer, Happening, Message, Request, TransactionId, Transactions, check, parse, salvage_refusal, summary,
@@ -38,8 +39,11 @@ pub struct Config {
     pub product: String,
     /// Beyond this many live legs an INVITE gets 503.
     pub max_legs: usize,
-    /// Beyond this many transactions a request outside of a call gets 503 without one, so that no flood grows memory.
+    /// Transactions of requests outside of a call. A source may have as many as are free, so one alone gets half, and
+    /// there is always a rest for others; beyond its share it gets 503 without one, so that no flood grows memory.
     pub max_transactions: usize,
+    /// Calls that one source may begin in a second.
+    pub calls_a_second: u32,
     /// Where a peer's Contact or Record-Route may send us besides the peer's own address.
     pub trusted: Trust,
 }
@@ -50,6 +54,7 @@ impl Default for Config {
             product: "offhook".to_owned(),
             max_legs: 5_000,
             max_transactions: 20_000,
+            calls_a_second: 100,
             trusted: Trust::loopback(),
         }
     }
@@ -67,6 +72,7 @@ pub struct Agent {
     dice: Box<dyn Dice>,
     closed: Option<String>,
     transactions: Transactions,
+    beginnings: Shares,
     framers: HashMap<u64, Framer>,
     legs: HashMap<LegKey, Leg>,
     invites: HashMap<TransactionId, LegKey>,
@@ -96,6 +102,7 @@ impl Agent {
     /// An agent without legs.
     pub fn new(config: Config, dice: Box<dyn Dice>) -> Self {
         Self {
+            beginnings: Shares::new(config.calls_a_second),
             config,
             dice,
             closed: None,
@@ -287,7 +294,7 @@ impl Agent {
             Message::Response(_) => flow,
         };
         let refusal = match &message {
-            Message::Request(request) => check(request).err().or_else(|| self.overload(request)),
+            Message::Request(request) => check(request).err().or_else(|| self.overload(request, flow, now)),
             Message::Response(response) if !response.is_valid() => {
                 self.trace(mark, flow, bytes, false);
                 return;
@@ -313,16 +320,28 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Refuse what would only add to a flood; calls that are up go on, and so do ACK and CANCEL.
-    fn overload(&self, request: &Request) -> Option<Refusal> {
-        if self.transactions.len() < self.config.max_transactions
-            || matches!(request.method(), "ACK" | "CANCEL")
-            || self.find(request).is_some()
-        {
+    /// Refuse what would only add to a flood of its source; copies of what is served and calls that are up go on.
+    fn overload(&mut self, request: &Request, flow: Flow, now: Duration) -> Option<Refusal> {
+        let is_served = match request.method() {
+            "ACK" => true,
+            "CANCEL" => self.transactions.cancelled_invite(request).is_some(),
+            _ => self.transactions.serves(request),
+        };
+        if is_served {
             return None;
         }
-        let reason = "Too much at once; try again after the time in Retry-After".to_owned();
-        Some(Refusal { status: 503, reason })
+        // What is in a call has as much again.
+        let is_known = self.find(request).is_some();
+        let most = self.config.max_transactions.saturating_mul(1 + usize::from(is_known));
+        if self.transactions.held_by(source(flow)) >= most.saturating_sub(self.transactions.len()) {
+            let reason = "Too much at once; try again after the time in Retry-After".to_owned();
+            return Some(Refusal { status: 503, reason });
+        }
+        if request.method() == "INVITE" && !is_known && !self.beginnings.take(flow, now) {
+            let reason = "Too many calls at once; try again after the time in Retry-After".to_owned();
+            return Some(Refusal { status: 503, reason });
+        }
+        None
     }
 
     fn happened(&mut self, happening: Happening, flow: Flow, now: Duration) {

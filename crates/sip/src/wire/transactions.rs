@@ -9,6 +9,7 @@ use sipx_sip::{Output, Reliability, Timer, Timers, TransactionLayer, TuEvent};
 
 use super::{Message, Request, Response, parse};
 use crate::api::{Flow, Transport};
+use crate::shares::{Source, source};
 
 /// One transaction, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ struct Entry {
     side: Side,
     key: TransactionKey,
     flow: Flow,
+    /// Whose request it is, where it is not ours.
+    source: Option<Source>,
     timers: Vec<(Timer, Duration)>,
     /// A request of ours without its final response.
     is_waiting: bool,
@@ -52,6 +55,7 @@ pub(crate) struct Transactions {
     servers: TransactionLayer,
     ids: HashMap<(Side, TransactionKey), TransactionId>,
     entries: HashMap<TransactionId, Entry>,
+    held: HashMap<Source, usize>,
     due: BinaryHeap<Reverse<(Duration, TransactionId, usize)>>,
     next: u64,
     pub(crate) happenings: VecDeque<Happening>,
@@ -65,6 +69,7 @@ impl Transactions {
             servers: TransactionLayer::new(Timers::default()),
             ids: HashMap::new(),
             entries: HashMap::new(),
+            held: HashMap::new(),
             due: BinaryHeap::new(),
             next: 0,
             happenings: VecDeque::new(),
@@ -81,13 +86,23 @@ impl Transactions {
         self.entries.len()
     }
 
+    /// How many of them this source began.
+    pub(crate) fn held_by(&self, source: Source) -> usize {
+        self.held.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Whether this request is a copy of one that has a transaction.
+    pub(crate) fn serves(&self, request: &Request) -> bool {
+        TransactionKey::from_request(&request.0).is_some_and(|key| self.ids.contains_key(&(Side::Server, key)))
+    }
+
     /// Send a request of ours; `None` if its bytes are no request.
     pub(crate) fn request(&mut self, bytes: &[u8], flow: Flow, now: Duration) -> Option<TransactionId> {
         let Ok(Message::Request(Request(request))) = parse(bytes) else {
             return None;
         };
         let (key, outputs) = self.clients.send_request(request, reliability(flow))?;
-        let id = self.enter(Side::Client, key, flow);
+        let id = self.enter(Side::Client, key, flow, None);
         self.perform(id, outputs, now);
         Some(id)
     }
@@ -119,7 +134,7 @@ impl Transactions {
         };
         match dispatch {
             Dispatch::Created { key, outputs } => {
-                let id = self.enter(side, key, reply_flow);
+                let id = self.enter(side, key, reply_flow, Some(source(flow)));
                 self.perform(id, outputs, now);
             }
             Dispatch::Matched { key, outputs } => {
@@ -197,16 +212,20 @@ impl Transactions {
         self.due.peek().map(|Reverse((at, _, _))| *at)
     }
 
-    fn enter(&mut self, side: Side, key: TransactionKey, flow: Flow) -> TransactionId {
+    fn enter(&mut self, side: Side, key: TransactionKey, flow: Flow, source: Option<Source>) -> TransactionId {
         self.next += 1;
         let id = TransactionId(self.next);
         self.ids.insert((side, key.clone()), id);
+        if let Some(source) = source {
+            *self.held.entry(source).or_default() += 1;
+        }
         self.entries.insert(
             id,
             Entry {
                 side,
                 key,
                 flow,
+                source,
                 timers: Vec::new(),
                 is_waiting: side == Side::Client,
             },
@@ -236,12 +255,24 @@ impl Transactions {
                 Output::Terminated(_) => {
                     if let Some(entry) = self.entries.remove(&id) {
                         self.ids.remove(&(entry.side, entry.key));
+                        self.let_go(entry.source);
                     }
                 }
                 _ => {}
             }
         }
         self.prune();
+    }
+
+    fn let_go(&mut self, source: Option<Source>) {
+        if let Some(source) = source
+            && let Some(count) = self.held.get_mut(&source)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.held.remove(&source);
+            }
+        }
     }
 
     fn tell(&mut self, id: TransactionId, event: TuEvent) {

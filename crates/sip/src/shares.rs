@@ -1,0 +1,139 @@
+//! What each source may have in a time: who sends more waits for itself alone.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::api::{Flow, Transport};
+
+/// Beyond so many sources at once the rest share one allowance.
+const SOURCES: usize = 8_192;
+
+/// Who sends: an address with its port (many peers may share an address), by datagrams or by one connection.
+pub(crate) type Source = (Transport, SocketAddr);
+
+pub(crate) fn source(flow: Flow) -> Source {
+    (flow.transport, flow.peer)
+}
+
+/// So many things a second for each source, a second's worth at once (token buckets, bounded in number).
+#[derive(Debug)]
+pub struct Shares {
+    a_second: u32,
+    buckets: HashMap<Source, Bucket>,
+    /// Of those for whom there is no room.
+    rest: Bucket,
+    /// When those that are full again were last forgotten.
+    swept: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: Duration,
+}
+
+impl Bucket {
+    fn take(&mut self, a_second: f64, now: Duration) -> bool {
+        self.fill(a_second, now);
+        let is_left = self.left >= 1.0;
+        if is_left {
+            self.left -= 1.0;
+        }
+        is_left
+    }
+
+    fn fill(&mut self, a_second: f64, now: Duration) {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.left = (self.left + passed * a_second).min(a_second);
+        self.at = now;
+    }
+}
+
+impl Shares {
+    /// Nobody took anything yet.
+    pub fn new(a_second: u32) -> Self {
+        let rest = Bucket {
+            left: f64::from(a_second),
+            at: Duration::ZERO,
+        };
+        Self {
+            a_second,
+            buckets: HashMap::new(),
+            rest,
+            swept: Duration::ZERO,
+        }
+    }
+
+    /// Take one; false where the peer of the flow has had its share of this moment.
+    pub fn take(&mut self, flow: Flow, now: Duration) -> bool {
+        let a_second = f64::from(self.a_second);
+        if self.buckets.len() >= SOURCES {
+            self.sweep(a_second, now);
+        }
+        let is_full = self.buckets.len() >= SOURCES;
+        match self.buckets.get_mut(&source(flow)) {
+            Some(bucket) => bucket.take(a_second, now),
+            None if is_full => self.rest.take(a_second, now),
+            None => {
+                let mut bucket = Bucket {
+                    left: a_second,
+                    at: now,
+                };
+                let is_left = bucket.take(a_second, now);
+                self.buckets.insert(source(flow), bucket);
+                is_left
+            }
+        }
+    }
+
+    /// Forget who has its whole share again; at most once a second, because it looks at all.
+    fn sweep(&mut self, a_second: f64, now: Duration) {
+        if now.saturating_sub(self.swept) < Duration::from_secs(1) {
+            return;
+        }
+        self.swept = now;
+        self.buckets.retain(|_, bucket| {
+            bucket.fill(a_second, now);
+            bucket.left < a_second
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Duration, Flow, SOURCES, Shares, SocketAddr, Transport};
+
+    fn flow(port: u16, last: u8) -> Flow {
+        Flow {
+            transport: Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            peer: SocketAddr::from(([127, 0, 0, last], port)),
+            connection: 0,
+        }
+    }
+
+    #[test]
+    fn each_source_has_its_share_and_it_comes_back_with_time() {
+        let mut shares = Shares::new(10);
+        let taken = |shares: &mut Shares, port, at| (0..100).filter(|_| shares.take(flow(port, 1), at)).count();
+        assert_eq!(taken(&mut shares, 1, Duration::ZERO), 10);
+        assert_eq!(taken(&mut shares, 2, Duration::ZERO), 10);
+        assert_eq!(taken(&mut shares, 1, Duration::from_millis(500)), 5);
+        assert_eq!(taken(&mut shares, 1, Duration::from_secs(3_600)), 10);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_forgets_who_has_its_share_again() {
+        let mut shares = Shares::new(10);
+        for port in 1..=30_000 {
+            shares.take(flow(port, 1), Duration::ZERO);
+        }
+        assert_eq!(shares.buckets.len(), SOURCES);
+        assert!(!shares.take(flow(1, 2), Duration::ZERO), "the rest have one share");
+        assert!(shares.take(flow(1, 2), Duration::from_secs(2)));
+        assert_eq!(shares.buckets.len(), 1);
+    }
+}

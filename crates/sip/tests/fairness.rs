@@ -1,0 +1,148 @@
+//! Who floods has a share, and only that; everybody else is served (RFC 3261, section 21.5.4).
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use offhook_sip::{Command, Config, Event, Flow};
+use support::{ANSWER, Bench, address, field, in_dialog, invite, ms, request, udp};
+
+fn from_port(port: u16) -> Flow {
+    Flow {
+        peer: address(&format!("127.0.0.1:{port}")),
+        ..udp()
+    }
+}
+
+fn numbered(method: &str, number: usize) -> String {
+    let text = request(method, "sip:x@127.0.0.1", 1, "", &format!("z9hG4bKn{number}"), "", "");
+    text.replace("call-1", &format!("call-n{number}"))
+}
+
+fn new_call(number: usize) -> String {
+    invite()
+        .replace("z9hG4bKinvite", &format!("z9hG4bKi{number}"))
+        .replace("call-1", &format!("call-i{number}"))
+}
+
+fn small() -> Bench {
+    let config = Config {
+        max_transactions: 60,
+        ..Config::default()
+    };
+    Bench::with(config, udp())
+}
+
+fn count(answers: &[String], start: &str) -> usize {
+    answers.iter().filter(|answer| answer.starts_with(start)).count()
+}
+
+#[test]
+fn a_flood_of_one_source_leaves_room_for_every_other() {
+    let mut bench = small();
+    for number in 0..1_000 {
+        bench.feed_from(from_port(6_000), &numbered("OPTIONS", number));
+    }
+    let answers = bench.take();
+    assert_eq!(count(&answers, "SIP/2.0 200 "), 30, "half of what there is");
+    assert_eq!(count(&answers, "SIP/2.0 503 Too much at once"), 970);
+    assert!(!field(&answers[999], "Retry-After").is_empty());
+    for number in 2_000..2_010 {
+        bench.feed_from(from_port(6_001), &numbered("OPTIONS", number));
+        assert!(bench.only().starts_with("SIP/2.0 200 "));
+    }
+    // A second flood halves what is left, and so on: there is always a rest.
+    for port in 6_002..6_006 {
+        for number in 3_000..3_100 {
+            bench.feed_from(
+                from_port(port),
+                &numbered("OPTIONS", usize::from(port) * 1_000 + number),
+            );
+        }
+    }
+    bench.take();
+    bench.feed_from(from_port(6_010), &numbered("OPTIONS", 9_000));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+    assert!(bench.agent.counts().2 <= 60);
+}
+
+#[test]
+fn a_flood_of_calls_costs_its_source_alone() {
+    let mut bench = Bench::new();
+    for number in 0..1_000 {
+        bench.feed_from(from_port(6_000), &new_call(number));
+    }
+    let calls = bench.events().len();
+    assert_eq!(calls, 100, "the calls that one source may begin in a second");
+    assert_eq!(count(&bench.take(), "SIP/2.0 503 Too many calls at once"), 900);
+    bench.feed_from(from_port(6_001), &new_call(5_000));
+    assert!(matches!(bench.events()[..], [Event::Incoming(_)]));
+    // The share comes back with time.
+    bench.take();
+    bench.now += ms(1_000);
+    bench.feed_from(from_port(6_000), &new_call(6_000));
+    assert!(bench.only().starts_with("SIP/2.0 100 "));
+}
+
+#[test]
+fn calls_that_ring_or_are_not_acknowledged_take_the_last_lines_from_nobody() {
+    let config = Config {
+        max_legs: 20,
+        ..Config::default()
+    };
+    let mut bench = Bench::with(config, udp());
+    let mut calls = 0;
+    for number in 0..40 {
+        bench.feed_from(from_port(6_000), &new_call(number));
+        for event in bench.events() {
+            let Event::Incoming(incoming) = event else {
+                panic!("{event:?}")
+            };
+            calls += 1;
+            let answer = Command::Answer {
+                leg: incoming.leg,
+                body: ANSWER.to_owned(),
+            };
+            if calls % 2 == 0 {
+                bench.command(answer).unwrap();
+            }
+        }
+    }
+    assert_eq!(calls, 10, "half of the lines");
+    bench.take();
+    bench.feed_from(from_port(6_001), &new_call(100));
+    assert!(matches!(bench.events()[..], [Event::Incoming(_)]));
+}
+
+#[test]
+fn a_copy_of_a_request_that_was_served_is_no_flood() {
+    let mut bench = small();
+    bench.feed_from(from_port(6_000), &new_call(1));
+    for number in 0..100 {
+        bench.feed_from(from_port(6_000), &numbered("OPTIONS", number));
+    }
+    bench.take();
+    bench.feed_from(from_port(6_000), &new_call(1));
+    assert!(bench.only().starts_with("SIP/2.0 100 "));
+}
+
+#[test]
+fn requests_in_a_call_and_cancels_of_nothing_are_bounded_too() {
+    let mut bench = small();
+    let (_, tag) = bench.answered();
+    for number in 0..1_000 {
+        bench.feed(&in_dialog(
+            "OPTIONS",
+            2 + number,
+            &tag,
+            &format!("z9hG4bKd{number}"),
+            "",
+            "",
+        ));
+    }
+    assert!(bench.agent.counts().2 <= 61, "{:?}", bench.agent.counts());
+    let mut bench = small();
+    for number in 0..1_000 {
+        bench.feed(&numbered("CANCEL", number));
+    }
+    assert!(bench.agent.counts().2 <= 30, "{:?}", bench.agent.counts());
+}

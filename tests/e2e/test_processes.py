@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
 from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, Talk, answered
@@ -69,7 +70,7 @@ def listens(pid: int) -> bool:
     """Whether a process has a listening TCP socket (state 0A)."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {line[9] for line in lines if line[3] == "0A"}
-    held = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    held = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
     return any(f"socket:[{inode}]" in held for inode in inodes)
 
 

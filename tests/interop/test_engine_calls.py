@@ -207,9 +207,11 @@ async def test_nobody_answers_in_time(alice, bob):
     assert (await (await ringing).waits_ended()).cause == "cancel"
 
 
-async def test_nobody_listens_there(alice):
-    with pytest.raises(CallFailed) as failed:
-        await alice.call("sip:100@127.0.0.1:9;transport=tcp")
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_nobody_listens_there(alice, transport):
+    async with asyncio.timeout(3):
+        with pytest.raises(CallFailed) as failed:
+            await alice.call(f"sip:100@127.0.0.1:9;transport={transport}")
     assert failed.value.ended.cause == "unreachable"
 
 

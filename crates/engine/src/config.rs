@@ -21,6 +21,7 @@ offhook-engine: SIP and media for an offhook node, which starts it.
   --trust CIDR            whose SIP is answered; may be repeated (default 127.0.0.0/8 and ::1/128)
   --orphan-s N            without a node for so long: end all calls and exit (default 30)
   --media-timeout-s N     without RTP for so long: end the call (default 60)
+  --tcp-idle-s N          a SIP connection that nobody uses for so long is closed (default 120)
   --max-legs N            more calls get 503 (default 2000)
   --lifeline-fd N         read end of a pipe; when the other end closes: end all calls and exit
   --ready-fd N            write end of a pipe; a line is written when all sockets listen
@@ -51,6 +52,8 @@ pub struct Config {
     pub orphan: Duration,
     /// How long a call lives without RTP.
     pub media_timeout: Duration,
+    /// How long a SIP connection lives that nobody uses.
+    pub tcp_idle: Duration,
     /// Calls at once.
     pub max_legs: usize,
     /// End of file on it ends this process.
@@ -76,6 +79,7 @@ impl Config {
             trust: Vec::new(),
             orphan: Duration::from_secs(30),
             media_timeout: Duration::from_secs(60),
+            tcp_idle: Duration::from_secs(120),
             max_legs: 2000,
             lifeline_fd: None,
             ready_fd: None,
@@ -104,6 +108,7 @@ impl Config {
             "--trust" => self.trust.push(value.to_owned()),
             "--orphan-s" => self.orphan = seconds(flag, value)?,
             "--media-timeout-s" => self.media_timeout = seconds(flag, value)?,
+            "--tcp-idle-s" => self.tcp_idle = seconds(flag, value)?,
             "--max-legs" => self.max_legs = read(flag, value, "a number")?,
             "--lifeline-fd" => self.lifeline_fd = Some(read(flag, value, "a descriptor's number")?),
             "--ready-fd" => self.ready_fd = Some(read(flag, value, "a descriptor's number")?),

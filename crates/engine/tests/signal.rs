@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use offhook_engine::signal::{Signal, SignalConfig};
-use offhook_sip::{Command, Event, Invite, Transport};
+use offhook_sip::{Cause, Command, Event, Invite, Transport};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
@@ -40,6 +40,7 @@ fn answering(trusted: &str) -> Answering {
                 trusted,
                 product: "test".to_owned(),
                 max_legs: 1_000,
+                tcp_idle: Duration::from_secs(2),
             })
             .await
             .unwrap();
@@ -217,6 +218,7 @@ fn two_nodes_call_each_other_by_tcp_and_by_udp() {
                 trusted: vec!["192.0.2.1".to_owned()],
                 product: "test".to_owned(),
                 max_legs: 10,
+                tcp_idle: Duration::from_secs(120),
             })
             .await
             .unwrap();
@@ -363,6 +365,73 @@ fn pings_are_answered_and_what_cannot_be_framed_is_told_and_closed() {
         "{refusal}"
     );
     assert!(is_closed(&mut stream, Duration::from_secs(2)));
+}
+
+#[test]
+fn a_tcp_connection_that_nobody_uses_is_closed_and_a_ping_keeps_it() {
+    let node = answering("127.0.0.0/8");
+    let connect = |id: &str, method: &str| {
+        let mut stream = TcpStream::connect(node.address).unwrap();
+        let port = stream.local_addr().unwrap().port();
+        stream
+            .write_all(request(method, "TCP", port, id, "", 1).as_bytes())
+            .unwrap();
+        read_until(&mut stream, "SIP/2.0 200 ");
+        stream
+    };
+    let (mut idle, mut pinging, mut calling) =
+        (connect("i", "OPTIONS"), connect("p", "OPTIONS"), connect("c", "INVITE"));
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(500));
+        pinging.write_all(b"\r\n\r\n").unwrap();
+    }
+    assert!(is_closed(&mut idle, Duration::from_millis(100)));
+    assert!(!is_closed(&mut pinging, Duration::from_millis(100)));
+    assert!(!is_closed(&mut calling, Duration::from_millis(100)));
+}
+
+#[test]
+fn a_call_to_a_port_where_nobody_listens_ends_within_two_seconds() {
+    let dead = peer().local_addr().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut caller = Signal::bind(SignalConfig {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            trusted: vec!["127.0.0.0/8".to_owned()],
+            product: "test".to_owned(),
+            max_legs: 10,
+            tcp_idle: Duration::from_secs(120),
+        })
+        .await
+        .unwrap();
+        let leg = caller.allocate_leg();
+        let flow = caller.flow_to(Transport::Udp, dead).unwrap();
+        caller
+            .command(Command::Invite(Invite {
+                leg,
+                flow,
+                to_uri: format!("sip:x@{dead}"),
+                from_uri: "sip:a@127.0.0.1".to_owned(),
+                from_display: String::new(),
+                headers: Vec::new(),
+                body: SDP.to_owned(),
+                ring_timeout: Duration::from_secs(60),
+            }))
+            .unwrap();
+        let begun = Instant::now();
+        let cause = tokio::time::timeout(Duration::from_secs(2), async {
+            loop {
+                if let Event::Ended { cause, .. } = caller.next().await {
+                    return cause;
+                }
+            }
+        });
+        assert_eq!(cause.await, Ok(Cause::Unreachable));
+        println!("nobody there: told after {:?}", begun.elapsed());
+    });
 }
 
 #[test]

@@ -48,6 +48,17 @@ pub struct Flow {
     pub connection: u64,
 }
 
+impl Flow {
+    /// Whether what is sent by this flow may go out on that connection.
+    pub(crate) fn goes_by(self, connection: Self) -> bool {
+        let is_any = Self {
+            connection: 0,
+            ..connection
+        };
+        self == connection || self == is_any
+    }
+}
+
 /// What is asked of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -136,6 +147,8 @@ pub enum Output {
         /// One whole message.
         bytes: Vec<u8>,
     },
+    /// Ask whether a datagram would arrive there; if the network says no: [`Agent::on_unreachable`](crate::Agent::on_unreachable).
+    Probe(Flow),
     /// Tell the owner of the legs.
     Event(Event),
 }

@@ -13,7 +13,7 @@ fn carry(agent: &mut Agent, flow: Flow, now: Duration, lost: &mut usize) -> Vec<
     let mut events = Vec::new();
     while let Some(output) = agent.poll_output() {
         match output {
-            Output::Event(Event::Trace { .. }) => {}
+            Output::Probe(_) | Output::Event(Event::Trace { .. }) => {}
             Output::Event(event) => events.push(event),
             Output::Send { .. } if *lost > 0 => *lost -= 1,
             Output::Send { flow: to, bytes } => {

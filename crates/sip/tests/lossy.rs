@@ -131,6 +131,7 @@ fn two_hundred_calls_over_a_bad_network_are_all_set_up_and_cleared() {
                 }
                 while let Some(output) = sides[from].agent.poll_output() {
                     match output {
+                        Output::Probe(_) => {}
                         Output::Event(event) => sides[from].told(event, now),
                         Output::Send { bytes, .. } => {
                             let copies = match network.below(100) {

@@ -57,6 +57,57 @@ fn an_unanswered_invite_is_repeated_and_given_up_after_32_s() {
 }
 
 #[test]
+fn a_peer_that_is_silent_for_half_a_second_is_probed_and_where_nobody_is_the_call_ends() {
+    let mut bench = Bench::new();
+    let (leg, _) = bench.dial();
+    bench.pass(ms(499));
+    assert!(bench.probes.is_empty());
+    bench.pass(ms(1));
+    assert_eq!(bench.probes, [bench.flow]);
+    bench.agent.on_unreachable(bench.flow, bench.now);
+    bench.drain();
+    assert!(matches!(
+        bench.events()[..],
+        [Event::Ended { leg: ended, by: By::Nobody, cause: Cause::Unreachable, status: 503, .. }] if ended == leg
+    ));
+    bench.take();
+    bench.pass(Duration::from_secs(100));
+    assert!(bench.take().is_empty());
+    assert_eq!(bench.agent.counts(), (0, 0, 0));
+}
+
+#[test]
+fn who_answered_is_not_probed_and_what_the_network_says_later_is_ignored() {
+    let mut bench = Bench::new();
+    let (_, invite) = bench.dial();
+    bench.feed(&response(&invite, "100 Trying", "", "", ""));
+    bench.pass(ms(1_000));
+    assert!(bench.probes.is_empty());
+    bench.agent.on_unreachable(bench.flow, bench.now);
+    bench.drain();
+    assert!(bench.events().is_empty());
+    let mut bench = Bench::with(Config::default(), tcp());
+    bench.dial();
+    bench.pass(ms(1_000));
+    assert!(bench.probes.is_empty(), "TCP tells itself");
+}
+
+#[test]
+fn a_flow_is_used_while_a_call_or_a_request_is_on_it() {
+    let mut bench = Bench::with(Config::default(), tcp());
+    assert!(!bench.agent.uses(bench.flow));
+    let (leg, _) = answered(&mut bench);
+    bench.pass(Duration::from_secs(3_600));
+    assert!(bench.agent.uses(bench.flow));
+    bench.hangup(leg, 0, "");
+    let bye = bench.only();
+    assert!(bench.agent.uses(bench.flow), "the BYE waits");
+    bench.feed(&response(&bye, "200 OK", "", "", ""));
+    bench.pass(Duration::from_secs(100));
+    assert!(!bench.agent.uses(bench.flow));
+}
+
+#[test]
 fn progress_is_told_with_its_sdp_and_100_is_not() {
     let mut bench = Bench::new();
     let (leg, invite) = bench.dial();

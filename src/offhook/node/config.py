@@ -68,6 +68,9 @@ class Sip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust: Annotated[
         tuple[str, ...], _about("Who may call; a stranger's packets get no answer.", "IP addresses and networks")
     ] = ("127.0.0.0/8", "::1/128")
+    tcp_idle_s: Annotated[
+        Seconds, _about("A TCP connection is closed when no call and no ping used it for so long.", "seconds")
+    ] = 120.0
 
 
 class Rtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -314,6 +314,7 @@ def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
         trust=sip.trust,
         orphan_s=engine.orphan_s,
         media_timeout_s=rtp.timeout_s,
+        tcp_idle_s=sip.tcp_idle_s,
         max_calls=engine.max_calls,
     )
 

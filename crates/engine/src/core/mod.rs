@@ -392,6 +392,7 @@ fn signal_config(config: &Config) -> SignalConfig {
         trusted: config.trust.clone(),
         product: concat!("offhook/", env!("CARGO_PKG_VERSION")).to_owned(),
         max_legs: config.max_legs,
+        tcp_idle: config.tcp_idle,
     }
 }
 

@@ -4,6 +4,7 @@
 //! (TCP). Each turn reads a bounded piece of one source, so a peer that sends much waits for the others.
 
 mod listener;
+mod probe;
 mod stream;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use offhook_sip::{
 use tokio::net::TcpStream;
 
 use listener::Listener;
+use probe::Probes;
 use stream::{Piece, Streams};
 
 /// Datagrams of one listener that one turn serves.
@@ -41,6 +43,8 @@ pub struct SignalConfig {
     pub product: String,
     /// Beyond this many legs an INVITE gets 503.
     pub max_legs: usize,
+    /// A TCP connection on which no call lives and nothing is said for so long is closed.
+    pub tcp_idle: Duration,
 }
 
 /// SIP as core sees it; lives on core's current-thread runtime and is driven by [`Signal::next`].
@@ -51,6 +55,7 @@ pub struct Signal {
     listeners: Vec<Listener>,
     datagrams: Shares,
     streams: Streams,
+    probes: Probes,
     events: VecDeque<Event>,
     datagram: Vec<u8>,
     /// Which listener is looked at first; it moves on so that none starves.
@@ -61,6 +66,7 @@ enum Turn {
     Datagrams(usize),
     Accepted(usize, io::Result<(TcpStream, SocketAddr)>),
     Piece(Option<Piece>),
+    Dead(Flow),
     Time,
 }
 
@@ -101,7 +107,8 @@ impl Signal {
             trust,
             listeners,
             datagrams: Shares::new(DATAGRAMS_A_SECOND),
-            streams: Streams::new(),
+            streams: Streams::new(config.tcp_idle),
+            probes: Probes::new(),
             events: VecDeque::new(),
             datagram: vec![0; 65_536],
             first: 0,
@@ -212,10 +219,12 @@ impl Signal {
             Turn::Datagrams(index) => self.read_datagrams(index),
             Turn::Accepted(index, accepted) => self.accepted(index, accepted),
             Turn::Piece(Some(piece)) => self.read_piece(piece),
+            Turn::Dead(flow) => self.agent.on_unreachable(flow, self.origin.elapsed()),
             Turn::Piece(None) | Turn::Time => {}
         }
         let now = self.now();
-        for flow in self.streams.overdue(now) {
+        let agent = &self.agent;
+        for flow in self.streams.overdue(now, |flow| agent.uses(flow)) {
             self.close(flow);
         }
         if self.agent.poll_deadline().is_some_and(|at| at <= now) {
@@ -238,6 +247,7 @@ impl Signal {
         let mut sleep = pin!(sleep);
         self.first = (self.first + 1) % self.listeners.len().max(1);
         let (listeners, streams, first) = (&self.listeners, &mut self.streams, self.first);
+        let probes = &mut self.probes;
         std::future::poll_fn(|context| {
             // Each source has its turn at being looked at first.
             let streams_first = first % 2 == 0;
@@ -256,6 +266,9 @@ impl Signal {
             }
             if let Poll::Ready(piece) = streams.poll_piece(context) {
                 return Poll::Ready(Turn::Piece(piece));
+            }
+            if let Poll::Ready(flow) = probes.poll_dead(context) {
+                return Poll::Ready(Turn::Dead(flow));
             }
             sleep.as_mut().poll(context).map(|()| Turn::Time)
         })
@@ -321,8 +334,9 @@ impl Signal {
         };
         match piece.bytes {
             Some(bytes) => match self.agent.receive(flow, &bytes, now) {
+                Ok(0) if is_ping(&bytes) => self.streams.pinged(piece.connection, now),
                 Ok(0) => {}
-                Ok(_) => self.streams.spoke(piece.connection),
+                Ok(_) => self.streams.spoke(piece.connection, now),
                 Err(_) => {
                     // The refusal first.
                     self.drain();
@@ -346,6 +360,7 @@ impl Signal {
         while let Some(output) = self.agent.poll_output() {
             match output {
                 Output::Event(event) => self.events.push_back(event),
+                Output::Probe(flow) => self.probes.ask(flow),
                 Output::Send { flow, bytes } => {
                     if let Err(lost) = self.send(flow, bytes) {
                         self.close(lost);
@@ -371,4 +386,8 @@ impl Signal {
             Transport::Tcp => self.streams.send(flow, bytes, self.origin.elapsed()),
         }
     }
+}
+
+fn is_ping(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }

@@ -1,6 +1,7 @@
 //! TCP connections: bounded in number, in what waits to be sent and in time.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,15 +41,37 @@ struct Stream {
     unsent: mpsc::Sender<Vec<u8>>,
     unsent_bytes: Arc<AtomicUsize>,
     reader: AbortHandle,
-    has_spoken: bool,
+    /// Until when the peer has to have said its first message; none for one that did, or to whom we speak first.
+    speaks_by: Option<Duration>,
+    /// When the peer last said a whole message, or a ping.
+    heard: Duration,
+}
+
+impl Stream {
+    /// When to look at it again; none if it is to be closed.
+    fn look(&self, now: Duration, idle: Duration, is_used: impl Fn(Flow) -> bool) -> Option<Duration> {
+        let idle_at = self.heard.saturating_add(idle);
+        let next = if idle_at > now {
+            idle_at
+        } else {
+            now.saturating_add(idle)
+        };
+        match self.speaks_by {
+            Some(at) if at <= now => None,
+            _ if idle_at <= now && !is_used(self.flow) => None,
+            Some(at) => Some(next.min(at)),
+            None => Some(next),
+        }
+    }
 }
 
 pub(super) struct Streams {
     open: HashMap<u64, Stream>,
     by_peer: HashMap<SocketAddr, u64>,
     by_address: HashMap<IpAddr, usize>,
-    /// In order: every connection has the same time.
-    first_messages: VecDeque<(Duration, u64)>,
+    idle: Duration,
+    /// When to look at each connection again, the earliest first.
+    looks: BinaryHeap<Reverse<(Duration, u64)>>,
     pieces: mpsc::Receiver<Piece>,
     pieces_in: mpsc::Sender<Piece>,
     tasks: JoinSet<()>,
@@ -56,13 +79,14 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(idle: Duration) -> Self {
         let (pieces_in, pieces) = mpsc::channel(PIECES);
         Self {
             open: HashMap::new(),
             by_peer: HashMap::new(),
             by_address: HashMap::new(),
-            first_messages: VecDeque::new(),
+            idle,
+            looks: BinaryHeap::new(),
             pieces,
             pieces_in,
             tasks: JoinSet::new(),
@@ -89,7 +113,11 @@ impl Streams {
         let connection = self.enter(local, peer, now, |pieces, unsent, counter, connection| {
             std::future::ready(Some(serve(socket, connection, pieces, unsent, counter)))
         });
-        self.first_messages.push_back((now + FIRST_MESSAGE, connection));
+        if let Some(stream) = self.open.get_mut(&connection) {
+            stream.speaks_by = Some(now + FIRST_MESSAGE);
+        }
+        self.looks
+            .push(Reverse((now + self.idle.min(FIRST_MESSAGE), connection)));
     }
 
     /// Queue bytes for a connection; opens one where the flow names none. The error is the flow that is lost.
@@ -98,9 +126,13 @@ impl Streams {
             0 => match self.by_peer.get(&flow.peer) {
                 Some(connection) => *connection,
                 None if self.open.len() >= CONNECTIONS => return Err(flow),
-                None => self.enter(flow.local, flow.peer, now, |pieces, unsent, counter, connection| {
-                    connect(flow, connection, pieces, unsent, counter)
-                }),
+                None => {
+                    let connection = self.enter(flow.local, flow.peer, now, |pieces, unsent, counter, connection| {
+                        connect(flow, connection, pieces, unsent, counter)
+                    });
+                    self.looks.push(Reverse((now + self.idle, connection)));
+                    connection
+                }
             },
             named => named,
         };
@@ -113,31 +145,41 @@ impl Streams {
         stream.unsent.try_send(bytes).map_err(|_| stream.flow)
     }
 
-    /// It said a whole message: its time limit is lifted.
-    pub(super) fn spoke(&mut self, connection: u64) {
+    /// It said a whole message.
+    pub(super) fn spoke(&mut self, connection: u64, now: Duration) {
         if let Some(stream) = self.open.get_mut(&connection) {
-            stream.has_spoken = true;
+            stream.speaks_by = None;
+            stream.heard = now;
+        }
+    }
+
+    /// It keeps the connection open (RFC 5626, section 4.4.1).
+    pub(super) fn pinged(&mut self, connection: u64, now: Duration) {
+        if let Some(stream) = self.open.get_mut(&connection) {
+            stream.heard = now;
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.first_messages.front().map(|(at, _)| *at)
+        self.looks.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The connections whose first message did not come in time.
-    pub(super) fn overdue(&mut self, now: Duration) -> Vec<Flow> {
+    /// The connections whose first message did not come in time, and those that neither side needs any more.
+    pub(super) fn overdue(&mut self, now: Duration, is_used: impl Fn(Flow) -> bool) -> Vec<Flow> {
         let mut flows = Vec::new();
-        while let Some((at, connection)) = self.first_messages.front().copied() {
+        while let Some(Reverse((at, connection))) = self.looks.peek().copied() {
             if at > now {
                 break;
             }
-            self.first_messages.pop_front();
-            flows.extend(
-                self.open
-                    .get(&connection)
-                    .filter(|stream| !stream.has_spoken)
-                    .map(|stream| stream.flow),
-            );
+            self.looks.pop();
+            let Some(stream) = self.open.get(&connection) else {
+                continue;
+            };
+            if let Some(next) = stream.look(now, self.idle, &is_used) {
+                self.looks.push(Reverse((next, connection)));
+            } else {
+                flows.push(stream.flow);
+            }
         }
         flows
     }
@@ -169,7 +211,7 @@ impl Streams {
         let _timed_out = tokio::time::timeout(LAST_WRITES, all).await;
     }
 
-    fn enter<F, T>(&mut self, local: SocketAddr, peer: SocketAddr, _now: Duration, task: F) -> u64
+    fn enter<F, T>(&mut self, local: SocketAddr, peer: SocketAddr, now: Duration, task: F) -> u64
     where
         F: FnOnce(mpsc::Sender<Piece>, mpsc::Receiver<Vec<u8>>, Arc<AtomicUsize>, u64) -> T,
         T: Future<Output = Option<(Reading, Writing)>> + Send + 'static,
@@ -212,7 +254,8 @@ impl Streams {
                 unsent,
                 unsent_bytes,
                 reader,
-                has_spoken: false,
+                speaks_by: None,
+                heard: now,
             },
         );
         self.by_peer.insert(peer, connection);
@@ -328,12 +371,14 @@ mod tests {
 
     use super::{Duration, FIRST_MESSAGE, Streams, UNSENT_BYTES};
 
+    const IDLE: Duration = Duration::from_secs(120);
+
     async fn connected() -> (Streams, tokio::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let local = listener.local_addr().unwrap();
         let (peer, accepted) = tokio::join!(tokio::net::TcpStream::connect(local), listener.accept());
         let (socket, address) = accepted.unwrap();
-        let mut streams = Streams::new();
+        let mut streams = Streams::new(IDLE);
         streams.take(socket, local, address, Duration::ZERO);
         (streams, peer.unwrap())
     }
@@ -342,12 +387,26 @@ mod tests {
     async fn who_says_no_whole_message_within_10_s_is_overdue_and_who_did_is_not() {
         let (mut silent, _peer) = connected().await;
         assert_eq!(silent.deadline(), Some(FIRST_MESSAGE));
-        assert!(silent.overdue(Duration::from_millis(9_999)).is_empty());
-        assert_eq!(silent.overdue(FIRST_MESSAGE).len(), 1);
+        assert!(silent.overdue(Duration::from_millis(9_999), |_| true).is_empty());
+        assert_eq!(silent.overdue(FIRST_MESSAGE, |_| true).len(), 1);
         let (mut spoken, _peer) = connected().await;
-        spoken.spoke(1);
-        assert!(spoken.overdue(FIRST_MESSAGE).is_empty());
-        assert_eq!(spoken.deadline(), None);
+        spoken.spoke(1, Duration::from_secs(4));
+        assert!(spoken.overdue(FIRST_MESSAGE, |_| false).is_empty());
+        assert_eq!(spoken.deadline(), Some(Duration::from_secs(124)));
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_overdue_unless_it_is_used_or_pinged() {
+        let at = Duration::from_secs;
+        let (mut streams, _peer) = connected().await;
+        streams.spoke(1, at(1));
+        assert!(streams.overdue(at(121), |_| true).is_empty(), "a call lives on it");
+        streams.pinged(1, at(200));
+        assert!(streams.overdue(at(241), |_| false).is_empty());
+        assert_eq!(streams.deadline(), Some(at(320)));
+        assert_eq!(streams.overdue(at(320), |_| false).len(), 1);
+        streams.close(1);
+        assert_eq!(streams.deadline(), None);
     }
 
     #[tokio::test]

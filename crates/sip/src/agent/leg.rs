@@ -30,6 +30,13 @@ pub(super) struct Leg {
     pub(super) merge: Option<MergeKey>,
 }
 
+impl Leg {
+    /// Our INVITE has had no response.
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(&self.stage, Stage::Calling(calling) if !calling.is_proceeding)
+    }
+}
+
 /// Call-ID, From tag and `CSeq` (RFC 3261, section 8.2.2.2).
 pub(super) type MergeKey = (String, String, u32);
 

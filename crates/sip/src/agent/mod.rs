@@ -90,6 +90,7 @@ pub struct Agent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Alarm {
     RingTimeout,
+    Probe,
     Provisional,
     Unanswered,
     Again,
@@ -201,6 +202,7 @@ impl Agent {
             self.alarms.pop();
             match alarm {
                 Alarm::RingTimeout => self.on_ring_timeout(key, now),
+                Alarm::Probe => self.on_probe_due(key),
                 Alarm::Provisional => self.on_provisional_due(key, now),
                 Alarm::Unanswered => self.on_unanswered(key, now),
                 Alarm::Again => self.on_again(key, at, now),
@@ -242,6 +244,31 @@ impl Agent {
             }
         }
         self.settle(now);
+    }
+
+    /// The network said that no datagram arrives there (RFC 3261, section 18.4): calls that heard nothing end.
+    pub fn on_unreachable(&mut self, flow: Flow, now: Duration) {
+        let silent: Vec<TransactionId> = self
+            .invites
+            .iter()
+            .filter(|(_, key)| {
+                self.legs
+                    .get(key)
+                    .is_some_and(|leg| leg.flow == flow && leg.is_unheard())
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in silent {
+            self.transactions.abandon(id, now);
+        }
+        self.settle(now);
+    }
+
+    /// Whether a call lives, or a request waits, on this connection.
+    pub fn uses(&self, flow: Flow) -> bool {
+        let dialog_is_on = |leg: &Leg| leg.dialog.as_ref().is_some_and(|dialog| dialog.flow.goes_by(flow));
+        let is_on = |leg: &Leg| leg.flow.goes_by(flow) || dialog_is_on(leg);
+        self.transactions.uses(flow) || self.legs.values().any(|leg| !leg.is_told && is_on(leg))
     }
 
     /// The next thing to do, in order.

@@ -6,9 +6,12 @@ use std::time::Duration;
 use super::leg::{Calling, Leg, Stage};
 use super::refuse::{ALLOW, reason};
 use super::{Agent, Alarm, GIVE_UP};
-use crate::api::{By, Cause, CommandError, Event, Flow, Invite, LegKey, Transport};
+use crate::api::{By, Cause, CommandError, Event, Flow, Invite, LegKey, Output, Transport};
 use crate::dialog::{Dialog, contact, via};
 use crate::wire::{Response, Text, TransactionId, canonical, is_header, parse_uri, quote};
+
+/// Who serves SIP answers an INVITE by then, be it with 100; else it is asked whether anybody is there.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the agent writes itself; an application cannot send a second one.
 const OWN_HEADERS: [&str; 17] = [
@@ -89,7 +92,16 @@ impl Agent {
             merge: None,
         });
         self.arm(invite.leg, Alarm::RingTimeout, now.saturating_add(invite.ring_timeout));
+        if flow.transport == Transport::Udp {
+            self.arm(invite.leg, Alarm::Probe, now.saturating_add(PATIENCE));
+        }
         Ok(())
+    }
+
+    pub(super) fn on_probe_due(&mut self, key: LegKey) {
+        if let Some(leg) = self.legs.get(&key).filter(|leg| leg.is_unheard()) {
+            self.outputs.push_back(Output::Probe(leg.flow));
+        }
     }
 
     pub(super) fn on_response(&mut self, id: TransactionId, response: &Response, flow: Flow, now: Duration) {

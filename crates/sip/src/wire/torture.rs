@@ -111,7 +111,7 @@ fn feed(transport: Transport, bytes: &[u8]) -> (Vec<String>, usize) {
     while let Some(output) = agent.poll_output() {
         match output {
             Output::Send { bytes, .. } => sent.push(String::from_utf8_lossy(&bytes).into_owned()),
-            Output::Event(Event::Trace { .. }) => {}
+            Output::Probe(_) | Output::Event(Event::Trace { .. }) => {}
             Output::Event(_) => told += 1,
         }
     }

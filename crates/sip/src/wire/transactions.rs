@@ -86,6 +86,11 @@ impl Transactions {
         self.entries.len()
     }
 
+    /// Whether one runs on this flow.
+    pub(crate) fn uses(&self, flow: Flow) -> bool {
+        self.entries.values().any(|entry| entry.flow.goes_by(flow))
+    }
+
     /// How many of them this source began.
     pub(crate) fn held_by(&self, source: Source) -> usize {
         self.held.get(&source).copied().unwrap_or_default()

@@ -74,6 +74,7 @@ pub struct Bench {
     pub now: Duration,
     pub sent: Vec<(Flow, String)>,
     pub events: Vec<Event>,
+    pub probes: Vec<Flow>,
     pub flow: Flow,
 }
 
@@ -89,6 +90,7 @@ impl Bench {
             now: ms(1_000),
             sent: Vec::new(),
             events: Vec::new(),
+            probes: Vec::new(),
             flow,
         }
     }
@@ -126,6 +128,7 @@ impl Bench {
                 Output::Send { flow, bytes } => {
                     self.sent.push((flow, String::from_utf8(bytes).unwrap()));
                 }
+                Output::Probe(flow) => self.probes.push(flow),
                 Output::Event(Event::Trace { .. }) => {}
                 Output::Event(event) => self.events.push(event),
             }

@@ -37,6 +37,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     trust: tuple[str, ...] = ()
     orphan_s: float = 30.0
     media_timeout_s: float = 60.0
+    tcp_idle_s: float = 120.0
     max_calls: int = 2000
 
     def arguments(self) -> list[str]:
@@ -52,6 +53,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
             *(("--trust", network) for network in self.trust),
             ("--orphan-s", f"{self.orphan_s:g}"),
             ("--media-timeout-s", f"{self.media_timeout_s:g}"),
+            ("--tcp-idle-s", f"{self.tcp_idle_s:g}"),
             ("--max-legs", str(self.max_calls)),
         ]
         return [word for pair in pairs for word in pair]

@@ -26,12 +26,15 @@ class Action:
 
     event_type: ClassVar[str]
     method: ClassVar[str]
+    keyless: ClassVar[frozenset[str]] = frozenset()
+    """Types of events that concern the action but carry no ``control_id``."""
 
     def __init__(self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None) -> None:
         self.call = call
         self.control_id = control_id
         self._on_completed = on_completed
         self._end: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
+        self._is_over = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(control_id={self.control_id!r}, is_done={self.is_done})"
@@ -70,19 +73,36 @@ class Action:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def is_end(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the last."""
+    @property
+    def is_over(self) -> bool:
+        """Nothing more comes from the server. Later than ``is_done`` where a result comes before the end."""
+        return self._is_over
+
+    def is_result(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is what ``wait`` returns."""
         return event.params.get("state") in ("finished", "error")
 
+    def is_last(self, event: RelayEvent) -> bool:
+        """Say whether nothing follows this event of ours."""
+        return self.is_result(event)
+
     def handle(self, event: RelayEvent) -> bool:
-        """Take an event with our control_id; True when it ended the action."""
-        if event.event_type != self.event_type or not self.is_end(event):
+        """Take an event with our control_id; True when it was the last."""
+        if event.event_type != self.event_type and event.event_type not in self.keyless:
             return False
-        self.end(event)
-        return True
+        if self.is_last(event):
+            self.end(event)
+            return True
+        if self.is_result(event):
+            self._resolve(event)
+        return False
 
     def end(self, event: RelayEvent) -> None:
-        """End the action; only the first time counts."""
+        """Nothing more comes; only the first time counts."""
+        self._is_over = True
+        self._resolve(event)
+
+    def _resolve(self, event: RelayEvent) -> None:
         if self._end.done():
             return
         self._end.set_result(event)
@@ -93,6 +113,6 @@ class Action:
         return await self._send(f"{self.method}.{command}", params)
 
     async def _send(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        if self.is_done:
+        if self.is_over:
             return {}
         return await self.call.steer(self, method, {"control_id": self.control_id, **params})

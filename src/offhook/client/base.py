@@ -16,7 +16,6 @@ from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.tasks import Handler, Tasks
 from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
-from offhook.protocol.methods import KNOWN_CALLING
 from offhook.protocol.params import Params
 from offhook.protocol.states import CallState
 from offhook.protocol.verbs.state import STATE_EVENT
@@ -31,8 +30,17 @@ _GONE: Final = frozenset({int(ResultCode.NOT_FOUND), int(ResultCode.GONE)})
 _GONE_GRACE_S: Final = 3.0
 """How long ``ended`` may still be on its way after the node said that it does not know the call."""
 
-_STARTING: Final = frozenset(method for method in KNOWN_CALLING if method.count(".") == 1)
-"""Methods that act on the call itself; a 404 to any other may mean that only its action is gone."""
+_ABOUT_THE_CALL: Final = frozenset(
+    f"calling.{name}"
+    for name in (
+        *("answer", "accept", "end", "pass", "refer", "play", "record", "collect", "play_and_collect", "send_digits"),
+        *("detect", "send_fax", "receive_fax", "tap", "stream", "pay", "denoise", "echo", "transcribe", "ai"),
+    )
+)
+"""Methods that name nothing but the call: a 404 to any other may mean that only what it names is gone."""
+
+_MAY_BE_MISSING: Final = frozenset({"calling.hold", "calling.unhold"})
+"""Methods that some services do not have; they may say so with 404, which is no success (relay-protocol 9, row 20)."""
 
 _ORDER: Final = {state.value: place for place, state in enumerate(CallState)}
 
@@ -167,15 +175,23 @@ class CallBase:
         if event.event_type == STATE_EVENT:
             self.learn(event.params)
             self._states[self.state] = event
-        action = self._actions.get(event.control_id)
-        if action is not None and action.handle(event):
-            del self._actions[event.control_id]
+        self._tell_actions(event)
         for wait in [wait for wait in self._waits if wait.event_type == event.event_type]:
             wait.offer(event, self.tasks, self.call_id)
         if event.event_type == STATE_EVENT and self.state == CallState.ENDED:
             self._finish(event, "ended")
         for handler in list(self._handlers.get(event.event_type, ())):
             self.tasks.call(handler, event, what=f"handler of {event.event_type}", call_id=self.call_id)
+
+    def _tell_actions(self, event: RelayEvent) -> None:
+        if event.control_id:
+            action = self._actions.get(event.control_id)
+            concerned = [] if action is None else [action]
+        else:
+            concerned = [action for action in self._actions.values() if event.event_type in action.keyless]
+        for action in concerned:
+            if action.handle(event):
+                self._forget(action)
 
     def close(self, cause: str) -> None:
         """End what is open: ``closed`` with the client, ``gone``, ``released``."""
@@ -232,10 +248,10 @@ class CallBase:
         try:
             return await self._client.execute(method, {"node_id": self.node_id, "call_id": self.call_id, **params})
         except RelayError as error:
-            if error.code not in _GONE:
+            if error.code not in _GONE or (method in _MAY_BE_MISSING and error.code != int(ResultCode.GONE)):
                 raise
             log.info("the call or action is gone", extra={"call_id": self.call_id, "method": method})
-            if error.code == int(ResultCode.GONE) or method in _STARTING:
+            if error.code == int(ResultCode.GONE) or method in _ABOUT_THE_CALL:
                 self._expect_end()
             return None
 
@@ -255,18 +271,20 @@ class CallBase:
         except BaseException:
             self._forget(action)
             raise
-        if result is None and not action.is_done:
-            self._forget(action)
-            action.end(made_here(action.event_type, "gone"))
+        self._check_gone(action, result)
         return action
 
     async def steer(self, action: Action, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a command of a running action. 404 and 410 mean that it is gone."""
         result = await self._ask(method, params)
-        if result is None and not action.is_done:
+        self._check_gone(action, result)
+        return {} if result is None else result
+
+    def _check_gone(self, action: Action, result: dict[str, Any] | None) -> None:
+        """The node knows nothing of the action: nothing more comes from it."""
+        if result is None and not action.is_over:
             self._forget(action)
             action.end(made_here(action.event_type, "gone"))
-        return {} if result is None else result
 
     def _forget(self, action: Action) -> None:
         if self._actions.get(action.control_id) is action:

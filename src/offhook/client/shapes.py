@@ -8,19 +8,24 @@ from offhook.protocol.devices import Codec, Gender
 
 __all__ = [
     "AudioMedia",
+    "CallDevice",
     "Collect",
     "CollectDigits",
     "CollectSpeech",
+    "ConnectDevice",
     "Device",
     "FabricDevice",
     "Media",
     "PhoneDevice",
     "PromptDigits",
+    "QueueDevice",
     "RecordAudio",
     "RingtoneMedia",
     "SilenceMedia",
     "SipDevice",
     "SipHeader",
+    "StreamDevice",
+    "StreamSettings",
     "TtsMedia",
     "WebrtcDevice",
 ]
@@ -173,6 +178,64 @@ class WebrtcDevice(TypedDict):
 
 
 Device = PhoneDevice | SipDevice | FabricDevice | WebrtcDevice
+"""Whom ``dial`` calls."""
+
+
+class CallDeviceParams(TypedDict):
+    """A call that lives already."""
+
+    node_id: str
+    call_id: str
+
+
+class CallDevice(TypedDict):
+    """A live call (connect alone)."""
+
+    type: Literal["call"]
+    params: CallDeviceParams
+
+
+class QueueDeviceParams(TypedDict):
+    """``execute_after_queue``: SWML for the caller when the bridge is over, inline or by URL."""
+
+    node_id: str
+    queue_name: str
+    queue_id: NotRequired[str]
+    execute_after_queue: NotRequired[str | dict[str, Any]]
+
+
+class QueueDevice(TypedDict):
+    """Whoever waits longest in a queue (connect alone)."""
+
+    type: Literal["queue"]
+    params: QueueDeviceParams
+
+
+class StreamSettings(TypedDict):
+    """A WebSocket that hears and speaks.
+
+    ``url``: wss. ``codec``: PCMU (default), PCMA, G722 or L16, with ``@<hz>h`` and ``@<ms>i``. ``realtime``: paced.
+    """
+
+    url: str
+    name: NotRequired[str]
+    codec: NotRequired[str]
+    status_url: NotRequired[str]
+    status_url_method: NotRequired[Literal["GET", "POST"]]
+    realtime: NotRequired[bool]
+    authorization_bearer_token: NotRequired[str]
+    custom_parameters: NotRequired[dict[str, Any]]
+
+
+class StreamDevice(TypedDict):
+    """A WebSocket (connect alone)."""
+
+    type: Literal["stream"]
+    params: StreamSettings
+
+
+ConnectDevice = Device | CallDevice | QueueDevice | StreamDevice
+"""Whom ``connect`` calls."""
 
 
 # --- input and recording ----------------------------------------------------------------------------------------

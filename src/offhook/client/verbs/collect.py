@@ -20,8 +20,8 @@ class InputAction(Action):
     event_type = collect.EVENT
     is_continuous = False
 
-    def is_end(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the last: no partial result, and not the start of input."""
+    def is_result(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is the result: no partial result, and not the start of input."""
         if not isinstance(event, CollectEvent) or event.state == "collecting" or not event.is_final:
             return False
         if event.result_type in ("finished", "error") or event.state in ("finished", "error"):

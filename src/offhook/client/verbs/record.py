@@ -20,7 +20,7 @@ class RecordAction(Action):
     event_type = record.EVENT
     method = record.Record.method
 
-    def is_end(self, event: RelayEvent) -> bool:
+    def is_result(self, event: RelayEvent) -> bool:
         """Say whether this event of ours is the last."""
         return event.params.get("state") in ("finished", "no_input", "error")
 

@@ -138,6 +138,30 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
         await again.close()
 
 
+async def test_a_call_that_ends_while_the_node_is_dead_ends_with_its_reason(tmp_path: Path) -> None:
+    with serving(tmp_path) as node:
+        relay = RelayPeer(node)
+        await relay.connect()
+        talk = await answered(await Caller.open(node.sip()), relay)
+        play = [{"type": "ringtone", "params": {"name": "us"}}]
+        await relay.command(talk.call, "play", control_id="ring", play=play)
+        await relay.event("play", lambda e: e.state == "playing")
+        protocol = relay.protocol
+        os.kill(node_of(node).pid, signal.SIGKILL)
+        await talk.caller.bye()
+        killed = time.monotonic()
+        await relay.close()
+        again = await connected_again(node, protocol, killed, 10)
+        ended = await again.state(talk.call, "ended")
+        print(f"ended while the node was dead: told {time.monotonic() - killed:.2f} s later")
+        assert (ended.params["end_reason"], ended.params["end_source"]) == ("hangup", "inbound")
+        assert "end_detail" not in ended.params
+        own = [e for e in again.of_call(talk.call.call_id) if e.state in {"error", "finished", "ended"}]
+        assert [e.state for e in own] == ["error", "ended"]
+        talk.caller.close()
+        await again.close()
+
+
 @pytest.mark.parametrize("how", [serving, running_node])
 async def test_an_engine_that_is_killed_ends_its_calls_and_the_next_call_works(tmp_path: Path, how: Running) -> None:
     with how(tmp_path) as node:

@@ -106,7 +106,7 @@ class Node:
             await stack.enter_async_context(self.exchange)
             lost = asyncio.Event()
             await self.exchange.attach(lambda _: lost.set())
-            self.gateway.recover(self.exchange.adopted)
+            self.gateway.recover(self.exchange.adopted, self.exchange.past)
             self.gateway.use_runner(self.verbs)
             self._spawn(self._keep_engine(lost), "keep engine")
             self._spawn(self._steered(), "steering")

@@ -190,7 +190,7 @@ class FakeEngine:
             timer.cancel()
         for operation in list(gone.running.values()):
             operation.end("hangup")
-        self.report(ended)
+        self.report(msgspec.structs.replace(ended, label=gone.snapshot.label))
 
     def end_operation(self, operation: int, cause: ops.EndCause, detail: str = "") -> None:
         """End a running operation in a way of the test's choice."""

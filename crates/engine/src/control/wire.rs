@@ -510,6 +510,8 @@ pub struct LegEnded {
     pub reason: String,
     #[serde(default)]
     pub stats: Option<LegStats>,
+    #[serde(default)]
+    pub label: String,
 }
 
 /// An operation is over.

@@ -346,6 +346,7 @@ impl Core {
             status,
             reason,
             stats: None,
+            label: String::new(),
         });
         let key = leg.media;
         self.close_media(key);

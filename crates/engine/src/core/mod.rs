@@ -300,6 +300,7 @@ impl Core {
                 status,
                 reason: reason.to_owned(),
                 stats: None,
+                label: String::new(),
             });
             self.hang_up(key, status, reason);
         }
@@ -348,6 +349,7 @@ impl Core {
         self.late_traces.ended(leg.sip, leg.id);
         let ended = LegEnded {
             stats: leg.last_stats,
+            label: leg.label,
             ..leg.verdict.unwrap_or(ended)
         };
         self.log.info(
@@ -383,6 +385,7 @@ fn ended_in_error(leg: &str) -> LegEnded {
         status: 500,
         reason: "a fault of the engine".to_owned(),
         stats: None,
+        label: String::new(),
     }
 }
 

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused
-from offhook.node.calls.endings import REFUSAL_STATUS, Ending, ending_of, reason_of_status
+from offhook.node.calls.endings import REFUSAL_STATUS, Ending, end_params, ending_of, reason_of_status
 from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, OpenAction, dump_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
@@ -357,10 +357,7 @@ class Call:
             "end_time": self.end_time if self.state in (CallState.ENDING, CallState.ENDED) else 0,
         }
         if self._ending.done() and self.state in (CallState.ENDING, CallState.ENDED):
-            ending = self._ending.result()
-            params |= {"end_reason": ending.reason.value, "end_source": ending.source.value}
-            if ending.detail:
-                params["end_detail"] = ending.detail
+            params |= end_params(self._ending.result())
         return params
 
     def address_params(self) -> dict[str, Any]:
@@ -405,6 +402,7 @@ class Call:
         return CallLabel(
             call_id=self.call_id,
             segment_id=self.identity.segment_id,
+            direction=self.identity.direction,
             tag=self.tag,
             context=self.context,
             owner=self.owner,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
 from offhook.node.engine.ops import LegEnded
 from offhook.protocol.states import Direction, EndReason, EndSource
 
-__all__ = ["REFUSAL_STATUS", "Ending", "ending_of", "reason_of_status"]
+__all__ = ["REFUSAL_STATUS", "Ending", "end_params", "ending_of", "reason_of_status"]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -71,6 +72,12 @@ _CAUSES: Mapping[str, tuple[EndReason, str]] = MappingProxyType(
 _SOURCES: Mapping[str, EndSource] = MappingProxyType(
     {"local": EndSource.OUTBOUND, "remote": EndSource.INBOUND, "none": EndSource.NONE}
 )
+
+
+def end_params(ending: Ending) -> dict[str, Any]:
+    """What ``calling.call.state`` says of it."""
+    params = {"end_reason": ending.reason.value, "end_source": ending.source.value}
+    return params | ({"end_detail": ending.detail} if ending.detail else {})
 
 
 def reason_of_status(status: int) -> EndReason:

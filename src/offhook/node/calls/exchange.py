@@ -15,10 +15,10 @@ from offhook.node.calls.call import Call, CallIdentity, now_ms
 from offhook.node.calls.devices import DevicePlanner, ResolveHost, resolve_host
 from offhook.node.calls.dialing import Dialing, DialRequest, dial_failed
 from offhook.node.calls.directory import CallDirectory
-from offhook.node.calls.endings import Ending
+from offhook.node.calls.endings import Ending, end_params, ending_of
 from offhook.node.calls.label import CallLabel, OpenAction, parse_label
 from offhook.node.calls.leg import Leg
-from offhook.node.calls.ports import EventSink, OfferDesk, OutgoingEvent
+from offhook.node.calls.ports import EventSink, OfferDesk, OutgoingEvent, PastEnd
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
@@ -36,6 +36,7 @@ from offhook.node.engine.ops import (
     LegSnapshot,
     OperationEnded,
     OperationStarted,
+    Ping,
     Stop,
     Welcome,
 )
@@ -79,6 +80,8 @@ class Exchange:
         self.desk = desk
         self.adopted: set[str] = set()
         """Ids of the calls that were taken over from a former node; each says its own end."""
+        self.past: dict[str, PastEnd] = {}
+        """How calls of a former node ended before this one came, by their ids; whoever knows them says it."""
         self.wall_ms = wall_ms
         self._routing = RoutingTable(settings.routes)
         self._supervisor = Supervisor()
@@ -91,6 +94,8 @@ class Exchange:
         self._held: list[AnyReport] | None = None
         self._living: set[asyncio.Task[None]] = set()
         self._dialling: set[asyncio.Task[None]] = set()
+        self._is_attached = False
+        self._attaching = asyncio.Lock()
         self._is_stopping = False
         self._is_closed = False
 
@@ -126,8 +131,13 @@ class Exchange:
 
         ``on_lost`` is called when the connection goes; then ``attach`` again.
         """
+        async with self._attaching:
+            return await self._attach(on_lost)
+
+    async def _attach(self, on_lost: Callable[[EngineLost], None] | None) -> Welcome:
         self._held = []
         welcome = await self.engine.start(self.report, last_seq=self._last_seq, on_lost=on_lost)
+        await self.engine.execute(Ping(self.engine.next_id()))  # its reply stands behind the kept reports
         if self._boot and welcome.boot != self._boot:
             self._last_seq = self._acked = 0
             for call in self.calls:
@@ -269,13 +279,20 @@ class Exchange:
     def _reconcile(self, welcome: Welcome) -> None:
         live = {snapshot.leg for snapshot in welcome.legs}
         begun = {report.leg for report in self._held or () if isinstance(report, LegIncoming)}
-        ended = {report.leg for report in self._held or () if isinstance(report, LegEnded)}
+        ended = {report.leg: report for report in self._held or () if isinstance(report, LegEnded)}
         for call in self.calls:
-            if call.leg.id not in live | ended:
+            if call.leg.id not in live | ended.keys():
                 call.lost()
-        failed: set[tuple[str, str]] = set()
+        texts = {leg: report.label for leg, report in ended.items()} | {leg.leg: leg.label for leg in welcome.legs}
+        labels = {leg: parse_label(text) for leg, text in texts.items()}
+        failed = {(label.owner, label.tag) for label in labels.values() if label is not None and label.answer_time}
+        if not self._is_attached:
+            self._is_attached = True
+            for report in ended.values():
+                if report.leg not in live:
+                    self._remember_end(report, labels[report.leg], failed)
         for snapshot in welcome.legs:
-            label = parse_label(snapshot.label)
+            label = labels[snapshot.leg]
             if (known := self.calls.by_leg(snapshot.leg)) is not None:
                 self._meet_again(known, snapshot)
             elif label is not None and self.calls.has_ended(label.call_id):
@@ -311,10 +328,27 @@ class Exchange:
         ending = Ending(EndReason.ERROR, EndSource.NONE, detail="node_failure", text="The node was restarted")
         call.claim = lambda _: False
         call.end(ending)
-        if (label.owner, label.tag) not in failed:
-            failed.add((label.owner, label.tag))
-            params = dial_failed(self.settings.node_id, label.tag, ending)
-            self.sink.emit(OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.owner))
+        for event in self._failed_dial(label, ending, failed):
+            self.sink.emit(event)
+
+    def _remember_end(self, report: LegEnded, label: CallLabel | None, failed: set[tuple[str, str]]) -> None:
+        """A call that ended while no node was there."""
+        if label is None:
+            return
+        ending = ending_of(report, label.direction)
+        is_dialled = label.direction is Direction.OUTBOUND and not label.answer_time
+        events = self._failed_dial(label, ending, failed) if is_dialled else []
+        end_time = report.at_us // 1000 or self.wall_ms()
+        self.past[label.call_id] = PastEnd(end_params(ending) | {"end_time": end_time}, events)
+
+    def _failed_dial(self, label: CallLabel, ending: Ending, failed: set[tuple[str, str]]) -> list[OutgoingEvent]:
+        """A dial fails once, and not when one of its legs was answered (``failed`` has both)."""
+        key = (label.owner, label.tag)
+        if key in failed:
+            return []
+        failed.add(key)
+        params = dial_failed(self.settings.node_id, label.tag, ending)
+        return [OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.owner)]
 
     def _restored(self, snapshot: LegSnapshot, label: CallLabel) -> Call:
         identity = CallIdentity(

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from offhook.protocol.states import Direction
+
 __all__ = ["MAX_LABEL_BYTES", "CallLabel", "OpenAction", "dump_label", "parse_label"]
 
 MAX_LABEL_BYTES = 4096
@@ -24,6 +26,7 @@ class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     call_id: str
     segment_id: str
+    direction: Direction = Direction.INBOUND
     tag: str = ""
     context: str = ""
     owner: str = ""

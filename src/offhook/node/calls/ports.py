@@ -17,6 +17,7 @@ __all__ = [
     "OfferedCall",
     "Origin",
     "OutgoingEvent",
+    "PastEnd",
     "RecordingLinks",
     "Speech",
 ]
@@ -48,6 +49,13 @@ class OutgoingEvent(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"OutgoingEvent({self.event_type}, call_id={self.call_id!r})"
+
+
+class PastEnd(msgspec.Struct, frozen=True):
+    """The end of a call while no node was there. ``params`` complete its last state; ``events`` go before ``ended``."""
+
+    params: dict[str, Any]
+    events: list[OutgoingEvent] = []
 
 
 class EventSink(Protocol):

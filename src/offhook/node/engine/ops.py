@@ -494,7 +494,7 @@ class LegEnded(Report, frozen=True, tag="leg_ended"):
     ``by``: who ended it. ``cause``: ``bye``; ``cancel`` (before answer, by the caller: remote, or by us: local);
     ``rejected`` (a final response >= 300, ``status`` and ``reason`` tell); ``timeout`` (ring timeout, no response);
     ``ack_timeout`` (no ACK within 32 s); ``media_timeout``; ``unreachable``; ``fork`` (another fork answered);
-    ``error``.
+    ``error``. ``label``: the leg's, for a node that has not seen the call.
     """
 
     leg: str
@@ -513,6 +513,7 @@ class LegEnded(Report, frozen=True, tag="leg_ended"):
     status: int = 0
     reason: str = ""
     stats: LegStats | None = None
+    label: str = ""
 
 
 class DigitReport(Report, frozen=True, tag="digit"):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from offhook.errors import OffhookError
-from offhook.node.calls.ports import CommandRunner, Origin, OutgoingEvent
+from offhook.node.calls.ports import CommandRunner, Origin, OutgoingEvent, PastEnd
 from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.commands import Commands
 from offhook.node.gateway.connection import Connection
@@ -31,6 +32,7 @@ __all__ = ["Gateway"]
 
 log = structlog.get_logger(__name__)
 _LAST_EVENTS_S = 1.0
+_NO_ENDS: Mapping[str, PastEnd] = MappingProxyType({})
 
 
 class Gateway:
@@ -85,8 +87,10 @@ class Gateway:
         self._tasks.spawn(self._sweep(), "sweep")
         return recovered
 
-    def recover(self, adopted: Collection[str]) -> None:
+    def recover(self, adopted: Collection[str], past: Mapping[str, PastEnd] = _NO_ENDS) -> None:
         """End what the crash took: calls that are not among ``adopted`` (call ids), their verbs before them.
+
+        ``past`` tells of those that had ended meanwhile how they did; the others end ``error``, ``node_failure``.
 
         Verbs of adopted calls are for whoever adopted them to end (``OutgoingEvent`` with ``error``).
         """
@@ -103,18 +107,13 @@ class Gateway:
                 if not control.is_closed:
                     for event_type, params in lost_events(control.method, address, control.control_id):
                         self.outbox.emit(OutgoingEvent(event_type, params, call_id=call.call_id, durable=True))
-            self._end_lost(call.call_id, call.state)
+            self._end_lost(call.call_id, call.state, past.get(call.call_id) or _failure())
 
-    def _end_lost(self, call_id: str, state: dict[str, Any]) -> None:
+    def _end_lost(self, call_id: str, state: dict[str, Any], end: PastEnd) -> None:
+        for event in end.events:
+            self.outbox.emit(event)
         if state:
-            params = {
-                **state,
-                "call_state": "ended",
-                "end_reason": "error",
-                "end_source": "none",
-                "end_detail": "node_failure",
-                "end_time": _now_ms(),
-            }
+            params = {**state, "call_state": "ended", **end.params}
             self.outbox.emit(OutgoingEvent(STATE_EVENT, params, call_id=call_id, durable=True))
         self.desk.forget(call_id)
 
@@ -262,5 +261,7 @@ async def _wait_all(ends: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.wait(waiting)
 
 
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+def _failure() -> PastEnd:
+    """Of a call that nobody knows any more."""
+    end_time = int(time.time() * 1000)
+    return PastEnd({"end_reason": "error", "end_source": "none", "end_detail": "node_failure", "end_time": end_time})

@@ -206,3 +206,47 @@ async def test_who_was_adopted_is_known_even_if_it_ends_at_once(mortal):
     mortal.engine.hang_up(call.leg.id)
     assert mortal.exchange.adopted == {call.call_id}
     await mortal.ended(call)
+
+
+async def test_a_call_that_ended_while_no_node_was_there_is_told_with_its_reason(mortal):
+    call = await mortal.talk()
+    mortal.exchange.engine.is_cut = True
+    await mortal.engine.close()
+    mortal.engine.hang_up(call.leg.id)
+    await start(mortal)
+    past = mortal.exchange.past[call.call_id]
+    assert {name: past.params[name] for name in ("end_reason", "end_source")} == {
+        "end_reason": "hangup",
+        "end_source": "inbound",
+    }
+    assert past.params["end_time"] > 0
+    assert past.events == []
+    assert not mortal.exchange.adopted
+
+
+async def test_a_dial_that_failed_while_no_node_was_there_says_so_once(mortal):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    devices = [[{"type": "sip", "params": {"to": f"sip:{name}@127.0.0.1"}} for name in ("bob", "eve")]]
+    await mortal.run("calling.dial", tag="t", devices=devices)
+    await mortal.sink.when("calling.call.state", call_state="ringing")
+    legs = [call.leg.id for call in mortal.exchange.calls]
+    mortal.exchange.engine.is_cut = True
+    await mortal.engine.close()
+    for leg in legs:
+        mortal.engine.end_leg(leg, ops.LegEnded(leg=leg, by="remote", cause="rejected", status=486, reason="Busy"))
+    await start(mortal)
+    assert {past.params["end_reason"] for past in mortal.exchange.past.values()} == {"busy"}
+    [event] = [event for past in mortal.exchange.past.values() for event in past.events]
+    assert (event.params["dial_state"], event.params["reason"], event.session) == ("failed", "busy", "session-1")
+
+
+async def test_what_happened_while_the_connection_was_away_is_told_as_it_was(mortal):
+    call = await mortal.talk()
+    mortal.engine.lose()
+    mortal.engine.hang_up(call.leg.id)
+    new = mortal.engine.ring_in()
+    await mortal.exchange.attach()
+    ended = await mortal.ended(call)
+    assert (ended["end_reason"], ended["end_source"]) == ("hangup", "inbound")
+    await asyncio.sleep(1)
+    assert mortal.exchange.calls.by_leg(new) is not None

@@ -81,7 +81,9 @@ REPORTS: list[ops.AnyReport] = [
     ops.LegProgress(seq=1, at_us=2, leg="L", status=183, reason="Session Progress", early_media=True),
     ops.LegAnswered(seq=1, at_us=2, leg="L", codec="PCMU", digits="inband", remote_media="127.0.0.1:4000"),
     ops.LegChanged(seq=1, at_us=2, leg="L", hold=True, remote_media="127.0.0.1:4000"),
-    ops.LegEnded(seq=1, at_us=2, leg="L", by="none", cause="ack_timeout", status=408, reason="no ACK", stats=STATS),
+    ops.LegEnded(
+        seq=1, at_us=2, leg="L", by="none", cause="ack_timeout", status=408, reason="no ACK", stats=STATS, label="l"
+    ),
     ops.DigitReport(seq=1, at_us=2, leg="L", digit="#", method="info", duration_ms=90),
     ops.OperationStarted(seq=1, at_us=2, op=6, leg="L", rtp_timestamp=160),
     ops.OperationEnded(

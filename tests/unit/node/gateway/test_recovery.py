@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from gateway_rig import OfferedCall, play, state
 
-from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.calls.ports import OutgoingEvent, PastEnd
 
 LIFECYCLE = [
     ("calling.play", "calling.call.play", {"state": "error"}, {"state": "finished"}),
@@ -63,6 +63,28 @@ async def test_each_lost_call_and_each_open_verb_ends_exactly_once(make_node):
         assert [params["seq"] for params in got] == [7, 8, 10, 11, 12, 13]
         await client.request("signalwire.ping", {})
         assert not client.events
+
+
+async def test_a_call_that_ended_meanwhile_ends_with_its_reason_after_its_verbs(make_node):
+    async with make_node() as node:
+        async with node.client() as client:
+            protocol = client.hello["protocol"]
+            node.desk.assign("call", protocol)
+            node.outbox.emit(state("call", "answered"))
+            await client.command("calling.play", "call", control_id="open")
+            await client.event()
+            await client.request("signalwire.ping", {})
+        await node.journal.flushed()
+        await node.crash()
+    second = make_node()
+    async with second, second.client(protocol=protocol) as client:
+        told = OutgoingEvent("calling.call.dial", {"tag": "t"}, tag="t", session=protocol)
+        end = {"end_reason": "hangup", "end_source": "inbound", "end_time": 77}
+        second.gateway.recover(adopted=set(), past={"call": PastEnd(end, [told])})
+        got = [(await client.event())["params"]["params"] for _ in range(3)]
+        assert sorted(params.get("state", params.get("tag", "")) for params in got[:2]) == ["error", "t"]
+        assert got[2] | end == got[2]
+        assert (got[2]["call_state"], "end_detail" in got[2]) == ("ended", False)
 
 
 async def test_an_adopted_call_goes_on_with_its_owner_and_its_numbers(make_node):

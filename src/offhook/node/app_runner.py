@@ -51,6 +51,7 @@ class AppRunner:
         self._stdout = stdout
         self._children: dict[int, _Child] = {}
         self._serving = -1
+        self._is_leaving = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -86,7 +87,21 @@ class AppRunner:
         if child is not None and slot != self._serving:
             child.idle.set()
 
+    async def leave(self, within_s: float) -> None:
+        """Ask the children to end, and give them ``within_s`` to say goodbye while the node is there; start no more."""
+        self._is_leaving = True
+        living = [child.process for child in self._children.values() if child.process.returncode is None]
+        for process in living:
+            process.terminate()
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.gather(*(process.wait() for process in living))
+        except TimeoutError:
+            _log.debug("the program still has something to do", within_s=within_s)
+
     async def _reload(self) -> None:
+        if self._is_leaving:
+            return
         slot = 1 - self._serving if self._serving >= 0 else 0
         if slot in self._children:  # still draining, or never subscribed
             await self._end(slot)
@@ -113,6 +128,8 @@ class AppRunner:
         if self._children.get(slot) is not child:
             return
         del self._children[slot]
+        if self._is_leaving:
+            return
         if self._serving == slot:
             self._serving = -1
             _log.error("the program ended; it is started again when its file changes", status=status)
@@ -135,7 +152,8 @@ class AppRunner:
         child = self._children.pop(slot, None)
         if child is None or child.process.returncode is not None:
             return
-        child.process.terminate()
+        if not self._is_leaving:  # a second SIGTERM would cut short what the first began
+            child.process.terminate()
         try:
             async with asyncio.timeout(_END_S):
                 await child.process.wait()

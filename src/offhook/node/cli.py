@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ Config = Annotated[Path | None, Parameter(help="TOML file; docs/configuration.md
 State = Annotated[Path | None, Parameter(help="Where certificates, credentials and recordings are kept.")]
 Port = Annotated[int | None, Parameter(help="0 takes a free one.")]
 
+_KEYS = re.compile(r"^[0-9*#A-DwW]*\Z", re.IGNORECASE)
 
 app = cyclopts.App(
     name="offhook",
@@ -46,9 +48,15 @@ def dev(
     state_dir: State = None,
     sip_port: Port = None,
     relay_port: Port = None,
-    python: Annotated[str, Parameter(help="Interpreter for the program; by default that of offhook.")] = sys.executable,
-    json: Annotated[bool, Parameter(help="Print one line of JSON when ready, and nothing else.", negative="")] = False,
-    env: Annotated[bool, Parameter(help="Print the export lines for a shell and end.", negative="")] = False,
+    python: Annotated[
+        str, Parameter(help="Interpreter for the program; by default that of offhook.", show_default=False)
+    ] = sys.executable,
+    json: Annotated[
+        bool, Parameter(help="Print one line of JSON when ready, and nothing else.", negative="", show_default=False)
+    ] = False,
+    env: Annotated[
+        bool, Parameter(help="Print the export lines for a shell and end.", negative="", show_default=False)
+    ] = False,
 ) -> None:
     """Run a node and your program in one terminal; any dialled number goes to context ``default``."""
     if program is not None and not program.is_file():
@@ -87,8 +95,12 @@ def call(
     to: Annotated[str, Parameter(help="SIP URI, or a number at the node that runs with the state directory.")] = "demo",
     /,
     *,
-    say: Annotated[tuple[str, ...], Parameter(help="A text to say; may be given again.", negative="")] = (),
-    press: Annotated[str, Parameter(help="Keys to press: 0-9 * # A-D, w waits half a second.")] = "",
+    say: Annotated[
+        tuple[str, ...], Parameter(help="A text to say; may be given again.", negative="", show_default=False)
+    ] = (),
+    press: Annotated[
+        str, Parameter(help="Keys to press: 0-9 * # A-D, w waits half a second.", show_default=False)
+    ] = "",
     play: Annotated[Path | None, Parameter(help="WAV or MP3 file to play.")] = None,
     out: Annotated[Path | None, Parameter(help="Write what was heard to this WAV file.")] = None,
     seconds: Annotated[float, Parameter(help="Hang up after so long.")] = 30.0,
@@ -99,8 +111,14 @@ def call(
     settings = _settings(config, {"state_dir": str(state_dir) if state_dir is not None else None})
     set_up_logging(settings.log)
     if play is not None and not play.is_file():
-        raise CallerError(f"{play} is no file")
-    uri = to if to.startswith("sip:") else f"sip:{to}@{_sip_of(settings)}"
+        raise CallerError(f"--play: {play} is no file: name a WAV or MP3 file")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise CallerError(f"--out: there is no directory {out.parent}: make it first")
+    if not _KEYS.match(press):
+        raise CallerError(f"--press: {press} has characters that are no keys: use 0-9 * # A-D, and w to wait")
+    if ":" in to.partition("@")[0] and not to.lower().startswith("sip:"):
+        raise CallerError(f"{to} cannot be called: give a number (100) or a SIP URI (sip:100@127.0.0.1:5060)")
+    uri = to if to.lower().startswith("sip:") else f"sip:{to}@{_sip_of(settings)}"
     plan = CallPlan(uri=uri, say=say, press=press, play=play, out=out, seconds=seconds)
     asyncio.run(place_call(plan, settings.engine.binary))
 

@@ -22,6 +22,7 @@ __all__ = ["Program", "client_environment", "dev_settings", "export_lines", "run
 
 _log = structlog.get_logger(__name__)
 _NODE_END_S = 5.0
+_GOODBYE_S = 0.5
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -71,14 +72,23 @@ async def run_dev(
         OffhookError: something does not start; says what to change.
     """
     settings = with_ports(settings)
-    stop = asyncio.Event()
+    asked, stop = asyncio.Event(), asyncio.Event()
     session = _Session(identity, program, as_json=as_json)
     supervisor = NodeSupervisor(settings, state, identity, drain_s=_NODE_END_S, hear=session.hear)
     session.supervisor = supervisor
-    stop_on_signals(stop, supervisor.hurry)
+    stop_on_signals(asked, supervisor.hurry)
+
+    async def end_in_order() -> None:
+        await asked.wait()
+        await session.leave()
+        stop.set()
+
+    ending = asyncio.create_task(end_in_order(), name="end in order")
     try:
         await supervisor.run(stop)
     finally:
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
         await session.close()
 
 
@@ -107,6 +117,11 @@ class _Session:
             case Idle():
                 if self._runner is not None:
                     self._runner.idle(message.slot)
+
+    async def leave(self) -> None:
+        """Let the program say goodbye to the node; its calls end with the node."""
+        if self._runner is not None:
+            await self._runner.leave(_GOODBYE_S)
 
     async def close(self) -> None:
         """End the program."""

@@ -185,7 +185,9 @@ class NodeSupervisor:
         old, self._engine = self._engine, None
         if old is not None:
             old.let_go()
-        self._engine = await launch_engine(program, engine_options(settings, state), self._secret, hear=_engine_said)
+        self._engine = await launch_engine(
+            program, engine_options(settings, state), self._secret, hear=self._engine_said
+        )
 
     async def _start_node(self) -> None:
         """Give the boot to the spare, or to a process started now, and wait for its ``Ready``."""
@@ -206,6 +208,20 @@ class NodeSupervisor:
         except TimeoutError as error:
             self._node.kill()
             raise MachineError(f"the node was not ready within {_READY_S:g} s") from error
+
+    def _engine_said(self, line: bytes) -> None:
+        """A line of the engine's log, in ours; its goodbye is nobody's news."""
+        try:
+            fields = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.DecodeError:
+            _log.error("the engine says", text=line.decode("utf-8", "replace").rstrip())
+            return
+        fields.pop("at_ms", None)
+        level = str(fields.pop("level", "info"))
+        event = str(fields.pop("event", ""))
+        known = {"debug": _log.debug, "info": _log.info, "warning": _log.warning, "error": _log.error}
+        say = _log.debug if self._is_stopping and level != "error" else known.get(level, _log.info)
+        say(f"engine: {event}", **fields)
 
     async def _keep_spare(self) -> None:
         """A process that has read its code and waits for a boot: a node that dies is back in a fraction of a second."""
@@ -283,20 +299,6 @@ async def _start_waiting_node() -> _WaitingNode:
     finally:
         theirs.close()
     return _WaitingNode(process, await Steering.over(ours))
-
-
-def _engine_said(line: bytes) -> None:
-    """A line of the engine's log, in ours."""
-    try:
-        fields = msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError:
-        _log.error("the engine says", text=line.decode("utf-8", "replace").rstrip())
-        return
-    fields.pop("at_ms", None)
-    level = str(fields.pop("level", "info"))
-    event = str(fields.pop("event", ""))
-    known = {"info": _log.info, "warning": _log.warning, "error": _log.error}
-    known.get(level, _log.info)(f"engine: {event}", **fields)
 
 
 def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:

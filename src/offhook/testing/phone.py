@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets
 import shutil
+import socket
 import tempfile
 import uuid
 import wave
@@ -34,6 +36,11 @@ __all__ = ["CallFailed", "NotHeard", "Phone", "PhoneCall", "Synthesiser"]
 Synthesiser = Callable[[str], Awaitable[Path]]
 """Speaks a text into a WAV file."""
 
+_SIP_URI = re.compile(
+    r"^sip:(?:[^@\s<>]+@)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?\Z",
+    re.IGNORECASE,
+)
+_MAX_PORT = 65535
 _BLOCK_MS = 20
 _CREDIT_MS = 2000
 
@@ -292,10 +299,11 @@ class Phone:
         codecs: tuple[str, ...] = (),
         ring_timeout_s: float = 30.0,
     ) -> PhoneCall:
-        """Call a SIP URI with a numeric host (``sip:100@127.0.0.1:5060``, ``;transport=tcp``) and wait for the answer.
+        """Call a SIP URI (``sip:100@127.0.0.1:5060``, ``;transport=tcp``) and wait for the answer.
 
         Raises:
             CallFailed: nobody answered; its ``ended`` has the SIP status.
+            offhook.errors.CallerError: no SIP URI.
         """
         call = await self.dial(
             uri,
@@ -328,7 +336,7 @@ class Phone:
                 leg=call.leg,
                 to_uri=uri,
                 from_uri=from_uri or self.uri,
-                destination=_destination(uri),
+                destination=await _destination(uri, self._address),
                 transport="tcp" if "transport=tcp" in uri.lower() else "udp",
                 from_display=from_display,
                 headers=[ops.Header(name, value) for name, value in (headers or {}).items()],
@@ -396,10 +404,20 @@ class Phone:
             call.wake()
 
 
-def _destination(uri: str) -> str:
-    """``ip:port`` of a SIP URI."""
-    rest = uri.partition(":")[2].rpartition("@")[2]
-    host_port = rest.partition(";")[0].partition("?")[0]
-    if host_port.endswith("]") or ":" not in host_port:
-        host_port += ":5060"
-    return host_port
+async def _destination(uri: str, address: str) -> str:
+    """``ip:port`` of a SIP URI; a name is looked up, for an address of the kind that the phone has.
+
+    Raises:
+        offhook.errors.CallerError: no SIP URI, or a name that nobody has.
+    """
+    match = _SIP_URI.match(uri)
+    if match is None or int(match["port"] or 0) > _MAX_PORT:
+        raise CallerError(f"{uri[:80]!r} is no SIP URI: write sip:user@host or sip:user@host:port")
+    host, port = match["host"], int(match["port"] or 5060)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, family=family)
+    except OSError as error:
+        raise CallerError(f"{host} is not found from {address}: name a host or an address it can reach") from error
+    ip = found[0][4][0]
+    return f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}"

@@ -127,3 +127,14 @@ async def test_the_old_program_is_retired_when_the_new_one_subscribes_twice(benc
     bench.runner.subscribed(0)
     assert bench.said.count("retire 0") == 1
     assert "retire 1" not in bench.said
+
+
+async def test_a_program_that_is_asked_to_leave_ends_and_is_not_started_again(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.runner.subscribed(0)
+    await bench.runner.leave(10.0)
+    bench.write("two")
+    await bench.until(lambda: bench.living() == 0)
+    assert not (bench.notes / "two-1").exists()
+    assert "the program ended" not in "".join(capfd.readouterr())

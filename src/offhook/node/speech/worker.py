@@ -108,7 +108,7 @@ class SpeechWorker:
         except (TimeoutError, OSError, EOFError, msgspec.DecodeError) as error:
             await self._end()
             raise ProviderError("the speech worker does not start: pip install 'offhook[node]'") from error
-        _log.info("speech worker started", pid=self._process.pid, version=self._ready.version)
+        _log.debug("speech worker started", pid=self._process.pid, version=self._ready.version)
 
     async def _end(self) -> None:
         process, self._process = self._process, None

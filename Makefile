@@ -25,7 +25,7 @@ lint: ## ruff, rustfmt, clippy
 	@scripts/step "ruff" ruff check .
 	@scripts/step "ruff format" ruff format --check .
 	@scripts/step "rustfmt" cargo fmt --all --check
-	@scripts/step "clippy" cargo clippy -q --release --locked --workspace --all-targets -- -D warnings
+	@scripts/step "clippy" cargo clippy -q --locked --workspace --all-targets -- -D warnings
 
 types: ## mypy, strict
 	@scripts/step "mypy" mypy
@@ -34,7 +34,7 @@ contract: ## Who may import whom (DESIGN.md, Layout)
 	@scripts/step "import contract" lint-imports
 
 rust: ## Tests of the crates
-	@scripts/step "cargo test" cargo test -q --release --locked --workspace
+	@scripts/step "cargo test" scripts/cargo-test
 
 unit: ## Unit and property tests of the Python side
 	@scripts/step "unit and property tests" python -m pytest -q tests/unit tests/property

@@ -95,7 +95,7 @@ mod tests {
         gain.apply(&mut [1000; 160]);
         let mut frame = [0; 160];
         for (at, sample) in frame.iter_mut().enumerate() {
-            *sample = at as i16 * 200 - 16000;
+            *sample = i16::try_from(at).unwrap() * 200 - 16000;
         }
         let before = frame;
         gain.apply(&mut frame);

@@ -52,6 +52,98 @@ fn prompt() -> Vec<u8> {
     file
 }
 
+/// Open a leg that plays a prompt and records both sides; returns the socket of its peer.
+fn open_leg(pool: &mut MediaPool, leg: u32) -> UdpSocket {
+    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let port = pool.bind(ip).unwrap();
+    let peer = UdpSocket::bind((ip, 0)).unwrap();
+    peer.connect(port.rtp_address()).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let remote = peer.local_addr().unwrap();
+    pool.open(LegKey(leg), port).unwrap();
+    let parameters = StreamParameters {
+        remote_rtp: remote,
+        remote_rtcp: remote,
+        codec: Codec::Pcmu,
+        payload_type_tx: 0,
+        payload_type_rx: 0,
+        telephone_event_tx: Some(101),
+        telephone_event_rx: Some(101),
+        send: true,
+        receive: true,
+    };
+    pool.connect(LegKey(leg), parameters).unwrap();
+    // The thread takes commands each tick; its ring is bounded.
+    for command in [play(leg), record(leg)] {
+        while let Err(refusal) = pool.command(command.clone()) {
+            assert_eq!(refusal.code.as_str(), "no_capacity", "{refusal}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    peer
+}
+
+fn play(leg: u32) -> MediaCommand {
+    let file = Source::File {
+        prompt: "p.wav".into(),
+        encoding: FileEncoding::Auto,
+        growing: false,
+    };
+    MediaCommand::Play {
+        id: u64::from(leg) * 2 + 1,
+        leg: LegKey(leg),
+        sources: vec![file],
+        side: Side::Listen,
+        volume_db: 0.0,
+        loops: 0,
+        more: false,
+        interrupt: Interrupt {
+            digit: true,
+            speech: false,
+        },
+    }
+}
+
+fn record(leg: u32) -> MediaCommand {
+    MediaCommand::Record {
+        id: u64::from(leg) * 2 + 2,
+        leg: LegKey(leg),
+        recording: format!("r{leg}.wav"),
+        side: Side::Both,
+        stereo: true,
+        beep: false,
+        initial_timeout_ms: 0,
+        end_silence_timeout_ms: 0,
+        max_length_ms: 0,
+        terminators: String::new(),
+        sensitivity: 44.0,
+    }
+}
+
+/// CPU of each thread of the engine between two readings.
+fn print_threads(start: &[(String, f64)], end: &[(String, f64)], elapsed: f64, legs: u32) {
+    let mut total = 0.0;
+    for (name, seconds) in end {
+        let before = start.iter().find(|(known, _)| known == name);
+        let used = seconds - before.map_or(0.0, |(_, seconds)| *seconds);
+        if name.starts_with("media") || name.starts_with("decoder") {
+            total += used;
+            let per_tick = used / elapsed / TICKS_PER_SECOND / f64::from(legs) * 1e6;
+            println!(
+                "  {name:14} {:6.2} % of a core, {per_tick:6.2} us per leg and tick",
+                used / elapsed * 100.0
+            );
+        }
+    }
+    let per_leg = total / elapsed / f64::from(legs);
+    println!(
+        "  all            {:6.2} % of a core, {:6.2} us per leg and tick",
+        total / elapsed * 100.0,
+        per_leg / TICKS_PER_SECOND * 1e6
+    );
+    println!("  per call       {:.4} % of a core (goal 0.05)", per_leg * 100.0);
+}
+
 fn main() {
     let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let legs = arguments.first().copied().unwrap_or(200).min(2000) as u32;
@@ -69,67 +161,7 @@ fn main() {
     config.ports = 20_000..=29_999;
     let mut pool = MediaPool::start(config, Box::new(|| {})).unwrap();
 
-    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let mut peers = Vec::new();
-    for leg in 0..legs {
-        let port = pool.bind(ip).unwrap();
-        let peer = UdpSocket::bind((ip, 0)).unwrap();
-        peer.connect(port.rtp_address()).unwrap();
-        peer.set_nonblocking(true).unwrap();
-        let remote = peer.local_addr().unwrap();
-        pool.open(LegKey(leg), port).unwrap();
-        let parameters = StreamParameters {
-            remote_rtp: remote,
-            remote_rtcp: remote,
-            codec: Codec::Pcmu,
-            payload_type_tx: 0,
-            payload_type_rx: 0,
-            telephone_event_tx: Some(101),
-            telephone_event_rx: Some(101),
-            send: true,
-            receive: true,
-        };
-        pool.connect(LegKey(leg), parameters).unwrap();
-        peers.push(peer);
-        let file = Source::File {
-            prompt: "p.wav".into(),
-            encoding: FileEncoding::Auto,
-            growing: false,
-        };
-        let play = MediaCommand::Play {
-            id: u64::from(leg) * 2 + 1,
-            leg: LegKey(leg),
-            sources: vec![file],
-            side: Side::Listen,
-            volume_db: 0.0,
-            loops: 0,
-            more: false,
-            interrupt: Interrupt {
-                digit: true,
-                speech: false,
-            },
-        };
-        let record = MediaCommand::Record {
-            id: u64::from(leg) * 2 + 2,
-            leg: LegKey(leg),
-            recording: format!("r{leg}.wav"),
-            side: Side::Both,
-            stereo: true,
-            beep: false,
-            initial_timeout_ms: 0,
-            end_silence_timeout_ms: 0,
-            max_length_ms: 0,
-            terminators: String::new(),
-            sensitivity: 44.0,
-        };
-        // The thread takes commands each tick; its ring is bounded.
-        for command in [play, record] {
-            while let Err(refusal) = pool.command(command.clone()) {
-                assert_eq!(refusal.code.as_str(), "no_capacity", "{refusal}");
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-    }
+    let peers = (0..legs).map(|leg| open_leg(&mut pool, leg)).collect::<Vec<_>>();
 
     let stop = Arc::new(AtomicBool::new(false));
     let received = Arc::new(AtomicU64::new(0));
@@ -158,29 +190,7 @@ fn main() {
         }
     }
     println!("{legs} legs playing (WAV 22.05 kHz) and recording (stereo), {elapsed:.1} s");
-    let mut total = 0.0;
-    for (name, seconds) in end {
-        let used = seconds
-            - start
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map_or(0.0, |(_, before)| *before);
-        if name.starts_with("media") || name.starts_with("decoder") {
-            total += used;
-            let per_tick = used / elapsed / TICKS_PER_SECOND / f64::from(legs) * 1e6;
-            println!(
-                "  {name:14} {:6.2} % of a core, {per_tick:6.2} us per leg and tick",
-                used / elapsed * 100.0
-            );
-        }
-    }
-    let per_leg = total / elapsed / f64::from(legs);
-    println!(
-        "  all            {:6.2} % of a core, {:6.2} us per leg and tick",
-        total / elapsed * 100.0,
-        per_leg / TICKS_PER_SECOND * 1e6
-    );
-    println!("  per call       {:.4} % of a core (goal 0.05)", per_leg * 100.0);
+    print_threads(&start, &end, elapsed, legs);
     println!(
         "  packets received by peers: {packets} of {:.0}",
         elapsed * TICKS_PER_SECOND * f64::from(legs)

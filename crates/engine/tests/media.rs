@@ -279,7 +279,7 @@ fn files_play_whole_and_back_to_back_without_a_gap() {
         .position(|part| part[0] == 0 && part[1] > 1000 && part[2] > part[1])
         .unwrap();
     for (n, sample) in heard[start..start + 4000].iter().enumerate() {
-        let error = (i32::from(*sample) - i32::from(value(n as i32))).abs();
+        let error = (i32::from(*sample) - i32::from(value(i32::try_from(n).unwrap()))).abs();
         assert!(error <= 300, "sample {n}: {sample}");
     }
     assert!(heard[start + 4000..].iter().all(|sample| *sample == 0));
@@ -299,7 +299,7 @@ fn a_file_that_grows_is_played_to_its_end_and_no_further() {
     call.talk(10, |_| 0);
     call.directories.prompt("g.wav", &whole);
     call.talk(5, |_| 0);
-    let size_bytes = whole.len() as i64;
+    let size_bytes = i64::try_from(whole.len()).unwrap();
     call.command(MediaCommand::PromptDone {
         prompt: "g.wav".into(),
         size_bytes,

@@ -1,5 +1,6 @@
 //! The media threads against a peer of plain sockets on loopback, in real time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::cast_possible_wrap, reason = "small counts")]
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;

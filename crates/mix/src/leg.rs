@@ -3,8 +3,9 @@
 use offhook_dsp::{FRAME, Frame, SpeechDetector, add_frame, frame_power, saturate};
 
 use crate::digits::{DigitScript, KeyOutput};
+use crate::line::{DELAY, HeardLine, SpeechLine};
 use crate::player::Player;
-use crate::recorder::{PauseBehavior, Recorder};
+use crate::recorder::{PauseBehavior, Recorder, Settled};
 use crate::{EndCause, FrameSink, FrameSource, OperationId, Side};
 
 /// Operations of one kind that a leg can have at a time.
@@ -16,10 +17,13 @@ const SENSITIVITY: f32 = 44.0;
 /// What came in since the last frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// The audio of the remote party.
+    /// The audio of the remote party, as it is heard now. Recordings take it from [`LegMixer::said`].
     pub received: &'a Frame,
     /// Keys it pressed.
     pub digits: &'a [char],
+    /// When, in samples of the local clock: a frame more than in the tick before. Frames that are left out are silent in
+    /// recordings, and players wait.
+    pub now: u32,
     /// When, in microseconds.
     pub now_us: u64,
     /// Digits are sent as tones.
@@ -103,6 +107,8 @@ pub struct LegMixer<S, W, T> {
     scripts: Vec<DigitScript>,
     taps: Vec<Tap<T>>,
     detector: SpeechDetector,
+    speech: SpeechLine,
+    heard: HeardLine,
     events: Vec<MixEvent<S, W, T>>,
 }
 
@@ -115,6 +121,8 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> Default for LegMixer<S, W, T> {
             scripts: Vec::with_capacity(MAX_OPERATIONS),
             taps: Vec::with_capacity(MAX_OPERATIONS),
             detector: SpeechDetector::new(SENSITIVITY),
+            speech: SpeechLine::default(),
+            heard: HeardLine::default(),
             events: Vec::with_capacity(MAX_OPERATIONS),
         }
     }
@@ -176,10 +184,11 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         self.taps.iter_mut().map(|tap| (tap.id, &mut tap.sink))
     }
 
-    /// Frames that did not happen: recordings keep the time line with silence, players wait.
-    pub fn skip(&mut self, frames: u32) {
-        for recorder in &mut self.recorders {
-            recorder.skip(frames);
+    /// Samples of the remote party came; the first was said at `at`. To be told before the tick `now` in which they came.
+    pub fn said(&mut self, at: u32, samples: &[i16], now: u32) {
+        if !self.recorders.is_empty() {
+            self.speech.start(now);
+            self.speech.insert(at, samples);
         }
     }
 
@@ -269,22 +278,22 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
             input.digits.iter().for_each(|digit| recorder.input(*digit));
         }
         let mut hears = [0_i32; FRAME];
-        let mut says = [0_i32; FRAME];
-        add_frame(&mut says, input.received);
-        self.play(&mut hears, &mut says, input.now_us);
+        let mut adds = None;
+        self.play(&mut hears, &mut adds, input.now_us);
         self.echo(&mut hears, input.received);
         let mut output = Output {
             frame: hears.map(saturate),
             key: KeyOutput::None,
         };
         self.send_digits(&mut output, input);
-        let says = says.map(saturate);
-        self.record(&says, &output.frame, input.now_us);
+        let adds = adds.map(|adds| adds.map(saturate));
+        let says = mixed(input.received, adds.as_ref());
+        self.record(&says, &output.frame, adds.as_ref(), input);
         self.listen(&says, &output.frame);
         output
     }
 
-    fn play(&mut self, hears: &mut [i32; FRAME], says: &mut [i32; FRAME], now_us: u64) {
+    fn play(&mut self, hears: &mut [i32; FRAME], adds: &mut Option<[i32; FRAME]>, now_us: u64) {
         let mut frame = [0; FRAME];
         let mut at = 0;
         while let Some(player) = self.players.get_mut(at) {
@@ -298,7 +307,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
                     add_frame(hears, &frame);
                 }
                 if player.side.says() {
-                    add_frame(says, &frame);
+                    add_frame(adds.get_or_insert([0; FRAME]), &frame);
                 }
             }
             if let Some((cause, digit)) = end {
@@ -349,19 +358,54 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         }
     }
 
-    fn record(&mut self, says: &Frame, hears: &Frame, now_us: u64) {
+    fn record(&mut self, says: &Frame, hears: &Frame, adds: Option<&Frame>, input: &Input<'_>) {
+        if self.recorders.is_empty() {
+            self.speech.stop();
+            return;
+        }
+        self.speech.start(input.now);
+        for _ in 0..self.speech.behind(input.now) {
+            self.settle(&[0; FRAME], None);
+            self.recorders.iter_mut().for_each(Recorder::skip);
+        }
+        self.settle(hears, adds);
         let mut at = 0;
         while let Some(recorder) = self.recorders.get_mut(at) {
-            let (is_first, end) = recorder.tick(says, hears, now_us);
+            let (is_first, end) = recorder.tick(says, hears, input.now_us);
             if is_first {
                 self.events.push(MixEvent::Started(recorder.id));
             }
             if let Some((cause, digit)) = end {
-                let recorder = self.recorders.remove(at);
+                let mut recorder = self.recorders.remove(at);
+                self.write_rest(&mut recorder);
                 self.events.push(ended_recorder(recorder, cause, digit));
             } else {
                 at += 1;
             }
+        }
+    }
+
+    /// A tick has become old enough: write it. Its place is for the one that is now.
+    fn settle(&mut self, hears: &Frame, adds: Option<&Frame>) {
+        let mut said = [0; FRAME];
+        self.speech.advance(&mut said);
+        let (hears, adds) = self.heard.exchange(hears, adds);
+        let says = mixed(&said, adds.as_ref());
+        for recorder in &mut self.recorders {
+            recorder.write_oldest(Settled {
+                says: &says,
+                hears: &hears,
+            });
+        }
+    }
+
+    /// A recording is over: write the ticks that would have waited for what comes late.
+    fn write_rest(&self, recorder: &mut Recorder<W>) {
+        let mut said = [[0; FRAME]; DELAY];
+        self.speech.rest(&mut said);
+        for (said, (hears, adds)) in said.iter().zip(self.heard.rest()) {
+            let says = mixed(said, adds.as_ref());
+            recorder.write_next(Settled { says: &says, hears });
         }
     }
 
@@ -393,7 +437,8 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         for player in self.players.drain(..) {
             self.events.push(ended_player(player, EndCause::Hangup, None));
         }
-        for recorder in self.recorders.drain(..) {
+        while let Some(mut recorder) = self.recorders.pop() {
+            self.write_rest(&mut recorder);
             self.events.push(ended_recorder(recorder, EndCause::Hangup, None));
         }
         for echo in self.echoes.drain(..) {
@@ -403,6 +448,15 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
             self.events.push(ended_tap(tap, EndCause::Hangup));
         }
     }
+}
+
+/// What is said, with what is played into it.
+fn mixed(said: &Frame, adds: Option<&Frame>) -> Frame {
+    let mut says = *said;
+    for (sample, other) in says.iter_mut().zip(adds.into_iter().flatten()) {
+        *sample = sample.saturating_add(*other);
+    }
+    says
 }
 
 fn push<O>(operations: &mut Vec<O>, operation: O) -> bool {

@@ -7,6 +7,7 @@
 
 mod digits;
 mod leg;
+mod line;
 mod player;
 mod recorder;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use digits::{DigitScript, KeyOutput, MAX_DIGITS};
 pub use leg::{Input, LegMixer, MAX_OPERATIONS, MixEvent, Output, Retired};
+pub use line::SPEECH_WINDOW;
 pub use player::{Interrupt, Player};
 pub use recorder::{PauseBehavior, Recorder, RecorderLimits};
 

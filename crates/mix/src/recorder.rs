@@ -1,7 +1,8 @@
 //! One recording: which side, when it ends, and what a pause does.
 
-use offhook_dsp::{FRAME, Frame, SpeechDetector, ToneSequence, ToneStep, frame_power, saturate};
+use offhook_dsp::{FRAME, Frame, SpeechDetector, ToneSequence, ToneStep, frame_power};
 
+use crate::line::DELAY;
 use crate::{EndCause, FrameSink, OperationId, Side};
 
 /// The beep before a recording: 1 kHz, 300 ms.
@@ -32,6 +33,22 @@ pub struct RecorderLimits {
     pub sensitivity: f32,
 }
 
+/// What a recording takes of a tick, once that is old enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Span {
+    #[default]
+    Nothing,
+    Silence(u8),
+    Sound(u8),
+}
+
+/// What both sides said in a tick, old enough to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled<'a> {
+    pub(crate) says: &'a Frame,
+    pub(crate) hears: &'a Frame,
+}
+
 /// A recording.
 #[derive(Debug)]
 pub struct Recorder<W> {
@@ -49,6 +66,9 @@ pub struct Recorder<W> {
     frames: u32,
     quiet_frames: u32,
     paused: Option<PauseBehavior>,
+    /// Of the ticks that are not written yet; the oldest is at `at`.
+    spans: [Span; DELAY],
+    at: usize,
     end: Option<(EndCause, Option<char>)>,
 }
 
@@ -80,6 +100,8 @@ impl<W: FrameSink> Recorder<W> {
             frames: 0,
             quiet_frames: 0,
             paused: None,
+            spans: [Span::Nothing; DELAY],
+            at: 0,
             end: None,
         }
     }
@@ -101,12 +123,15 @@ impl<W: FrameSink> Recorder<W> {
         self.paused = None;
     }
 
-    pub(crate) fn skip(&mut self, frames: u32) {
-        if self.first_frame_us > 0 && self.end.is_none() && self.paused != Some(PauseBehavior::Skip) {
-            for _ in 0..frames {
-                self.write(&[0; FRAME], &[0; FRAME]);
-            }
-        }
+    /// A tick that did not happen: both sides are silent in it, but for what is known of them later.
+    pub(crate) fn skip(&mut self) {
+        let is_running = self.first_frame_us > 0 && self.end.is_none();
+        let span = match self.paused {
+            Some(PauseBehavior::Silence) if is_running => Span::Silence(self.take()),
+            None if is_running => Span::Sound(self.take()),
+            _ => Span::Nothing,
+        };
+        self.push(span);
     }
 
     pub(crate) fn input(&mut self, digit: char) {
@@ -127,7 +152,8 @@ impl<W: FrameSink> Recorder<W> {
         sounds
     }
 
-    /// Take a frame of both sides. Gives whether it was the first, and how it ended if it did.
+    /// Take a tick of both sides, to be written when it is old enough. Gives whether it was the first, and how the recording
+    /// ended if it did.
     pub(crate) fn tick(
         &mut self,
         says: &Frame,
@@ -135,53 +161,96 @@ impl<W: FrameSink> Recorder<W> {
         now_us: u64,
     ) -> (bool, Option<(EndCause, Option<char>)>) {
         if self.beep.is_some() || self.end.is_some() {
+            self.push(Span::Nothing);
             return (false, self.end);
         }
         let is_first = self.first_frame_us == 0;
         if is_first {
             self.first_frame_us = now_us;
         }
-        match self.paused {
-            Some(PauseBehavior::Skip) => {}
-            Some(PauseBehavior::Silence) => self.write(&[0; FRAME], &[0; FRAME]),
+        let span = match self.paused {
+            Some(PauseBehavior::Skip) => Span::Nothing,
+            Some(PauseBehavior::Silence) => Span::Silence(self.take()),
             None => {
-                let silent = [0; FRAME];
-                let says = if self.side.says() { says } else { &silent };
-                let hears = if self.side.hears() { hears } else { &silent };
-                self.write(says, hears);
-                self.watch(says, hears);
+                let span = Span::Sound(self.take());
+                if self.is_watching() {
+                    self.watch(says, hears);
+                }
+                span
             }
-        }
+        };
+        self.push(span);
         if self.limits.max_length_ms > 0 && self.samples >= u64::from(self.limits.max_length_ms) * 8 {
             self.end(EndCause::MaxLength, None);
         }
         (is_first, self.end)
     }
 
-    fn write(&mut self, says: &Frame, hears: &Frame) {
+    /// Count the samples of a tick; the last may be cut.
+    fn take(&mut self) -> u8 {
         let room = match self.limits.max_length_ms {
             0 => FRAME as u64,
             most => (u64::from(most) * 8).saturating_sub(self.samples),
         };
-        let count = FRAME.min(room as usize);
+        let count = room.min(FRAME as u64);
+        self.samples += count;
+        count as u8
+    }
+
+    fn push(&mut self, span: Span) {
+        if let Some(slot) = self.spans.get_mut(self.at) {
+            *slot = span;
+        }
+        self.at = (self.at + 1) % DELAY;
+    }
+
+    /// Write the oldest tick that is not written yet. Comes before the tick that takes its place.
+    pub(crate) fn write_oldest(&mut self, settled: Settled<'_>) {
+        let span = self.spans.get_mut(self.at).map(std::mem::take);
+        self.write(span.unwrap_or_default(), settled);
+    }
+
+    /// The same when the recording is over and no tick takes its place.
+    pub(crate) fn write_next(&mut self, settled: Settled<'_>) {
+        self.write_oldest(settled);
+        self.at = (self.at + 1) % DELAY;
+    }
+
+    fn write(&mut self, span: Span, settled: Settled<'_>) {
+        let silent = [0; FRAME];
+        let (says, hears, count) = match span {
+            Span::Nothing => return,
+            Span::Silence(count) => (&silent, &silent, count),
+            Span::Sound(count) => (
+                if self.side.says() { settled.says } else { &silent },
+                if self.side.hears() { settled.hears } else { &silent },
+                count,
+            ),
+        };
         let mut samples = [0; FRAME * 2];
         let pairs = says.iter().zip(hears);
         if self.is_stereo {
-            for (to, (says, hears)) in samples.chunks_exact_mut(2).zip(pairs) {
-                to.copy_from_slice(&[*says, *hears]);
+            for ([left, right], (says, hears)) in samples.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+                (*left, *right) = (*says, *hears);
             }
         } else {
             for (to, (says, hears)) in samples.iter_mut().zip(pairs) {
-                *to = saturate(i32::from(*says) + i32::from(*hears));
+                *to = says.saturating_add(*hears);
             }
         }
-        let count_of_all = if self.is_stereo { count * 2 } else { count };
-        self.sink.push(samples.get(..count_of_all).unwrap_or(&[]));
-        self.samples += count as u64;
+        let count = usize::from(count) * if self.is_stereo { 2 } else { 1 };
+        self.sink.push(samples.get(..count).unwrap_or(&[]));
+    }
+
+    fn is_watching(&self) -> bool {
+        self.limits.initial_timeout_ms > 0 || self.limits.end_silence_timeout_ms > 0
     }
 
     fn watch(&mut self, says: &Frame, hears: &Frame) {
         self.frames += 1;
+        let silent = [0; FRAME];
+        let says = if self.side.says() { says } else { &silent };
+        let hears = if self.side.hears() { hears } else { &silent };
         let is_speech = self.detector.frame(frame_power(says).max(frame_power(hears)));
         self.has_spoken |= is_speech;
         self.quiet_frames = match (self.has_spoken, is_speech) {

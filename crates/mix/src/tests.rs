@@ -52,11 +52,19 @@ impl Leg {
         }
     }
 
+    /// A tick in which this was heard, and in which the same was said at this very time.
     fn hear(&mut self, received: i16, digits: &[char]) -> Output {
+        let now = self.now as u32 * 160;
+        self.mixer.said(now, &[received; FRAME], now);
+        self.tick(received, digits)
+    }
+
+    fn tick(&mut self, received: i16, digits: &[char]) -> Output {
         let frame = [received; FRAME];
         let input = Input {
             received: &frame,
             digits,
+            now: self.now as u32 * 160,
             now_us: self.now * 20_000,
             tones: self.tones,
         };
@@ -78,6 +86,11 @@ impl Leg {
             });
         }
         output
+    }
+
+    fn end(&mut self, id: u64) {
+        self.mixer.stop(id);
+        self.quiet(1);
     }
 
     fn hear_for(&mut self, frames: u32, received: i16) {
@@ -241,6 +254,8 @@ fn a_recording_waits_for_its_beep_which_is_heard_and_not_recorded() {
     assert!(leg.log.is_empty() && tape.0.borrow().is_empty());
     leg.quiet(2);
     assert_eq!(leg.log, ["1 started"]);
+    leg.end(1);
+    assert_eq!(tape.0.borrow().len(), 320);
     assert!(tape.0.borrow().iter().all(|sample| *sample == 0));
 }
 
@@ -252,9 +267,11 @@ fn stereo_has_what_is_said_left_and_what_is_heard_right_on_one_time_line() {
     let tape = leg.record(1, Side::Both, true, false, limits());
     let mono = leg.record(2, Side::Both, false, false, limits());
     leg.hear(40, &[]);
+    leg.end(1);
+    leg.end(2);
     assert_eq!(tape.0.borrow()[..4], [40, 700, 40, 700]);
     assert_eq!(tape.0.borrow().len(), 320);
-    assert_eq!(*mono.0.borrow(), [740; 160]);
+    assert_eq!(mono.0.borrow()[..160], [740; 160]);
 }
 
 #[test]
@@ -267,6 +284,7 @@ fn a_paused_recording_is_cut_or_filled_with_silence() {
         leg.hear_for(4, 300);
         leg.mixer.resume(1);
         leg.hear(300, &[]);
+        leg.end(1);
         let tape = tape.0.borrow();
         assert_eq!(tape.len(), expected);
         assert_eq!(tape.iter().filter(|sample| **sample == 300).count(), 320);
@@ -375,6 +393,107 @@ fn a_tap_hears_its_side() {
     leg.hear(5, &[]);
     assert_eq!(*tape.0.borrow(), [700; FRAME]);
     assert_eq!(leg.log.last().unwrap(), "3 stopped 20");
+}
+
+/// Packets of a voice that says 1, 2, 3 ... in frames; given those that come in each tick, the speech channel and its length.
+fn recorded(ticks: u32, arrivals: impl Fn(u32) -> Vec<u32>) -> Vec<i16> {
+    let mut leg = Leg::new();
+    let tape = leg.record(1, Side::Both, true, false, limits());
+    for tick in 1..=ticks {
+        for n in arrivals(tick) {
+            let at = n * 160 - 80;
+            leg.mixer.said(at, &[n as i16 * 10; FRAME], tick * 160);
+        }
+        leg.tick(30_000, &[]);
+    }
+    leg.end(1);
+    let tape = tape.0.borrow();
+    assert_eq!(tape.len(), ticks as usize * 320);
+    tape.chunks(2).map(|pair| pair[0]).collect()
+}
+
+/// Sample `at` of the recording was said half a frame after its tick began.
+fn said_at(at: usize) -> i16 {
+    ((at + 160 + 80) / 160) as i16 * 10
+}
+
+#[test]
+fn what_was_said_lies_at_its_own_time_however_late_it_came() {
+    let steady = recorded(40, |tick| vec![tick]);
+    let expected: Vec<i16> = (0..40 * 160).map(said_at).collect();
+    // The last half frame was still under way.
+    assert_eq!(steady[..39 * 160 + 80], expected[..39 * 160 + 80]);
+    assert_eq!(steady[39 * 160 + 80..], [0; 80]);
+    // Between 0 and 180 ms late, in any order, and each of them twice.
+    let late = |n: u32| n.wrapping_mul(2_654_435_761) >> 16 & 0xffff_u32;
+    let jittery = recorded(60, |tick| {
+        let came = (1..60).filter(|n| n + late(*n) % 10 == tick);
+        came.clone().chain(came).collect()
+    });
+    let expected: Vec<i16> = (0..45 * 160).map(said_at).collect();
+    assert_eq!(jittery[80..45 * 160], expected[80..]);
+}
+
+#[test]
+fn a_recording_is_as_long_as_its_ticks_with_what_was_lost_concealed_and_what_was_not_said_silent() {
+    let lossy = recorded(40, |tick| if tick == 20 { vec![] } else { vec![tick] });
+    let gap = 19 * 160 - 80..20 * 160 - 80;
+    assert!(
+        lossy[gap.clone()].iter().all(|sample| (150..=230).contains(sample)),
+        "{:?}",
+        &lossy[gap]
+    );
+    assert_eq!(lossy[21 * 160], said_at(21 * 160));
+    let paused = recorded(40, |tick| if tick > 20 { vec![] } else { vec![tick] });
+    assert!(paused[20 * 160 - 80..].iter().all(|sample| *sample == 0));
+    assert_eq!(paused[20 * 160 - 81], 200);
+}
+
+#[test]
+fn ticks_that_were_left_out_are_on_the_time_line() {
+    let mut leg = Leg::new();
+    let tape = leg.record(1, Side::Both, true, false, limits());
+    leg.play(2, 900, 500, NONE);
+    for _ in 0..15 {
+        leg.hear(50, &[]);
+    }
+    // Half a second in which nothing ran; what was said meanwhile comes at once.
+    let now = (leg.now as u32 + 25) * 160;
+    for n in leg.now as u32..leg.now as u32 + 25 {
+        leg.mixer.said(n * 160, &[60; FRAME], now);
+    }
+    leg.now += 25;
+    leg.hear_for(20, 70);
+    leg.end(1);
+    let tape = tape.0.borrow();
+    assert_eq!(tape.len(), (15 + 25 + 20) * 320);
+    let says = |tick: usize| tape[tick * 320 + 160];
+    let hears = |tick: usize| tape[tick * 320 + 161];
+    assert_eq!([says(14), says(15), says(39), says(40), says(59)], [50, 60, 60, 70, 70]);
+    assert_eq!([hears(14), hears(15), hears(39), hears(40)], [900, 0, 0, 900]);
+}
+
+#[test]
+fn what_is_played_into_speech_is_recorded_with_it() {
+    let mut leg = Leg::new();
+    let tape = leg.record(1, Side::Speak, false, false, limits());
+    leg.hear_for(3, 50);
+    leg.mixer
+        .add_player(Player::new(2, Level { value: 700, left: 2 }, Side::Speak, 0.0, NONE, 1));
+    leg.hear_for(20, 50);
+    leg.end(1);
+    let tape = tape.0.borrow();
+    let at = |tick: usize| tape[tick * 160 + 80];
+    assert_eq!([at(2), at(3), at(4), at(5)], [50, 750, 750, 50]);
+}
+
+#[test]
+fn a_recording_is_told_by_hanging_up_to_its_last_sample() {
+    let mut leg = Leg::new();
+    let tape = leg.record(1, Side::Speak, false, false, limits());
+    leg.hear_for(7, 50);
+    leg.mixer.close();
+    assert_eq!(tape.0.borrow()[..], [50; 7 * 160]);
 }
 
 proptest! {

@@ -6,11 +6,13 @@
 mod event;
 mod jitter;
 mod packet;
+mod placement;
 mod reception;
 mod rtcp;
 
 pub use event::{EventPacket, EventReceiver, EventSender, PressedKey, TelephoneEvent, code_of_digit, digit_of_code};
 pub use jitter::{JitterBuffer, JitterCounts, Pulled};
 pub use packet::{HEADER_BYTES, Header, ParseError, RtpPacket, write_header};
+pub use placement::Placement;
 pub use reception::{Accepted, Reception};
 pub use rtcp::{NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};

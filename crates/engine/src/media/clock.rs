@@ -8,6 +8,8 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 const TICK_NS: i64 = 20_000_000;
 /// A tick that begins later than this is counted.
 const LATE_NS: i64 = 5_000_000;
+/// A tick that begins later than this says little of when the packets came that it reads.
+const UNPUNCTUAL_NS: i64 = 1_000_000;
 /// So many late ticks are made up for one after another; more are left out.
 const CATCH_UP: i64 = 5;
 
@@ -16,6 +18,8 @@ const CATCH_UP: i64 = 5;
 pub struct Tick {
     /// More than 5 ms late.
     pub is_late: bool,
+    /// Less than 1 ms late.
+    pub is_punctual: bool,
     /// Ticks that were left out before it.
     pub skipped: u32,
 }
@@ -51,6 +55,7 @@ impl Clock {
         self.next_ns += (skipped + 1) * TICK_NS;
         Tick {
             is_late: late > LATE_NS,
+            is_punctual: late < UNPUNCTUAL_NS,
             skipped: skipped as u32,
         }
     }
@@ -76,42 +81,18 @@ mod tests {
     #[test]
     fn a_little_late_is_caught_up_and_very_late_is_skipped() {
         let mut clock = Clock { next_ns: 0 };
-        assert_eq!(
-            clock.begin(100_000),
-            Tick {
-                is_late: false,
-                skipped: 0
-            }
-        );
-        assert_eq!(
-            clock.begin(75_000_000),
-            Tick {
-                is_late: true,
-                skipped: 0
-            }
-        );
-        assert_eq!(
-            clock.begin(75_100_000),
-            Tick {
-                is_late: true,
-                skipped: 0
-            }
-        );
-        assert_eq!(
-            clock.begin(75_200_000),
-            Tick {
-                is_late: true,
-                skipped: 0
-            }
-        );
+        let tick = |is_late, is_punctual, skipped| Tick {
+            is_late,
+            is_punctual,
+            skipped,
+        };
+        assert_eq!(clock.begin(100_000), tick(false, true, 0));
+        assert_eq!(clock.begin(75_000_000), tick(true, false, 0));
+        assert_eq!(clock.begin(75_100_000), tick(true, false, 0));
+        assert_eq!(clock.begin(75_200_000), tick(true, false, 0));
         assert_eq!(clock.next_ns, 80_000_000);
-        assert_eq!(
-            clock.begin(1_080_000_000),
-            Tick {
-                is_late: true,
-                skipped: 50
-            }
-        );
-        assert_eq!(clock.next_ns, 1_100_000_000);
+        assert_eq!(clock.begin(82_000_000), tick(false, false, 0));
+        assert_eq!(clock.begin(1_100_000_000), tick(true, false, 50));
+        assert_eq!(clock.next_ns, 1_120_000_000);
     }
 }

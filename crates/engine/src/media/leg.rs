@@ -7,9 +7,9 @@ use std::thread::Thread;
 
 use offhook_codec::Codec;
 use offhook_dsp::{Concealer, DtmfDetector, FRAME, Frame};
-use offhook_mix::{Input, KeyOutput, LegMixer};
+use offhook_mix::{Input, KeyOutput, LegMixer, SPEECH_WINDOW};
 use offhook_rtp::{
-    Accepted, EventReceiver, EventSender, HEADER_BYTES, Header, JitterBuffer, Pulled, Reception, RtpPacket,
+    Accepted, EventReceiver, EventSender, HEADER_BYTES, Header, JitterBuffer, Placement, Pulled, Reception, RtpPacket,
     TelephoneEvent, code_of_digit, write_header,
 };
 
@@ -43,6 +43,8 @@ pub struct TickTime {
     pub samples: u32,
     /// Unix time.
     pub us: u64,
+    /// It began when it should.
+    pub is_punctual: bool,
 }
 
 /// What the stream that we send starts from.
@@ -63,6 +65,7 @@ pub struct Leg {
     marker: bool,
     reception: Reception,
     jitter: JitterBuffer,
+    placement: Placement,
     concealer: Concealer,
     detector: DtmfDetector,
     events: EventReceiver,
@@ -91,6 +94,7 @@ impl Leg {
             marker: true,
             reception: Reception::default(),
             jitter: JitterBuffer::default(),
+            placement: Placement::default(),
             concealer: Concealer::default(),
             detector: DtmfDetector::default(),
             events: EventReceiver::default(),
@@ -166,6 +170,7 @@ impl Leg {
         let input = Input {
             received: &received,
             digits: &self.digits,
+            now: now.samples,
             now_us: now.us,
             tones,
         };
@@ -220,12 +225,11 @@ impl Leg {
         is_new
     }
 
-    /// Ticks that did not happen: our timestamps and the recordings jump over them.
+    /// Ticks that did not happen: our timestamps jump over them; the mixer sees it by the clock.
     pub fn skip(&mut self, ticks: u32) {
         if self.stream.is_some() && self.closing_us.is_none() {
             self.identity.timestamp = self.identity.timestamp.wrapping_add(ticks.wrapping_mul(FRAME as u32));
             self.marker = true;
-            self.mixer.skip(ticks);
         }
     }
 
@@ -280,6 +284,7 @@ impl Leg {
             Accepted::Yes => {}
             Accepted::Restarted => {
                 self.jitter.restart();
+                self.placement.restart();
                 self.events.reset();
             }
             Accepted::No => {
@@ -319,7 +324,12 @@ impl Leg {
         let count = packet.payload.len().min(samples.len());
         let samples = samples.get_mut(..count).unwrap_or(&mut []);
         codec.decode(packet.payload, samples);
-        self.jitter.insert(packet.header.timestamp, samples, now.samples);
+        let timestamp = packet.header.timestamp;
+        self.jitter.insert(timestamp, samples, now.samples);
+        let at = self
+            .placement
+            .place(timestamp, now.samples, now.is_punctual, SPEECH_WINDOW);
+        self.mixer.said(at, samples, now.samples);
     }
 
     fn play_out(&mut self, now: TickTime, frame: &mut Frame) {

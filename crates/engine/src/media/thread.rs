@@ -113,15 +113,16 @@ impl MediaThread {
                 self.ticks += u64::from(tick.skipped);
                 self.legs.iter_mut().for_each(|leg| leg.skip(tick.skipped));
             }
-            self.tick();
+            self.tick(tick.is_punctual);
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, is_punctual: bool) {
         let now = TickTime {
             index: self.ticks,
             samples: (self.ticks as u32).wrapping_mul(FRAME as u32),
             us: unix_us(),
+            is_punctual,
         };
         self.ticks += 1;
         while let Ok(command) = self.commands.pop() {

@@ -1,0 +1,183 @@
+//! Where a stream lies on our clock: what was said when, however unevenly its packets came.
+//!
+//! A packet is read at a tick: it came up to a frame before. The fastest packets tell the distance between the two
+//! clocks; it is learnt in the first second and then left alone, so that what was a second apart stays a second
+//! apart, until the clocks have drifted by a frame, the path has changed, or the stream began anew.
+
+const FRAME: i32 = 160;
+/// A packet that was read at a tick came half a frame earlier, on average.
+const HALF: i32 = FRAME / 2;
+/// A jump in time that makes a stream begin anew: 1 s.
+const JUMP: i32 = 8000;
+/// Packets that tell the distance at first, a second.
+const LEARNING: u32 = 50;
+/// Packets that are looked at together, two seconds.
+const WINDOW: u32 = 100;
+/// Of these, so many that came a frame earlier are no accident.
+const EARLY: u32 = WINDOW / 10;
+/// So many windows without a packet on time: the distance has grown.
+const LATE_WINDOWS: u32 = 5;
+/// So many packets in a row that came too late for a recording: the path changed.
+const TOO_LATE: u32 = 15;
+
+/// Finds the place of a packet of one stream. Both clocks count samples and wrap.
+#[derive(Debug, Clone, Default)]
+pub struct Placement {
+    /// Local time less timestamp of packets without delay.
+    distance: Option<u32>,
+    seen: u32,
+    early: u32,
+    on_time: u32,
+    late_windows: u32,
+    too_late: u32,
+}
+
+impl Placement {
+    /// The stream began anew: its timestamps mean nothing now.
+    pub fn restart(&mut self) {
+        *self = Self::default();
+    }
+
+    /// When the first sample of a packet was said, in local time, to within half a frame.
+    ///
+    /// It was read at the tick `now`; `is_punctual` says that this tick was not late itself. `window` is how late a
+    /// packet may be for whoever asks.
+    pub fn place(&mut self, timestamp: u32, now: u32, is_punctual: bool, window: u32) -> u32 {
+        let transit = now.wrapping_sub(timestamp);
+        let distance = match self.distance {
+            Some(distance) if (transit.wrapping_sub(distance) as i32).abs() <= JUMP => {
+                self.learn(distance, transit, is_punctual, window)
+            }
+            _ => {
+                self.restart();
+                transit
+            }
+        };
+        self.distance = Some(distance);
+        timestamp.wrapping_add(distance).wrapping_sub(HALF.unsigned_abs())
+    }
+
+    fn learn(&mut self, distance: u32, transit: u32, is_punctual: bool, window: u32) -> u32 {
+        let late = transit.wrapping_sub(distance) as i32;
+        self.too_late = if late > window as i32 { self.too_late + 1 } else { 0 };
+        if self.too_late >= TOO_LATE {
+            self.restart();
+            return transit;
+        }
+        if !is_punctual {
+            return distance;
+        }
+        self.seen += 1;
+        if self.seen <= LEARNING {
+            return if late < 0 { transit } else { distance };
+        }
+        self.early += u32::from(late <= -FRAME);
+        self.on_time += u32::from(late < FRAME);
+        if (self.seen - LEARNING).is_multiple_of(WINDOW) {
+            self.judge(distance)
+        } else {
+            distance
+        }
+    }
+
+    /// At the end of a window: move by one frame when the evidence is clear.
+    fn judge(&mut self, distance: u32) -> u32 {
+        self.late_windows = if self.on_time == 0 { self.late_windows + 1 } else { 0 };
+        let is_early = self.early >= EARLY;
+        (self.early, self.on_time) = (0, 0);
+        if is_early {
+            return distance.wrapping_sub(FRAME.unsigned_abs());
+        }
+        if self.late_windows >= LATE_WINDOWS {
+            self.late_windows = 0;
+            return distance.wrapping_add(FRAME.unsigned_abs());
+        }
+        distance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WIDE: u32 = 1440;
+
+    /// Send packets at `sent(n)` (samples on our clock), each `delay(n)` under way, and give the places less the times.
+    fn errors(
+        count: u32,
+        sent: impl Fn(u32) -> f64,
+        delay: impl Fn(u32) -> f64,
+        punctual: impl Fn(u32) -> bool,
+    ) -> Vec<f64> {
+        let mut placement = Placement::default();
+        (0..count)
+            .map(|n| {
+                let timestamp = n.wrapping_mul(160).wrapping_add(u32::MAX - 5000);
+                let tick = ((sent(n) + delay(n)) / 160.0).ceil() as u32 * 160;
+                f64::from(placement.place(timestamp, tick, punctual(n), WIDE)) - sent(n)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_steady_stream_lies_within_half_a_frame_and_its_spacing_is_exact() {
+        for phase in [1.0, 40.0, 80.0, 120.0, 160.0] {
+            let errors = errors(500, |n| f64::from(n) * 160.0 + phase, |_| 0.0, |_| true);
+            assert!(errors.iter().all(|error| error.abs() <= 80.0), "{phase}");
+            assert!(errors.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.1));
+        }
+    }
+
+    #[test]
+    fn jitter_does_not_move_what_was_learnt() {
+        // 0 to 60 ms, by a fixed rule.
+        let delay = |n: u32| f64::from(n.wrapping_mul(2_654_435_761) >> 16) / 65_536.0 * 480.0;
+        let errors = errors(3000, |n| f64::from(n) * 160.0 + 50.0, delay, |_| true);
+        assert!(errors[50..].iter().all(|error| error.abs() <= 160.0));
+        assert!(errors[50..].windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.1));
+    }
+
+    #[test]
+    fn a_clock_that_drifts_is_followed_within_a_frame() {
+        for rate in [1.0002, 0.9998] {
+            let errors = errors(60_000, |n| 9000.0 + f64::from(n) * 160.0 * rate, |_| 0.0, |_| true);
+            let worst = errors.iter().fold(0.0_f64, |worst, error| worst.max(error.abs()));
+            assert!(worst <= 160.0, "{rate}: {worst}");
+        }
+    }
+
+    #[test]
+    fn late_ticks_of_ours_tell_nothing() {
+        // Sent just behind a tick; every fifth tick is late enough to read it a frame too early.
+        let late = |n: u32| n.is_multiple_of(5);
+        let sent = |n: u32| f64::from(n) * 160.0 + 8.0;
+        let errors = errors(1000, sent, |n| if late(n) && n > 0 { -8.0 } else { 0.0 }, |n| !late(n));
+        assert!(errors.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.1));
+    }
+
+    #[test]
+    fn a_path_that_became_much_longer_and_a_stream_that_began_anew_are_found_again() {
+        let delay = |n: u32| if n < 200 { 0.0 } else { 4000.0 };
+        let longer = errors(400, |n| f64::from(n) * 160.0 + 8.0, delay, |_| true);
+        assert!((longer[399] - longer[100] - 4000.0).abs() <= 160.0);
+        let mut placement = Placement::default();
+        placement.place(1_000, 16_000, true, WIDE);
+        assert_eq!(placement.place(900_000, 32_000, true, WIDE), 31_920);
+        placement.restart();
+        assert_eq!(placement.place(5, 48_000, true, WIDE), 47_920);
+    }
+
+    proptest! {
+        #[test]
+        fn no_packet_is_placed_far_from_when_it_was_read(
+            packets in proptest::collection::vec((any::<u32>(), any::<u32>(), any::<bool>()), 1..300),
+        ) {
+            let mut placement = Placement::default();
+            for (timestamp, now, is_punctual) in packets {
+                let place = placement.place(timestamp, now, is_punctual, WIDE);
+                prop_assert!((place.wrapping_sub(now) as i32).abs() <= JUMP + HALF);
+            }
+        }
+    }
+}

@@ -37,7 +37,7 @@ async def silence(call, seconds):
     media = [{"type": "silence", "params": {"duration": seconds}}]
     action = await insist(call, lambda: call.play(media, control_id=control_id))
     if action is not None:
-        await action.wait(timeout=45)
+        await action.wait(timeout=100)
         tell("action", call_id=call.call_id, control_id=control_id, state=action.result.params.get("state"))
 
 
@@ -60,7 +60,7 @@ async def on_call(call):
         else:
             await silence(call, 0.5)
             await insist(call, call.hangup)
-        await call.wait_for_ended(timeout=60)
+        await call.wait_for_ended(timeout=100)
     except Exception as error:
         tell("failed", call_id=call.call_id, error=repr(error))
         raise

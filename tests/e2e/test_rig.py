@@ -87,7 +87,7 @@ async def test_the_chopper_cuts_after_its_budget_and_then_lets_live() -> None:
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     remote = server.sockets[0].getsockname()[:2]
-    async with Chopper(remote, seed=1, cuts_wanted=2, least=50, most=150) as chopper:
+    async with Chopper(remote, seed=1, cuts_wanted=2, early=(50, 150), early_share=1.0) as chopper:
         chopper.armed = True
         for _ in range(3):
             reader, writer = await asyncio.open_connection("127.0.0.1", chopper.port)

@@ -13,13 +13,17 @@ __all__ = ["Chopper"]
 
 @dataclass
 class Chopper:
-    """Forwards bytes to ``remote``; each connection gets a budget from ``budgets`` and is reset when it is spent."""
+    """Forwards bytes to ``remote``; each connection gets a budget of bytes and is reset when it is spent.
+
+    A share of the budgets ends ``early``, while the client still shakes hands; the others ``later``.
+    """
 
     remote: tuple[str, int]
     seed: int
     cuts_wanted: int
-    least: int = 200
-    most: int = 20_000
+    early: tuple[int, int] = (500, 5_000)
+    later: tuple[int, int] = (6_000, 14_000)
+    early_share: float = 0.1
     cuts: int = 0
     connections: int = 0
     port: int = 0
@@ -52,7 +56,8 @@ class Chopper:
         task.add_done_callback(self._tasks.discard)
         self.connections += 1
         upstream_reader, upstream_writer = await asyncio.open_connection(*self.remote)
-        budget = Budget(self._dice.randint(self.least, self.most))
+        span = self.early if self._dice.random() < self.early_share else self.later
+        budget = Budget(self._dice.randint(*span))
         both = [
             asyncio.create_task(self._pump(reader, upstream_writer, budget)),
             asyncio.create_task(self._pump(upstream_reader, writer, budget)),

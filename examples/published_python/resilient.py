@@ -46,7 +46,7 @@ async def long_call(call):
     await insist(call, lambda: call.play(tone, loop=0, control_id="tone"))
     tell("tone", call_id=call.call_id)
     while call.state == "answered":
-        await silence(call, 0.3)
+        await silence(call, 0.1)
 
 
 @client.on_call

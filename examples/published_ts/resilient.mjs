@@ -36,7 +36,7 @@ async function live(call) {
     await insist(call, "tone", () => call.playAudio(tone).onStarted(), () => ended(call));
     tell("tone", { call_id: call.id });
     while (call.state === "answered") {
-      const play = await insist(call, "play", () => call.playSilence({ duration: 0.3 }).onEnded(), () => ended(call));
+      const play = await insist(call, "play", () => call.playSilence({ duration: 0.1 }).onEnded(), () => ended(call));
       if (play) tell("action", { call_id: call.id, control_id: play.id, state: play.state });
     }
   } else {

@@ -22,7 +22,7 @@ class Chopper:
     seed: int
     cuts_wanted: int
     early: tuple[int, int] = (500, 5_000)
-    later: tuple[int, int] = (6_000, 14_000)
+    later: tuple[int, int] = (9_000, 40_000)
     early_share: float = 0.1
     cuts: int = 0
     connections: int = 0

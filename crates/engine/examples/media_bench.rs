@@ -3,7 +3,7 @@
 //!     cargo run --release -p offhook-engine --example media_bench -- [legs] [seconds]
 //!
 //! Prints the processor time of the media, decoder and writer threads, per leg and tick, and what the peers received.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::too_many_lines)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;

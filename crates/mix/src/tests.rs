@@ -414,7 +414,7 @@ fn recorded(ticks: u32, arrivals: impl Fn(u32) -> Vec<u32>) -> Vec<i16> {
 
 /// Sample `at` of the recording was said half a frame after its tick began.
 fn said_at(at: usize) -> i16 {
-    ((at + 160 + 80) / 160) as i16 * 10
+    i16::try_from((at + 160 + 80) / 160).unwrap() * 10
 }
 
 #[test]

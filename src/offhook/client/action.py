@@ -35,6 +35,8 @@ class Action:
         self._on_completed = on_completed
         self._end: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
         self._is_over = False
+        self.accepted: dict[str, Any] = {}
+        """The whole result with which the server took the action."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(control_id={self.control_id!r}, is_done={self.is_done})"

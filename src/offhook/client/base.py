@@ -8,8 +8,9 @@ import difflib
 import logging
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
@@ -18,7 +19,12 @@ from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import Params
 from offhook.protocol.states import CallState
+from offhook.protocol.verbs.connect import EVENT as CONNECT_EVENT
+from offhook.protocol.verbs.end import End
 from offhook.protocol.verbs.state import STATE_EVENT
+
+if TYPE_CHECKING:
+    from offhook.client.call import Call
 
 __all__ = ["CallBase", "Requests", "compose", "new_id"]
 
@@ -58,6 +64,10 @@ class Requests(Protocol):
         """The call is over, or released: forget it."""
         ...
 
+    def find_call(self, call_id: str) -> Call | None:
+        """The call with this id, if it is ours and lives."""
+        ...
+
 
 class CallBase:
     """A live phone call.
@@ -93,6 +103,9 @@ class CallBase:
         self._released = False
         self._actions: dict[str, Action] = {}
         self._handlers: dict[str, list[Handler[RelayEvent]]] = {}
+        self._due: deque[tuple[Handler[RelayEvent], RelayEvent]] = deque()
+        self._runs_due: asyncio.Handle | None = None
+        self._is_lost = False
         self._states: dict[str, RelayEvent] = {}
         self._waits: set[_Wait] = set()
         self._over: RelayEvent | None = None
@@ -102,12 +115,19 @@ class CallBase:
     def __repr__(self) -> str:
         return f"Call(call_id={self.call_id!r}, direction={self.direction!r}, state={self.state!r})"
 
+    @property
+    def peer_call(self) -> Call | None:
+        """The call that this one is bridged to; None when there is none, or another client has it."""
+        peer_id = self.peer.get("call_id")
+        return self._client.find_call(peer_id) if isinstance(peer_id, str) else None
+
     # --- events ---------------------------------------------------------------------------------------------
 
     def on(self, event_type: str, handler: Handler[RelayEvent]) -> Callable[[], None]:
         """Have a handler called at each event of a type; the result removes it.
 
-        Handlers run in the order registered: sync ones at once, async ones as tasks started in that order.
+        Handlers run in the order registered, event after event. An async one runs beside what comes after it: the
+        next begins when it first waits for something.
         """
         handlers = self._handlers.setdefault(event_type, [])
         handlers.append(handler)
@@ -175,13 +195,26 @@ class CallBase:
         if event.event_type == STATE_EVENT:
             self.learn(event.params)
             self._states[self.state] = event
+        elif event.event_type == CONNECT_EVENT:
+            self._learn_peer(event)
         self._tell_actions(event)
         for wait in [wait for wait in self._waits if wait.event_type == event.event_type]:
             wait.offer(event, self.tasks, self.call_id)
         if event.event_type == STATE_EVENT and self.state == CallState.ENDED:
             self._finish(event, "ended")
-        for handler in list(self._handlers.get(event.event_type, ())):
-            self.tasks.call(handler, event, what=f"handler of {event.event_type}", call_id=self.call_id)
+        self._due.extend((handler, event) for handler in self._handlers.get(event.event_type, ()))
+        if self._runs_due is None:
+            self._run_due()
+
+    def _run_due(self) -> None:
+        """Run handlers in order; after an async one, go on when it has begun."""
+        self._runs_due = None
+        while self._due:
+            handler, event = self._due.popleft()
+            what = f"handler of {event.event_type}"
+            if self.tasks.call(handler, event, what=what, call_id=self.call_id):
+                self._runs_due = asyncio.get_running_loop().call_soon(self._run_due)
+                return
 
     def _tell_actions(self, event: RelayEvent) -> None:
         if event.control_id:
@@ -195,7 +228,18 @@ class CallBase:
 
     def close(self, cause: str) -> None:
         """End what is open: ``closed`` with the client, ``gone``, ``released``."""
+        while self._runs_due is not None:
+            self._runs_due.cancel()
+            self._run_due()
         self._finish(made_here(STATE_EVENT, cause), cause)
+
+    def lose(self) -> None:
+        """The session that heard the call is gone, and its events with it: end what is open, cause ``gone``.
+
+        The call itself may live on at the server, so ``hangup`` is still sent.
+        """
+        self._is_lost = self._over is None
+        self.close("gone")
 
     def learn(self, params: Mapping[str, Any]) -> None:
         """Take over what an event says of the call; what it leaves out stays."""
@@ -211,6 +255,13 @@ class CallBase:
         self.peer = params["peer"] if isinstance(params.get("peer"), dict) else {}
         if isinstance(params.get("parent"), dict):
             self.parent = params["parent"]
+
+    def _learn_peer(self, event: RelayEvent) -> None:
+        peer = event.params.get("peer")
+        if event.params.get("connect_state") == "connected" and isinstance(peer, dict):
+            self.peer = peer
+        elif event.params.get("connect_state") in ("disconnected", "failed"):
+            self.peer = {}
 
     def _finish(self, event: RelayEvent, cause: str) -> None:
         if self._over is not None:
@@ -243,7 +294,7 @@ class CallBase:
         """Send a command; None when the call or its action is over."""
         if self._released:
             raise CallReleased(method)
-        if self._over is not None:
+        if self._over is not None and not (self._is_lost and method == End.method):
             return None
         try:
             return await self._client.execute(method, {"node_id": self.node_id, "call_id": self.call_id, **params})
@@ -271,6 +322,7 @@ class CallBase:
         except BaseException:
             self._forget(action)
             raise
+        action.accepted = result or {}
         self._check_gone(action, result)
         return action
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 from offhook.client.base import CallBase
 from offhook.client.call import Call
 from offhook.client.dialing import Dials, PendingDial
-from offhook.client.events import DialEvent, RelayEvent
+from offhook.client.events import ConnectEvent, DialEvent, RelayEvent
 from offhook.client.tasks import Tasks
 from offhook.errors import ConnectionLost
-from offhook.protocol.states import CallState
+from offhook.protocol.states import CallState, Direction
 from offhook.protocol.verbs.end import End
 from offhook.protocol.verbs.pass_ import Pass
 from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
@@ -62,6 +62,13 @@ class Calls:
             call.close("closed")
         self.dials.fail_all(ConnectionLost("the client was closed during dial", was_sent=True))
 
+    def lose(self) -> None:
+        """The session was lost, and with it the events of every call: nothing may wait for them any more."""
+        self.dials.fail_all(ConnectionLost("the session was lost during dial", was_sent=True))
+        for call in list(self.live.values()):
+            log.warning("the session was lost, and the call with it", extra={"call_id": call.call_id})
+            call.lose()
+
     def abandon(self, pending: PendingDial) -> None:
         """Nobody waits for a dial any more: end its legs, those that come later too."""
         legs = self.dials.abandon(pending, asyncio.get_running_loop().time())
@@ -95,6 +102,8 @@ class Calls:
         if call is None:
             log.debug("event for no call of ours", extra={"event_type": event.event_type, "call_id": event.call_id})
             return
+        if isinstance(event, ConnectEvent):
+            self._peer(event)
         call.handle(event)
         if event.event_type == STATE_EVENT:
             self.dials.leg(call)
@@ -147,6 +156,19 @@ class Calls:
         else:
             call.learn(nested.params)
         return call
+
+    def _peer(self, event: ConnectEvent) -> None:
+        """Somebody answered a connect: their call is ours too, if no event of it told us before."""
+        peer_id = event.peer.get("call_id")
+        if event.connect_state != "connected" or not isinstance(peer_id, str) or peer_id in self.live:
+            return
+        known = {"call_state": CallState.ANSWERED, "direction": Direction.OUTBOUND, **event.peer}
+        known["peer"] = {"node_id": event.node_id, "call_id": event.call_id}
+        self.live[peer_id] = Call(self, RelayEvent(STATE_EVENT, known, timestamp=event.timestamp))
+
+    def find_call(self, call_id: str) -> Call | None:
+        """The call with this id, if it is ours and lives."""
+        return self.live.get(call_id)
 
     def call_over(self, call: CallBase) -> None:
         """The call is over, or released: forget it."""

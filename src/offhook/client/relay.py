@@ -17,14 +17,16 @@ from offhook.client.base import compose, new_id
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.connection import Connection, make_tls_context
-from offhook.client.events import parse_event
+from offhook.client.events import MessageEvent, RelayEvent, parse_event
+from offhook.client.messages import Message, MessageHandler, Messages
 from offhook.client.outputs import Output
 from offhook.client.session import Session, SessionSettings, State
 from offhook.client.settings import read_settings
 from offhook.client.shapes import Device
-from offhook.client.tasks import Tasks
-from offhook.errors import ConnectionLost, DialFailed, RelayError
+from offhook.client.tasks import Handler, Tasks
+from offhook.errors import CallerError, ConnectionLost, DialFailed, RelayError
 from offhook.protocol import codes, methods
+from offhook.protocol.messaging import SendMessage
 from offhook.protocol.verbs import dial
 
 __all__ = ["RelayClient"]
@@ -32,6 +34,7 @@ __all__ = ["RelayClient"]
 log = logging.getLogger("offhook.client")
 
 H = TypeVar("H", bound=CallHandler)
+M = TypeVar("M", bound=MessageHandler)
 
 _AGENT: Final = f"offhook-python/{__version__}"
 
@@ -89,6 +92,7 @@ class RelayClient:
         self._contexts = list(dict.fromkeys(contexts or ()))
         self._tasks = Tasks()
         self._calls = Calls(self._tasks, self.execute, self._settings.max_active_calls)
+        self._messages = Messages(self._tasks)
         self._session: Session | None = None
         self._connection: Connection | None = None
         self._running: asyncio.Task[None] | None = None
@@ -125,6 +129,11 @@ class RelayClient:
     def on_call(self, handler: H) -> H:
         """Have a coroutine function called, as a task of its own, with each inbound call."""
         self._calls.handler = handler
+        return handler
+
+    def on_message(self, handler: M) -> M:
+        """Have a coroutine function called, as a task of its own, with each inbound Message."""
+        self._messages.handler = handler
         return handler
 
     async def connect(self) -> None:
@@ -165,6 +174,7 @@ class RelayClient:
         if self.is_connected:
             await self._calls.part()
         self._calls.close()
+        self._messages.end("closed")
         self._session.close()
         self._connection.pump()
         running, self._running = self._running, None
@@ -341,12 +351,92 @@ class RelayClient:
         self._calls.dials.finish(pending)
         return call
 
+    # --- messages -------------------------------------------------------------------------------------------
+
+    async def send_message(
+        self,
+        *,
+        to_number: str,
+        from_number: str,
+        context: str | None = None,
+        body: str | None = None,
+        media: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        region: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        tag: str | None = None,
+        status_callback: str | None = None,
+        send_as_mms: bool | None = None,
+        message_type: str | None = None,
+        template_id: str | None = None,
+        header_template_parameters: Any = None,
+        body_template_parameters: Any = None,
+        button_template_parameters: Any = None,
+        **extra: Any,
+    ) -> Message:
+        """Send a message: ``body``, ``media`` or both. ``wait`` on the result tells how it went.
+
+        Args:
+            to_number: E.164.
+            from_number: E.164, a number of yours.
+            context: that gets its events, default this session's own.
+            body: its text.
+            media: at most 8 URLs.
+            tags: your own, given back with the Message.
+            region: older hint.
+            on_completed: called with the last event, sync or async.
+            tag: your own, given back in its events.
+            status_callback: https URL that is POSTed the events.
+            send_as_mms: send a text as MMS.
+            message_type: of WhatsApp: ``whatsapp_media_text`` and so on.
+            template_id: of WhatsApp; then ``body`` may be absent.
+            header_template_parameters: of the template.
+            body_template_parameters: of the template.
+            button_template_parameters: of the template.
+            extra: sent as it is.
+
+        Raises:
+            CallerError: there is nothing to send.
+            RelayError: the server refused it.
+        """
+        if not body and not media and not template_id:
+            raise CallerError("send_message needs `body` or `media`, or both")
+        given = {
+            "to_number": to_number,
+            "from_number": from_number,
+            "context": context or (self._session.protocol if self._session else None) or "default",
+            "body": body,
+            "media": media,
+            "tags": tags,
+            "region": region,
+            "tag": tag,
+            "status_callback": status_callback,
+            "send_as_mms": send_as_mms,
+            "message_type": message_type,
+            "template_id": template_id,
+            "header_template_parameters": header_template_parameters,
+            "body_template_parameters": body_template_parameters,
+            "button_template_parameters": button_template_parameters,
+        }
+        params = compose(SendMessage, given, extra)
+        self._messages.sending += 1
+        try:
+            result = await self.execute(SendMessage.method, params)
+            return self._messages.sent(params, str(result.get("message_id", "")), on_completed)
+        finally:
+            self._messages.sending -= 1
+            self._messages.idle()
+
     # --- what the session says ------------------------------------------------------------------------------
 
     def _take(self, output: Output) -> None:
         match output:
-            case outputs.Arrived(event):
-                self._calls.dispatch(parse_event(event))
+            case outputs.Arrived(envelope):
+                event = parse_event(envelope)
+                if isinstance(event, MessageEvent):
+                    self._messages.dispatch(event)
+                else:
+                    self._calls.dispatch(event)
             case outputs.Completed(request_id, result):
                 reply = self._replies.get(request_id)
                 if reply is not None and not reply.done():
@@ -367,7 +457,8 @@ class RelayClient:
     def _connected(self, *, resumed: bool, again: bool) -> None:
         log.info("connected", extra={"resumed": resumed})
         if again and not resumed:
-            self._calls.dials.fail_all(ConnectionLost("the session was lost during dial", was_sent=True))
+            self._calls.lose()
+            self._messages.end("gone", frozenset(self._contexts))
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
 

@@ -148,6 +148,11 @@ class Session:
         return self._outputs.popleft() if self._outputs else None
 
     @property
+    def protocol(self) -> str | None:
+        """Name of the session at the server; None before the first connect."""
+        return self._protocol
+
+    @property
     def deadline(self) -> float | None:
         """When ``tick`` is due, in the time the driver passes in."""
         times = [self._state_deadline] if self._state_deadline is not None else []

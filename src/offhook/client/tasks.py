@@ -31,15 +31,17 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         return task
 
-    def call(self, handler: Handler[T], argument: T, *, what: str, call_id: str = "") -> None:
-        """Call a handler: a sync one runs now, a coroutine starts in the order of the calls."""
+    def call(self, handler: Handler[T], argument: T, *, what: str, call_id: str = "") -> bool:
+        """Call a handler: a sync one runs now, a coroutine starts in the order of the calls. True: it runs on."""
         try:
             outcome = handler(argument)
         except Exception:  # noqa: BLE001  the wall: a handler is the user's code
             self._failed(what, call_id)
-            return
-        if inspect.isawaitable(outcome):
-            self.start(_finish(outcome), what=what, call_id=call_id)
+            return False
+        if not inspect.isawaitable(outcome):
+            return False
+        self.start(_finish(outcome), what=what, call_id=call_id)
+        return True
 
     async def _guard(self, coroutine: Coroutine[Any, Any, object], what: str, call_id: str) -> None:
         try:

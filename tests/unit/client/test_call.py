@@ -408,7 +408,7 @@ async def test_handlers_run_in_the_order_registered_and_on_returns_what_removes_
     call.on("custom", lambda event: seen.append("c" + event.params["n"]))
     await party.send("custom", {"n": "1"})
     await client.execute("signalwire.ping", {})
-    assert seen == ["a1", "c1", "b1"]
+    assert seen == ["a1", "b1", "c1"]
     remove()
     remove()
     await party.send("custom", {"n": "2"})

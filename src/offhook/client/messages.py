@@ -1,0 +1,178 @@
+"""Messages: what was sent and how it went, and what comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from offhook.client.events import MessageEvent, RelayEvent, made_here
+from offhook.client.tasks import Handler, Tasks
+from offhook.protocol.messaging import FINAL_STATES, RECEIVE_EVENT, STATE_EVENT
+
+__all__ = ["Message", "MessageHandler", "Messages"]
+
+MessageHandler = Callable[["Message"], Awaitable[object]]
+
+_MAX_OPEN: Final = 10_000
+"""Messages whose end is awaited; beyond, the oldest ends with cause ``gone``."""
+
+_MAX_EARLY: Final = 1_000
+"""States kept for messages whose id is not known yet."""
+
+
+class Message:
+    """A message, sent or received.
+
+    Attributes:
+        message_id: its id.
+        context: that its events come by.
+        direction: ``inbound`` or ``outbound``.
+        from_number: E.164.
+        to_number: E.164.
+        body: its text.
+        media: URLs of its media.
+        segments: how many SMS it takes; 0 while unknown.
+        state: ``received``; or ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
+        reason: why it was not delivered.
+        tags: your own.
+    """
+
+    def __init__(self, tasks: Tasks, params: Mapping[str, Any], on_completed: Handler[RelayEvent] | None) -> None:
+        self.message_id = ""
+        self.context = ""
+        self.direction = ""
+        self.from_number = ""
+        self.to_number = ""
+        self.body = ""
+        self.media: list[str] = []
+        self.segments = 0
+        self.state = ""
+        self.reason = ""
+        self.tags: list[str] = []
+        self._tasks = tasks
+        self._on_completed = on_completed
+        self._handlers: list[Handler[RelayEvent]] = []
+        self._end: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
+        self._learn(params)
+
+    def __repr__(self) -> str:
+        return f"Message(message_id={self.message_id!r}, direction={self.direction!r}, state={self.state!r})"
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing follows: delivered, undelivered, failed; or sent, for MMS, which have no receipt."""
+        return self._end.done()
+
+    @property
+    def result(self) -> RelayEvent | None:
+        """The last event, None until then."""
+        return self._end.result() if self._end.done() else None
+
+    async def wait(self, timeout: float | None = None) -> RelayEvent:
+        """Wait for the last event.
+
+        Raises:
+            TimeoutError: after ``timeout`` seconds; the message goes on.
+        """
+        async with asyncio.timeout(timeout):
+            return await asyncio.shield(self._end)
+
+    def on(self, handler: Handler[RelayEvent]) -> Callable[[], None]:
+        """Have a handler called at each state; the result removes it."""
+        self._handlers.append(handler)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):
+                self._handlers.remove(handler)
+
+        return remove
+
+    def handle(self, event: RelayEvent) -> bool:
+        """Take an event of this message; True when it was the last."""
+        self._learn(event.params)
+        if is_last := self.state in FINAL_STATES or (self.state == "sent" and bool(self.media)):
+            self.end(event)
+        for handler in list(self._handlers):
+            self._tasks.call(handler, event, what="handler of a message", call_id=self.message_id)
+        return is_last
+
+    def end(self, event: RelayEvent) -> None:
+        """Nothing follows; only the first time counts."""
+        if self._end.done():
+            return
+        self._end.set_result(event)
+        if self._on_completed is not None:
+            self._tasks.call(self._on_completed, event, what="on_completed", call_id=self.message_id)
+
+    def _learn(self, params: Mapping[str, Any]) -> None:
+        for name in ("message_id", "context", "direction", "from_number", "to_number", "body", "reason"):
+            value = params.get(name)
+            if isinstance(value, str) and value:
+                setattr(self, name, value)
+        for name in ("media", "tags"):
+            value = params.get(name)
+            if isinstance(value, list) and value:
+                setattr(self, name, value)
+        state, segments = params.get("message_state"), params.get("segments")
+        self.state = state if isinstance(state, str) else self.state
+        self.segments = segments if isinstance(segments, int) else self.segments
+
+
+class Messages:
+    """The messages of a client."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.handler: MessageHandler | None = None
+        self.sending = 0
+        """Requests whose reply will tell the id of a message."""
+        self._tasks = tasks
+        self._open: OrderedDict[str, Message] = OrderedDict()
+        self._early: list[MessageEvent] = []
+
+    def sent(self, params: Mapping[str, Any], message_id: str, on_completed: Handler[RelayEvent] | None) -> Message:
+        """The server took a message. States that came before its reply was read are handled now."""
+        known = {**params, "message_id": message_id, "direction": "outbound", "message_state": "queued"}
+        message = Message(self._tasks, known, on_completed)
+        self._open[message_id] = message
+        while len(self._open) > _MAX_OPEN:
+            self._open.popitem(last=False)[1].end(made_here(STATE_EVENT, "gone"))
+        early = [event for event in self._early if event.message_id == message_id]
+        for event in early:
+            self._early.remove(event)
+            self._state(event)
+        return message
+
+    def dispatch(self, event: MessageEvent) -> None:
+        """Take an event of a message."""
+        if event.event_type == RECEIVE_EVENT:
+            if self.handler is not None:
+                message = Message(self._tasks, {"context": event.context, **event.params}, None)
+                self._tasks.start(_handle(self.handler, message), what="on_message handler", call_id=event.message_id)
+        elif event.message_id in self._open:
+            self._state(event)
+        elif self.sending:
+            self._early = [*self._early[-_MAX_EARLY + 1 :], event]
+
+    def idle(self) -> None:
+        """No request is on its way: what came early is for nobody."""
+        if not self.sending:
+            self._early.clear()
+
+    def end(self, cause: str, contexts: frozenset[str] = frozenset()) -> None:
+        """End the messages that are open, but for those whose events still come by these contexts."""
+        for message in list(self._open.values()):
+            if message.context not in contexts:
+                del self._open[message.message_id]
+                message.end(made_here(STATE_EVENT, cause))
+
+    def _state(self, event: MessageEvent) -> None:
+        message = self._open.get(event.message_id)
+        if message is not None and message.handle(event):
+            self._open.pop(event.message_id, None)
+
+
+async def _handle(handler: MessageHandler, message: Message) -> None:
+    await handler(message)

@@ -1,0 +1,61 @@
+"""Bridge the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from offhook.client.base import CallBase, compose
+from offhook.client.shapes import ConnectDevice, Media
+from offhook.protocol.verbs.connect import Connect
+from offhook.protocol.verbs.disconnect import Disconnect
+
+__all__ = ["ConnectVerb"]
+
+
+class ConnectVerb(CallBase):
+    """``connect`` and ``disconnect``."""
+
+    async def connect(
+        self,
+        devices: Sequence[Sequence[ConnectDevice]],
+        *,
+        ringback: Sequence[Media] | None = None,
+        tag: str | None = None,
+        max_duration: int | None = None,
+        max_price_per_minute: float | None = None,
+        status_url: str | None = None,
+        timeout: float | None = None,
+        send_digits: str | None = None,
+        **extra: Any,
+    ) -> dict[str, Any]:
+        """Bridge the call to another party. Returns when the node took it; ``calling.call.connect`` tells the rest.
+
+        When it is connected, ``peer_call`` is the other party's call.
+
+        Args:
+            devices: the outer list is tried in order, the devices of an inner one ring at the same time.
+            ringback: what the caller hears until the answer, in order.
+            tag: label of the new leg.
+            max_duration: end the bridge after so many seconds.
+            max_price_per_minute: skip dearer devices.
+            status_url: is POSTed the events.
+            timeout: seconds to ring a device that says nothing itself, default 30.
+            send_digits: DTMF for the new leg after its answer; ``w`` pauses 0.5 s, ``W`` 1 s.
+            extra: sent as it is.
+        """
+        given = {
+            "devices": devices,
+            "ringback": ringback,
+            "tag": tag,
+            "max_duration": max_duration,
+            "max_price_per_minute": max_price_per_minute,
+            "status_url": status_url,
+            "timeout": timeout,
+            "send_digits": send_digits,
+        }
+        return await self.command(Connect.method, compose(Connect, given, extra))
+
+    async def disconnect(self, *, reason: str | None = None, **extra: Any) -> dict[str, Any]:
+        """Take the bridge down; both parties stay on the line. ``reason`` is passed on."""
+        return await self.command(Disconnect.method, compose(Disconnect, {"reason": reason}, extra))

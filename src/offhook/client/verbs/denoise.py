@@ -1,0 +1,22 @@
+"""Denoise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.base import CallBase, compose
+from offhook.protocol.verbs.denoise import Denoise, DenoiseStop
+
+__all__ = ["DenoiseVerb"]
+
+
+class DenoiseVerb(CallBase):
+    """``denoise`` and ``denoise_stop``."""
+
+    async def denoise(self, **extra: Any) -> dict[str, Any]:
+        """Take the noise out of what the party says."""
+        return await self.command(Denoise.method, compose(Denoise, {}, extra))
+
+    async def denoise_stop(self, **extra: Any) -> dict[str, Any]:
+        """Leave the noise in again."""
+        return await self.command(DenoiseStop.method, compose(DenoiseStop, {}, extra))

@@ -1,0 +1,212 @@
+"""Detect machines, fax tones and digits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import DetectEvent, RelayEvent
+from offhook.client.tasks import Handler
+from offhook.protocol.verbs import detect
+
+__all__ = ["Detect", "DetectAction", "DetectVerb"]
+
+
+class MachineParams(TypedDict, total=False):
+    """Times are seconds; see ``detect_answering_machine``."""
+
+    initial_timeout: float
+    end_silence_timeout: float
+    machine_ready_timeout: float
+    machine_voice_threshold: float
+    machine_words_threshold: int
+    detect_interruptions: bool
+    detect_message_end: bool
+
+
+class FaxParams(TypedDict, total=False):
+    """``CED`` (default): the tone of a called fax; ``CNG``: of a calling one."""
+
+    tone: Literal["CED", "CNG"]
+
+
+class DigitParams(TypedDict, total=False):
+    """Keys that count, default ``0123456789#*``."""
+
+    digits: str
+
+
+class DetectMachine(TypedDict):
+    """Who answered?"""
+
+    type: Literal["machine"]
+    params: NotRequired[MachineParams]
+
+
+class DetectFax(TypedDict):
+    """Is it a fax?"""
+
+    type: Literal["fax"]
+    params: NotRequired[FaxParams]
+
+
+class DetectDigit(TypedDict):
+    """Is a key pressed?"""
+
+    type: Literal["digit"]
+    params: NotRequired[DigitParams]
+
+
+Detect = DetectMachine | DetectFax | DetectDigit
+
+
+class DetectAction(Action):
+    """A detector. ``wait`` returns the first result, or ``finished`` if there was none.
+
+    The detector goes on after its first result; ``stop`` ends it. ``wait_for_ready`` and ``wait_for_beep`` are for
+    leaving a message.
+    """
+
+    event_type = detect.EVENT
+    method = detect.Detect.method
+
+    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None) -> None:
+        super().__init__(call, control_id, on_completed)
+        loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[RelayEvent] = loop.create_future()
+        self._beep: asyncio.Future[RelayEvent] = loop.create_future()
+
+    def is_result(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours says what was detected."""
+        return isinstance(event, DetectEvent) and event.result not in ("", "finished", "error")
+
+    def is_last(self, event: RelayEvent) -> bool:
+        """Say whether nothing follows this event of ours."""
+        return isinstance(event, DetectEvent) and event.result in ("finished", "error")
+
+    def handle(self, event: RelayEvent) -> bool:
+        """Take an event with our control_id; True when it was the last."""
+        if isinstance(event, DetectEvent) and event.result == "READY":
+            _settle(self._ready, event)
+        if isinstance(event, DetectEvent) and event.beep:
+            _settle(self._beep, event)
+        return super().handle(event)
+
+    def end(self, event: RelayEvent) -> None:
+        """Nothing more comes; only the first time counts."""
+        _settle(self._ready, event)
+        _settle(self._beep, event)
+        super().end(event)
+
+    async def wait_for_ready(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the machine's greeting is over (``READY``), or the detector is: look at ``result``.
+
+        Raises:
+            TimeoutError: after ``timeout`` seconds.
+        """
+        async with asyncio.timeout(timeout):
+            return await asyncio.shield(self._ready)
+
+    async def wait_for_beep(self, timeout: float | None = None) -> RelayEvent:
+        """Wait until the machine beeps (``beep``), or the detector is over.
+
+        Raises:
+            TimeoutError: after ``timeout`` seconds.
+        """
+        async with asyncio.timeout(timeout):
+            return await asyncio.shield(self._beep)
+
+
+def _settle(future: asyncio.Future[RelayEvent], event: RelayEvent) -> None:
+    if not future.done():
+        future.set_result(event)
+
+
+class DetectVerb(CallBase):
+    """``detect`` and its short forms."""
+
+    async def detect(
+        self,
+        detect: Detect,
+        *,
+        timeout: float | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> DetectAction:
+        """Detect a machine, a fax or digits. Several detectors may run at once.
+
+        Args:
+            detect: what to detect.
+            timeout: seconds until it gives up, default 30.
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the first result, sync or async.
+            extra: sent as it is.
+        """
+        action = DetectAction(self, control_id or new_id(), on_completed)
+        given = {"control_id": action.control_id, "detect": detect, "timeout": timeout, "status_url": status_url}
+        return await self.start(action, compose(_DETECT, given, extra))
+
+    async def detect_answering_machine(
+        self,
+        *,
+        initial_timeout: float | None = None,
+        end_silence_timeout: float | None = None,
+        machine_voice_threshold: float | None = None,
+        machine_words_threshold: int | None = None,
+        detect_interruptions: bool | None = None,
+        detect_message_end: bool | None = None,
+        machine_ready_timeout: float | None = None,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> DetectAction:
+        """Tell a person (``HUMAN``) from a machine (``MACHINE``, then ``READY``).
+
+        Args:
+            initial_timeout: seconds to the first speech, default 4.5.
+            end_silence_timeout: seconds of silence that end a greeting, default 1.
+            machine_voice_threshold: seconds of speech that make it a machine, default 1.25.
+            machine_words_threshold: words that make it a machine, default 6.
+            detect_interruptions: tell ``NOT_READY`` when the greeting goes on.
+            detect_message_end: wait for the end of the greeting, the default; else end at ``MACHINE``.
+            machine_ready_timeout: seconds of silence that make it ready, default ``end_silence_timeout``.
+            timeout: seconds until it gives up, default 30.
+            options: those of ``detect``.
+        """
+        given = {
+            "initial_timeout": initial_timeout,
+            "end_silence_timeout": end_silence_timeout,
+            "machine_voice_threshold": machine_voice_threshold,
+            "machine_words_threshold": machine_words_threshold,
+            "detect_interruptions": detect_interruptions,
+            "detect_message_end": detect_message_end,
+            "machine_ready_timeout": machine_ready_timeout,
+        }
+        return await self._detect("machine", given, timeout, options)
+
+    async def detect_fax(
+        self, *, tone: Literal["CED", "CNG"] | None = None, timeout: float | None = None, **options: Any
+    ) -> DetectAction:
+        """Detect a fax: ``CED`` (default) the tone of a called one, ``CNG`` of a calling one."""
+        return await self._detect("fax", {"tone": tone}, timeout, options)
+
+    async def detect_digit(
+        self, *, digits: str | None = None, timeout: float | None = None, **options: Any
+    ) -> DetectAction:
+        """Detect a key out of ``digits`` (default ``0123456789#*``)."""
+        return await self._detect("digit", {"digits": digits}, timeout, options)
+
+    async def _detect(
+        self, kind: str, given: Mapping[str, Any], timeout: float | None, options: Mapping[str, Any]
+    ) -> DetectAction:
+        params = {key: value for key, value in given.items() if value is not None}
+        what: Any = {"type": kind, "params": params}
+        return await self.detect(what, timeout=timeout, **options)
+
+
+_DETECT = detect.Detect  # the keyword of the same name hides the module

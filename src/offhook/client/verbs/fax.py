@@ -1,0 +1,89 @@
+"""Send and receive faxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import FaxEvent, RelayEvent
+from offhook.client.tasks import Handler
+from offhook.protocol.verbs import fax
+
+__all__ = ["FaxAction", "FaxVerb"]
+
+
+class FaxAction(Action):
+    """A fax that goes out or comes in. Ends when ``fax.type`` is ``finished`` (see ``FaxEvent``), not by a state."""
+
+    event_type = fax.EVENT
+
+    def __init__(
+        self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None, *, method: str
+    ) -> None:
+        super().__init__(call, control_id, on_completed)
+        self._start_method = method
+
+    def is_result(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is the last."""
+        finished = isinstance(event, FaxEvent) and event.type in ("finished", "error")
+        return finished or super().is_result(event)
+
+    async def _command(self, command: str, **params: Any) -> dict[str, Any]:
+        return await self._send(f"{self._start_method}.{command}", params)
+
+
+class FaxVerb(CallBase):
+    """``send_fax`` and ``receive_fax``."""
+
+    async def send_fax(
+        self,
+        document: str,
+        *,
+        identity: str | None = None,
+        header_info: str | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> FaxAction:
+        """Send a fax. Nothing else may run on the call, and it may not be bridged.
+
+        Args:
+            document: URL of a PDF.
+            identity: our number on top of the page, default the call's.
+            header_info: text on top of the page, ``""`` for none.
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = FaxAction(self, control_id or new_id(), on_completed, method=fax.SendFax.method)
+        given = {
+            "control_id": action.control_id,
+            "document": document,
+            "identity": identity,
+            "header_info": header_info,
+            "status_url": status_url,
+        }
+        return await self.start(action, compose(fax.SendFax, given, extra))
+
+    async def receive_fax(
+        self,
+        *,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> FaxAction:
+        """Receive a fax. Nothing else may run on the call, and it may not be bridged.
+
+        Args:
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = FaxAction(self, control_id or new_id(), on_completed, method=fax.ReceiveFax.method)
+        given = {"control_id": action.control_id, "status_url": status_url}
+        return await self.start(action, compose(fax.ReceiveFax, given, extra))

@@ -1,0 +1,30 @@
+"""Hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.base import CallBase, compose
+from offhook.protocol.verbs.hold import Hold, Unhold
+
+__all__ = ["HoldVerb"]
+
+
+class HoldVerb(CallBase):
+    """``hold`` and ``unhold``."""
+
+    async def hold(self, **extra: Any) -> dict[str, Any]:
+        """Put the party on hold.
+
+        Raises:
+            RelayError: refused; some services do not have it and say 404 or -32601.
+        """
+        return await self.command(Hold.method, compose(Hold, {}, extra))
+
+    async def unhold(self, **extra: Any) -> dict[str, Any]:
+        """Take the party off hold.
+
+        Raises:
+            RelayError: refused; some services do not have it and say 404 or -32601.
+        """
+        return await self.command(Unhold.method, compose(Unhold, {}, extra))

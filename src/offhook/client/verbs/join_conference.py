@@ -1,0 +1,105 @@
+"""Conferences."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from offhook.client.base import CallBase, compose
+from offhook.client.shapes import StreamSettings
+from offhook.protocol.verbs.join_conference import JoinConference, LeaveConference
+
+__all__ = ["ConferenceVerb"]
+
+Method = Literal["GET", "POST"]
+Format = Literal["relay", "cxml", "laml"]
+
+
+class ConferenceVerb(CallBase):
+    """``join_conference`` and ``leave_conference``."""
+
+    async def join_conference(
+        self,
+        name: str,
+        *,
+        muted: bool | None = None,
+        beep: Literal["true", "false", "onEnter", "onExit"] | None = None,
+        max_participants: int | None = None,
+        record: Literal["do-not-record", "record-from-start"] | None = None,
+        start_on_enter: bool | None = None,
+        end_on_exit: bool | None = None,
+        wait_url: str | None = None,
+        region: Literal["global", "us", "eu", "ch"] | None = None,
+        trim: Literal["trim-silence", "do-not-trim"] | None = None,
+        coach: str | None = None,
+        status_callback: str | None = None,
+        status_callback_event: str | None = None,
+        status_callback_event_type: Format | None = None,
+        status_callback_method: Method | None = None,
+        recording_status_callback: str | None = None,
+        recording_status_callback_event: str | None = None,
+        recording_status_callback_event_type: Format | None = None,
+        recording_status_callback_method: Method | None = None,
+        stream_obj: StreamSettings | None = None,
+        acl: Literal["private", "public-read"] | None = None,
+        emit_call_quality: bool | None = None,
+        **extra: Any,
+    ) -> dict[str, Any]:
+        """Join a conference, which is made if there is none of that name. The result has its ``conference_id``.
+
+        Args:
+            name: of the conference.
+            muted: join without being heard.
+            beep: ``true`` (default) at enter and exit, ``onEnter``, ``onExit``, ``false``.
+            max_participants: 1 to 250, default 250.
+            record: ``record-from-start``, or not (default).
+            start_on_enter: the conference starts with this call, the default.
+            end_on_exit: the conference ends with this call.
+            wait_url: what is heard before the start: audio or SWML.
+            region: where it runs, default ``global``.
+            trim: ``trim-silence`` (default) of the recording.
+            coach: id of the call that alone hears this one.
+            status_callback: URL that is told events of the conference.
+            status_callback_event: which, with spaces between: start end join leave mute hold modify speaker
+                announcement.
+            status_callback_event_type: form of the request, default ``relay``.
+            status_callback_method: default ``POST``.
+            recording_status_callback: URL that is told events of the recording.
+            recording_status_callback_event: which: in-progress completed (default) absent.
+            recording_status_callback_event_type: form of the request, default ``relay``.
+            recording_status_callback_method: default ``POST``.
+            stream_obj: a WebSocket that hears and speaks in the conference.
+            acl: who may fetch the recording, default ``private``.
+            emit_call_quality: send ``participant-call-quality`` events.
+            extra: sent as it is.
+        """
+        given = {
+            "name": name,
+            "muted": muted,
+            "beep": beep,
+            "max_participants": max_participants,
+            "record": record,
+            "start_on_enter": start_on_enter,
+            "end_on_exit": end_on_exit,
+            "wait_url": wait_url,
+            "region": region,
+            "trim": trim,
+            "coach": coach,
+            "status_callback": status_callback,
+            "status_callback_event": status_callback_event,
+            "status_callback_event_type": status_callback_event_type,
+            "status_callback_method": status_callback_method,
+            "recording_status_callback": recording_status_callback,
+            "recording_status_callback_event": recording_status_callback_event,
+            "recording_status_callback_event_type": recording_status_callback_event_type,
+            "recording_status_callback_method": recording_status_callback_method,
+            "stream": stream_obj,
+            "acl": acl,
+            "emit_call_quality": emit_call_quality,
+        }
+        return await self.command(JoinConference.method, compose(JoinConference, given, extra))
+
+    async def leave_conference(self, conference_id: str, **extra: Any) -> dict[str, Any]:
+        """Leave a conference. ``conference_id``: of the result of ``join_conference``."""
+        return await self.command(
+            LeaveConference.method, compose(LeaveConference, {"conference_id": conference_id}, extra)
+        )

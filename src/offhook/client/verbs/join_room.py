@@ -1,0 +1,22 @@
+"""Rooms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.base import CallBase, compose
+from offhook.protocol.verbs.join_room import JoinRoom, LeaveRoom
+
+__all__ = ["RoomVerb"]
+
+
+class RoomVerb(CallBase):
+    """``join_room`` and ``leave_room``."""
+
+    async def join_room(self, name: str, *, status_url: str | None = None, **extra: Any) -> dict[str, Any]:
+        """Join a room; ``calling.call.room`` tells when. ``status_url`` is POSTed the events."""
+        return await self.command(JoinRoom.method, compose(JoinRoom, {"name": name, "status_url": status_url}, extra))
+
+    async def leave_room(self, **extra: Any) -> dict[str, Any]:
+        """Leave the room."""
+        return await self.command(LeaveRoom.method, compose(LeaveRoom, {}, extra))

@@ -1,0 +1,68 @@
+"""Live transcription."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from offhook.client.base import CallBase, compose
+from offhook.protocol.verbs.live_transcribe import LiveTranscribe
+
+__all__ = ["LiveOptions", "LiveTranscribeAction", "LiveTranscribeVerb", "Party", "Summarize"]
+
+Party = Literal["remote-caller", "local-caller"]
+
+
+class LiveOptions(TypedDict, total=False):
+    """What transcription and translation have in common.
+
+    ``direction``: whose speech. Without ``webhook`` events come over the connection. ``speech_timeout`` and
+    ``vad_silence_ms`` are milliseconds; ``vad_thresh`` 0 to 1800, default 400.
+    """
+
+    direction: list[Party]
+    webhook: str
+    live_events: bool
+    ai_summary: bool
+    ai_summary_prompt: str
+    speech_timeout: int
+    vad_silence_ms: int
+    vad_thresh: int
+    speech_engine: Literal["deepgram", "google"]
+    hints: list[str]
+    verbose_utterances: bool
+    debug_level: int
+
+
+class LiveTranscribeStart(LiveOptions, total=False):
+    """``language``: such as en-US; some services know it as ``lang``, which they want with ``direction``."""
+
+    language: str
+    lang: str
+
+
+class Summarize(TypedDict, total=False):
+    """``webhook`` gets the summary; ``prompt`` says how to make it."""
+
+    webhook: str
+    prompt: str
+
+
+class LiveTranscribeAction(TypedDict, total=False):
+    """Exactly one of the three."""
+
+    start: LiveTranscribeStart
+    stop: dict[str, Any]
+    summarize: Summarize
+
+
+class LiveTranscribeVerb(CallBase):
+    """``live_transcribe``."""
+
+    async def live_transcribe(
+        self, action_obj: LiveTranscribeAction | Literal["stop", "summarize"], **extra: Any
+    ) -> dict[str, Any]:
+        """Start, stop or summarise a live transcription: ``{"start": {"language": "en-US"}}``.
+
+        ``calling.ai.transcribe.*`` tell what is said.
+        """
+        return await self.command(LiveTranscribe.method, compose(LiveTranscribe, {"action": action_obj}, extra))

@@ -1,0 +1,62 @@
+"""Live translation."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from offhook.client.base import CallBase, compose
+from offhook.client.verbs.live_transcribe import LiveOptions, Party, Summarize
+from offhook.protocol.verbs.live_translate import LiveTranslate
+
+__all__ = ["LiveTranslateAction", "LiveTranslateVerb"]
+
+
+class LiveTranslateStart(LiveOptions, total=False):
+    """``source``, ``target``: such as en-US and es; some services know them as ``from_lang`` and ``to_lang``.
+
+    Filters: polite, rude, professional, shakespeare, gen-z, or ``prompt:<text>``.
+    """
+
+    source: str
+    target: str
+    from_lang: str
+    to_lang: str
+    from_voice: str
+    to_voice: str
+    filter_from: str
+    filter_to: str
+    mode: Literal["classic", "realtime"]
+
+
+class Inject(TypedDict):
+    """A message to translate and speak to one of the two."""
+
+    message: str
+    direction: Party
+
+
+class LiveTranslateAction(TypedDict, total=False):
+    """Exactly one of the four."""
+
+    start: LiveTranslateStart
+    stop: dict[str, Any]
+    summarize: Summarize
+    inject: Inject
+
+
+class LiveTranslateVerb(CallBase):
+    """``live_translate``."""
+
+    async def live_translate(
+        self,
+        action_obj: LiveTranslateAction | Literal["stop", "summarize"],
+        *,
+        status_url: str | None = None,
+        **extra: Any,
+    ) -> dict[str, Any]:
+        """Start, stop, summarise or speak into a live translation: ``{"start": {"source": "en-US", "target": "es"}}``.
+
+        ``calling.ai.translate.*`` tell what is said. ``status_url`` is reserved.
+        """
+        given = {"action": action_obj, "status_url": status_url}
+        return await self.command(LiveTranslate.method, compose(LiveTranslate, given, extra))

@@ -1,0 +1,182 @@
+"""Collect a payment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, NotRequired, TypedDict
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import PayEvent, RelayEvent
+from offhook.client.shapes import Media
+from offhook.client.tasks import Handler
+from offhook.protocol.verbs import pay
+
+__all__ = ["PayAction", "PayParameter", "PayPrompt", "PayVerb"]
+
+Scalar = str | float | Decimal | bool
+"""A text, a number or a boolean; the wire gets a text."""
+
+
+class PayParameter(TypedDict):
+    """For the payment connector."""
+
+    name: str
+    value: Scalar
+
+
+class PromptAction(TypedDict):
+    """``Say`` a phrase, or ``Play`` the URL in it."""
+
+    type: Literal["Say", "Play"]
+    phrase: str
+
+
+_For = TypedDict(
+    "_For",
+    {
+        "for": Literal[
+            "payment-card-number",
+            "expiration-date",
+            "security-code",
+            "postal-code",
+            "bank-routing-number",
+            "bank-account-number",
+            "payment-processing",
+            "payment-completed",
+            "payment-failed",
+            "payment-canceled",
+        ]
+    },
+)
+
+
+class PayPrompt(_For):
+    """What to say when. ``card_type``, ``error_type`` and ``attempt`` narrow it: lists, as text with spaces between."""
+
+    card_type: NotRequired[str | Sequence[str]]
+    error_type: NotRequired[str | Sequence[str]]
+    attempt: NotRequired[str | int | Sequence[int]]
+    require_matching_inputs: NotRequired[bool | str]
+    actions: NotRequired[list[PromptAction]]
+    play: NotRequired[list[Media]]
+
+
+class PayAction(Action):
+    """A payment that is made. Ends with the event that has a ``result``; ``stop`` gives ``relay-pay-stop``."""
+
+    event_type = pay.EVENT
+    method = pay.Pay.method
+
+    def is_result(self, event: RelayEvent) -> bool:
+        """Say whether this event of ours is the last."""
+        return (isinstance(event, PayEvent) and event.result != "") or super().is_result(event)
+
+
+class PayVerb(CallBase):
+    """``pay``."""
+
+    async def pay(
+        self,
+        payment_connector_url: str,
+        *,
+        control_id: str | None = None,
+        charge_amount: Scalar | None = None,
+        currency: str | None = None,
+        input_method: Literal["dtmf", "voice"] | None = None,
+        status_url: str | None = None,
+        payment_method: Literal["credit-card"] | None = None,
+        timeout: Scalar | None = None,
+        max_attempts: Scalar | None = None,
+        security_code: Scalar | None = None,
+        postal_code: Scalar | None = None,
+        min_postal_code_length: Scalar | None = None,
+        token_type: Literal["one-time", "reusable"] | None = None,
+        language: str | None = None,
+        voice: str | None = None,
+        description: str | None = None,
+        valid_card_types: str | Sequence[str] | None = None,
+        parameters: Sequence[PayParameter] | None = None,
+        prompts: Sequence[PayPrompt] | None = None,
+        bank_account_type: Literal["consumer-checking", "consumer-savings", "commercial-checking"] | None = None,
+        say_voice: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> PayAction:
+        """Collect a payment by keys. Numbers and booleans go out as the texts that the wire wants.
+
+        Args:
+            payment_connector_url: https; gets the card and charges it.
+            control_id: id of the action, default a new UUID.
+            charge_amount: what to charge, such as ``"25.99"``; 0 (the default) makes a token and charges nothing.
+            currency: default ``usd``.
+            input_method: ``dtmf``; ``voice`` is reserved.
+            status_url: is POSTed the events.
+            payment_method: ``credit-card``.
+            timeout: seconds between digits, default 5.
+            max_attempts: default 1.
+            security_code: ask for it, the default.
+            postal_code: ask for it, the default; or the code, when it is known.
+            min_postal_code_length: default 0.
+            token_type: default ``reusable``.
+            language: of the prompts, default en-US.
+            voice: of the prompts.
+            description: of the payment.
+            valid_card_types: default visa, mastercard, amex.
+            parameters: for the connector.
+            prompts: what to say instead of the node's own words.
+            bank_account_type: reserved.
+            say_voice: voice of ``Say`` in prompts.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = PayAction(self, control_id or new_id(), on_completed)
+        scalars = {
+            "charge_amount": charge_amount,
+            "currency": currency,
+            "input": input_method,
+            "status_url": status_url,
+            "payment_method": payment_method,
+            "timeout": timeout,
+            "max_attempts": max_attempts,
+            "security_code": security_code,
+            "postal_code": postal_code,
+            "min_postal_code_length": min_postal_code_length,
+            "token_type": token_type,
+            "language": language,
+            "voice": voice,
+            "description": description,
+            "valid_card_types": valid_card_types,
+            "bank_account_type": bank_account_type,
+            "say_voice": say_voice,
+        }
+        given = {
+            "control_id": action.control_id,
+            "payment_connector_url": payment_connector_url,
+            **{key: as_text(value) for key, value in scalars.items()},
+            "parameters": None if parameters is None else [_parameter(item) for item in parameters],
+            "prompts": None if prompts is None else [_prompt(prompt) for prompt in prompts],
+        }
+        return await self.start(action, compose(pay.Pay, given, extra))
+
+
+def as_text(value: Any) -> Any:
+    """Write a scalar as the wire wants it: ``true``, ``5``, ``25.99``; a list with spaces between."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f")
+    if isinstance(value, int | Decimal):
+        return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
+        return " ".join(str(as_text(item)) for item in value)
+    return value
+
+
+def _parameter(item: PayParameter) -> dict[str, Any]:
+    return {**item, "value": as_text(item["value"])}
+
+
+def _prompt(prompt: PayPrompt) -> dict[str, Any]:
+    return {key: value if key in ("actions", "play") else as_text(value) for key, value in prompt.items()}

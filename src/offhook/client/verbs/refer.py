@@ -1,0 +1,42 @@
+"""Transfer by SIP REFER."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from offhook.client.base import CallBase, compose
+from offhook.client.shapes import SipHeader
+from offhook.protocol.verbs.refer import Refer
+
+__all__ = ["ReferDevice", "ReferVerb"]
+
+_ReferAddress = TypedDict("_ReferAddress", {"to": str, "from": NotRequired[str]})
+
+
+class ReferParams(_ReferAddress):
+    """``to``, ``from``: SIP URIs. ``headers`` are accepted and ignored."""
+
+    username: NotRequired[str]
+    password: NotRequired[str]
+    headers: NotRequired[list[SipHeader]]
+
+
+class ReferDevice(TypedDict):
+    """Who is to be called."""
+
+    type: Literal["sip"]
+    params: ReferParams
+
+
+class ReferVerb(CallBase):
+    """``refer``."""
+
+    async def refer(self, device: ReferDevice, *, status_url: str | None = None, **extra: Any) -> dict[str, Any]:
+        """Ask the party's SIP phone to call somebody else. SIP calls only; ``calling.call.refer`` tells how it went.
+
+        Args:
+            device: who is to be called.
+            status_url: is POSTed the events.
+            extra: sent as it is.
+        """
+        return await self.command(Refer.method, compose(Refer, {"device": device, "status_url": status_url}, extra))

@@ -1,0 +1,49 @@
+"""Transcribe the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.action import Action
+from offhook.client.base import CallBase, compose, new_id
+from offhook.client.events import RelayEvent
+from offhook.client.tasks import Handler
+from offhook.protocol.verbs import transcribe
+
+__all__ = ["TranscribeAction", "TranscribeVerb"]
+
+
+class TranscribeAction(Action):
+    """A transcription that runs. Ends with ``state`` ``finished``. ``url`` is where its recording will be."""
+
+    event_type = transcribe.EVENT
+    method = transcribe.Transcribe.method
+
+    @property
+    def url(self) -> str:
+        """The recording, empty if the node did not say."""
+        return str(self.accepted.get("url", ""))
+
+
+class TranscribeVerb(CallBase):
+    """``transcribe``."""
+
+    async def transcribe(
+        self,
+        *,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> TranscribeAction:
+        """Record the call and have it transcribed when it stops. One at a time.
+
+        Args:
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the text; the events do not carry it.
+            on_completed: called with the last event, sync or async.
+            extra: sent as it is.
+        """
+        action = TranscribeAction(self, control_id or new_id(), on_completed)
+        given = {"control_id": action.control_id, "status_url": status_url}
+        return await self.start(action, compose(transcribe.Transcribe, given, extra))

@@ -1,0 +1,24 @@
+"""User events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from offhook.client.base import CallBase
+from offhook.protocol.verbs.user_event import UserEvent
+
+__all__ = ["UserEventVerb"]
+
+
+class UserEventVerb(CallBase):
+    """``user_event``."""
+
+    async def user_event(self, *, event: str | dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+        """Tell all applications on the call's context something: they get ``calling.user_event``.
+
+        Args:
+            event: a name, with the other keywords beside it, or an object that has all of it.
+            keys: sent beside ``event``.
+        """
+        given = {"event": event, **keys}
+        return await self.command(UserEvent.method, {key: value for key, value in given.items() if value is not None})

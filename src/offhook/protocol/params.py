@@ -34,9 +34,21 @@ __all__ = [
 ]
 
 ControlId = Annotated[str, msgspec.Meta(min_length=1, max_length=256, description="a text of 1 to 256 characters")]
-Seconds = Annotated[float, msgspec.Meta(ge=0, description="a number of seconds, 0 or more")]
-PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, description="a number of seconds greater than 0")]
-WholeSeconds = Annotated[int, msgspec.Meta(ge=0, description="a whole number of seconds, 0 or more")]
+MAX_COUNT: Final = 1_000_000
+"""No number of seconds or of times may be larger: as milliseconds it fits the 32 bits of the engine's clock."""
+
+Seconds = Annotated[
+    float, msgspec.Meta(ge=0, le=MAX_COUNT, description=f"a number of seconds, 0 or more, at most {MAX_COUNT}")
+]
+PositiveSeconds = Annotated[
+    float, msgspec.Meta(gt=0, le=MAX_COUNT, description=f"a number of seconds greater than 0, at most {MAX_COUNT}")
+]
+AnySeconds = Annotated[
+    float, msgspec.Meta(ge=-MAX_COUNT, le=MAX_COUNT, description=f"a number of seconds, at most {MAX_COUNT}")
+]
+WholeSeconds = Annotated[
+    int, msgspec.Meta(ge=0, le=MAX_COUNT, description=f"a whole number of seconds, 0 or more, at most {MAX_COUNT}")
+]
 Price = Annotated[float, msgspec.Meta(ge=0, description="a number, 0 or more")]
 Url = Annotated[
     str,

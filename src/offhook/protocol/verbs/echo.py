@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from offhook.protocol.params import CallParams, Url
+from offhook.protocol.params import AnySeconds, CallParams, Url
 from offhook.protocol.states import EchoState
 
 __all__ = ["EVENT", "MAX_TIMEOUT_S", "MIN_TIMEOUT_S", "Echo", "EchoEvent"]
@@ -22,7 +22,7 @@ class Echo(CallParams, frozen=True, kw_only=True):
     method: ClassVar[str] = "calling.echo"
     accepted: ClassVar[str] = "Echoing"
 
-    timeout: float = 60.0
+    timeout: AnySeconds = 60.0
     status_url: Url | None = None
 
     @property

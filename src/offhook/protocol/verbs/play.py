@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.devices import Gender, Media
-from offhook.protocol.params import ControlParams, Url, Volume
+from offhook.protocol.params import MAX_COUNT, ControlParams, Url, Volume
 from offhook.protocol.states import PlayState
 
 __all__ = ["EVENT", "MediaList", "Play", "PlayEvent", "PlayPause", "PlayResume", "PlayStop", "PlayVolume"]
@@ -30,7 +30,10 @@ class Play(ControlParams, frozen=True, kw_only=True):
     play: MediaList
     volume: Volume = 0.0
     direction: Literal["listen", "speak", "both"] = "listen"
-    loop: Annotated[int, msgspec.Meta(ge=0, description="a whole number, 0 (until stopped) or more")] = 1
+    loop: Annotated[
+        int,
+        msgspec.Meta(ge=0, le=MAX_COUNT, description=f"a whole number, 0 (until stopped) or more, at most {MAX_COUNT}"),
+    ] = 1
     language: str | None = None
     voice: str | None = None
     gender: Gender | None = None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +28,8 @@ LATE = {"initial_timeout": 1, "digits": {"max": 1}}
 HASH = {"digits": {"max": 2, "terminators": "#"}}
 FAST = {"digits": {"max": 2, "digit_timeout": 1}}
 DONE, UNBUILT = "200", "501"
+REFERENCE = json.loads((Path(__file__).parents[4] / "vectors/relay/calling-parameters.json").read_text())
+"""What the RELAY reference lists, written by hand from the reference (see its README)."""
 
 
 def within(base: dict, **params: Any) -> dict:
@@ -227,14 +233,98 @@ async def test_each_parameter_is_done_or_501_by_name(bench, method, path, params
     assert not bench.registry.ignored
 
 
-def test_the_walk_leaves_out_no_parameter_that_the_protocol_lists():
+def reference_of(method: str) -> dict[str, list[Any] | None]:
+    """Paths and enumerated values of a method, as the reference lists them."""
+    paths: dict[str, list[Any] | None] = {}
+    for path, values in REFERENCE["methods"][method].items():
+        if values not in ("@media", "@devices"):
+            paths[path] = values
+            continue
+        prefix, group = (f"{path}[]", "media") if values == "@media" else (f"{path}[][]", "devices")
+        paths[path] = paths[f"{prefix}.type"] = None
+        for members in REFERENCE[group].values():
+            paths |= {f"{prefix}.params.{name}": listed for name, listed in members.items()}
+    return paths
+
+
+def test_the_walk_leaves_out_no_parameter_that_the_reference_lists():
     walked: dict[str, set[str]] = {}
     for method, path, _, _ in ROWS:
         walked.setdefault(method, set()).add(path)
-    for method in BUILT:
+    assert REFERENCE["methods"].keys() == BUILT
+    for method in REFERENCE["methods"]:
+        assert reference_of(method).keys() == walked.get(method, set()), method
+
+
+def test_the_dictionary_lists_what_the_reference_lists():
+    for method in REFERENCE["methods"]:
         listed = {path for path in all_paths(PARAMS[method]) if not path.endswith(".params")}
-        listed -= set() if method == "calling.dial" else ADDRESS
-        assert listed == walked.get(method, set()), method
+        assert listed - (set() if method == "calling.dial" else ADDRESS) == reference_of(method).keys(), method
+
+
+def replace(params: Any, steps: list[str], value: Any) -> None:
+    """Put a value where the steps of a path lead, in the first element of each list."""
+    name, depth = steps[0].rstrip("[]"), steps[0].count("[]")
+    if len(steps) == 1:
+        params[name] = [value] if isinstance(params[name], list) else value
+        return
+    inner = params[name]
+    for _ in range(depth):
+        inner = inner[0]
+    replace(inner, steps[1:], value)
+
+
+def enumerated() -> Iterator[Any]:
+    """Each value that the reference lists, in a request that has its parameter."""
+    for method in REFERENCE["methods"]:
+        for path, values in reference_of(method).items():
+            base = next(row[2] for row in ROWS if row[:2] == (method, path))
+            for value in values or []:
+                params = copy.deepcopy(base)
+                replace(params, path.split("."), value)
+                yield pytest.param(method, path, value, params, id=f"{method} {path} {value}")
+
+
+@pytest.mark.parametrize(("method", "path", "value", "params"), list(enumerated()))
+async def test_each_value_that_the_reference_lists_is_done_or_501_by_name(bench, method, path, value, params):
+    call = await running_call(bench, method)
+    try:
+        assert (await bench.run(method, call, **params))["code"] == "200"
+    except CommandRefused as error:
+        assert str(error.code) == UNBUILT, error.message
+        assert str(value) in error.message or path.split(".")[-1] in error.message or "speech" in error.message
+
+
+@pytest.mark.parametrize("kind", ["fabric", "webrtc"])
+async def test_devices_that_are_not_built_answer_501_by_their_type(bench, kind):
+    code, sentence = await bench.refused("calling.dial", **dial({"type": kind, "params": {"to": "/private/support"}}))
+    assert (code, kind in sentence) == (UNBUILT, True)
+
+
+HUGE = [1e7, 1e308, "inf", "nan", "-inf", 10**30]
+
+
+@pytest.mark.parametrize("value", HUGE, ids=str)
+async def test_numbers_without_bound_are_refused_by_name(bench, value):
+    """A number that does not fit the engine's message once cost the node its connection, and every call its audio."""
+    call = await bench.talk()
+    requests: list[tuple[str, str, dict]] = [
+        ("calling.play", "duration", play(within(SILENCE, duration=value))),
+        ("calling.play", "loop", play(loop=value)),
+        ("calling.record", "max_length", record(max_length=value)),
+        ("calling.record", "end_silence_timeout", record(end_silence_timeout=value)),
+        ("calling.collect", "digit_timeout", collect(digits={"max": 1, "digit_timeout": value})),
+        ("calling.collect", "initial_timeout", collect(initial_timeout=value)),
+        ("calling.play_and_collect", "initial_timeout", prompt(collect=LATE | {"initial_timeout": value})),
+        ("calling.echo", "timeout", {"timeout": value}),
+        ("calling.dial", "timeout", dial(SIP, timeout=value)),
+        ("calling.dial", "timeout", dial(within(SIP, timeout=value))),
+        ("calling.dial", "max_duration", dial(SIP, max_duration=value)),
+    ]
+    for method, name, params in requests:
+        code, sentence = await bench.refused(method, None if method == "calling.dial" else call, **params)
+        assert (code, name in sentence) == ("400", True), (method, sentence)
+    assert (await bench.refused("calling.answer", bench.ring(), max_duration=value))[0] == "400"
 
 
 def test_every_method_done_has_its_words_and_nothing_unbuilt_is_misspelt():

@@ -289,10 +289,11 @@ def enumerated() -> Iterator[Any]:
 async def test_each_value_that_the_reference_lists_is_done_or_501_by_name(bench, method, path, value, params):
     call = await running_call(bench, method)
     try:
-        assert (await bench.run(method, call, **params))["code"] == "200"
+        code, sentence = (await bench.run(method, call, **params))["code"], ""
     except CommandRefused as error:
-        assert str(error.code) == UNBUILT, error.message
-        assert str(value) in error.message or path.split(".")[-1] in error.message or "speech" in error.message
+        code, sentence = str(error.code), error.message
+    assert code in (DONE, UNBUILT), sentence
+    assert code == DONE or any(word in sentence for word in (str(value), path.split(".")[-1], "speech"))
 
 
 @pytest.mark.parametrize("kind", ["fabric", "webrtc"])

@@ -121,6 +121,7 @@ class NodeSupervisor:
         keepers: list[asyncio.Task[None]] = []
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
+            self._spare = await _start_waiting_node()  # reads its code while the engine starts
             await self._start_engine(program)
             await self._start_node()
             keepers = [

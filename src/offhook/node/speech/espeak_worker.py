@@ -2,6 +2,8 @@
 
 espeak-ng is GPL and not reentrant: nothing but this process loads it. Frames on standard input and output are
 u32 big endian length and msgpack, as ``Request`` and ``Done`` (``Ready`` first) say. Ends with its standard input.
+
+Started by its path and importing nothing of ours, so that it speaks a tenth of a second after its start.
 """
 
 from __future__ import annotations
@@ -15,9 +17,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from offhook.node.speech.voices import InstalledVoice
-
-__all__ = ["Done", "Ready", "Request", "main"]
+__all__ = ["Done", "InstalledVoice", "Ready", "Request", "main"]
 
 _SYNCHRONOUS = 2
 _DO_NOT_EXIT = 0x8000
@@ -36,6 +36,14 @@ class Request(msgspec.Struct, frozen=True):
     voice: str
     path: str
     ssml: bool = False
+
+
+class InstalledVoice(msgspec.Struct, frozen=True):
+    """One voice of the synthesiser: its name, its file and the language tags that it speaks."""
+
+    name: str
+    identifier: str
+    languages: list[str]
 
 
 class Ready(msgspec.Struct, frozen=True):

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import msgspec
 
 from offhook.errors import CallerError
+from offhook.node.speech.espeak_worker import InstalledVoice
 
-__all__ = ["InstalledVoice", "VoiceChoice", "Voices"]
+__all__ = ["VoiceChoice", "Voices"]
 
 _VARIANTS = {"female": "+f3", "male": "+m3"}
 _ALIASES = {
@@ -27,14 +28,6 @@ _ALIASES = {
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
 _TAG_INSIDE = re.compile(r"(?<![a-z])([a-z]{2,3}-[a-z]{2})(?![a-z])", re.IGNORECASE)
 _VARIANT = re.compile(r"[A-Za-z0-9_-]{1,32}")
-
-
-class InstalledVoice(msgspec.Struct, frozen=True):
-    """One voice of the synthesiser: its name, its file and the language tags that it speaks."""
-
-    name: str
-    identifier: str
-    languages: list[str]
 
 
 class VoiceChoice(msgspec.Struct, frozen=True):

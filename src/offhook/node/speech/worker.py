@@ -11,6 +11,7 @@ import structlog
 
 from offhook.errors import ProviderError
 from offhook.node.lifeline import bound_to_parent
+from offhook.node.speech import espeak_worker
 from offhook.node.speech.espeak_worker import Done, Ready, Request
 
 __all__ = ["SpeechWorker"]
@@ -95,8 +96,8 @@ class SpeechWorker:
             return
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "offhook.node.speech.espeak_worker",
+            "-P",  # its directory is no place for imports
+            espeak_worker.__file__,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=_environment(),

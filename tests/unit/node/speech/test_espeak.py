@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from offhook.errors import CallerError, ProviderError
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import PromptCache
+from offhook.node.speech import espeak_worker
 from offhook.node.speech.espeak import EspeakSpeech
 from offhook.node.speech.worker import SpeechWorker
 
@@ -162,3 +165,11 @@ async def test_the_worker_gets_no_secret_of_the_environment(monkeypatch: pytest.
     monkeypatch.setenv("OFFHOOK_TOKEN", "secret")
     await node.speech.start()
     assert b"secret" not in Path(f"/proc/{node.worker.pid}/environ").read_bytes()
+
+
+def test_the_worker_loads_nothing_of_ours_so_that_the_first_text_need_not_wait() -> None:
+    command = [sys.executable, "-P", "-X", "importtime", espeak_worker.__file__]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True)
+    modules = [line.rpartition("|")[2].strip() for line in run.stderr.decode().splitlines()]
+    assert "msgspec" in modules
+    assert [name for name in modules if name.partition(".")[0] in ("offhook", "aiohttp")] == []

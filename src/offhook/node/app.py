@@ -278,6 +278,7 @@ def gateway_settings(settings: Settings, identity: Identity) -> GatewaySettings:
         space_id=identity.space_id,
         frame_max_bytes=settings.limits.frame_bytes,
         requests_per_s=float(settings.limits.requests_per_s),
+        requests_per_s_per_call=float(settings.limits.requests_per_s_per_call),
         requests_burst=2 * settings.limits.requests_per_s,
         ringing_s=settings.calls.ringing_s,
     )

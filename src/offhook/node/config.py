@@ -142,6 +142,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         1 << 20
     )
     requests_per_s: Annotated[Count, _about("Requests of one session.", "per second")] = 100
+    requests_per_s_per_call: Annotated[Count, _about("What each live call of it adds.", "per second")] = 10
     sessions: Annotated[Count, _about("Clients at once.")] = 1000
     drain_s: Annotated[
         float, Meta(ge=0, le=86400), _about("How long `serve` waits for its calls after SIGTERM.", "seconds")

@@ -54,6 +54,10 @@ class Commands:
         self.failures = 0
         """Commands that ended in an error nobody foresaw."""
 
+    def calls_of(self, session: Session) -> int:
+        """How many live calls the session controls or is asked to take."""
+        return self._ownership.load_of(session.protocol)
+
     def take(self, session: Session, connection: Connection, request: Request, frame_id: FrameId) -> None:
         """Run a command, or answer what its id was answered before."""
         first = session.ledger.find(frame_id)

@@ -80,7 +80,8 @@ class Dispatcher:
             self._error(
                 frame.id,
                 RpcCode.CAPACITY_EXCEEDED,
-                f"more than {self._settings.requests_per_s:g} requests a second: send slower and try again",
+                f"more than {self._settings.requests_per_s:g} requests a second and "
+                f"{self._settings.requests_per_s_per_call:g} for each live call: send slower and try again",
             )
             return _PAUSE_S
         excess = find_excess(frame.params, self._settings)
@@ -99,8 +100,11 @@ class Dispatcher:
         return 0.0 if self._take_token() else _PAUSE_S
 
     def _take_token(self) -> bool:
-        bucket = self.session.bucket if self.session is not None else self._bucket
-        return bucket.take(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        if self.session is None:
+            return self._bucket.take(now)
+        calls = self._commands.calls_of(self.session)
+        return self.session.bucket.take(now, calls * self._settings.requests_per_s_per_call)
 
     def _take_response(self, frame: Response) -> bool:
         """Whether it answered anything; what answers nothing counts like a request."""

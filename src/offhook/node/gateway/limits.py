@@ -10,7 +10,7 @@ __all__ = ["TokenBucket", "find_excess"]
 
 
 class TokenBucket:
-    """``burst`` at once, ``rate_per_s`` in the long run. Time (seconds) is an input."""
+    """``burst`` at once, ``rate_per_s`` in the long run, and what a taker earned beside. Time (seconds) is an input."""
 
     def __init__(self, rate_per_s: float, burst: int) -> None:
         self._rate = rate_per_s
@@ -18,9 +18,9 @@ class TokenBucket:
         self._level = float(burst)
         self._at = 0.0
 
-    def take(self, now: float) -> bool:
-        """Take one; False when none is left."""
-        self._level = min(self._burst, self._level + max(0.0, now - self._at) * self._rate)
+    def take(self, now: float, more_per_s: float = 0.0) -> bool:
+        """Take one; False when none is left. ``more_per_s`` is added to the rate since the last time."""
+        self._level = min(self._burst, self._level + max(0.0, now - self._at) * (self._rate + more_per_s))
         self._at = now
         if self._level < 1.0:
             return False

@@ -43,6 +43,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many contexts a session may subscribe to."""
     requests_per_s: float = 100.0
     """Requests of a session in the long run; more get -32005."""
+    requests_per_s_per_call: float = 10.0
+    """What each live call of the session adds, so that a busy program is not taken for a flood."""
     requests_burst: int = 200
     """Requests of a session at once."""
     unauthenticated_max: int = 256

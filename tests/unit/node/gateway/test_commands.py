@@ -276,6 +276,18 @@ async def test_too_many_requests_get_32005_and_a_sentence(make_node):
         assert "send slower" in error["message"]
 
 
+async def test_each_live_call_of_a_client_adds_to_its_rate(make_node):
+    limits = {"requests_per_s": 1.0, "requests_burst": 5, "requests_per_s_per_call": 1e9}
+    async with make_node(**limits) as node, node.client() as client, node.client() as idle:
+        node.desk.assign("call", client.hello["protocol"])
+        ids = [await client.ask("signalwire.ping", {}, f"p{number}") for number in range(100)]
+        refused = [await idle.ask("signalwire.ping", {}, f"p{number}") for number in range(100)]
+        await client.until(lambda: all(frame_id in client.responses for frame_id in ids))
+        assert all("result" in client.responses[frame_id] for frame_id in ids)
+        await idle.until(lambda: all(frame_id in idle.responses for frame_id in refused))
+        assert "error" in idle.responses[refused[-1]]
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

@@ -1,6 +1,6 @@
 //! What a leg costs: legs that play and record against a peer on loopback, for a bounded time.
 //!
-//!     cargo run --release -p offhook-engine --example media_bench -- [legs] [seconds]
+//!     cargo run --release -p offhook-engine --example media_bench -- [legs] [seconds] [tone]
 //!
 //! Prints the processor time of the media, decoder and writer threads, per leg and tick, and what the peers received.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use offhook_engine::media::{
     Codec, FileEncoding, Interrupt, LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, Side, Source,
-    StreamParameters,
+    StreamParameters, Tone,
 };
 
 const TICKS_PER_SECOND: f64 = 50.0;
@@ -53,7 +53,7 @@ fn prompt() -> Vec<u8> {
 }
 
 /// Open a leg that plays a prompt and records both sides; returns the socket of its peer.
-fn open_leg(pool: &mut MediaPool, leg: u32) -> UdpSocket {
+fn open_leg(pool: &mut MediaPool, leg: u32, is_tone: bool) -> UdpSocket {
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let port = pool.bind(ip).unwrap();
     let peer = UdpSocket::bind((ip, 0)).unwrap();
@@ -74,7 +74,7 @@ fn open_leg(pool: &mut MediaPool, leg: u32) -> UdpSocket {
     };
     pool.connect(LegKey(leg), parameters).unwrap();
     // The thread takes commands each tick; its ring is bounded.
-    for command in [play(leg), record(leg)] {
+    for command in [play(leg, is_tone), record(leg)] {
         while let Err(refusal) = pool.command(command.clone()) {
             assert_eq!(refusal.code.as_str(), "no_capacity", "{refusal}");
             std::thread::sleep(Duration::from_millis(5));
@@ -83,16 +83,28 @@ fn open_leg(pool: &mut MediaPool, leg: u32) -> UdpSocket {
     peer
 }
 
-fn play(leg: u32) -> MediaCommand {
-    let file = Source::File {
-        prompt: "p.wav".into(),
-        encoding: FileEncoding::Auto,
-        growing: false,
+fn play(leg: u32, is_tone: bool) -> MediaCommand {
+    let step = |duration_ms, frequencies_hz: &[f32]| Tone {
+        duration_ms,
+        frequencies_hz: frequencies_hz.to_vec(),
+        level_dbm0: -16.0,
+    };
+    let source = if is_tone {
+        Source::Tone {
+            cadence: vec![step(2000, &[440.0, 480.0]), step(4000, &[])],
+            duration_ms: -1,
+        }
+    } else {
+        Source::File {
+            prompt: "p.wav".into(),
+            encoding: FileEncoding::Auto,
+            growing: false,
+        }
     };
     MediaCommand::Play {
         id: u64::from(leg) * 2 + 1,
         leg: LegKey(leg),
-        sources: vec![file],
+        sources: vec![source],
         side: Side::Listen,
         volume_db: 0.0,
         loops: 0,
@@ -147,6 +159,7 @@ fn print_threads(start: &[(String, f64)], end: &[(String, f64)], elapsed: f64, l
 fn main() {
     let arguments: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let legs = arguments.first().copied().unwrap_or(200).min(2000) as u32;
+    let is_tone = std::env::args().any(|word| word == "tone");
     let seconds = arguments.get(1).copied().unwrap_or(10).min(120);
     let root = std::env::temp_dir().join(format!("offhook-media-bench-{}", std::process::id()));
     let directory = |name: &str| -> PathBuf {
@@ -161,7 +174,9 @@ fn main() {
     config.ports = 20_000..=29_999;
     let mut pool = MediaPool::start(config, Box::new(|| {})).unwrap();
 
-    let peers = (0..legs).map(|leg| open_leg(&mut pool, leg)).collect::<Vec<_>>();
+    let peers = (0..legs)
+        .map(|leg| open_leg(&mut pool, leg, is_tone))
+        .collect::<Vec<_>>();
 
     let stop = Arc::new(AtomicBool::new(false));
     let received = Arc::new(AtomicU64::new(0));
@@ -189,7 +204,10 @@ fn main() {
             ticks_late = ticks;
         }
     }
-    println!("{legs} legs playing (WAV 22.05 kHz) and recording (stereo), {elapsed:.1} s");
+    println!(
+        "{legs} legs playing ({}) and recording (stereo), {elapsed:.1} s",
+        if is_tone { "ringing tone" } else { "WAV 22.05 kHz" }
+    );
     print_threads(&start, &end, elapsed, legs);
     println!(
         "  packets received by peers: {packets} of {:.0}",

@@ -94,7 +94,7 @@ fn one(directory: &Directory, prompts: &mut Prompts, source: &Source) -> Result<
             if steps.is_empty() || steps.len() > 64 || cadence.iter().all(|tone| tone.duration_ms == 0) {
                 return bad("a cadence has 1 to 64 steps, and not all of length 0");
             }
-            Ok(Prepared::Tone(ToneSequence::new(steps, *duration_ms)))
+            Ok(Prepared::Tone(Box::new(ToneSequence::new(steps, *duration_ms))))
         }
         Source::Silence { duration_ms } => Ok(Prepared::Silence {
             samples: duration_ms.saturating_mul(8),

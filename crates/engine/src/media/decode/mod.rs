@@ -1,5 +1,6 @@
 //! Decoder threads: files, tones and pushed samples become 8 kHz samples ahead of their time.
 
+mod cache;
 mod file;
 mod mpeg;
 mod play;
@@ -9,9 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread;
 use std::time::Duration;
 
-pub use file::{Growth, Resamplers};
+pub use file::Growth;
 pub use play::{Play, Prepared};
 
+use self::cache::PromptCache;
 use super::api::{MediaEvent, OperationId};
 
 /// How often rings are filled up.
@@ -62,7 +64,7 @@ impl Decoder {
 
 fn run(inbox: &Receiver<DecoderCommand>, report: &Report) {
     let mut plays: Vec<Play> = Vec::new();
-    let mut resamplers = Resamplers::default();
+    let mut cache = PromptCache::default();
     loop {
         let first = match plays.iter().map(Play::is_waiting).reduce(|a, b| a || b) {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -83,7 +85,7 @@ fn run(inbox: &Receiver<DecoderCommand>, report: &Report) {
         }
         // The emptiest first, so that a new play does not wait for the others to be filled.
         plays.sort_by_key(Play::buffered);
-        plays.retain_mut(|play| play.fill(&mut resamplers, report));
+        plays.retain_mut(|play| play.fill(&mut cache, report));
     }
 }
 

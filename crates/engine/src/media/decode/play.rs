@@ -9,7 +9,8 @@ use offhook_dsp::{FRAME, Resampler, ToneSequence};
 use rtrb::Producer;
 
 use super::Report;
-use super::file::{FileDecoder, Growth, Resamplers, Step};
+use super::cache::{FileSource, PromptCache};
+use super::file::{Growth, Step};
 use crate::media::api::{FileEncoding, MediaEvent, OperationId};
 use crate::media::ring::{PLAY_RING, PlayState};
 
@@ -28,7 +29,7 @@ pub enum Prepared {
         encoding: FileEncoding,
         growth: Option<Arc<Growth>>,
     },
-    Tone(ToneSequence),
+    Tone(Box<ToneSequence>),
     Silence {
         samples: u64,
     },
@@ -38,8 +39,8 @@ pub enum Prepared {
 }
 
 enum Open {
-    File(Box<FileDecoder>),
-    Tone(ToneSequence),
+    File(Box<FileSource>),
+    Tone(Box<ToneSequence>),
     Silence(u64),
     Pcm(u64),
 }
@@ -158,7 +159,7 @@ impl Play {
     }
 
     /// Fill the ring up. `false`: the play is over, for one reason or another.
-    pub fn fill(&mut self, resamplers: &mut Resamplers, report: &Report) -> bool {
+    pub fn fill(&mut self, cache: &mut PromptCache, report: &Report) -> bool {
         if self.state.abandoned.load(Ordering::Acquire) || self.ring.is_abandoned() {
             return false;
         }
@@ -169,7 +170,7 @@ impl Play {
             if self.ring.slots() == 0 || self.taken < self.staged.len() {
                 break;
             }
-            match self.produce(resamplers) {
+            match self.produce(cache) {
                 Ok(Step::Going) => {}
                 Ok(Step::Waiting) => {
                     self.is_waiting = true;
@@ -204,14 +205,14 @@ impl Play {
         count
     }
 
-    fn produce(&mut self, resamplers: &mut Resamplers) -> Result<Step, String> {
+    fn produce(&mut self, cache: &mut PromptCache) -> Result<Step, String> {
         if self.open.is_none() {
-            return self.next_source(resamplers);
+            return self.next_source();
         }
         let room = self.ring.slots().min(MOST_AT_ONCE);
         let step = match &mut self.open {
             None => Step::Going,
-            Some(Open::File(decoder)) => decoder.step(resamplers, &mut self.staged)?,
+            Some(Open::File(source)) => source.step(cache, room, &mut self.staged)?,
             Some(Open::Tone(tones)) => {
                 let mut frame = [0; FRAME];
                 let count = tones.fill(&mut frame);
@@ -247,11 +248,11 @@ impl Play {
         Ok(step)
     }
 
-    fn next_source(&mut self, resamplers: &mut Resamplers) -> Result<Step, String> {
+    fn next_source(&mut self) -> Result<Step, String> {
         if let Some(source) = self.sources.get(self.at) {
             self.open = Some(match source.clone() {
                 Prepared::File { file, encoding, growth } => {
-                    Open::File(Box::new(FileDecoder::new(file, encoding, growth, resamplers)))
+                    Open::File(Box::new(FileSource::new(file, encoding, growth)))
                 }
                 Prepared::Tone(tones) => Open::Tone(tones),
                 Prepared::Silence { samples } => Open::Silence(samples),

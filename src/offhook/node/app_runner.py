@@ -75,7 +75,9 @@ class AppRunner:
         if child is None or child.is_retired or self._serving == slot:
             return
         old, self._serving = self._serving, slot
-        if old in self._children:
+        if old not in self._children:
+            _log.info("the program takes calls", program=self._program.name)
+        else:
             _log.info("the new program takes calls, the old one has time for its own", drain_s=self._drain_s)
             self._children[old].is_retired = True
             self._retire(old)
@@ -110,16 +112,20 @@ class AppRunner:
 
     async def _start(self, slot: int) -> None:
         self._serve(slot)
-        process = await asyncio.create_subprocess_exec(
-            self._python,
-            "-u",
-            str(self._program),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=self._stdout,
-            env={**os.environ, **self._environment(slot)},
-            start_new_session=True,
-            preexec_fn=bound_to_parent(),
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._python,
+                "-u",
+                str(self._program),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=self._stdout,
+                env={**os.environ, **self._environment(slot)},
+                start_new_session=True,
+                preexec_fn=bound_to_parent(),
+            )
+        except OSError as error:
+            _log.error("the program cannot be started", python=self._python, reason=error.strerror)
+            return
         child = self._children[slot] = _Child(process)
         self._spawn(self._watch(slot, child), f"watch app {slot}")
 
@@ -135,6 +141,8 @@ class AppRunner:
             _log.error("the program ended; it is started again when its file changes", status=status)
         elif self._serving >= 0:
             _log.error("the new program failed (see above); the old one goes on serving", status=status)
+        elif status == 0:
+            _log.error("the program ended before it took calls; it is started again when its file changes")
         else:
             _log.error("the program failed (see above); it is started again when its file changes", status=status)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +62,8 @@ def dev(
     """Run a node and your program in one terminal; any dialled number goes to context ``default``."""
     if program is not None and not program.is_file():
         raise CallerError(f"{program} is no file: name the Python program to run")
+    if shutil.which(python) is None:
+        raise CallerError(f"--python: {python} is no program that can be run: name a Python interpreter")
     overrides = {
         "state_dir": str(state_dir) if state_dir is not None else None,
         "sip.udp_port": sip_port,
@@ -107,13 +110,21 @@ def call(
     config: Config = None,
     state_dir: State = None,
 ) -> None:
-    """Call a node (or any SIP phone on this machine) from the terminal, as a simulated phone."""
+    """Call a node (or any SIP phone on this machine) from the terminal, as a simulated phone.
+
+    It waits until the other end has spoken and pauses, then says each text, presses the keys and plays the file, each
+    after another prompt; then it listens until the other end hangs up.
+
+    Example: offhook call 100 --say "Two pizzas, please" --press 1 --out heard.wav
+    """
     settings = _settings(config, {"state_dir": str(state_dir) if state_dir is not None else None})
     set_up_logging(settings.log)
     if play is not None and not play.is_file():
         raise CallerError(f"--play: {play} is no file: name a WAV or MP3 file")
     if out is not None and not out.absolute().parent.is_dir():
         raise CallerError(f"--out: there is no directory {out.parent}: make it first")
+    if seconds <= 0:
+        raise CallerError("--seconds: must be more than 0")
     if not _KEYS.match(press):
         raise CallerError(f"--press: {press} has characters that are no keys: use 0-9 * # A-D, and w to wait")
     if ":" in to.partition("@")[0] and not to.lower().startswith("sip:"):
@@ -145,10 +156,10 @@ def _expected(settings: Settings, state: StateDirectory) -> ReadyNode:
     return state.describe(settings, identity)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; a mistake of the caller ends with a sentence and status 2."""
     try:
-        app()
+        app(arguments)
     except CallerError as error:
         sys.stderr.write(f"offhook: {error}\n")
         sys.exit(2)

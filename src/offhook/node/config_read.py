@@ -37,6 +37,15 @@ _OF_THE_SDK = frozenset(
         "MAX_ACTIVE_CALLS",
     )
 )
+_TOML_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false without quotes",
+    "str": "text in quotes",
+    "array": "a list in brackets",
+    "object": "a table",
+}
+_BOUNDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "over"}
 _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]+(/\d{1,3})?")
 
 
@@ -217,12 +226,22 @@ def _named(error: msgspec.ValidationError) -> ConfigurationError:
     if unknown is not None:
         return ConfigurationError(name, f"has no key {unknown[1]!r}: use match and context")
     known = next((setting for setting in catalogue() if setting.name == name), None)
-    expected = message.replace(
-        "Expected `bool`, got `str`", "Expected `bool`, got `str` (write true or false without quotes)"
-    )
+    missing = re.match(r"Object missing required field `(.+)`", message)
+    if missing is not None:
+        return ConfigurationError(name, f"needs {missing[1]}")
     if known is not None and known.choices:
-        expected = f"must be one of {', '.join(known.choices)}"
-    return ConfigurationError(name, expected[0].lower() + expected[1:].replace("`", ""))
+        return ConfigurationError(name, f"must be one of {', '.join(known.choices)}")
+    return ConfigurationError(name, _expected(message))
+
+
+def _expected(message: str) -> str:
+    """A sentence of msgspec in the words of a TOML file."""
+    found = re.match(r"Expected `(\w+)`(?: (<=|>=|<|>) ([\d.]+))?(?:, got `(\w+)`)?", message)
+    if found is None or found[1] not in _TOML_WORDS:
+        return message.replace("`", "")
+    bound = f", {_BOUNDS[found[2]]} {found[3]}" if found[2] else ""
+    given = f", not {_TOML_WORDS.get(found[4], found[4])}" if found[4] else ""
+    return f"must be {_TOML_WORDS[found[1]]}{bound}{given}"
 
 
 def _check(settings: Settings) -> None:

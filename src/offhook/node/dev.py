@@ -165,13 +165,14 @@ class _Session:
 def _welcome(ready: ReadyNode, program: Program | None) -> str:
     host, _, port = ready.sip.udp.rpartition(":")
     uri = f"sip:demo@{host}" if port == "5060" else f"sip:demo@{host}:{port}"
-    does = f"{program.file.name} answers." if program else "Start your program in another terminal with these lines:"
+    does = f"{program.file.name} answers them." if program else "Your program answers them, once it runs."
     return (
         f"offhook is ready. Calls to any number go to context 'default'. {does}\n\n"
         f"  call it       offhook call {uri}\n"
         f"  or            any softphone on this machine: dial {uri}\n"
         f"                (no account, no registration; UDP {ready.sip.udp}, TCP {ready.sip.tcp}; codec G.711)\n"
         f"  recordings    {ready.http}/recordings/…  (links are in the events)\n\n"
+        "A program in another terminal connects with these lines (offhook dev --env prints them alone):\n\n"
         f"{export_lines(ready)}\n"
         "Ctrl-C ends it.\n"
     )

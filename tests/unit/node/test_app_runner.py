@@ -62,6 +62,19 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     assert made.living() == 0
 
 
+async def said(bench: Bench, capfd: pytest.CaptureFixture[str], words: str) -> str:
+    """What is on the terminal once these words are."""
+    shown = ""
+
+    def is_said() -> bool:
+        nonlocal shown
+        shown += "".join(capfd.readouterr())
+        return words in shown
+
+    await bench.until(is_said)
+    return shown
+
+
 async def test_a_changed_program_takes_over_once_it_has_subscribed(bench: Bench) -> None:
     bench.runner.subscribed(0)
     bench.write("two")
@@ -88,14 +101,7 @@ async def test_a_new_program_that_fails_leaves_the_old_one_and_shows_why(
 ) -> None:
     bench.runner.subscribed(0)
     bench.write("two", FAILS)
-    shown = ""
-
-    def failed() -> bool:
-        nonlocal shown
-        shown += "".join(capfd.readouterr())
-        return "goes on serving" in shown
-
-    await bench.until(failed)
+    shown = await said(bench, capfd, "goes on serving")
     assert "RuntimeError: a mistake of mine" in shown
     assert bench.living() == 1
     assert "retire 0" not in bench.said
@@ -110,6 +116,19 @@ async def test_a_program_that_fails_at_first_is_started_again_when_it_changes(be
     await bench.until(lambda: bench.living() == 0)
     bench.write("three")
     await bench.started("three-0")
+
+
+async def test_a_program_that_ends_by_itself_is_not_said_to_have_failed(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.write("two", "print('done')\n")
+    await said(bench, capfd, "the program ended before it took calls")
+
+
+async def test_an_interpreter_that_is_not_there_is_named(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    bench.runner._python = "no-such-python"
+    bench.write("two")
+    assert "no-such-python" in await said(bench, capfd, "the program cannot be started")
 
 
 async def test_a_module_beside_the_program_counts(bench: Bench) -> None:

@@ -39,6 +39,7 @@ EVENTS_TRUNCATED = "signalwire.events_truncated"
 """Event that tells a resumed client which of its events (``session_seq`` ``from`` to ``to``) are lost."""
 _PING_KEYS: tuple[str, ...] = ("timestamp", "payload")
 _PAUSE_S = 0.02
+_CONTEXTS_LOGGED = 10
 """A client beyond its rate is read this much slower, so that its flood costs itself."""
 
 
@@ -166,7 +167,8 @@ class Dispatcher:
         self._tell_truncation(session)
         session.delivery.attach(self._connection)
         self._sessions.subscribe(session, admission.contexts)
-        log.info("client connected", restored=admission.is_restored, contexts=len(session.contexts))
+        contexts = sorted(session.contexts)[:_CONTEXTS_LOGGED]
+        log.info("client connected", restored=admission.is_restored, contexts=contexts)
 
     def _tell_truncation(self, session: Session) -> None:
         lost = session.delivery.truncation

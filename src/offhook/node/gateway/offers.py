@@ -258,11 +258,13 @@ class Desk:
         """Nobody is there (any more): wait a little for a client, then refuse."""
         context = offer.call.context
         if not self._sessions.was_subscribed(context):
+            log.warning("call refused: no client takes calls of its context", context=context)
             await offer.call.reject(480, f"No client has subscribed to context '{context}': start one that does")
             return None
         if offer.held_since is None:
             offer.held_since = now
         if now >= offer.held_since + self._settings.hold_s:
+            log.warning("call refused: its context has clients, but none is connected or free", context=context)
             await offer.call.reject(480, f"No client of context '{context}' took the call: none is connected or free")
             return None
         await self._alert(offer)

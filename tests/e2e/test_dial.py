@@ -15,7 +15,7 @@ from rig.fixtures import AudioServer
 from rig.relay import Event, RelayPeer
 from rig.responder import Responder
 from rig.rtp import missing
-from rig.sip import build
+from rig.sip import assert_helpful, build
 
 
 @pytest.fixture
@@ -107,6 +107,9 @@ REASONS = {
     604: "notFound",
     500: "error",
     488: "error",
+    401: "error",
+    503: "error",
+    302: "error",
 }
 
 
@@ -120,7 +123,8 @@ async def test_a_refusal_has_its_reason(relay: RelayPeer, responder: Responder, 
     assert failed.params["reason"] == reason
     assert "call" not in failed.params
     ended = await relay.event("state", lambda e: e.state == "ended")
-    assert ended.params["end_reason"] == reason
+    assert (ended.params["end_reason"], ended.params["end_source"]) == (reason, "inbound")
+    assert ended.number < failed.number
 
 
 async def test_a_callee_that_never_answers_is_cancelled_and_is_no_answer(
@@ -192,7 +196,7 @@ async def test_491_for_a_reinvite_while_our_invite_is_open(relay: RelayPeer, res
     data = build(f"INVITE {invite.contact} SIP/2.0", fields, sdp(responder.rtp.port))
     responder.sip.send(data, invite.source)
     final = await responder.sip.expect(lambda m: m.status >= 200 and m.cseq == 77, 5.0, "answer to the crossing INVITE")
-    assert final.status == 491, final.start
+    assert_helpful(final, 491)
     ack = [("Via", fields[0][1]), *fields[1:3], ("To", final.get("To")), fields[4], ("CSeq", "77 ACK")]
     responder.sip.send(build(f"ACK {invite.contact} SIP/2.0", ack), invite.source)
     responder.answer()
@@ -202,11 +206,27 @@ async def test_491_for_a_reinvite_while_our_invite_is_open(relay: RelayPeer, res
     await relay.state(call, "ended")
 
 
-async def test_a_host_that_may_not_be_dialled_fails_with_a_sentence(relay: RelayPeer) -> None:
+@pytest.mark.parametrize(
+    ("to", "says"),
+    [
+        ("sip:someone@192.0.2.1", "[dial] allow"),
+        ("sip:someone@[::ffff:192.0.2.1]", "[dial] allow"),
+        ("sip:someone@0.0.0.0", "[dial] allow"),
+        ("sip:someone@no-such-host.invalid", "is not found"),
+    ],
+)
+async def test_a_host_that_may_not_be_dialled_fails_with_a_sentence(relay: RelayPeer, to: str, says: str) -> None:
     tag = f"dial-{uuid.uuid4()}"
-    device = {"type": "sip", "params": {"to": "sip:someone@192.0.2.1", "from": "sip:test@localhost"}}
-    frame = await relay.call("calling.dial", {"tag": tag, "devices": [[device]]})
-    said = str(frame.data)
-    if frame.data["result"]["code"] == "200":
-        said = str((await dialled(relay, tag, "failed")).params)
-    assert "failed" in said or frame.data["result"]["code"].startswith("4")
+    result = await relay.request("calling.dial", {"tag": tag, "devices": [[{"type": "sip", "params": {"to": to}}]]})
+    assert result["code"] == "200"
+    failed = await dialled(relay, tag, "failed")
+    assert failed.params["reason"] == "error"
+    assert says in failed.params["message"]
+    assert [e for e in relay.events if e.type == "calling.call.state"] == [], "a leg was placed"
+
+
+async def test_a_phone_number_without_a_trunk_fails_with_what_to_configure(relay: RelayPeer) -> None:
+    tag = f"dial-{uuid.uuid4()}"
+    device = {"type": "phone", "params": {"to_number": "+15551230001", "from_number": "+15551230002"}}
+    assert (await relay.request("calling.dial", {"tag": tag, "devices": [[device]]}))["code"] == "200"
+    assert "[trunk] host" in (await dialled(relay, tag, "failed")).params["message"]

@@ -14,20 +14,7 @@ from rig.fixtures import AudioServer, Callers, Talk, answered, offer
 from rig.node import NodeProcess
 from rig.relay import RelayPeer
 from rig.rtp import RtpPeer, gaps_ms, missing
-from rig.sip import SipEndpoint, SipMessage, branch, build, unique
-
-
-def sentence(response: SipMessage) -> str:
-    """The longest of reason phrase, Warning and Reason texts: what a person reads."""
-    texts = [response.reason]
-    for name in ("Warning", "Reason"):
-        texts += [v.partition('"')[2].rpartition('"')[0] for v in response.all(name)]
-    return max(texts, key=len)
-
-
-def assert_helpful(response: SipMessage, status: int) -> None:
-    assert response.status == status, f"{response.start} {response.fields}"
-    assert len(sentence(response).split()) >= 4, f"no sentence: {response.start} {response.fields}"
+from rig.sip import SipEndpoint, SipMessage, assert_helpful, branch, build, sentence, unique
 
 
 async def options(endpoint: SipEndpoint, remote: tuple[str, int], method: str = "OPTIONS", **more: str) -> SipMessage:
@@ -103,9 +90,7 @@ async def test_488_for_a_reinvite_that_cannot_be_met_leaves_the_call_as_it_was(t
     caller = talk.caller
     caller.request("INVITE", sdp(caller.rtp.port, codecs="18", events=False, version=2))
     final = await caller.final()
-    fields = caller.in_dialog("ACK", cseq=final.cseq)
-    fields[0] = ("Via", final.get("Via"))
-    caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields))
+    caller.ack_reinvite_failure(final)
     assert_helpful(final, 488)
     mark = caller.rtp.mark()
     await asyncio.sleep(0.3)

@@ -118,6 +118,10 @@ class Caller:
         fields = self.fields("ACK", to=response.get("To"), via=via, cseq=response.cseq)
         self.send(build(f"ACK {self.target} SIP/2.0", fields))
 
+    def ack_reinvite_failure(self, response: SipMessage) -> None:
+        fields = [("Via", response.get("Via")), *self.in_dialog("ACK", cseq=response.cseq)[1:]]
+        self.send(build(f"ACK {self.request_target()} SIP/2.0", fields))
+
     def cancel(self) -> None:
         fields = self.fields("CANCEL", via=self.invite_fields[0][1])
         self.send(build(f"CANCEL {self.target} SIP/2.0", fields))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rig.opened import remember
 
-__all__ = ["SipEndpoint", "SipMessage", "Timeout", "parse"]
+__all__ = ["SipEndpoint", "SipMessage", "Timeout", "assert_helpful", "parse", "sentence"]
 
 _numbers = itertools.count(1)
 
@@ -82,6 +82,20 @@ class SipMessage:
 
     def sdp(self, pattern: str) -> list[str]:
         return re.findall(pattern, self.body, re.M)
+
+
+def sentence(response: SipMessage) -> str:
+    """The longest of reason phrase, Warning and Reason texts: what a person reads."""
+    texts = [response.reason]
+    for name in ("Warning", "Reason"):
+        texts += [v.partition('"')[2].rpartition('"')[0] for v in response.all(name)]
+    return max(texts, key=len)
+
+
+def assert_helpful(response: SipMessage, status: int) -> None:
+    """It has this status, and a sentence that says why."""
+    assert response.status == status, f"{response.start} {response.fields}"
+    assert len(sentence(response).split()) >= 4, f"no sentence: {response.start} {response.fields}"
 
 
 _COMPACT = {

@@ -1,6 +1,6 @@
 //! What SIP tells: new calls, answers, changed sessions, ends. The offer/answer policy is asked of `offhook_sdp`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use offhook_sip::{By, Cause, Command, Event, Incoming, Refusal};
@@ -106,7 +106,9 @@ impl Core {
         let codecs = match &incoming.offer {
             Some(offer) => {
                 let mut trial = session(SocketAddr::from(([127, 0, 0, 1], 9)), Vec::new(), 1);
-                offhook_sdp::answer(offer, &mut trial).map_err(|error| refusal(error.status, &error.reason))?;
+                let (_, session) =
+                    offhook_sdp::answer(offer, &mut trial).map_err(|error| refusal(error.status, &error.reason))?;
+                can_reach(self.config.rtp_ip, &session)?;
                 offhook_sdp::codecs(offer).map_err(|error| refusal(error.status, &error.reason))?
             }
             None => vec![offhook_sdp::Codec::Pcmu, offhook_sdp::Codec::Pcma],
@@ -292,10 +294,15 @@ impl Core {
                 leg.answer_is_owed = true;
                 (Ok(offhook_sdp::offer(&mut local)), None)
             }
-            Some(offer) => match offhook_sdp::answer(offer, &mut local) {
-                Ok((answer, session)) => (Ok(answer), Some(session)),
-                Err(error) => (Err(refusal(error.status, &error.reason)), None),
-            },
+            Some(offer) => {
+                let answer = offhook_sdp::answer(offer, &mut local)
+                    .map_err(|error| refusal(error.status, &error.reason))
+                    .and_then(|(answer, session)| can_reach(self.config.rtp_ip, &session).map(|()| (answer, session)));
+                match answer {
+                    Ok((answer, session)) => (Ok(answer), Some(session)),
+                    Err(refusal) => (Err(refusal), None),
+                }
+            }
         };
         let is_refused = answer.is_err();
         if !is_refused {
@@ -385,6 +392,16 @@ impl Core {
             None => self.late_traces.early(sip, trace(String::new())),
         }
     }
+}
+
+/// Whether there is a way from our address to where the peer wants its media: asked before a call is answered.
+fn can_reach(ours: IpAddr, session: &offhook_sdp::StreamParameters) -> Result<(), Refusal> {
+    let Some(remote) = session.remote else { return Ok(()) };
+    let tried = UdpSocket::bind((ours, 0)).and_then(|socket| socket.connect(remote));
+    tried.map_err(|error| {
+        let sentence = format!("there is no way for media from {ours} to {remote} ({error}); send another c= address");
+        refusal(488, &sentence)
+    })
 }
 
 fn refusal(status: u16, reason: &str) -> Refusal {

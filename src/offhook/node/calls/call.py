@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused
-from offhook.node.calls.endings import REFUSAL_STATUS, Ending, end_params, ending_of, reason_of_status
+from offhook.node.calls.endings import REFUSAL_STATUS, REFUSAL_TEXT, Ending, end_params, ending_of, reason_of_status
 from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, OpenAction, dump_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
@@ -170,9 +170,11 @@ class Call:
     async def _hang_up(self, ending: Ending) -> None:
         unanswered = self.answer_time == 0
         status = ending.status or (REFUSAL_STATUS[ending.reason] if unanswered else 0)
+        is_refusal = unanswered and self.identity.direction is Direction.INBOUND
+        text = ending.text or (REFUSAL_TEXT.get(ending.reason, "") if is_refusal else "")
         try:
             async with asyncio.timeout(self.settings.limits.hangup_s):
-                await self.leg.hang_up(status, ending.text)
+                await self.leg.hang_up(status, text)
                 await asyncio.wait({self.leg.over})
         except (EngineRefused, EngineLost, TimeoutError) as error:
             log.warning("leg not hung up", call_id=self.call_id, error=str(error))

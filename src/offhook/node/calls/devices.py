@@ -16,7 +16,7 @@ from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.uris import SipUri, parse_uri
 from offhook.node.engine.ops import Header
 from offhook.protocol.codes import ResultCode
-from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipDevice, WebrtcDevice
+from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipDevice, SipParams, WebrtcDevice
 
 __all__ = ["DevicePlanner", "Placement", "ResolveHost", "resolve_host"]
 
@@ -72,19 +72,24 @@ class DevicePlanner:
                     if number and not _NUMBER.match(number):
                         raise CommandRefused(ResultCode.BAD_REQUEST, f"`{field}` must be a number such as +15551234567")
             case SipDevice(params=sip):
-                if sip.from_name and not sip.from_name.isprintable():
-                    raise CommandRefused(
-                        ResultCode.BAD_REQUEST, "`from_name` must be a text without control characters"
-                    )
-                for uri in [self._target(sip.to), *([self._sender(sip.from_)] if sip.from_ else [])]:
-                    if uri.scheme == "sips":
-                        raise CommandRefused(ResultCode.NOT_IMPLEMENTED, "sips: URIs are not built yet: use sip:")
-                if unbuilt := [codec for codec in sip.codecs if codec not in BUILT_CODECS]:
-                    names = ", ".join(unbuilt)
-                    raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA")
+                self._check_sip(sip)
             case FabricDevice() | WebrtcDevice():
                 kind = type(device).__struct_config__.tag
                 raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"Devices of type {kind} are not built yet")
+
+    def _check_sip(self, sip: SipParams) -> None:
+        if sip.from_name and not sip.from_name.isprintable():
+            raise CommandRefused(ResultCode.BAD_REQUEST, "`from_name` must be a text without control characters")
+        target = self._target(sip.to)
+        for uri in [target, *([self._sender(sip.from_)] if sip.from_ else [])]:
+            if uri.scheme == "sips":
+                raise CommandRefused(ResultCode.NOT_IMPLEMENTED, "sips: URIs are not built yet: use sip:")
+        if (transport := target.parameters.get("transport", "udp").lower()) not in ("udp", "tcp"):
+            message = f"`to`: transport={transport} is not built yet: use udp or tcp"
+            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, message)
+        if unbuilt := [codec for codec in sip.codecs if codec not in BUILT_CODECS]:
+            names = ", ".join(unbuilt)
+            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA")
 
     async def plan(self, device: DialDevice) -> Placement:
         """Find where to call a device that ``check`` let pass.

@@ -11,7 +11,7 @@ import msgspec
 from offhook.node.engine.ops import LegEnded
 from offhook.protocol.states import Direction, EndReason, EndSource
 
-__all__ = ["REFUSAL_STATUS", "Ending", "end_params", "ending_of", "reason_of_status"]
+__all__ = ["REFUSAL_STATUS", "REFUSAL_TEXT", "Ending", "end_params", "ending_of", "reason_of_status"]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -42,6 +42,18 @@ REFUSAL_STATUS: Mapping[EndReason, int] = MappingProxyType(
     }
 )
 """The final response to an unanswered inbound call that our side ends."""
+
+REFUSAL_TEXT: Mapping[EndReason, str] = MappingProxyType(
+    {
+        EndReason.HANGUP: "The application hung up before it answered",
+        EndReason.DECLINE: "The application declined the call",
+        EndReason.BUSY: "The application says that it is busy: call again later",
+        EndReason.NO_ANSWER: "The application let nobody answer: call again later",
+        EndReason.CANCEL: "The application took the call back before an answer",
+        EndReason.ERROR: "The application could not handle the call: see its log",
+    }
+)
+"""What a person reads beside that status, when whoever ended the call gave no sentence."""
 
 _OUTCOME: Mapping[int, EndReason] = MappingProxyType(
     {

@@ -72,6 +72,7 @@ async def test_ending_an_unanswered_call_says_why_on_sip(bench, reason, status):
     assert (await bench.ended(call))["end_reason"] == reason
     [hangup] = bench.engine.sent(ops.LegHangup)
     assert hangup.status == status
+    assert len(hangup.reason.split()) >= 4, "no sentence"
 
 
 async def test_the_callers_cancel_is_abandoned(bench):

@@ -209,6 +209,8 @@ async def test_nothing_is_allowed_by_default_but_loopback(tmp_path):
     [
         ({"type": "sip", "params": {"to": "not a uri at all"}}, "400"),
         ({"type": "sip", "params": {"to": "sips:a@127.0.0.1"}}, "501"),
+        ({"type": "sip", "params": {"to": "sip:a@127.0.0.1;transport=tls"}}, "501"),
+        ({"type": "sip", "params": {"to": "sip:a@127.0.0.1;transport=ws"}}, "501"),
         ({"type": "sip", "params": {"to": "sip:a@127.0.0.1", "codecs": ["OPUS"]}}, "501"),
         ({"type": "phone", "params": {"to_number": "call me"}}, "400"),
         ({"type": "fabric", "params": {"to": "/private/x"}}, "501"),

@@ -1,7 +1,7 @@
-"""The same calls on either SDK: ``python parity_app.py MODULE`` with MODULE ``offhook`` or ``signalwire.relay``.
+"""The same calls on either SDK: ``python -m rig.parity_app MODULE PART``, MODULE ``offhook`` or ``signalwire.relay``.
 
-Every method and every command of every action of the first ten verbs, parameters once set and once absent. Prints
-what the app saw, one JSON object.
+``calls``: every method and every command of every action. ``sequences``: what each action resolves with. Prints what
+the app saw, one JSON object.
 """
 
 from __future__ import annotations
@@ -13,73 +13,42 @@ import os
 import sys
 from typing import Any
 
-TTS = {"type": "tts", "params": {"text": "hello"}}
-PHONE = {"type": "phone", "params": {"to_number": "+15550000003", "from_number": "+15550000004"}}
+from rig.sdk_commands import LEAVING, PHONE, STAYING, STEERING, STEERING_BY_KEYWORD, TTS, Command
+from rig.sdk_sequences import SEQUENCES
+
+PATIENCE_S = 0.5
 
 
-async def stopped(action: Any) -> dict[str, Any]:
-    await action.stop()
-    event = await action.wait(5)
-    return dict(event.params)
+async def outcome(call: Any, command: Command) -> Any:
+    """What a command comes to: its result, or how its action ended."""
+    try:
+        result = await getattr(call, command.verb)(*command.args, **command.options)
+        if isinstance(result, dict):
+            return result
+        await result.stop()
+        event = await result.wait(5)
+    except Exception as error:
+        return f"{type(error).__name__} {getattr(error, 'code', '')}: {error}"
+    return [event.event_type, dict(event.params), result.is_done, result.completed]
 
 
-async def playback(call: Any) -> list[Any]:
-    first = await call.play([TTS], control_id="p1")
-    await first.pause()
-    await first.resume()
-    await first.volume(-3.0)
-    return [
-        await stopped(first),
-        await stopped(await call.play([TTS], volume=2.0, direction="both", loop=2, control_id="p2")),
-        await stopped(await call.play_tts("hi", language="de", gender="male", voice="v", volume=1.0)),
-        await stopped(await call.play_audio("https://x.example/a.wav")),
-        await stopped(await call.play_silence(2)),
-        await stopped(await call.play_ringtone("us", duration=3)),
-    ]
+async def steered(call: Any) -> list[Any]:
+    """Every command of every action, and how they end."""
+    seen = []
+    for steering, options in [*((steering, {}) for steering in STEERING), *STEERING_BY_KEYWORD]:
+        action = await getattr(call, steering.verb)(*steering.args, **options)
+        results = [await getattr(action, command)(*args) for command, args, _, _ in steering.commands]
+        event = await action.wait(5)
+        seen.append([steering.verb, results, event.event_type, dict(event.params)])
+    return seen
 
 
-async def recording(call: Any) -> list[Any]:
-    first = await call.record(control_id="r1")
-    await first.pause()
-    await first.pause("silence")
-    await first.resume()
-    audio = {"format": "wav", "stereo": True, "direction": "both"}
-    return [await stopped(first), await stopped(await call.record(audio=audio, control_id="r2"))]
-
-
-async def collecting(call: Any) -> list[Any]:
-    prompt = await call.play_and_collect([TTS], {"digits": {"max": 1}}, volume=1.0, control_id="pc1")
-    await prompt.volume(3.0)
-    await prompt.start_input_timers()
-    full = await call.collect(
-        digits={"max": 4, "terminators": "#"},
-        speech={"language": "en-US"},
-        initial_timeout=3.0,
-        partial_results=True,
-        continuous=False,
-        send_start_of_input=True,
-        start_input_timers=True,
-        control_id="c1",
-    )
-    await full.start_input_timers()
-    return [
-        await stopped(prompt),
-        await stopped(await call.prompt_tts("hello", {"digits": {"max": 1}})),
-        await stopped(await call.prompt_audio("https://x.example/a", {"digits": {"max": 1}})),
-        await stopped(full),
-        await stopped(await call.collect(digits={"max": 1}, control_id="c2")),
-    ]
-
-
-async def inbound(call: Any) -> dict[str, Any]:
+async def stay(call: Any) -> dict[str, Any]:
+    """One call through everything that leaves it ours."""
     await call.answer()
     await call.wait_for_answered(timeout=5)
-    seen: dict[str, Any] = {"play": await playback(call), "record": await recording(call)}
-    seen["collect"] = await collecting(call)
-    await call.send_digits("12#")
-    await call.send_digits("12#", control_id="sd")
-    await call.echo()
-    await call.echo(timeout=30.0, status_url="https://x.example")
+    told = [[command.verb, await outcome(call, command)] for command in STAYING if not command.is_ours]
+    seen: dict[str, Any] = {"told": told, "steered": await steered(call)}
     await call.hangup()
     ended = await call.wait_for_ended(timeout=5)
     seen["ended"] = [ended.params["end_reason"], call.state]
@@ -88,28 +57,47 @@ async def inbound(call: Any) -> dict[str, Any]:
     return seen
 
 
-async def main() -> None:
-    client = importlib.import_module(sys.argv[1]).RelayClient(
-        project="project", token="token", host=os.environ["NODE_HOST"], contexts=["default"]
-    )
-    seen: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-
-    @client.on_call
-    async def handle(call: Any) -> None:
-        try:
-            seen.set_result(await inbound(call))
-        except Exception as error:
-            seen.set_exception(error)
-
-    await client.connect()
+async def calls(client: Any, arriving: asyncio.Queue[Any]) -> dict[str, Any]:
     await client.receive(["support"])
     await client.unreceive(["support"])
     call = await client.dial([[PHONE]], tag="t1", max_duration=60)
     dialled = [call.state, call.direction, call.tag]
     await call.hangup("busy")
-    story = await asyncio.wait_for(seen, 30)
+    numbers = {"from_number": "+15550000001", "to_number": "+15550000002"}
+    message = await client.send_message(**numbers, context="default", body="hi", tags=["a"])
+    sent = (await message.wait(5)).params["message_state"]
+    more = await client.send_message(**numbers, context="default", media=["https://x.example/p"], region="eu")
+    story = {"dialled": dialled, "sent": [sent, more.to_number, more.direction], **await stay(await arriving.get())}
+    story["leaving"] = [await outcome(await arriving.get(), command) for command in LEAVING]
+    return story
+
+
+async def sequences(_: Any, arriving: asyncio.Queue[Any]) -> list[Any]:
+    """The number of the event that each action resolves with; None: it goes on."""
+    call = await arriving.get()
+    seen = []
+    for number, sequence in enumerate(SEQUENCES):
+        ask = getattr(call, sequence.verb)
+        action = await ask(*sequence.args, **sequence.options, control_id=f"s{number}")
+        try:
+            event = await action.wait(PATIENCE_S)
+            seen.append(event.params.get("number"))
+        except TimeoutError:
+            seen.append(None)
+    return seen
+
+
+async def main() -> None:
+    client = importlib.import_module(sys.argv[1]).RelayClient(
+        project="project", token="token", host=os.environ["NODE_HOST"], contexts=["default"]
+    )
+    arriving: asyncio.Queue[Any] = asyncio.Queue()
+    client.on_call(arriving.put)
+    await client.connect()
+    part = {"calls": calls, "sequences": sequences}[sys.argv[2]]
+    story = await asyncio.wait_for(part(client, arriving), 60)
     await client.disconnect()
-    sys.stdout.write(json.dumps({"dialled": dialled, **story}) + "\n")
+    sys.stdout.write(json.dumps(story) + "\n")
 
 
 if __name__ == "__main__":

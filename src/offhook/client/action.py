@@ -25,7 +25,8 @@ class Action:
     """
 
     event_type: ClassVar[str]
-    method: ClassVar[str]
+    method: str
+    """The method that starts it; its commands follow after a dot."""
     keyless: ClassVar[frozenset[str]] = frozenset()
     """Types of events that concern the action but carry no ``control_id``."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,10 +13,8 @@ from offhook.client.call import Call
 from offhook.client.events import CollectEvent, PlayEvent, RecordEvent, RelayEvent
 from offhook.client.relay import RelayClient
 from offhook.errors import RelayError
-from offhook.protocol.params import all_paths, parse_params
 from offhook.protocol.states import CallState
-from offhook.protocol.verbs import PARAMS
-from offhook.testing.node import NODE_ID, ScriptedCall, ScriptedNode
+from offhook.testing.node import ScriptedCall, ScriptedNode
 
 TTS: Any = {"type": "tts", "params": {"text": "hello"}}
 KEYED = {"calling.play", "calling.record", "calling.collect", "calling.play_and_collect"}
@@ -35,207 +32,6 @@ async def pair(node: ScriptedNode, client: RelayClient) -> tuple[Call, ScriptedC
     node.hold(*KEYED)
     party = await node.offer()
     return await caught, party
-
-
-Ask = Callable[[Call], Awaitable[Any]]
-
-# method, how the app asks, the params beside node_id and call_id
-COMMANDS: list[tuple[str, Ask, dict[str, Any]]] = [
-    ("calling.answer", lambda call: call.answer(), {}),
-    (
-        "calling.answer",
-        lambda call: call.answer(codecs=["PCMA"], max_duration=60),
-        {"codecs": ["PCMA"], "max_duration": 60},
-    ),
-    ("calling.end", lambda call: call.hangup(), {"reason": "hangup"}),
-    ("calling.end", lambda call: call.hangup(reason="busy"), {"reason": "busy"}),
-    ("calling.pass", lambda call: call.pass_(), {}),
-    ("calling.play", lambda call: call.play([TTS], control_id="k"), {"control_id": "k", "play": [TTS]}),
-    (
-        "calling.play",
-        lambda call: call.play(
-            [TTS],
-            volume=-3.0,
-            direction="both",
-            loop=0,
-            control_id="k",
-            language="de",
-            voice="v",
-            gender="male",
-            status_url="https://x.example",
-        ),
-        {
-            "control_id": "k",
-            "play": [TTS],
-            "volume": -3.0,
-            "direction": "both",
-            "loop": 0,
-            "language": "de",
-            "voice": "v",
-            "gender": "male",
-            "status_url": "https://x.example",
-        },
-    ),
-    (
-        "calling.play",
-        lambda call: call.play_tts("hi", language="de", gender="male", voice="v", volume=1, control_id="k"),
-        {
-            "control_id": "k",
-            "volume": 1,
-            "play": [{"type": "tts", "params": {"text": "hi", "language": "de", "gender": "male", "voice": "v"}}],
-        },
-    ),
-    (
-        "calling.play",
-        lambda call: call.play_audio("https://x.example/a.wav", control_id="k"),
-        {"control_id": "k", "play": [{"type": "audio", "params": {"url": "https://x.example/a.wav"}}]},
-    ),
-    (
-        "calling.play",
-        lambda call: call.play_silence(2, control_id="k"),
-        {"control_id": "k", "play": [{"type": "silence", "params": {"duration": 2}}]},
-    ),
-    (
-        "calling.play",
-        lambda call: call.play_ringtone("us", duration=3, control_id="k"),
-        {"control_id": "k", "play": [{"type": "ringtone", "params": {"name": "us", "duration": 3}}]},
-    ),
-    ("calling.record", lambda call: call.record(control_id="k"), {"control_id": "k", "record": {"audio": {}}}),
-    (
-        "calling.record",
-        lambda call: call.record(
-            audio={"format": "wav", "stereo": True}, control_id="k", status_url="https://x.example"
-        ),
-        {
-            "control_id": "k",
-            "record": {"audio": {"format": "wav", "stereo": True}},
-            "status_url": "https://x.example",
-        },
-    ),
-    (
-        "calling.play_and_collect",
-        lambda call: call.play_and_collect(
-            [TTS], {"digits": {"max": 1}}, volume=2, control_id="k", status_url="https://x.example"
-        ),
-        {
-            "control_id": "k",
-            "play": [TTS],
-            "collect": {"digits": {"max": 1}},
-            "volume": 2,
-            "status_url": "https://x.example",
-        },
-    ),
-    (
-        "calling.play_and_collect",
-        lambda call: call.prompt_tts("hello", {"digits": {"max": 1}}, control_id="k"),
-        {"control_id": "k", "play": [TTS], "collect": {"digits": {"max": 1}}},
-    ),
-    (
-        "calling.play_and_collect",
-        lambda call: call.prompt_audio("https://x.example/a", {"speech": {}}, control_id="k"),
-        {
-            "control_id": "k",
-            "play": [{"type": "audio", "params": {"url": "https://x.example/a"}}],
-            "collect": {"speech": {}},
-        },
-    ),
-    (
-        "calling.collect",
-        lambda call: call.collect(
-            digits={"max": 4, "terminators": "#"},
-            speech={"language": "en-US"},
-            initial_timeout=3,
-            partial_results=True,
-            continuous=False,
-            send_start_of_input=True,
-            start_input_timers=True,
-            control_id="k",
-            status_url="https://x.example",
-        ),
-        {
-            "control_id": "k",
-            "digits": {"max": 4, "terminators": "#"},
-            "speech": {"language": "en-US"},
-            "initial_timeout": 3,
-            "partial_results": True,
-            "continuous": False,
-            "send_start_of_input": True,
-            "start_input_timers": True,
-            "status_url": "https://x.example",
-        },
-    ),
-    (
-        "calling.send_digits",
-        lambda call: call.send_digits("12w#", control_id="k"),
-        {"control_id": "k", "digits": "12w#"},
-    ),
-    (
-        "calling.echo",
-        lambda call: call.echo(timeout=30.0, status_url="https://x.example"),
-        {"timeout": 30.0, "status_url": "https://x.example"},
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("method", "ask", "params"), COMMANDS, ids=lambda value: value if isinstance(value, str) else ""
-)
-async def test_every_method_sends_what_the_reference_says(
-    node: ScriptedNode, pair: tuple[Call, ScriptedCall], method: str, ask: Ask, params: dict[str, Any]
-) -> None:
-    call, _ = pair
-    await ask(call)
-    sent = await node.until(method)
-    assert sent == {"node_id": NODE_ID, "call_id": call.call_id, **params}
-    parse_params(PARAMS[method], sent)
-
-
-def test_every_parameter_of_the_protocol_is_set_by_a_command_above() -> None:
-    older = {"calling.collect": {"continue"}}
-    for method in {method for method, _, _ in COMMANDS}:
-        given = {key for name, _, params in COMMANDS if name == method for key in params}
-        top = {path for path in all_paths(PARAMS[method]) if "." not in path and "[" not in path}
-        assert top - {"node_id", "call_id"} - given == older.get(method, set()), method
-
-
-async def test_every_command_of_every_action_is_sent(node: ScriptedNode, pair: tuple[Call, ScriptedCall]) -> None:
-    call, _ = pair
-    play = await call.play([TTS], control_id="p")
-    record = await call.record(control_id="r")
-    prompt = await call.play_and_collect([TTS], {"digits": {"max": 1}}, control_id="pc")
-    collect = await call.collect(digits={"max": 1}, control_id="c")
-    await play.pause()
-    await play.resume()
-    await play.volume(-3.0)
-    await record.pause()
-    await record.pause("silence")
-    await record.resume()
-    await prompt.volume(2)
-    await prompt.start_input_timers()
-    await collect.start_input_timers()
-    for action in (play, record, prompt, collect):
-        assert (await action.stop())["code"] == "200"
-        assert (await action.wait(2)).cause is None
-    sent = [
-        (method, {key: value for key, value in params.items() if key not in ("node_id", "call_id")})
-        for method, params in node.requests
-        if method.count(".") == 2
-    ]
-    assert sent == [
-        ("calling.play.pause", {"control_id": "p"}),
-        ("calling.play.resume", {"control_id": "p"}),
-        ("calling.play.volume", {"control_id": "p", "volume": -3.0}),
-        ("calling.record.pause", {"control_id": "r"}),
-        ("calling.record.pause", {"control_id": "r", "behavior": "silence"}),
-        ("calling.record.resume", {"control_id": "r"}),
-        ("calling.play_and_collect.volume", {"control_id": "pc", "volume": 2}),
-        ("calling.collect.start_input_timers", {"control_id": "pc"}),
-        ("calling.collect.start_input_timers", {"control_id": "c"}),
-        ("calling.play.stop", {"control_id": "p"}),
-        ("calling.record.stop", {"control_id": "r"}),
-        ("calling.play_and_collect.stop", {"control_id": "pc"}),
-        ("calling.collect.stop", {"control_id": "c"}),
-    ]
 
 
 async def test_a_wait_that_times_out_or_is_cancelled_leaves_the_action_alone(pair: tuple[Call, ScriptedCall]) -> None:

@@ -97,8 +97,8 @@ STORIES: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
             ("calling.ai.start", ""),
             ("calling.ai.response_utterance", ""),
             ("calling.ai.completion", ""),
-            ("calling.ai.stop", ""),
             ("calling.call.ai", "finished"),
+            ("calling.ai.stop", ""),
         ],
     ),
     (

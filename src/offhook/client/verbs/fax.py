@@ -22,15 +22,12 @@ class FaxAction(Action):
         self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None, *, method: str
     ) -> None:
         super().__init__(call, control_id, on_completed)
-        self._start_method = method
+        self.method = method
 
     def is_result(self, event: RelayEvent) -> bool:
         """Say whether this event of ours is the last."""
         finished = isinstance(event, FaxEvent) and event.type in ("finished", "error")
         return finished or super().is_result(event)
-
-    async def _command(self, command: str, **params: Any) -> dict[str, Any]:
-        return await self._send(f"{self._start_method}.{command}", params)
 
 
 class FaxVerb(CallBase):

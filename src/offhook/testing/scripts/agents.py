@@ -29,7 +29,7 @@ def _stopped(scene: Scene) -> Told:
 
 
 def _ai_end(scene: Scene) -> list[Told]:
-    return [_stopped(scene), scene.tell(ai.EVENT, state=scene.state)]
+    return [scene.tell(ai.EVENT, state=scene.state), _stopped(scene)]
 
 
 # --- live transcription and translation -------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import os
 import ssl
 import sys
@@ -18,7 +17,10 @@ from pathlib import Path
 import aiohttp
 
 from offhook import Call, RelayClient
+from offhook.node.config import Log
+from offhook.node.log import set_up_logging
 from offhook.node.speech.wav import WavSpeaker
+from offhook.testing.dev import DevNode
 from offhook.testing.phone import Phone, PhoneCall
 from offhook.testing.waveform import channels_of, draw_waveform, envelope, place_of, speech_envelope
 
@@ -33,24 +35,6 @@ events: list[tuple[float, str, str]] = []
 
 def note(source: str, what: str, at: float | None = None) -> None:
     events.append((time.time() if at is None else at, source, what))
-
-
-async def start_node(state: Path) -> tuple[asyncio.subprocess.Process, dict]:
-    """``offhook dev --json``: one line says where everything is."""
-    command = [sys.executable, "-m", "offhook.node.cli", "dev", "--json", "--state-dir", str(state)]
-    node = await asyncio.create_subprocess_exec(
-        *command,
-        "--sip-port",
-        "0",
-        "--relay-port",
-        "0",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=(OUT / "node.log").open("w"),
-    )
-    line = await asyncio.wait_for(node.stdout.readline(), 30)
-    if not line:
-        raise SystemExit(f"the node did not start; see {OUT / 'node.log'}")
-    return node, json.loads(line)
 
 
 def watch(client: RelayClient, handler, recorded: asyncio.Future[dict]) -> None:
@@ -91,7 +75,7 @@ async def converse(phone: Phone, uri: str) -> PhoneCall:
     return call
 
 
-async def fetch(params: dict, ca_file: str) -> bytes:
+async def fetch(params: dict, ca_file: Path) -> bytes:
     """The recording, by its link."""
     tls = ssl.create_default_context(cafile=ca_file)
     async with aiohttp.ClientSession() as http, http.get(params["url"], ssl=tls) as answer:
@@ -128,30 +112,22 @@ async def check(call: PhoneCall, recording: Path, menu: str, node: WavSpeaker, p
 
 async def main() -> int:
     began = time.time()
-    node, where = await start_node(OUT / "state")
-    relay = where["relay"]
-    os.environ.update(
-        OFFHOOK_PROJECT_ID=relay["project"], OFFHOOK_API_TOKEN=relay["token"], OFFHOOK_SPACE=relay["host"]
-    )
-    os.environ["OFFHOOK_RELAY_CA_FILE"] = where["ca_file"]
-    program = importlib.import_module("ivr")
+    set_up_logging(Log())
     recorded = asyncio.get_running_loop().create_future()
-    watch(program.client, program.ivr, recorded)
-    try:
-        async with WavSpeaker(gender="female") as voice, WavSpeaker() as speaker, program.client:
-            note("demo", f"the node is ready after {time.time() - began:.1f} s")
-            async with Phone(synthesiser=speaker) as phone:
-                call = await converse(phone, f"sip:100@{where['sip']['udp']}")
-                params = await asyncio.wait_for(recorded, 10)
-            keep(call, await fetch(params, where["ca_file"]))
-            for at, source, what in sorted(events):
-                print(f"{at - began:7.3f}  {source:5}  {what}")
-            print(f"\nrecording  {WHERE}/recording.wav  ({params['duration']:.2f} s, {params['size']} bytes)")
-            print(f"picture    {WHERE}/recording.svg\nheard      {WHERE}/heard.wav\n")
-            wrong = await check(call, OUT / "recording.wav", program.MENU, voice, speaker)
-    finally:
-        node.terminate()
-        await asyncio.wait_for(node.wait(), 15)
+    async with DevNode(state_dir=OUT / "state") as node, WavSpeaker(gender="female") as voice, WavSpeaker() as speaker:
+        note("demo", f"the node is ready after {time.time() - began:.1f} s")
+        os.environ.update(node.environment)
+        program = importlib.import_module("ivr")
+        watch(program.client, program.ivr, recorded)
+        async with program.client, Phone(synthesiser=speaker) as phone:
+            call = await converse(phone, node.uri)
+            params = await asyncio.wait_for(recorded, 10)
+        keep(call, await fetch(params, node.ca_file))
+        for at, source, what in sorted(events):
+            print(f"{at - began:7.3f}  {source:5}  {what}")
+        print(f"\nrecording  {WHERE}/recording.wav  ({params['duration']:.2f} s, {params['size']} bytes)")
+        print(f"picture    {WHERE}/recording.svg\nheard      {WHERE}/heard.wav\n")
+        wrong = await check(call, OUT / "recording.wav", program.MENU, voice, speaker)
     print(f"\n{'FAILED: ' + ', '.join(wrong) if wrong else 'what was heard and recorded is what was said'}")
     return 1 if wrong else 0
 

@@ -52,6 +52,7 @@ log = structlog.get_logger(__name__)
 OrphanRenderer = Callable[[Call, OpenAction], None]
 """Emits the terminal events (``error``) of an action whose verb went with a former node."""
 
+_ACK_EVERY_S = 0.1
 _UNKNOWN_SENDER = SipUri("sip", "", "invalid")
 
 
@@ -178,8 +179,10 @@ class Exchange:
             self._acks.set()
 
     async def _ack(self) -> None:
+        """Ten times a second is enough: the engine keeps megabytes."""
         while True:
             await self._acks.wait()
+            await asyncio.sleep(_ACK_EVERY_S)
             self._acks.clear()
             seq = self._last_seq
             await self.sink.journalled()

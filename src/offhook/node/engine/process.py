@@ -126,10 +126,13 @@ class EngineProcess:
 
 
 class _Connection(asyncio.Protocol):
-    """Frames in, operations out, and who waits for which reply."""
+    """Frames in, operations out, and who waits for which reply.
+
+    Operations of one turn of the loop leave in one write: each write wakes the engine.
+    """
 
     def __init__(self, sink: ReportSink, on_lost: LostSink | None) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self.welcome: asyncio.Future[ops.Welcome] = loop.create_future()
         self.is_open = False
         self._sink = sink
@@ -137,6 +140,7 @@ class _Connection(asyncio.Protocol):
         self._replies: dict[int, asyncio.Future[ops.Failure | None]] = {}
         self._held: list[ops.AnyReport] | None = []
         self._buffer = bytearray()
+        self._outgoing = bytearray()
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder: msgspec.msgpack.Decoder[ops.AnyReport] = msgspec.msgpack.Decoder(ops.AnyReport)
         self._transport: asyncio.Transport | None = None
@@ -181,22 +185,29 @@ class _Connection(asyncio.Protocol):
     # --- for EngineProcess --------------------------------------------------------------------------------------
 
     def write(self, operation: ops.AnyOperation) -> None:
-        """Send one operation; an engine that does not read is lost."""
-        assert self._transport is not None
-        frame = bytearray(_LENGTH.size)
-        self._encoder.encode_into(operation, frame, _LENGTH.size)
-        size_bytes = len(frame) - _LENGTH.size
+        """Send one operation at the end of this turn; an engine that does not read is lost."""
+        outgoing, begin = self._outgoing, len(self._outgoing)
+        self._encoder.encode_into(operation, outgoing, begin + _LENGTH.size)
+        size_bytes = len(outgoing) - begin - _LENGTH.size
         if size_bytes > ops.MAX_FRAME_BYTES:
+            del outgoing[begin:]
             raise ValueError(f"an operation of {size_bytes} bytes does not fit a frame of 1 MiB")
-        _LENGTH.pack_into(frame, 0, size_bytes)
-        self._transport.write(frame)
+        _LENGTH.pack_into(outgoing, begin, size_bytes)
+        if begin == 0:
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._transport is None or not self._outgoing:
+            return
+        outgoing, self._outgoing = self._outgoing, bytearray()
+        self._transport.write(outgoing)
         if self._transport.get_write_buffer_size() > _UNREAD_BYTES:
             self._why = "the engine does not read what we send"
             self._transport.abort()
 
     def expect(self, operation: int) -> asyncio.Future[ops.Failure | None]:
         """Wait for the reply to an operation."""
-        reply: asyncio.Future[ops.Failure | None] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[ops.Failure | None] = self._loop.create_future()
         self._replies[operation] = reply
         return reply
 
@@ -213,6 +224,7 @@ class _Connection(asyncio.Protocol):
     def let_go(self) -> None:
         """Close, and tell nobody of a loss: we wanted it."""
         self._on_lost = None
+        self._flush()
         self.abandon("the node let go of the engine")
 
     def abandon(self, why: str) -> None:

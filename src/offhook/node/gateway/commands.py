@@ -99,13 +99,13 @@ class Commands:
         if is_accepted:
             self._outbox.open_control(turn.call_id, turn.control_id, request.method, session.protocol)
         stored = StoredReply(session.protocol, key_of(frame_id), reply, time.time())
-        is_durable = is_accepted and request.method in _NEW_CALLS
-        kept = self._journal.save_reply(stored, durable=is_durable)
-        if is_durable:
+        if is_accepted and request.method in _NEW_CALLS:
             try:
-                await kept
+                await self._journal.confirm_reply(stored)
             except JournalFailure:
                 log.warning("accepted dial is not journalled", method=request.method)
+        else:
+            self._journal.save_reply(stored)
         if not connection.send(reply, turn.written):
             turn.written()
         turn.replied()

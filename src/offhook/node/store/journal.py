@@ -18,35 +18,42 @@ from offhook.node.store.port import (
     StoredReply,
     StoredSession,
 )
-from offhook.node.store.writer import Statement, Writer, WriterSettings
+from offhook.node.store.writer import Writer, WriterSettings
 
 __all__ = ["SqliteJournal"]
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
     protocol TEXT PRIMARY KEY, project TEXT NOT NULL, token_id TEXT NOT NULL, identity TEXT NOT NULL,
     version_major INTEGER NOT NULL, event_acks INTEGER NOT NULL, contexts TEXT NOT NULL, seen_at REAL NOT NULL,
-    session_seq INTEGER NOT NULL, truncated_from INTEGER NOT NULL, truncated_to INTEGER NOT NULL);
+    session_seq INTEGER NOT NULL, truncated_from INTEGER NOT NULL, truncated_to INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     session TEXT NOT NULL, session_seq INTEGER NOT NULL, id TEXT NOT NULL, call_id TEXT NOT NULL, seq INTEGER NOT NULL,
-    event_type TEXT NOT NULL, at REAL NOT NULL, frame TEXT NOT NULL, PRIMARY KEY (session, session_seq));
+    event_type TEXT NOT NULL, at REAL NOT NULL, frame TEXT NOT NULL, PRIMARY KEY (session, session_seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS replies (
-    session TEXT NOT NULL, request_id TEXT NOT NULL, reply TEXT NOT NULL, at REAL NOT NULL,
-    PRIMARY KEY (session, request_id));
-CREATE INDEX IF NOT EXISTS replies_at ON replies (at);
+    at REAL NOT NULL, session TEXT NOT NULL, request_id TEXT NOT NULL, reply TEXT NOT NULL,
+    PRIMARY KEY (at, session, request_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (
     call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
-    asked TEXT NOT NULL);
+    asked TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS controls (
     call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
-    is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id));
+    is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id)) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS raise_numbers AFTER INSERT ON events BEGIN
+    UPDATE sessions SET session_seq = max(session_seq, new.session_seq) WHERE protocol = new.session;
+    UPDATE calls SET seq = max(seq, new.seq) WHERE call_id = new.call_id;
+END;
 PRAGMA user_version = 1;
 """
+"""A b-tree a table, and rows that belong together side by side: each page that a commit touches is written whole."""
 
 _PUT_EVENT = "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_RAISE_SESSION_SEQ = "UPDATE sessions SET session_seq = max(session_seq, ?) WHERE protocol = ?"
-_RAISE_CALL_SEQ = "UPDATE calls SET seq = max(seq, ?) WHERE call_id = ?"
+_PUT_REPLY = "INSERT OR IGNORE INTO replies (session, request_id, reply, at) VALUES (?, ?, ?, ?)"
+_REPLIES = """
+SELECT session, request_id, reply, min(at) AS first FROM replies WHERE session = ?
+    GROUP BY request_id ORDER BY first
+"""
 _PUT_SESSION = """
 INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (protocol) DO UPDATE SET
     version_major = excluded.version_major, event_acks = excluded.event_acks, contexts = excluded.contexts,
@@ -88,17 +95,11 @@ class SqliteJournal:
 
     def append(self, events: Sequence[StoredEvent], *, durable: bool) -> asyncio.Future[None]:
         """See ``port.Journal``."""
-        statements: list[Statement] = []
-        for event in events:
-            statements.append((_PUT_EVENT, msgspec.structs.astuple(event)))
-            statements.append((_RAISE_SESSION_SEQ, (event.session_seq, event.session)))
-            if event.call_id:
-                statements.append((_RAISE_CALL_SEQ, (event.seq, event.call_id)))
-        return self._writer.submit(statements, durable=durable)
+        return self._writer.submit([(_PUT_EVENT, msgspec.structs.astuple(event)) for event in events], durable=durable)
 
     def acknowledge(self, session: str, session_seqs: Iterable[int]) -> None:
         """See ``port.Journal``."""
-        self._writer.submit(
+        self._writer.gather(
             [("DELETE FROM events WHERE session = ? AND session_seq = ?", (session, seq)) for seq in session_seqs]
         )
 
@@ -133,7 +134,7 @@ class SqliteJournal:
 
     def forget_session(self, protocol: str) -> None:
         """See ``port.Journal``."""
-        self._writer.submit(
+        self._writer.gather(
             [
                 ("DELETE FROM sessions WHERE protocol = ?", (protocol,)),
                 ("DELETE FROM events WHERE session = ?", (protocol,)),
@@ -141,22 +142,21 @@ class SqliteJournal:
             ]
         )
 
-    def save_reply(self, reply: StoredReply, *, durable: bool = False) -> asyncio.Future[None]:
+    def save_reply(self, reply: StoredReply) -> None:
         """See ``port.Journal``."""
-        row = (reply.session, reply.request_id, reply.reply, reply.at)
-        return self._writer.submit([("INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", row)], durable=durable)
+        self._writer.gather([(_PUT_REPLY, msgspec.structs.astuple(reply))])
+
+    def confirm_reply(self, reply: StoredReply) -> asyncio.Future[None]:
+        """See ``port.Journal``."""
+        return self._writer.submit([(_PUT_REPLY, msgspec.structs.astuple(reply))], durable=True)
 
     def forget_replies(self, before: float) -> None:
         """See ``port.Journal``."""
-        self._writer.submit([("DELETE FROM replies WHERE at < ?", (before,))])
+        self._writer.gather([("DELETE FROM replies WHERE at < ?", (before,))])
 
     async def replies(self, session: str) -> list[StoredReply]:
         """See ``port.Journal``."""
-        rows = await self._writer.read(
-            lambda connection: connection.execute(
-                "SELECT session, request_id, reply, at FROM replies WHERE session = ? ORDER BY rowid", (session,)
-            ).fetchall()
-        )
+        rows = await self._writer.read(lambda connection: connection.execute(_REPLIES, (session,)).fetchall())
         return [StoredReply(*row) for row in rows]
 
     # --- calls, controls, engine ---
@@ -165,11 +165,11 @@ class SqliteJournal:
         """See ``port.Journal``."""
         state = msgspec.json.encode(call.state).decode()
         asked = msgspec.json.encode(call.asked).decode()
-        self._writer.submit([(_PUT_CALL, (call.call_id, call.project, call.session, call.seq, state, asked))])
+        self._writer.gather([(_PUT_CALL, (call.call_id, call.project, call.session, call.seq, state, asked))])
 
     def forget_call(self, call_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.submit(
+        self._writer.gather(
             [
                 ("DELETE FROM calls WHERE call_id = ?", (call_id,)),
                 ("DELETE FROM controls WHERE call_id = ?", (call_id,)),
@@ -178,13 +178,13 @@ class SqliteJournal:
 
     def open_control(self, control: OpenControl) -> None:
         """See ``port.Journal``."""
-        self._writer.submit(
+        self._writer.gather(
             [("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?, ?)", msgspec.structs.astuple(control))]
         )
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.submit(
+        self._writer.gather(
             [("UPDATE controls SET is_closed = 1 WHERE call_id = ? AND control_id = ?", (call_id, control_id))]
         )
 
@@ -213,11 +213,11 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
     ]
     calls = [
         LiveCall(row[0], row[1], row[2], row[3], _object(row[4]), msgspec.json.decode(row[5], type=list[str]))
-        for row in connection.execute("SELECT * FROM calls ORDER BY rowid")
+        for row in connection.execute("SELECT * FROM calls")
     ]
     controls = [
         OpenControl(row[0], row[1], row[2], row[3], bool(row[4]))
-        for row in connection.execute("SELECT * FROM controls ORDER BY rowid")
+        for row in connection.execute("SELECT * FROM controls")
     ]
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     return Recovered(sessions, calls, controls, str(meta.get("engine_boot", "")), int(meta.get("engine_seq", 0)))

@@ -104,7 +104,10 @@ class Recovered(msgspec.Struct, frozen=True):
 
 
 class Journal(Protocol):
-    """Writes in the order it is called; a returned future is done when it is written, or fails with JournalFailure."""
+    """Writes in the order it is called; a returned future is done when it is written, or fails with JournalFailure.
+
+    What returns no future is written with the next that does, at the latest 10 ms later.
+    """
 
     @property
     def is_healthy(self) -> bool:
@@ -147,8 +150,12 @@ class Journal(Protocol):
         """Drop a session with its events and replies."""
         ...
 
-    def save_reply(self, reply: StoredReply, *, durable: bool = False) -> asyncio.Future[None]:
+    def save_reply(self, reply: StoredReply) -> None:
         """Keep the first reply to a request id."""
+        ...
+
+    def confirm_reply(self, reply: StoredReply) -> asyncio.Future[None]:
+        """The same, done after a sync."""
         ...
 
     def forget_replies(self, before: float) -> None:

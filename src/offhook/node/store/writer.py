@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 class WriterSettings(msgspec.Struct, frozen=True):
     """How the writer behaves."""
 
+    gather_s: float = 0.01
+    """How long a write that nobody waits for may wait for company."""
     sync_interval_s: float = 1.0
     """What was not asked to be durable is on the disk after this long."""
     retry_interval_s: float = 0.5
@@ -36,21 +38,26 @@ class WriterSettings(msgspec.Struct, frozen=True):
 class _Write:
     """Statements that belong together, and who waits for them."""
 
-    __slots__ = ("done", "durable", "size", "statements")
+    __slots__ = ("done", "durable", "statements")
 
-    def __init__(self, statements: Sequence[Statement], durable: bool, done: asyncio.Future[None]) -> None:
+    def __init__(self, statements: Sequence[Statement], durable: bool, done: asyncio.Future[None] | None) -> None:
         self.statements = statements
         self.durable = durable
         self.done = done
-        self.size = sum(len(value) if isinstance(value, str | bytes) else 16 for _, row in statements for value in row)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it counts for in the backlog."""
+        return sum(len(value) if isinstance(value, str | bytes) else 16 for _, row in self.statements for value in row)
 
 
 class Writer:
     """Serialises all access to one SQLite file in one thread.
 
-    Everything submitted while a commit is under way goes into the next one. ``synchronous`` is FULL for a
-    transaction with a durable write in it, and once per ``sync_interval_s``; else NORMAL, which survives the death
-    of this process but not of the machine (SQLite documentation, pragma synchronous).
+    Everything submitted while a commit is under way goes into the next one, in the order in which it came; what was
+    only gathered goes along, or leaves by itself after ``gather_s``. ``synchronous`` is FULL for a transaction with a
+    durable write in it, and once per ``sync_interval_s``; else NORMAL, which survives the death of this process but
+    not of the machine (SQLite documentation, pragma synchronous).
     """
 
     def __init__(self, path: Path, schema: str, settings: WriterSettings | None = None) -> None:
@@ -63,10 +70,12 @@ class Writer:
         self._backlog: deque[_Write] = deque()
         self._backlog_bytes = 0
         self._committing: asyncio.Task[None] | None = None
+        self._gather_timer: asyncio.TimerHandle | None = None
         self._sync_timer: asyncio.TimerHandle | None = None
         self._retry_timer: asyncio.TimerHandle | None = None
         self._is_failing = False
         self._is_closed = False
+        self._synchronous = ""
         self.writes_lost = 0
         """Writes given up because the backlog was full."""
 
@@ -93,7 +102,7 @@ class Writer:
         """Write what is pending, sync, close."""
         await self.flushed()
         self._is_closed = True
-        for timer in (self._sync_timer, self._retry_timer):
+        for timer in (self._sync_timer, self._retry_timer, self._gather_timer):
             if timer is not None:
                 timer.cancel()
         try:
@@ -109,16 +118,26 @@ class Writer:
         """Write; the future is done when it is committed (and synced, when durable)."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        write = _Write(statements, durable, done)
+        if self._take(_Write(statements, durable, done)):
+            self._kick()
+        return done
+
+    def gather(self, statements: Sequence[Statement]) -> None:
+        """Write what nobody waits for, with the next commit; after ``gather_s`` at the latest."""
+        if self._take(_Write(statements, False, None)) and self._committing is None:
+            self._kick_later()
+
+    def _take(self, write: _Write) -> bool:
+        """Whether it is pending now; else it failed or waits for the disk."""
         if self._is_closed:
-            done.set_exception(JournalFailure("the journal is closed"))
-            return done
+            if write.done is not None:
+                write.done.set_exception(JournalFailure("the journal is closed"))
+            return False
         if self._backlog:
             self._fail([write], "the disk does not take writes")
-            return done
+            return False
         self._pending.append(write)
-        self._kick()
-        return done
+        return True
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` in the thread, after all that was submitted before.
@@ -141,17 +160,30 @@ class Writer:
             await asyncio.wait([self.submit([])])
 
     def _kick(self) -> None:
+        if self._gather_timer is not None:
+            self._gather_timer.cancel()
+            self._gather_timer = None
         if self._committing is None:
             self._committing = asyncio.get_running_loop().create_task(self._drain(), name="journal commit")
 
+    def _kick_later(self) -> None:
+        if self._gather_timer is None:
+            loop = asyncio.get_running_loop()
+            self._gather_timer = loop.call_later(self._settings.gather_s, self._kick)
+
     async def _drain(self) -> None:
+        """Commit until nobody waits any more."""
         try:
-            while self._pending:
+            is_awaited = True
+            while is_awaited:
                 batch = list(self._pending)
                 self._pending.clear()
                 await self._write(batch)
+                is_awaited = any(write.done is not None for write in self._pending)
         finally:
             self._committing = None
+            if self._pending:
+                self._kick_later()
 
     async def _write(self, batch: list[_Write]) -> None:
         durable = any(write.durable for write in batch)
@@ -170,22 +202,22 @@ class Writer:
         if not durable:
             self._schedule_sync()
         for write in batch:
-            if not write.done.done():
+            if write.done is not None and not write.done.done():
                 write.done.set_result(None)
 
     def _fail(self, writes: Sequence[_Write], why: str) -> None:
         """Tell who waits, and keep the writes for the next try."""
         for write in writes:
-            if not write.done.done():
+            if write.done is not None and not write.done.done():
                 write.done.set_exception(JournalFailure(f"the journal could not write ({why}): free some space"))
             if write.statements:
                 self._keep(write)
 
     def _keep(self, write: _Write) -> None:
         self._backlog.append(write)
-        self._backlog_bytes += write.size
+        self._backlog_bytes += write.size_bytes
         while self._backlog_bytes > self._settings.backlog_max_bytes and len(self._backlog) > 1:
-            self._backlog_bytes -= self._backlog.popleft().size
+            self._backlog_bytes -= self._backlog.popleft().size_bytes
             self.writes_lost += 1
 
     def _schedule_retry(self) -> None:
@@ -240,7 +272,10 @@ class Writer:
 
     def _commit(self, batch: Sequence[_Write], *, durable: bool) -> None:
         connection = self._require()
-        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        synchronous = "FULL" if durable else "NORMAL"
+        if synchronous != self._synchronous:
+            connection.execute(f"PRAGMA synchronous={synchronous}")
+            self._synchronous = synchronous
         connection.execute("BEGIN IMMEDIATE")
         try:
             for write in batch:

@@ -174,6 +174,28 @@ async def test_what_is_submitted_together_is_committed_together(journal):
     assert len(commits) <= 5
 
 
+async def test_what_nobody_waits_for_goes_along_with_the_next_commit_or_leaves_soon(tmp_path):
+    journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(gather_s=0.01))
+    await journal.start()
+    await journal.append([event(1), event(2)], durable=False)
+    commits: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    inner = journal._writer._commit
+
+    def commit(batch, durable):
+        inner(batch, durable=durable)
+        loop.call_soon_threadsafe(commits.put_nowait, sum(len(write.statements) for write in batch))
+
+    journal._writer._commit = commit
+    journal.acknowledge("s", [1])
+    journal.save_reply(StoredReply("s", "r", "{}", 1.0))
+    await journal.append([event(3)], durable=False)
+    assert await commits.get() == 3
+    journal.acknowledge("s", [2])
+    assert await asyncio.wait_for(commits.get(), 5) == 1
+    await journal.close()
+
+
 async def test_what_is_not_durable_is_synced_soon(tmp_path):
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(sync_interval_s=0.01))
     await journal.start()

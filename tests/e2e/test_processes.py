@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,48 +15,11 @@ import pytest
 from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, Talk, answered
-from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, start
+from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, serving, start
 from rig.relay import RelayPeer
 from rig.rtp import gaps_ms, missing
 
 Running = Callable[[Path], AbstractContextManager[NodeProcess]]
-
-CONFIGURATION = """
-state_dir = "{state}"
-[relay]
-port = 0
-[sip]
-udp_port = 0
-tcp_port = 0
-[fetch]
-allow_loopback = true
-[[routes]]
-match = "1*"
-context = "default"
-[limits]
-drain_s = 5
-"""
-
-
-@contextmanager
-def serving(work: Path) -> Iterator[NodeProcess]:
-    """``offhook serve`` on free ports."""
-    configuration = work / "offhook.toml"
-    work.mkdir(parents=True, exist_ok=True)
-    state = work / "state"
-    configuration.write_text(CONFIGURATION.format(state=state))
-    node = start(["serve", "--config", str(configuration)], state)
-    try:
-        until = time.monotonic() + 30
-        while not (state / "ready.json").exists():
-            assert node.process.poll() is None, node.log()[-4000:]
-            assert time.monotonic() < until, node.log()[-4000:]
-            time.sleep(0.05)
-        node.ready = json.loads((state / "ready.json").read_text())
-        yield node
-    finally:
-        code = node.end()
-    assert code == 0, node.log()[-4000:]
 
 
 def node_of(node: NodeProcess) -> Stat:

@@ -14,11 +14,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NodeProcess", "command", "environment", "processes_of", "running_node"]
+__all__ = ["NodeProcess", "command", "environment", "processes_of", "running_node", "serving"]
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 STOP_S = 10.0
+SETTINGS = """
+state_dir = "{state}"
+[relay]
+port = 0
+[sip]
+udp_port = 0
+tcp_port = 0
+[limits]
+drain_s = 5
+"""
+ROUTES = """
+[fetch]
+allow_loopback = true
+[[routes]]
+match = "1*"
+context = "default"
+"""
 
 
 def command() -> list[str]:
@@ -89,6 +106,8 @@ class NodeProcess:
     stderr_path: Path
     ready: dict[str, Any] = field(default_factory=dict)
     started_in_s: float = 0.0
+    said_later: bytes = b""
+    """What stood on standard output after the line that says where it listens."""
 
     @property
     def relay_host(self) -> str:
@@ -170,6 +189,7 @@ class NodeProcess:
             os.kill(stat.pid, signal.SIGKILL)
         self.process.wait(5)
         if self.process.stdout:
+            self.said_later = self.process.stdout.read() or b""
             self.process.stdout.close()
         assert not left, f"still there 2 s after the end: {[(s.pid, s.cmdline) for s in left]}"
         return code
@@ -215,3 +235,25 @@ def running_node(
         code = node.end()
     assert ended is None, f"the node ended by itself with {ended}:\n{node.log()[-4000:]}"
     assert code == 0, f"exit {code} after SIGTERM:\n{node.log()[-4000:]}"
+    assert node.said_later == b"", "more than one line on standard output"
+
+
+@contextmanager
+def serving(work: Path, settings: str = ROUTES) -> Iterator[NodeProcess]:
+    """``offhook serve`` on free ports with these settings; must exit 0 after SIGTERM and leave nothing behind."""
+    configuration = work / "offhook.toml"
+    work.mkdir(parents=True, exist_ok=True)
+    state = work / "state"
+    configuration.write_text(SETTINGS.format(state=state) + settings)
+    node = start(["serve", "--config", str(configuration)], state)
+    try:
+        until = time.monotonic() + 30
+        while not (state / "ready.json").exists():
+            assert node.process.poll() is None, node.log()[-4000:]
+            assert time.monotonic() < until, node.log()[-4000:]
+            time.sleep(0.05)
+        node.ready = json.loads((state / "ready.json").read_text())
+        yield node
+    finally:
+        code = node.end()
+    assert code == 0, node.log()[-4000:]

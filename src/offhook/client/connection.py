@@ -16,6 +16,7 @@ import aiohttp
 
 from offhook.client import outputs
 from offhook.client.outputs import Output
+from offhook.client.recording import SessionRecorder
 from offhook.client.session import Session
 from offhook.errors import ConfigurationError
 
@@ -67,12 +68,18 @@ class Connection:
     """Runs one session. ``on_output`` gets all but ``Open``, ``Send`` and ``Drop``, in order, and must not raise."""
 
     def __init__(
-        self, session: Session, url: str, tls: ssl.SSLContext | None, on_output: Callable[[Output], None]
+        self,
+        session: Session,
+        url: str,
+        tls: ssl.SSLContext | None,
+        on_output: Callable[[Output], None],
+        recorder: SessionRecorder | None = None,
     ) -> None:
         self._session = session
         self._url = url
         self._tls = tls
         self._on_output = on_output
+        self._recorder = recorder
         self._outbox: deque[str] = deque()
         self._wake_writer = asyncio.Event()
         self._changed = asyncio.Event()
@@ -173,6 +180,8 @@ class Connection:
         reader = asyncio.create_task(self._read(socket))
         writer = asyncio.create_task(self._write(socket, drop))
         try:
+            if self._recorder is not None:
+                self._recorder.opened()
             self._session.opened(self._loop.time())
             self.pump()
             await asyncio.wait({reader, writer, dropped}, return_when=asyncio.FIRST_COMPLETED)
@@ -184,10 +193,14 @@ class Connection:
             await socket.close()
         if not drop.is_set():
             self._feed_lost(_closing_reason(socket))
+        elif self._recorder is not None:
+            self._recorder.closed()
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
+                if self._recorder is not None:
+                    self._recorder.received(message.data)
                 self._session.received(message.data, self._loop.time())
                 self.pump()
 
@@ -198,6 +211,8 @@ class Connection:
                 text = self._outbox.popleft()
                 try:
                     await socket.send_str(text)
+                    if self._recorder is not None:
+                        self._recorder.sent(text)
                 except (aiohttp.ClientError, ConnectionError) as error:
                     log.debug("sending failed", extra={"reason": str(error)})
                     return
@@ -207,6 +222,8 @@ class Connection:
             await self._wake_writer.wait()
 
     def _feed_lost(self, reason: str) -> None:
+        if self._recorder is not None:
+            self._recorder.lost(reason)
         self._session.lost(reason, self._loop.time())
         self.pump()
 

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 import random
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from offhook._version import __version__
-from offhook.client import outputs
 from offhook.client.base import compose, new_id
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.connection import Connection, make_tls_context
-from offhook.client.events import MessageEvent, RelayEvent, parse_event
+from offhook.client.events import MessageEvent, RelayEvent
+from offhook.client.link import Driver, Link
 from offhook.client.messages import Message, MessageHandler, Messages
 from offhook.client.outputs import Output
-from offhook.client.session import Session, SessionSettings, State
+from offhook.client.recording import SessionRecorder, open_recorder
+from offhook.client.serving import serve
+from offhook.client.session import Session, SessionSettings
 from offhook.client.settings import read_settings
 from offhook.client.shapes import Device
 from offhook.client.tasks import Handler, Tasks
 from offhook.errors import CallerError, ConnectionLost, DialFailed, RelayError
-from offhook.protocol import codes, methods
+from offhook.protocol import methods
 from offhook.protocol.messaging import SendMessage
 from offhook.protocol.verbs import dial
 
 __all__ = ["RelayClient"]
-
-log = logging.getLogger("offhook.client")
 
 H = TypeVar("H", bound=CallHandler)
 M = TypeVar("M", bound=MessageHandler)
@@ -60,6 +58,7 @@ class RelayClient:
         ca_file: PEM file of the authorities to trust, else OFFHOOK_RELAY_CA_FILE or SIGNALWIRE_RELAY_CA_FILE.
         request_timeout: seconds that a request may wait for its reply, counted from sending.
         drain_timeout: seconds that ``run`` lets handlers finish after SIGINT or SIGTERM; a second signal ends at once.
+        record_session: file to write every frame to, secrets masked (see ``offhook.client.recording``).
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -77,6 +76,7 @@ class RelayClient:
         ca_file: str | None = None,
         request_timeout: float = 10.0,
         drain_timeout: float = 30.0,
+        record_session: str | Path | None = None,
     ) -> None:
         self._settings = read_settings(
             os.environ,
@@ -93,15 +93,12 @@ class RelayClient:
         self._tasks = Tasks()
         self._calls = Calls(self._tasks, self.execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks)
-        self._session: Session | None = None
-        self._connection: Connection | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._ready: asyncio.Future[None] | None = None
-        self._stopped: asyncio.Future[RelayError | None] | None = None
-        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._record_path = None if record_session is None else Path(record_session)
+        self._recorder: SessionRecorder | None = None
+        self._link: Link | None = None
 
     def __repr__(self) -> str:
-        state = self._session.state.value if self._session is not None else "idle"
+        state = self._link.session.state.value if self._link is not None else "idle"
         return f"RelayClient(url={self._settings.url!r}, state={state!r}, calls={len(self._calls.live)})"
 
     @property
@@ -122,7 +119,7 @@ class RelayClient:
     @property
     def is_connected(self) -> bool:
         """Authenticated, and the socket is open."""
-        return self._session is not None and self._session.state is State.READY
+        return self._link is not None and self._link.is_ready
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -141,45 +138,47 @@ class RelayClient:
 
         Raises:
             RelayError: the server refused us three times; its message.
-            ConfigurationError: the CA file cannot be read.
+            ConfigurationError: the CA file cannot be read, or the recording cannot be written.
         """
-        if self._running is not None:
+        if self._link is not None:
             raise RuntimeError("the client is connected already; disconnect() first")
-        tls = make_tls_context(self._settings.ca_file) if self._settings.url.startswith("wss://") else None
-        loop = asyncio.get_running_loop()
         settings = SessionSettings(
             authentication=self._settings.authentication,
             agent=_AGENT,
             contexts=tuple(self._contexts),
             request_timeout_s=self._request_timeout_s,
         )
-        self._session = Session(settings, random=random.random, new_id=new_id)
-        self._connection = Connection(self._session, self._settings.url, tls, self._take)
-        self._ready = loop.create_future()
-        self._stopped = loop.create_future()
-        self._session.connect()
-        self._connection.pump()
-        self._running = asyncio.create_task(self._connection.run(), name="offhook: connection")
-        self._running.add_done_callback(self._connection_ended)
+        session = Session(settings, random=random.random, new_id=new_id)
+        self._link = Link(session, self._make_driver, on_event=self._dispatch, on_connected=self._connected)
+        self._link.stopped.add_done_callback(self._refused)
+        self._link.open()
         try:
-            await asyncio.shield(self._ready)
+            await asyncio.shield(self._link.ready)
         except BaseException:
             await self.disconnect()
             raise
 
+    def _make_driver(self, session: Session, on_output: Callable[[Output], None]) -> Driver:
+        tls = make_tls_context(self._settings.ca_file) if self._settings.url.startswith("wss://") else None
+        if self._record_path is not None:
+            self._recorder = open_recorder(self._record_path, _AGENT, asyncio.get_running_loop().time)
+        return Connection(session, self._settings.url, tls, on_output, self._recorder)
+
     async def disconnect(self) -> None:
         """Close the connection. Open actions, waits and dials end with cause ``closed``; handlers are cancelled."""
-        if self._session is None or self._connection is None or self._running is None:
+        link = self._link
+        if link is None:
             return
-        if self.is_connected:
+        if link.is_ready:
             await self._calls.part()
         self._calls.close()
         self._messages.end("closed")
-        self._session.close()
-        self._connection.pump()
-        running, self._running = self._running, None
+        link.close()
+        self._link = None
         await self._tasks.close()
-        await running
+        await link.wait_closed()
+        if self._recorder is not None:
+            self._recorder.close()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -194,56 +193,23 @@ class RelayClient:
         Raises:
             RelayError: the server refused us.
         """
-        asyncio.run(self._serve())
+        asyncio.run(serve(self, self._drain_timeout_s))
 
-    async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
-        asked = asyncio.Event()
-        at_once = asyncio.Event()
+    @property
+    def handling(self) -> list[asyncio.Task[None]]:
+        """Handlers of inbound calls that run."""
+        return self._calls.handling
 
-        def ask() -> None:
-            (at_once if asked.is_set() else asked).set()
+    @property
+    def stopped(self) -> asyncio.Future[RelayError | None]:
+        """Ends with the server's error when it refuses this client for good, with None when it is closed.
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-                loop.add_signal_handler(number, ask)
-        connecting = asyncio.create_task(self.connect())
-        waiting = asyncio.create_task(asked.wait())
-        try:
-            await asyncio.wait({connecting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if connecting.done():
-                await connecting
-                await self._until_asked(waiting)
-                await self._drain(at_once)
-        finally:
-            for task in (connecting, waiting):
-                task.cancel()
-            await asyncio.gather(connecting, waiting, return_exceptions=True)
-            await self.disconnect()
-
-    async def _until_asked(self, waiting: asyncio.Task[bool]) -> None:
-        assert self._stopped is not None
-        watched: set[asyncio.Future[Any]] = {waiting, self._stopped}
-        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        if self._stopped.done():
-            error = self._stopped.result()
-            if error is not None:
-                raise error
-
-    async def _drain(self, at_once: asyncio.Event) -> None:
-        """Take no more calls and let the handlers that run finish."""
-        with contextlib.suppress(RelayError):
-            await self.unreceive(self._contexts)
-        handlers = self._calls.handling
-        if handlers:
-            log.info("waiting for handlers", extra={"handlers": len(handlers), "timeout_s": self._drain_timeout_s})
-            hurried = asyncio.create_task(at_once.wait())
-            finished = asyncio.gather(*handlers, return_exceptions=True)
-            watched: set[asyncio.Future[Any]] = {hurried, finished}
-            await asyncio.wait(watched, timeout=self._drain_timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            hurried.cancel()
-            finished.cancel()
-            await asyncio.gather(hurried, finished, return_exceptions=True)
+        Raises:
+            RuntimeError: the client is not connected.
+        """
+        if self._link is None:
+            raise RuntimeError("the client is not connected; connect() first")
+        return self._link.stopped
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -255,19 +221,9 @@ class RelayClient:
         Raises:
             RelayError: refused (its code), no reply, or the connection is gone for good (-1).
         """
-        session, connection = self._session, self._connection
-        if session is None or connection is None:
+        if self._link is None:
             raise ConnectionLost(f"{method}: the client is not connected; connect() first", was_sent=False)
-        loop = asyncio.get_running_loop()
-        request_id = session.request(method, params, loop.time())
-        reply: asyncio.Future[dict[str, Any]] = loop.create_future()
-        self._replies[request_id] = reply
-        connection.pump()
-        try:
-            return _checked(await reply)
-        finally:
-            self._replies.pop(request_id, None)
-            session.forget(request_id)
+        return await self._link.execute(method, params)
 
     async def receive(self, contexts: Sequence[str]) -> dict[str, Any]:
         """Take inbound calls of more contexts, also after a reconnect. An empty list does nothing."""
@@ -284,8 +240,8 @@ class RelayClient:
         result = await self.execute(method, {"contexts": wanted})
         kept = [context for context in self._contexts if context not in wanted]
         self._contexts = kept + wanted if method == methods.RECEIVE else kept
-        if self._session is not None:
-            self._session.contexts = list(self._contexts)
+        if self._link is not None:
+            self._link.session.contexts = list(self._contexts)
         return result
 
     # --- dialling -------------------------------------------------------------------------------------------
@@ -404,7 +360,7 @@ class RelayClient:
         given = {
             "to_number": to_number,
             "from_number": from_number,
-            "context": context or (self._session.protocol if self._session else None) or "default",
+            "context": context or (self._link.session.protocol if self._link else None) or "default",
             "body": body,
             "media": media,
             "tags": tags,
@@ -429,64 +385,19 @@ class RelayClient:
 
     # --- what the session says ------------------------------------------------------------------------------
 
-    def _take(self, output: Output) -> None:
-        match output:
-            case outputs.Arrived(envelope):
-                event = parse_event(envelope)
-                if isinstance(event, MessageEvent):
-                    self._messages.dispatch(event)
-                else:
-                    self._calls.dispatch(event)
-            case outputs.Completed(request_id, result):
-                reply = self._replies.get(request_id)
-                if reply is not None and not reply.done():
-                    reply.set_result(result)
-            case outputs.Failed(request_id, error):
-                reply = self._replies.get(request_id)
-                if reply is not None and not reply.done():
-                    reply.set_exception(error)
-            case outputs.Connected(resumed, again):
-                self._connected(resumed=resumed, again=again)
-            case outputs.Lost(reason, delay_s):
-                log.warning("connection lost: %s; next try in %.1f s", reason, delay_s)
-            case outputs.Ignored(reason):
-                log.warning("ignored an unreadable frame", extra={"reason": reason})
-            case outputs.Stopped(error):
-                self._end(error)
+    def _dispatch(self, event: RelayEvent) -> None:
+        if isinstance(event, MessageEvent):
+            self._messages.dispatch(event)
+        else:
+            self._calls.dispatch(event)
 
-    def _connected(self, *, resumed: bool, again: bool) -> None:
-        log.info("connected", extra={"resumed": resumed})
+    def _connected(self, resumed: bool, again: bool) -> None:
+        """Into another session: what the last one would have told is lost."""
         if again and not resumed:
             self._calls.lose()
             self._messages.end("gone", frozenset(self._contexts))
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_result(None)
 
-    def _end(self, error: RelayError | None) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(error or ConnectionLost("the client was closed while connecting", was_sent=False))
-            self._ready.exception()  # read here: connect() may have been cancelled
-        if self._stopped is not None and not self._stopped.done():
-            self._stopped.set_result(error)
+    def _refused(self, stopped: asyncio.Future[RelayError | None]) -> None:
+        error = stopped.result()
         if error is not None:
-            log.error("the server refuses this client: %s", error)
             self._calls.dials.fail_all(error)
-
-    def _connection_ended(self, task: asyncio.Task[None]) -> None:
-        """The driver failed, which is a bug: nobody may wait for it any more."""
-        if not task.cancelled() and task.exception() is not None and self._session is not None:
-            log.error("the connection failed", exc_info=task.exception())
-            self._session.close()
-            while (output := self._session.poll()) is not None:
-                self._take(output)
-
-
-def _checked(result: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a result whose code is not 2xx; absent is fine (relay-protocol 2)."""
-    if "code" not in result:
-        return result
-    code = str(result["code"])
-    if codes.is_success(code):
-        return result
-    number = int(code) if code.isascii() and code.lstrip("-").isdecimal() else codes.LOCAL_ERROR
-    raise RelayError(number, str(result.get("message", "")))

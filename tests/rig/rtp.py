@@ -88,7 +88,7 @@ class RtpPeer:
         self._began = 0.0
         self.first_sequence = self._sequence = secrets.randbelow(30000)
         self.first_timestamp = self._timestamp = secrets.randbelow(1 << 31)
-        self._ssrc = secrets.randbits(32)
+        self.ssrc = secrets.randbits(32)
         self._event: tuple[str, int, bool, int, int] | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp-{self.port}", daemon=True)
@@ -159,7 +159,7 @@ class RtpPeer:
 
     def _header(self, payload_type: int, timestamp: int, marker: bool) -> bytes:
         second = payload_type | (128 if marker else 0)
-        return struct.pack("!BBHII", 128, second, self._sequence, timestamp & 0xFFFFFFFF, self._ssrc)
+        return struct.pack("!BBHII", 128, second, self._sequence, timestamp & 0xFFFFFFFF, self.ssrc)
 
     def _next_packets(self) -> list[bytes]:
         now = self._timestamp + 160 * self._ticks

@@ -65,8 +65,9 @@ async def calls(client: Any, arriving: asyncio.Queue[Any]) -> dict[str, Any]:
     await call.hangup("busy")
     numbers = {"from_number": "+15550000001", "to_number": "+15550000002"}
     message = await client.send_message(**numbers, context="default", body="hi", tags=["a"])
-    sent = (await message.wait(5)).params["message_state"]
     more = await client.send_message(**numbers, context="default", media=["https://x.example/p"], region="eu")
+    await client.receive(["sent"])
+    sent = (await message.wait(5)).params["message_state"]
     story = {"dialled": dialled, "sent": [sent, more.to_number, more.direction], **await stay(await arriving.get())}
     story["leaving"] = [await outcome(await arriving.get(), command) for command in LEAVING]
     return story

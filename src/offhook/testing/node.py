@@ -148,6 +148,10 @@ class ScriptedNode:
         await self._taker(context).event(messaging.RECEIVE_EVENT, msgspec.to_builtins(event), context)
         return event.message_id
 
+    async def end_messages(self, state: str = "delivered", reason: str = "") -> None:
+        """End the messages that wait because ``messaging.send`` is held."""
+        await self._answers.end_messages(state, reason)
+
     def _taker(self, context: str) -> ScriptedSession:
         takers = [session for session in self._sessions.values() if context in session.contexts]
         if not takers:

@@ -36,6 +36,7 @@ class Answers:
         self.fixed: dict[str, Answer] = {}
         self.held: set[str] = set()
         self._stage = stage
+        self._queued: list[_Sent] = []
 
     def __repr__(self) -> str:
         return f"Answers(calls={len(self.calls)}, held={sorted(self.held)!r})"
@@ -121,20 +122,44 @@ class Answers:
 
     async def _deliver(self, params: messaging.SendMessage, message_id: str, session: ScriptedSession) -> None:
         """Every message arrives, unless ``messaging.send`` is held; MMS have no receipt."""
-        states = _MESSAGE_STATES[:1] if params.method in self.held else _MESSAGE_STATES[: 3 if params.media else 4]
-        for state in states:
-            event = messaging.MessageEvent(
-                message_id=message_id,
-                context=params.context,
-                direction="outbound",
-                from_number=params.from_number,
-                to_number=params.to_number,
-                message_state=state,
-                body=params.body or "",
-                media=list(params.media),
-                tag=params.tag or "",
-            )
-            await session.event(messaging.STATE_EVENT, msgspec.to_builtins(event), params.context)
+        sent = _Sent(message_id, params, session)
+        if params.method in self.held:
+            self._queued.append(sent)
+            await sent.tell(_MESSAGE_STATES[0])
+            return
+        for state in _MESSAGE_STATES[: 3 if params.media else 4]:
+            await sent.tell(state)
+
+    async def end_messages(self, state: str, reason: str) -> None:
+        """End the messages that are held."""
+        queued, self._queued = self._queued, []
+        for sent in queued:
+            await sent.tell(state, reason)
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """A message that a client sent."""
+
+    message_id: str
+    params: messaging.SendMessage
+    session: Any
+
+    async def tell(self, state: str, reason: str = "") -> None:
+        """Tell how it goes."""
+        params = self.params
+        event = messaging.MessageEvent(
+            message_id=self.message_id,
+            context=params.context,
+            direction="outbound",
+            from_number=params.from_number,
+            to_number=params.to_number,
+            message_state=state,
+            body=params.body or "",
+            media=list(params.media),
+            tag=params.tag or "",
+            reason=reason,
+        )
+        await self.session.event(messaging.STATE_EVENT, msgspec.to_builtins(event), params.context)
 
 
 def _contexts(frame: Request, session: ScriptedSession) -> dict[str, Any]:

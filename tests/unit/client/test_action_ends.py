@@ -129,6 +129,9 @@ async def test_a_wait_for_the_beep_ends_with_the_detector(call: Call) -> None:
 async def test_an_agent_ends_by_its_stop_event_which_names_no_control_id(call: Call) -> None:
     action = await call.ai(prompt=AGENT, control_id="k")
     call.handle(event("calling.ai.stop", start_time=1, end_time=2))
+    assert not action.is_done, "that was an earlier agent's: this one has not begun"
+    call.handle(event("calling.ai.start"))
+    call.handle(event("calling.ai.stop", start_time=1, end_time=2))
     assert action.result is not None
     assert action.result.event_type == "calling.ai.stop"
 

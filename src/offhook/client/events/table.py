@@ -67,7 +67,7 @@ EVENT_TYPES: Final[Mapping[str, type[RelayEvent]]] = MappingProxyType(
         ai.EVENT: agent.AiEvent,
         ai.STOP_EVENT: agent.AiStopEvent,
         ai_sidecar.EVENT: agent.AiSidecarEvent,
-        "calling.ai.start": agent.AiSessionEvent,
+        ai.START_EVENT: agent.AiSessionEvent,
         "calling.ai.begin_speaking": agent.AiSessionEvent,
         "calling.ai.user_speaking": agent.AiSessionEvent,
         "calling.ai.speech_detect": agent.AiSpeechEvent,

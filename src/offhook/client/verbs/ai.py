@@ -16,15 +16,26 @@ __all__ = ["AIAction", "AiVerb"]
 
 
 class AIAction(Action):
-    """An agent on the call. Ends with ``calling.call.ai`` or ``calling.ai.stop``, whichever comes first."""
+    """An agent on the call. Ends with ``calling.call.ai`` or ``calling.ai.stop``, whichever comes first.
+
+    ``calling.ai.stop`` names no action: it is ours if the agent has started since, else an earlier agent's.
+    """
 
     event_type = ai.EVENT
     method = ai.Ai.method
-    keyless = frozenset({ai.STOP_EVENT})
+    keyless = frozenset({ai.START_EVENT, ai.STOP_EVENT})
+    _has_started = False
 
     def is_result(self, event: RelayEvent) -> bool:
         """Say whether this event of ours is the last."""
-        return isinstance(event, AiStopEvent) or super().is_result(event)
+        if event.event_type == ai.START_EVENT:
+            return False
+        return (isinstance(event, AiStopEvent) and self._has_started) or super().is_result(event)
+
+    def handle(self, event: RelayEvent) -> bool:
+        """Take an event of ours; True when it was the last."""
+        self._has_started |= event.event_type == ai.START_EVENT
+        return super().handle(event)
 
 
 class AiVerb(CallBase):

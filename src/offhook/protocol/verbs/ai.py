@@ -8,9 +8,10 @@ import msgspec
 
 from offhook.protocol.params import CallParams, ControlParams, Url
 
-__all__ = ["EVENT", "STOP_EVENT", "Ai", "AiEvent", "AiStop", "AmazonBedrock"]
+__all__ = ["EVENT", "START_EVENT", "STOP_EVENT", "Ai", "AiEvent", "AiStop", "AmazonBedrock"]
 
 EVENT: Final = "calling.call.ai"
+START_EVENT: Final = "calling.ai.start"
 STOP_EVENT: Final = "calling.ai.stop"
 
 

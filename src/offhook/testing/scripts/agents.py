@@ -17,7 +17,7 @@ _SAID: Final = "Hello from the scripted node."
 def _ai_begin(scene: Scene) -> list[Told]:
     """A greeting; then the agent listens."""
     return [
-        ("calling.ai.start", {"segment_id": scene.segment_id}),
+        (ai.START_EVENT, {"segment_id": scene.segment_id}),
         ("calling.ai.response_utterance", {"utterance": _SAID}),
         ("calling.ai.completion", {"text": _SAID, "type": "normal"}),
     ]

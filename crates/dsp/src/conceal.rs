@@ -7,7 +7,9 @@ const SHORTEST: usize = 40;
 const LONGEST: usize = 160;
 /// Compared when looking for the pitch.
 const WINDOW: usize = 160;
-const HISTORY: usize = LONGEST + WINDOW + LONGEST / 4;
+/// Frames that are remembered, and their samples.
+const FRAMES: usize = 3;
+const HISTORY: usize = FRAMES * FRAME;
 /// Full volume for 10 ms, gone after 70.
 const HOLD: f32 = 80.0;
 const FADE: f32 = 480.0;
@@ -15,7 +17,9 @@ const FADE: f32 = 480.0;
 /// Fills lost frames, and joins them to the frames around.
 #[derive(Debug, Clone)]
 pub struct Concealer {
-    history: [i16; HISTORY],
+    /// The last frames; the oldest is at `oldest`.
+    frames: [Frame; FRAMES],
+    oldest: usize,
     cycle: [f32; LONGEST],
     pitch: usize,
     at: usize,
@@ -28,7 +32,8 @@ pub struct Concealer {
 impl Default for Concealer {
     fn default() -> Self {
         Self {
-            history: [0; HISTORY],
+            frames: [[0; FRAME]; FRAMES],
+            oldest: 0,
             cycle: [0.0; LONGEST],
             pitch: SHORTEST,
             at: 0,
@@ -67,34 +72,37 @@ impl Concealer {
     }
 
     fn remember(&mut self, frame: &Frame) {
-        self.history.copy_within(FRAME.., 0);
-        if let Some(end) = self.history.last_chunk_mut::<FRAME>() {
-            *end = *frame;
+        if let Some(place) = self.frames.get_mut(self.oldest) {
+            *place = *frame;
         }
+        self.oldest = (self.oldest + 1) % FRAMES;
     }
 
-    fn past(&self, back: usize) -> f32 {
-        self.history
-            .get(HISTORY.wrapping_sub(back))
-            .copied()
-            .map_or(0.0, f32::from)
+    fn history(&self) -> History {
+        let mut samples = [0.0; HISTORY];
+        let (newer, older) = self.frames.split_at(self.oldest);
+        for (to, from) in samples.iter_mut().zip(older.iter().chain(newer).flatten()) {
+            *to = f32::from(*from);
+        }
+        History(samples)
     }
 
     fn begin(&mut self) {
-        self.pitch = self.find_pitch();
+        let history = self.history();
+        self.pitch = history.pitch();
         let quarter = self.pitch / 4;
         for n in 0..self.pitch {
-            let mut value = self.past(self.pitch - n);
+            let mut value = history.past(self.pitch - n);
             if let Some(into) = (n + quarter).checked_sub(self.pitch) {
                 let weight = (into as f32 + 0.5) / quarter as f32;
-                value = value * (1.0 - weight) + self.past(2 * self.pitch - n) * weight;
+                value = value * (1.0 - weight) + history.past(2 * self.pitch - n) * weight;
             }
             if let Some(slot) = self.cycle.get_mut(n) {
                 *slot = value;
             }
         }
         self.at = 0;
-        self.step = self.past(1) - self.past(self.pitch + 1);
+        self.step = history.past(1) - history.past(self.pitch + 1);
     }
 
     fn synthetic(&mut self) -> f32 {
@@ -106,16 +114,24 @@ impl Concealer {
         self.made += 1;
         value * volume
     }
+}
 
-    fn find_pitch(&self) -> usize {
-        let (_, latest) = self.history.split_at(HISTORY - WINDOW);
+/// What was heard last.
+struct History([f32; HISTORY]);
+
+impl History {
+    fn past(&self, back: usize) -> f32 {
+        self.0.get(HISTORY.wrapping_sub(back)).copied().unwrap_or(0.0)
+    }
+
+    fn pitch(&self) -> usize {
+        let (_, latest) = self.0.split_at(HISTORY - WINDOW);
         let mut best = (0.0_f32, LONGEST);
         for lag in SHORTEST..=LONGEST {
             let start = HISTORY - WINDOW - lag;
-            let earlier = self.history.get(start..start + WINDOW).unwrap_or(&[]);
+            let earlier = self.0.get(start..start + WINDOW).unwrap_or(&[]);
             let (mut product, mut energy) = (0.0_f32, 1.0_f32);
             for (a, b) in latest.iter().zip(earlier) {
-                let (a, b) = (f32::from(*a), f32::from(*b));
                 product += a * b;
                 energy += b * b;
             }

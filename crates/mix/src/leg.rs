@@ -287,7 +287,8 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         };
         self.send_digits(&mut output, input);
         let adds = adds.map(|adds| adds.map(saturate));
-        let says = mixed(input.received, adds.as_ref());
+        let mut says = *input.received;
+        add(&mut says, adds.as_ref());
         self.record(&says, &output.frame, adds.as_ref(), input);
         self.listen(&says, &output.frame);
         output
@@ -389,23 +390,24 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
     fn settle(&mut self, hears: &Frame, adds: Option<&Frame>) {
         let mut said = [0; FRAME];
         self.speech.advance(&mut said);
-        let (hears, adds) = self.heard.exchange(hears, adds);
-        let says = mixed(&said, adds.as_ref());
+        let (old, added) = self.heard.oldest();
+        add(&mut said, added);
         for recorder in &mut self.recorders {
             recorder.write_oldest(Settled {
-                says: &says,
-                hears: &hears,
+                says: &said,
+                hears: old,
             });
         }
+        self.heard.push(hears, adds);
     }
 
     /// A recording is over: write the ticks that would have waited for what comes late.
     fn write_rest(&self, recorder: &mut Recorder<W>) {
         let mut said = [[0; FRAME]; DELAY];
         self.speech.rest(&mut said);
-        for (said, (hears, adds)) in said.iter().zip(self.heard.rest()) {
-            let says = mixed(said, adds.as_ref());
-            recorder.write_next(Settled { says: &says, hears });
+        for (said, (hears, adds)) in said.iter_mut().zip(self.heard.rest()) {
+            add(said, adds);
+            recorder.write_next(Settled { says: said, hears });
         }
     }
 
@@ -451,12 +453,10 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
 }
 
 /// What is said, with what is played into it.
-fn mixed(said: &Frame, adds: Option<&Frame>) -> Frame {
-    let mut says = *said;
-    for (sample, other) in says.iter_mut().zip(adds.into_iter().flatten()) {
+fn add(said: &mut Frame, adds: Option<&Frame>) {
+    for (sample, other) in said.iter_mut().zip(adds.into_iter().flatten()) {
         *sample = sample.saturating_add(*other);
     }
-    says
 }
 
 fn push<O>(operations: &mut Vec<O>, operation: O) -> bool {

@@ -20,13 +20,19 @@ const MOST_AHEAD: i32 = 8192 - 8;
 const CELL: usize = 8;
 
 /// Speech by local time, which counts samples and wraps.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SpeechLine {
+    laid: Laid,
+    reader: Option<Reader>,
+}
+
+/// What came, at its places.
+#[derive(Debug)]
+struct Laid {
     ring: Box<[i16; RING]>,
     has: Box<[bool; RING / CELL]>,
     /// Behind the latest sample that came.
     end: u32,
-    reader: Option<Reader>,
 }
 
 /// What reads the line: frames half a frame ahead of the ticks', since packets are placed between two ticks.
@@ -37,13 +43,12 @@ struct Reader {
     concealer: Concealer,
 }
 
-impl Default for SpeechLine {
+impl Default for Laid {
     fn default() -> Self {
         Self {
             ring: Box::new([0; RING]),
             has: Box::new([false; RING / CELL]),
             end: 0,
-            reader: None,
         }
     }
 }
@@ -61,10 +66,10 @@ impl SpeechLine {
     /// Somebody reads from the tick `now` on; nothing happens if it was so before.
     pub(crate) fn start(&mut self, now: u32) {
         if self.reader.is_none() {
-            self.has.fill(false);
-            self.end = now.wrapping_sub(DELAY as u32 * STEP);
+            self.laid.has.fill(false);
+            self.laid.end = now.wrapping_sub(DELAY as u32 * STEP);
             self.reader = Some(Reader {
-                next: self.end.wrapping_add(HALF),
+                next: self.laid.end.wrapping_add(HALF),
                 before: [0; FRAME],
                 concealer: Concealer::default(),
             });
@@ -89,38 +94,24 @@ impl SpeechLine {
         if ahead(end, reader.next) <= 0 || ahead(end, reader.next) > MOST_AHEAD {
             return;
         }
-        let places = (0..).step_by(CELL).map(|offset: u32| at.wrapping_add(offset));
-        let cells = samples.chunks(CELL).zip(places);
-        for (run, at) in cells.filter(|(_, at)| ahead(*at, reader.next) >= -(HALF.cast_signed())) {
-            let place = at as usize % RING;
-            if let (Some(to), Some(has)) = (
-                self.ring.get_mut(place..place + run.len()),
-                self.has.get_mut(place / CELL),
-            ) {
-                to.copy_from_slice(run);
-                *has = true;
-            }
-        }
-        if ahead(end, self.end) > 0 {
-            self.end = end;
+        // What the reader has passed has no place any more, and would be found there a second later.
+        let gone = ahead(reader.next, at).max(0).unsigned_abs();
+        let rest = samples.get(gone as usize..).unwrap_or(&[]);
+        self.laid.insert(at.wrapping_add(gone), rest);
+        if ahead(end, self.laid.end) > 0 {
+            self.laid.end = end;
         }
     }
 
     /// What was said in the next tick that is old enough.
     pub(crate) fn advance(&mut self, frame: &mut Frame) {
-        let Some(mut reader) = self.reader.take() else {
+        let Some(reader) = &mut self.reader else {
             *frame = [0; FRAME];
             return;
         };
         let begun = reader.next;
-        self.step(&mut reader, frame);
-        for at in (0..STEP).step_by(CELL) {
-            let cell = begun.wrapping_add(at) as usize % RING / CELL;
-            if let Some(has) = self.has.get_mut(cell) {
-                *has = false;
-            }
-        }
-        self.reader = Some(reader);
+        self.laid.step(reader, frame);
+        self.laid.forget(begun);
     }
 
     /// What was said in the ticks that are not old enough yet, as far as it came.
@@ -129,79 +120,140 @@ impl SpeechLine {
             return;
         };
         for frame in frames {
-            self.step(&mut reader, frame);
+            self.laid.step(&mut reader, frame);
+        }
+    }
+}
+
+/// The part of a ring from `at` on, and what of `count` goes on at its start.
+fn wrapped(at: u32, count: usize, size: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    let start = at as usize % size;
+    let first = count.min(size - start);
+    (start..start + first, 0..count - first)
+}
+
+impl Laid {
+    /// Lay down samples from `at` on, which is the start of a cell.
+    fn insert(&mut self, at: u32, samples: &[i16]) {
+        let (front, back) = wrapped(at, samples.len(), RING);
+        let (first, second) = samples.split_at(front.len());
+        for (place, samples) in [(front, first), (back, second)] {
+            if let Some(to) = self.ring.get_mut(place) {
+                to.copy_from_slice(samples);
+            }
+        }
+        self.mark(at, samples.len(), true);
+    }
+
+    fn mark(&mut self, at: u32, samples: usize, has: bool) {
+        let (front, back) = wrapped(at / CELL as u32, samples.div_ceil(CELL), RING / CELL);
+        for cells in [front, back] {
+            if let Some(cells) = self.has.get_mut(cells) {
+                cells.fill(has);
+            }
         }
     }
 
+    /// A frame was read, or cannot be any more.
+    fn forget(&mut self, from: u32) {
+        self.mark(from, FRAME, false);
+    }
+
     fn step(&self, reader: &mut Reader, frame: &mut Frame) {
-        let mut after = [0; FRAME];
-        if self.read(reader.next, &mut after) {
-            reader.concealer.good(&mut after);
-        } else if ahead(self.end, reader.next.wrapping_add(STEP)) > 0 {
-            // Lost, as more came behind it; otherwise nobody spoke.
-            reader.concealer.conceal(&mut after);
-        } else {
-            reader.concealer.good(&mut after);
-        }
         let half = HALF as usize;
         if let (Some(to), Some(from)) = (frame.get_mut(..half), reader.before.get(half..)) {
             to.copy_from_slice(from);
         }
+        let after = &mut reader.before;
+        if self.read(reader.next, after) {
+            reader.concealer.good(after);
+        } else if ahead(self.end, reader.next.wrapping_add(STEP)) > 0 {
+            // Lost, as more came behind it; otherwise nobody spoke.
+            reader.concealer.conceal(after);
+        } else {
+            reader.concealer.good(after);
+        }
         if let (Some(to), Some(from)) = (frame.get_mut(half..), after.get(..half)) {
             to.copy_from_slice(from);
         }
-        reader.before = after;
         reader.next = reader.next.wrapping_add(STEP);
     }
 
-    /// Fill in what came. `false`: less than half of it did, and the frame is left silent.
+    /// Fill in what came. `false`: less than half of it did, and the frame is silent.
     fn read(&self, from: u32, frame: &mut Frame) -> bool {
-        let (mut came, mut some) = (0, [0; FRAME]);
-        for (offset, to) in (0..).step_by(CELL).zip(some.chunks_exact_mut(CELL)) {
-            let place = from.wrapping_add(offset) as usize % RING;
-            if self.has.get(place / CELL) == Some(&true)
-                && let Some(samples) = self.ring.get(place..place + CELL)
-            {
-                to.copy_from_slice(samples);
-                came += CELL;
+        let (front, back) = wrapped(from / CELL as u32, FRAME / CELL, RING / CELL);
+        let cells = [front, back].map(|cells| self.has.get(cells).unwrap_or(&[]));
+        let came = cells.iter().copied().flatten().filter(|has| **has).count() * CELL;
+        if came * 2 < FRAME {
+            *frame = [0; FRAME];
+            return false;
+        }
+        let (front, back) = wrapped(from, FRAME, RING);
+        let (first, second) = frame.split_at_mut(front.len());
+        for (to, from) in [(first, front), (second, back)] {
+            if let Some(from) = self.ring.get(from) {
+                to.copy_from_slice(from);
             }
         }
-        let is_enough = came * 2 >= FRAME;
-        if is_enough {
-            *frame = some;
+        if came < FRAME {
+            for (has, run) in cells.iter().copied().flatten().zip(frame.chunks_exact_mut(CELL)) {
+                if !has {
+                    run.fill(0);
+                }
+            }
         }
-        is_enough
+        true
     }
 }
 
 /// What was heard, and what was played into speech, in the ticks that are not written yet.
 #[derive(Debug)]
 pub(crate) struct HeardLine {
-    frames: Box<[(Frame, Option<Frame>); DELAY]>,
+    heard: Box<[Frame; DELAY]>,
+    added: Box<[Frame; DELAY]>,
+    has_added: [bool; DELAY],
     at: usize,
 }
 
 impl Default for HeardLine {
     fn default() -> Self {
         Self {
-            frames: Box::new([([0; FRAME], None); DELAY]),
+            heard: Box::new([[0; FRAME]; DELAY]),
+            added: Box::new([[0; FRAME]; DELAY]),
+            has_added: [false; DELAY],
             at: 0,
         }
     }
 }
 
 impl HeardLine {
-    /// Put in what is now; gives what was [`DELAY`] ticks ago.
-    pub(crate) fn exchange(&mut self, hears: &Frame, adds: Option<&Frame>) -> (Frame, Option<Frame>) {
-        let new = (*hears, adds.copied());
-        let old = self.frames.get_mut(self.at).map(|slot| std::mem::replace(slot, new));
+    /// What was [`DELAY`] ticks ago.
+    pub(crate) fn oldest(&self) -> (&Frame, Option<&Frame>) {
+        self.place(self.at)
+    }
+
+    /// Put in what is now, for what was [`DELAY`] ticks ago.
+    pub(crate) fn push(&mut self, hears: &Frame, adds: Option<&Frame>) {
+        if let Some(heard) = self.heard.get_mut(self.at) {
+            *heard = *hears;
+        }
+        if let (Some(added), Some(adds)) = (self.added.get_mut(self.at), adds) {
+            *added = *adds;
+        }
+        if let Some(has) = self.has_added.get_mut(self.at) {
+            *has = adds.is_some();
+        }
         self.at = (self.at + 1) % DELAY;
-        old.unwrap_or(new)
+    }
+
+    fn place(&self, at: usize) -> (&Frame, Option<&Frame>) {
+        const SILENCE: &Frame = &[0; FRAME];
+        let added = self.added.get(at).filter(|_| self.has_added.get(at) == Some(&true));
+        (self.heard.get(at).unwrap_or(SILENCE), added)
     }
 
     /// All that is in it, oldest first.
-    pub(crate) fn rest(&self) -> impl Iterator<Item = &(Frame, Option<Frame>)> {
-        let (newer, older) = self.frames.split_at(self.at);
-        older.iter().chain(newer)
+    pub(crate) fn rest(&self) -> impl Iterator<Item = (&Frame, Option<&Frame>)> {
+        (self.at..DELAY).chain(0..self.at).map(|at| self.place(at))
     }
 }

@@ -4,6 +4,8 @@
 //! 120 ms. When nothing came, playout waits, so that a burst after a stall loses nothing; it catches up afterwards
 //! by skipping what is missing, and by blending two frames into one.
 
+use std::ops::Range;
+
 const FRAME: usize = 160;
 const STEP: i32 = FRAME as i32;
 /// Samples held: 512 ms.
@@ -305,10 +307,14 @@ impl JitterBuffer {
         let Some(play) = self.play else {
             return;
         };
-        for at in (0..FRAME as u32).step_by(CELL) {
-            let at = play.wrapping_add(at);
-            let played = self.cell(at) == Cell::Present;
-            self.set_cell(at, if played { Cell::Played } else { Cell::Empty });
+        for cells in frame_cells(play) {
+            for cell in self.cells.get_mut(cells).unwrap_or(&mut []) {
+                *cell = if *cell == Cell::Present {
+                    Cell::Played
+                } else {
+                    Cell::Empty
+                };
+            }
         }
         self.play = Some(play.wrapping_add(FRAME as u32));
     }
@@ -328,39 +334,51 @@ impl JitterBuffer {
 
     /// At least half of the frame came.
     fn is_present(&self, play: u32) -> bool {
-        let cells = (0..FRAME as u32)
-            .step_by(CELL)
-            .filter(|at| self.cell(play.wrapping_add(*at)) == Cell::Present);
-        cells.count() * 2 * CELL >= FRAME
+        let cells = frame_cells(play).map(|cells| self.cells.get(cells).unwrap_or(&[]));
+        let present = cells.iter().copied().flatten();
+        present.filter(|cell| **cell == Cell::Present).count() * 2 * CELL >= FRAME
     }
 
     fn store(&mut self, start: u32, samples: &[i16]) {
-        let at = start as usize % RING;
-        let (first, second) = samples.split_at(samples.len().min(RING - at));
-        if let Some(to) = self.ring.get_mut(at..at + first.len()) {
-            to.copy_from_slice(first);
+        let [front, back] = wrapped(start as usize, samples.len(), RING);
+        let (first, second) = samples.split_at(front.len());
+        for (place, samples) in [(front, first), (back, second)] {
+            if let Some(to) = self.ring.get_mut(place) {
+                to.copy_from_slice(samples);
+            }
         }
-        if let Some(to) = self.ring.get_mut(..second.len()) {
-            to.copy_from_slice(second);
-        }
-        for offset in (0..samples.len() as u32).step_by(CELL) {
-            self.set_cell(start.wrapping_add(offset), Cell::Present);
+        for cells in wrapped(start as usize / CELL, samples.len().div_ceil(CELL), RING / CELL) {
+            self.cells.get_mut(cells).unwrap_or(&mut []).fill(Cell::Present);
         }
     }
 
     fn read(&self, play: u32, frame: &mut [i16; FRAME]) {
-        for (run, to) in frame.chunks_exact_mut(CELL).enumerate() {
-            let at = play.wrapping_add((run * CELL) as u32);
-            let from = at as usize % RING;
-            if self.cell(at) == Cell::Present {
-                for (offset, sample) in to.iter_mut().enumerate() {
-                    *sample = self.ring.get((from + offset) % RING).copied().unwrap_or(0);
-                }
-            } else {
-                to.fill(0);
+        let [front, back] = wrapped(play as usize, FRAME, RING);
+        let (first, second) = frame.split_at_mut(front.len());
+        for (to, from) in [(first, front), (second, back)] {
+            if let Some(from) = self.ring.get(from) {
+                to.copy_from_slice(from);
+            }
+        }
+        let cells = frame_cells(play).map(|cells| self.cells.get(cells).unwrap_or(&[]));
+        for (cell, run) in cells.iter().copied().flatten().zip(frame.chunks_exact_mut(CELL)) {
+            if *cell != Cell::Present {
+                run.fill(0);
             }
         }
     }
+}
+
+/// A run of a ring: the part up to its end, and what goes on at its start.
+fn wrapped(at: usize, count: usize, size: usize) -> [Range<usize>; 2] {
+    let start = at % size;
+    let first = count.min(size - start);
+    [start..start + first, 0..count - first]
+}
+
+/// The cells of a frame.
+fn frame_cells(play: u32) -> [Range<usize>; 2] {
+    wrapped(play as usize / CELL, FRAME / CELL, RING / CELL)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::decode::{DecoderCommand, Play};
 use super::pool::MediaPool;
 use super::prepare::{refuse_file, sources, within};
 use super::registry::{Kind, OperationEntry, refuse};
-use super::ring::{PLAY_RING, PlaySource, PlayState, RECORD_RING, RecordSink, RecordState, TAP_RING, TapSink};
+use super::ring::{PLAY_RING, PlaySource, PlayState, RecordState, TAP_RING, TapSink, record_ring};
 use super::thread::ThreadCommand;
 use super::writer::Recording;
 
@@ -299,9 +299,8 @@ impl MediaPool {
             .create_part(&recording)
             .or_else(|error| refuse_file(&recording, &error))?;
         let channels = if stereo { 2 } else { 1 };
-        let (ring, samples) = RingBuffer::new(RECORD_RING * usize::from(channels));
         let state = Arc::new(RecordState::default());
-        let sink = RecordSink::new(ring, Arc::clone(&state));
+        let (sink, samples) = record_ring(channels, &state);
         let limits = RecorderLimits {
             initial_timeout_ms,
             end_silence_timeout_ms,
@@ -315,7 +314,7 @@ impl MediaPool {
             op: id,
             leg,
             name,
-            file,
+            file: Arc::new(file),
             channels,
             samples,
             state,

@@ -78,6 +78,11 @@ impl Directory {
         Ok(rustix::fs::fsync(&self.fd)?)
     }
 
+    /// Make all that was written to its file system last.
+    pub fn sync_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.fd)?)
+    }
+
     /// Remove a file that was created and not used.
     pub fn discard_part(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.fd, part(name), AtFlags::empty())?)

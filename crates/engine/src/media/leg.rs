@@ -1,6 +1,5 @@
 //! One leg on its media thread: what comes from the socket goes through the mixer and back, once a tick.
 
-use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread::Thread;
@@ -18,6 +17,7 @@ use super::ended::Endings;
 use super::notice::{Notice, Notices};
 use super::report::Reports;
 use super::ring::{PlaySource, RecordSink, TapSink};
+use super::socket::{Read, RtpSocket};
 use super::writer::Written;
 
 /// Read in one tick; what is beyond waits in the socket or is lost there.
@@ -59,7 +59,7 @@ pub struct Identity {
 pub struct Leg {
     pub key: LegKey,
     pub mixer: Mixer,
-    rtp: Arc<UdpSocket>,
+    rtp: RtpSocket,
     stream: Option<StreamParameters>,
     identity: Identity,
     marker: bool,
@@ -88,7 +88,7 @@ impl Leg {
         Self {
             key,
             mixer: Mixer::default(),
-            rtp,
+            rtp: RtpSocket::new(rtp),
             stream: None,
             identity,
             marker: true,
@@ -115,6 +115,7 @@ impl Leg {
         if self.stream.is_none() || stream.receive {
             self.heard_us = now_us;
         }
+        self.rtp.connected(stream.remote_rtp);
         self.reports.connect(stream.remote_rtcp);
         self.stream = Some(stream);
     }
@@ -245,7 +246,7 @@ impl Leg {
     }
 
     fn receive(&mut self, now: TickTime, notices: &mut Notices) {
-        let mut datagram = [0; 2048];
+        let mut buffer = RtpSocket::buffer();
         // A steady stream is asked for more than its one packet every fourth tick only: that read mostly finds nothing.
         let is_enough = self.is_steady && !(now.index + u64::from(self.key.0)).is_multiple_of(4);
         self.is_steady = false;
@@ -254,19 +255,18 @@ impl Leg {
                 self.is_steady = true;
                 return;
             }
-            match self.rtp.recv_from(&mut datagram) {
-                Ok((size, from)) => match self.stream {
-                    Some(stream) if stream.remote_rtp == from => {
-                        self.packet(datagram.get(..size).unwrap_or(&[]), &stream, now, notices);
+            match self.rtp.read(&mut buffer) {
+                Read::Packet(datagram) => {
+                    if let Some(stream) = self.stream {
+                        self.packet(datagram, &stream, now, notices);
                     }
-                    _ => self.stats.packets_foreign += 1,
-                },
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                }
+                Read::Foreign => self.stats.packets_foreign += 1,
+                Read::Empty => {
                     self.is_steady = count == 1;
                     return;
                 }
-                // The peer's port answered with ICMP, or the call was interrupted: the next read tells more.
-                Err(_) => {}
+                Read::Again => {}
             }
         }
     }
@@ -397,8 +397,8 @@ impl Leg {
             packet,
         );
         self.identity.sequence = sequence.wrapping_add(1);
-        // What the kernel does not take is lost as on any network; the far end's reports tell.
-        if self.rtp.send(packet).is_ok() {
+        // What is lost here is told by the far end's reports.
+        if self.rtp.send(packet) {
             self.stats.packets_sent += 1;
             self.reports.sent((packet.len() - HEADER_BYTES) as u32);
         } else {

@@ -22,6 +22,8 @@ mod prepare;
 mod registry;
 mod report;
 mod ring;
+mod socket;
+mod sync;
 mod thread;
 mod writer;
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use offhook_dsp::{FRAME, Frame};
 use offhook_mix::{FrameSink, FrameSource, Supply};
-use rtrb::{Consumer, Producer};
+use rtrb::{Consumer, Producer, RingBuffer};
 
 /// Decoded ahead of a play: 1 s.
 pub const PLAY_RING: usize = 8000;
-/// Kept for the writer, of one channel: 5 s.
-pub const RECORD_RING: usize = 40_000;
+/// Kept for the writer, of one channel: 400 ms, over and over in the same memory, and 5 s more when the disk is slow.
+const NEAR_RING: usize = 3200;
+const FAR_RING: usize = 40_000;
 /// Kept for core, of a Listen: 1 s.
 pub const TAP_RING: usize = 8000;
 
@@ -88,33 +89,86 @@ pub struct RecordState {
     pub tail: AtomicU64,
 }
 
+/// Samples on their way to the writer, as the media thread puts them in.
+#[derive(Debug)]
+struct RecordIn {
+    near: Producer<i16>,
+    far: Producer<i16>,
+    far_size: usize,
+}
+
+/// The same, as the writer takes them.
+#[derive(Debug)]
+pub struct RecordOut {
+    near: Consumer<i16>,
+    far: Consumer<i16>,
+}
+
+/// Both ends for a recording of so many channels.
+pub fn record_ring(channels: u16, state: &Arc<RecordState>) -> (RecordSink, RecordOut) {
+    let channels = usize::from(channels);
+    let far_size = FAR_RING * channels;
+    let (near, near_out) = RingBuffer::new(NEAR_RING * channels);
+    let (far, far_out) = RingBuffer::new(far_size);
+    let sink = RecordSink {
+        samples: RecordIn { near, far, far_size },
+        state: Arc::clone(state),
+        owed: 0,
+    };
+    let out = RecordOut {
+        near: near_out,
+        far: far_out,
+    };
+    (sink, out)
+}
+
+impl RecordIn {
+    /// All of them, or none: `false`.
+    fn push(&mut self, samples: &[i16]) -> bool {
+        // While something is far, what is near is older.
+        let is_near = self.far.slots() == self.far_size && self.near.push_entire_slice(samples).is_ok();
+        is_near || self.far.push_entire_slice(samples).is_ok()
+    }
+}
+
+impl RecordOut {
+    /// Append all there is, as bytes.
+    pub fn take(&mut self, bytes: &mut Vec<u8>) {
+        // Looked at first: what comes to the far ring while the near one is read may be younger than what comes there.
+        let far = self.far.slots();
+        take(&mut self.near, usize::MAX, bytes);
+        take(&mut self.far, far, bytes);
+    }
+
+    /// Nobody puts in any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.near.is_abandoned()
+    }
+}
+
+fn take(ring: &mut Consumer<i16>, most: usize, bytes: &mut Vec<u8>) {
+    if let Ok(chunk) = ring.read_chunk(ring.slots().min(most)) {
+        let (first, second) = chunk.as_slices();
+        bytes.extend(first.iter().chain(second).flat_map(|sample| sample.to_le_bytes()));
+        chunk.commit_all();
+    }
+}
+
 /// Where a recording goes to.
 #[derive(Debug)]
 pub struct RecordSink {
-    pub samples: Producer<i16>,
-    pub state: Arc<RecordState>,
+    samples: RecordIn,
+    state: Arc<RecordState>,
     owed: u64,
 }
 
 impl RecordSink {
-    pub fn new(samples: Producer<i16>, state: Arc<RecordState>) -> Self {
-        Self {
-            samples,
-            state,
-            owed: 0,
-        }
-    }
-
     /// Silence for what was not taken, as far as there is room.
     fn repay(&mut self) -> bool {
         while self.owed > 0 {
             let count = (FRAME * 2).min(self.owed as usize);
             let silence = [0; FRAME * 2];
-            if self
-                .samples
-                .push_entire_slice(silence.get(..count).unwrap_or(&[]))
-                .is_err()
-            {
+            if !self.samples.push(silence.get(..count).unwrap_or(&[])) {
                 return false;
             }
             self.owed -= count as u64;
@@ -131,7 +185,7 @@ impl RecordSink {
 
 impl FrameSink for RecordSink {
     fn push(&mut self, samples: &[i16]) {
-        if !self.repay() || self.samples.push_entire_slice(samples).is_err() {
+        if !self.repay() || !self.samples.push(samples) {
             self.owed += samples.len() as u64;
             self.state.gap.fetch_add(samples.len() as u64, Ordering::Relaxed);
         }
@@ -221,3 +275,6 @@ impl FrameSink for TapSink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,11 +10,12 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use offhook_codec::{WAV_HEADER_BYTES, wav_header};
-use rtrb::{Consumer, Producer};
+use rtrb::Producer;
 
 use super::api::{LegKey, OperationId};
 use super::directory::Directory;
-use super::ring::RecordState;
+use super::ring::{RecordOut, RecordState};
+use super::sync::Syncer;
 
 /// How often samples go to the file: what a killed process loses at most.
 const PERIOD: Duration = Duration::from_millis(180);
@@ -27,9 +28,9 @@ pub struct Recording {
     pub op: OperationId,
     pub leg: LegKey,
     pub name: String,
-    pub file: File,
+    pub file: Arc<File>,
     pub channels: u16,
-    pub samples: Consumer<i16>,
+    pub samples: RecordOut,
     pub state: Arc<RecordState>,
     /// Which media thread to tell.
     pub thread: usize,
@@ -55,9 +56,10 @@ impl Writer {
     /// `done`: a ring to each media thread.
     pub fn start(directory: Arc<Directory>, done: Vec<Producer<Written>>) -> io::Result<Self> {
         let (recordings, inbox) = channel();
+        let syncer = Syncer::start(Arc::clone(&directory))?;
         let handle = thread::Builder::new()
             .name("media-writer".into())
-            .spawn(move || run(&inbox, &directory, done))?;
+            .spawn(move || run(&inbox, &directory, done, syncer))?;
         Ok(Self {
             recordings,
             thread: handle.thread().clone(),
@@ -73,12 +75,12 @@ impl Writer {
 struct Job {
     recording: Recording,
     data_bytes: u64,
-    synced: Instant,
     is_dirty: bool,
     error: Option<Arc<str>>,
 }
 
-fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Producer<Written>>) {
+fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Producer<Written>>, mut syncer: Syncer) {
+    let mut begun = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     let mut waiting: Vec<(usize, Written)> = Vec::new();
     let mut bytes = Vec::with_capacity(160_000);
@@ -103,8 +105,34 @@ fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Produce
             .into_iter()
             .filter_map(|(thread, written)| tell(&mut done, thread, written))
             .collect();
+        sync(&mut jobs, &mut syncer, &mut begun);
         thread::park_timeout(PERIOD);
     }
+}
+
+/// Once a second, what was written is made to last.
+fn sync(jobs: &mut [Job], syncer: &mut Syncer, begun: &mut Instant) {
+    if let Some(Err(error)) = syncer.outcome() {
+        for job in jobs.iter_mut() {
+            job.note(Err(copied(&error)));
+        }
+    }
+    if syncer.is_busy() || begun.elapsed() < SYNC {
+        return;
+    }
+    let dirty = jobs
+        .iter_mut()
+        .filter_map(|job| std::mem::take(&mut job.is_dirty).then_some(&job.recording.file));
+    let lot: Vec<Arc<File>> = dirty.map(Arc::clone).collect();
+    if !lot.is_empty() {
+        *begun = Instant::now();
+        syncer.begin(lot);
+    }
+}
+
+/// The same error once more.
+fn copied(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
 }
 
 /// Gives back what did not fit.
@@ -120,7 +148,6 @@ impl Job {
         let mut job = Self {
             recording,
             data_bytes: 0,
-            synced: Instant::now(),
             is_dirty: true,
             error: None,
         };
@@ -154,23 +181,12 @@ impl Job {
             self.note(outcome);
             return false;
         }
-        if self.is_dirty && self.synced.elapsed() >= SYNC {
-            self.synced = Instant::now();
-            self.is_dirty = false;
-            let outcome = self.recording.file.sync_data();
-            self.note(outcome);
-        }
         true
     }
 
     fn take(&mut self, bytes: &mut Vec<u8>, is_finished: bool) {
         bytes.clear();
-        let samples = &mut self.recording.samples;
-        if let Ok(chunk) = samples.read_chunk(samples.slots()) {
-            let (first, second) = chunk.as_slices();
-            bytes.extend(first.iter().chain(second).flat_map(|sample| sample.to_le_bytes()));
-            chunk.commit_all();
-        }
+        self.recording.samples.take(bytes);
         if is_finished {
             let tail = self.recording.state.tail.load(Ordering::Relaxed) as usize;
             bytes.resize(bytes.len() + tail * 2, 0);

@@ -1,0 +1,76 @@
+"""A process that stands still for a while: nothing is queued, nothing stays late, nobody is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import statistics
+from pathlib import Path
+
+from rig import audio
+from rig.dialog import Caller
+from rig.fixtures import Talk, answered
+from rig.node import running_node
+from rig.relay import RelayPeer
+from rig.rtp import gaps_ms, missing
+
+STALL_S = 1.5
+
+
+async def echo_delay_ms(talk: Talk) -> float:
+    """From the first sample of a burst to its first packet back."""
+    mark = talk.caller.rtp.mark()
+    said_at, _ = talk.caller.rtp.play(audio.tone(1000, 0.1))
+    await asyncio.sleep(0.5)
+    return (next(at for at, rms in talk.caller.rtp.loudness(mark) if rms > 1500) - said_at) * 1000
+
+
+async def test_an_engine_that_stood_still_sends_no_burst_and_is_not_late_afterwards(tmp_path: Path) -> None:
+    """asterisk/asterisk#2115: one late tick cost delay for the rest of the call."""
+    with running_node(tmp_path / "s") as node:
+        async with RelayPeer(node) as relay:
+            talk = await answered(await Caller.open(node.sip()), relay)
+            await relay.command(talk.call, "echo", timeout=60)
+            await relay.event("echo")
+            await asyncio.sleep(0.3)
+            before = statistics.median([await echo_delay_ms(talk) for _ in range(3)])
+            mark, engine = talk.caller.rtp.mark(), node.engine().pid
+            os.kill(engine, signal.SIGSTOP)
+            await asyncio.sleep(STALL_S)
+            os.kill(engine, signal.SIGCONT)
+            await asyncio.sleep(1.0)
+            heard = talk.caller.rtp.heard(mark)
+            after = statistics.median([await echo_delay_ms(talk) for _ in range(3)])
+            print(f"stalled for {STALL_S} s: echo after {before:.1f} ms before, {after:.1f} ms afterwards")
+            assert sum(gap < 5 for gap in gaps_ms(heard)) <= 5, "what was missed was sent in a burst"
+            assert len({p.ssrc for p in heard}) == 1
+            assert after < before + 25
+            await talk.caller.bye()
+            await relay.state(talk.call, "ended")
+            talk.caller.close()
+
+
+async def test_a_node_that_stands_still_stops_no_audio_and_loses_no_digit(tmp_path: Path) -> None:
+    """pipecat-ai/pipecat#3378: media that shares a loop with the program stops with it."""
+    with running_node(tmp_path / "s") as node:
+        async with RelayPeer(node) as relay:
+            talk = await answered(await Caller.open(node.sip()), relay)
+            await relay.command(talk.call, "collect", control_id="c", digits={"max": 3, "digit_timeout": 10})
+            nodes = [s.pid for s in node.processes() if "offhook.node.app" in s.cmdline]
+            mark = talk.caller.rtp.mark()
+            for pid in nodes:
+                os.kill(pid, signal.SIGSTOP)
+            for key in "123":
+                talk.caller.rtp.digit(key)
+            await asyncio.sleep(STALL_S)
+            for pid in nodes:
+                os.kill(pid, signal.SIGCONT)
+            done = await relay.event("collect")
+            assert done.params["result"]["params"]["digits"] == "123"
+            heard = talk.caller.rtp.heard(mark)
+            assert missing(heard) == []
+            assert max(gaps_ms(heard)) < 100
+            await talk.caller.bye()
+            await relay.state(talk.call, "ended")
+            talk.caller.close()

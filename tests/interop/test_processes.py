@@ -195,7 +195,7 @@ def is_idle(node: NodeProcess, nodes: list[int]) -> bool:
 def test_serve_is_ready_by_its_config_file_and_its_spare_node_takes_over_at_once(tmp_path: Path) -> None:
     config = tmp_path / "offhook.toml"
     config.write_text(
-        f"state_dir = '{tmp_path}/s'\n[relay]\nport = 0\n[sip]\nudp_port = 0\ntcp_port = 0\n"
+        f"state_dir = '{tmp_path}/s'\n[relay]\nport = 0\n[sip]\nport = 0\n"
         '[[routes]]\nmatch = "*"\ncontext = "sales"\n'
     )
     node = start(["serve", "--config", str(config)], tmp_path / "s")
@@ -273,7 +273,7 @@ async def test_dev_that_ends_in_any_way_during_a_call_tells_the_far_end_and_leav
 async def test_serve_lets_a_call_end_by_itself_and_refuses_new_ones_meanwhile(tmp_path: Path) -> None:
     config = tmp_path / "offhook.toml"
     config.write_text(
-        f"state_dir = '{tmp_path}/s'\n[relay]\nport = 0\n[sip]\nudp_port = 0\ntcp_port = 0\n"
+        f"state_dir = '{tmp_path}/s'\n[relay]\nport = 0\n[sip]\nport = 0\n"
         '[[routes]]\nmatch = "*"\ncontext = "default"\n'
     )
     node = start(["serve", "--config", str(config)], tmp_path / "s")

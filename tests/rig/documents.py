@@ -121,8 +121,7 @@ class Reader:
     def _environment(self) -> dict[str, str]:
         """Free ports, and a state directory of its own."""
         ours = {
-            "OFFHOOK_SIP_UDP_PORT": "0",
-            "OFFHOOK_SIP_TCP_PORT": "0",
+            "OFFHOOK_SIP_PORT": "0",
             "OFFHOOK_RELAY_PORT": "0",
             "OFFHOOK_STATE_DIR": str(self.directory / "state"),
         }

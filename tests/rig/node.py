@@ -24,8 +24,7 @@ state_dir = "{state}"
 [relay]
 port = 0
 [sip]
-udp_port = 0
-tcp_port = 0
+port = 0
 [limits]
 drain_s = 5
 """

@@ -66,8 +66,7 @@ def dev(
         raise CallerError(f"--python: {python} is no program that can be run: name a Python interpreter")
     overrides = {
         "state_dir": str(state_dir) if state_dir is not None else None,
-        "sip.udp_port": sip_port,
-        "sip.tcp_port": sip_port,
+        "sip.port": sip_port,
         "relay.port": relay_port,
     }
     settings = dev_settings(_settings(config, overrides))

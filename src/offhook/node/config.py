@@ -60,8 +60,7 @@ class Sip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where phones and trunks reach the engine."""
 
     listen: Annotated[str, _about("Address to listen on, UDP and TCP.", "IP address")] = "127.0.0.1"
-    udp_port: Annotated[Port, _about("UDP port; 0 takes a free one.")] = 5060
-    tcp_port: Annotated[Port, _about("TCP port; 0 takes a free one.")] = 5060
+    port: Annotated[Port, _about("One port for UDP and TCP; 0 takes a free one.")] = 5060
     allow_public: Annotated[
         bool, _about("Must be true to listen on anything but loopback; `trust` then says who is heard.")
     ] = False

@@ -7,30 +7,29 @@ import socket
 
 from offhook.errors import ConfigurationError, MachineError
 
-__all__ = ["settle_ports"]
+__all__ = ["settle_port"]
 
 _ATTEMPTS = 50
 
 
-def settle_ports(name: str, host: str, *, udp: int | None, tcp: int | None) -> tuple[int, int]:
-    """UDP and TCP port that can be bound now; two times 0 gives one number for both.
+def settle_port(name: str, host: str, port: int, *kinds: socket.SocketKind) -> int:
+    """A port that can be bound now for all ``kinds``; ``port``, or for 0 a free one.
 
-    ``name`` is the setting, for the sentence. None: that kind is not wanted (and 0 is returned for it).
+    ``name`` is the setting, for the sentence.
 
     Raises:
-        ConfigurationError: a port is taken; names it.
+        ConfigurationError: the port is taken; names it.
     """
-    if udp and tcp is None:
-        return _bound(name, host, socket.SOCK_DGRAM, udp), 0
     for _ in range(_ATTEMPTS):
+        found = port
         try:
-            tcp_port = _bound(name, host, socket.SOCK_STREAM, tcp) if tcp is not None else 0
-            if udp is None:
-                return 0, tcp_port
-            return _bound(name, host, socket.SOCK_DGRAM, udp or (tcp_port if not tcp else 0)), tcp_port
+            for kind in kinds:
+                found = _bound(name, host, kind, found)
         except ConfigurationError:
-            if udp or (tcp and udp is None):
+            if port:
                 raise
+            continue
+        return found
     raise MachineError(f"{name}: no port of {host} is free for both UDP and TCP")
 
 

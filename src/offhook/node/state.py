@@ -166,7 +166,7 @@ class StateDirectory:
         return ReadyNode(
             relay=ReadyNode.Relay(host, identity.project, identity.token),
             ca_file=relay.certificate or str(self.tls / "ca.pem"),
-            sip=ReadyNode.Sip(f"{address}:{sip.udp_port}", f"{address}:{sip.tcp_port}"),
+            sip=ReadyNode.Sip(f"{address}:{sip.port}", f"{address}:{sip.port}"),
             http=f"https://{host}",
         )
 

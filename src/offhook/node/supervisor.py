@@ -21,7 +21,7 @@ from offhook.errors import ConfigurationError, MachineError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.lifeline import bound_to_parent
-from offhook.node.ports import settle_ports
+from offhook.node.ports import settle_port
 from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Boot, NodeMessage, Ready, Steering, SupervisorMessage
 
@@ -61,17 +61,17 @@ def with_ports(settings: Settings) -> Settings:
         ConfigurationError: a port is taken; names it.
     """
     sip, relay = settings.sip, settings.relay
-    udp, tcp = settle_ports("sip.udp_port and sip.tcp_port", sip.listen, udp=sip.udp_port, tcp=sip.tcp_port)
-    relay_port = tcp
+    sip_port = settle_port("sip.port", sip.listen, sip.port, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    relay_port = sip_port
     for _ in range(_PORT_ATTEMPTS):
-        _, relay_port = settle_ports("relay.port", relay.listen, udp=None, tcp=relay.port)
-        if relay_port != tcp or relay.port:
+        relay_port = settle_port("relay.port", relay.listen, relay.port, socket.SOCK_STREAM)
+        if relay_port != sip_port or relay.port:
             break
-    if relay_port == tcp:
+    if relay_port == sip_port:
         raise ConfigurationError("relay.port", f"{relay_port} is the port of SIP over TCP as well: choose another")
     return msgspec.structs.replace(
         settings,
-        sip=msgspec.structs.replace(sip, udp_port=udp, tcp_port=tcp),
+        sip=msgspec.structs.replace(sip, port=sip_port),
         relay=msgspec.structs.replace(relay, port=relay_port),
     )
 
@@ -310,8 +310,8 @@ def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
         socket=state.socket,
         prompts=state.prompts,
         recordings=state.recordings,
-        sip_udp=f"{host}:{sip.udp_port}",
-        sip_tcp=f"{host}:{sip.tcp_port}",
+        sip_udp=f"{host}:{sip.port}",
+        sip_tcp=f"{host}:{sip.port}",
         rtp_ip=rtp.listen or sip.listen,
         rtp_ports=(rtp.port_min, rtp.port_max),
         trust=sip.trust,

@@ -32,7 +32,7 @@ def run(*arguments: str) -> int:
     [
         (["dev", "nothing.py"], "nothing.py is no file: name the Python program to run"),
         (["dev", __file__, "--python", "no-such-python"], "--python: no-such-python is no program"),
-        (["dev", "--sip-port", "70000"], "sip.udp_port: must be a whole number, at most 65535"),
+        (["dev", "--sip-port", "70000"], "sip.port: must be a whole number, at most 65535"),
         (["serve", "--config", "nothing.toml"], "nothing.toml: the file cannot be read"),
         (["call", "100", "--state-dir", "nowhere"], "no node runs with nowhere: start offhook dev"),
         (["call", "tel:+1555"], "tel:+1555 cannot be called: give a number (100) or a SIP URI"),

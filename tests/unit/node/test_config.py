@@ -26,9 +26,9 @@ def test_nothing_given_is_the_defaults() -> None:
 
 
 def test_file_environment_and_overrides_win_in_this_order(tmp_path: Path) -> None:
-    file = write(tmp_path, "[relay]\nport = 1\n[sip]\nudp_port = 1\n[log]\nlevel = 'debug'\n")
-    settings = read_settings(file, {"OFFHOOK_SIP_UDP_PORT": "2", "OFFHOOK_RELAY_PORT": "2"}, {"relay.port": 3})
-    assert (settings.relay.port, settings.sip.udp_port, settings.log.level) == (3, 2, "debug")
+    file = write(tmp_path, "[relay]\nport = 1\n[sip]\nport = 1\n[log]\nlevel = 'debug'\n")
+    settings = read_settings(file, {"OFFHOOK_SIP_PORT": "2", "OFFHOOK_RELAY_PORT": "2"}, {"relay.port": 3})
+    assert (settings.relay.port, settings.sip.port, settings.log.level) == (3, 2, "debug")
 
 
 def test_routes_voices_and_lists_are_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from offhook.errors import ConfigurationError, MachineError
 from offhook.node.config import Relay, Settings, Sip
-from offhook.node.ports import settle_ports
+from offhook.node.ports import settle_port
 from offhook.node.state import StateDirectory
 from offhook.node.supervisor import RestartBudget, with_ports
 
@@ -83,9 +83,11 @@ def test_where_a_node_is_can_be_read_only_while_it_runs(state: StateDirectory) -
     assert StateDirectory(state.root).read_ready() == ready
 
 
-def test_free_ports_are_one_number_for_udp_and_tcp() -> None:
-    udp, tcp = settle_ports("sip", "127.0.0.1", udp=0, tcp=0)
-    assert udp == tcp > 0
+def test_a_free_port_is_free_for_udp_and_tcp() -> None:
+    port = settle_port("sip", "127.0.0.1", 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as bound:
+            bound.bind(("127.0.0.1", port))
 
 
 def test_a_taken_port_is_named() -> None:
@@ -93,14 +95,14 @@ def test_a_taken_port_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"UDP port {port} of 127.0.0.1 is taken"):
-            with_ports(Settings(sip=Sip(udp_port=port, tcp_port=0), relay=Relay(port=0)))
+            with_ports(Settings(sip=Sip(port=port), relay=Relay(port=0)))
 
 
 def test_relay_and_sip_never_share_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    offered = iter([(4000, 4000), (0, 4000), (0, 4000), (0, 4001)])
-    monkeypatch.setattr("offhook.node.supervisor.settle_ports", lambda *_, **__: next(offered))
-    assert with_ports(Settings(sip=Sip(udp_port=0, tcp_port=0), relay=Relay(port=0))).relay.port == 4001
-    monkeypatch.setattr("offhook.node.supervisor.settle_ports", lambda *_, **__: (5060, 5060))
+    offered = iter([4000, 4000, 4000, 4001])
+    monkeypatch.setattr("offhook.node.supervisor.settle_port", lambda *_: next(offered))
+    assert with_ports(Settings(sip=Sip(port=0), relay=Relay(port=0))).relay.port == 4001
+    monkeypatch.setattr("offhook.node.supervisor.settle_port", lambda *_: 5060)
     with pytest.raises(ConfigurationError, match="choose another"):
         with_ports(Settings(relay=Relay(port=5060)))
 

@@ -11,12 +11,25 @@ import pytest
 from aiohttp import web
 
 from rig import audio
+from rig.demo import VARIANTS, DemoRun, start_demo
 from rig.dialog import Caller
 from rig.node import NodeProcess, running_node
 from rig.opened import close_all
 from rig.relay import Event, RelayPeer
 
-__all__ = ["AudioServer", "Callers", "Talk", "answered", "audio_server", "callers", "node", "offer", "relay", "talk"]
+__all__ = [
+    "AudioServer",
+    "Callers",
+    "Talk",
+    "answered",
+    "audio_server",
+    "callers",
+    "demos",
+    "node",
+    "offer",
+    "relay",
+    "talk",
+]
 
 
 Callers = Callable[..., Awaitable[Caller]]
@@ -27,6 +40,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     """One node for all tests that leave it as they found it."""
     with running_node(tmp_path_factory.mktemp("node")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, DemoRun]]:
+    """The demo and its variants, side by side: started where a test waits for long, judged later."""
+    root = tmp_path_factory.mktemp("demos")
+    runs = {variant: start_demo(variant, root / variant.replace(" ", "-")) for variant in VARIANTS}
+    yield runs
+    for run in runs.values():
+        run.close()
 
 
 @pytest.fixture(autouse=True)

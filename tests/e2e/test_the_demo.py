@@ -1,0 +1,47 @@
+"""``make demo`` says what it did, and fails when what was heard or recorded is not what was said."""
+
+from __future__ import annotations
+
+import time
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from rig import audio
+from rig.demo import DemoRun
+
+Demos = dict[str, DemoRun]
+
+
+def test_the_demo_prints_a_time_line_and_leaves_a_recording_and_its_picture(demos: Demos) -> None:
+    """vocodedev/vocode-core#714: none of the examples worked."""
+    began = time.monotonic()
+    status, told = demos["right"].outcome()
+    assert status == 0, told
+    assert time.monotonic() - began < 60
+    times = [float(line.split()[0]) for line in told.splitlines() if line[:7].strip().replace(".", "").isdigit()]
+    assert times == sorted(times)
+    for line in (
+        "-> INVITE",
+        "<- SIP/2.0 200 OK",
+        "calling.call.receive",
+        "calling.call.collect",
+        "the phone presses 1",
+    ):
+        assert line in told, told
+    out = demos["right"].work / "out" / "demo"
+    says, hears = audio.read_wav(out / "recording.wav")
+    assert abs(says).max() > 1000
+    assert abs(hears).max() > 1000
+    assert ET.parse(out / "recording.svg").getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("variant", "wrong"),
+    [("says other words", "the menu, as heard"), ("records too late", "the menu, as recorded")],
+)
+def test_the_demo_fails_when_a_sound_is_not_what_was_said(demos: Demos, variant: str, wrong: str) -> None:
+    status, told = demos[variant].outcome()
+    assert status == 1, told
+    assert "FAILED" in told
+    assert wrong in told.partition("FAILED")[2]

@@ -102,31 +102,34 @@ impl ToneSequence {
     /// Fill the frame and say how many samples of it are the tone; fewer than 160 at the end.
     pub fn fill(&mut self, frame: &mut Frame) -> usize {
         let mut count = 0;
-        for sample in frame.iter_mut() {
-            if self.left == Some(0) {
-                break;
-            }
-            *sample = self.sample();
-            self.left = self.left.map(|left| left - 1);
-            count += 1;
+        while count < FRAME && self.left != Some(0) {
+            let rest = frame.get_mut(count..).unwrap_or(&mut []);
+            count += self.run(rest);
         }
-        for sample in frame.iter_mut().skip(count) {
-            *sample = 0;
-        }
-        count.min(FRAME)
+        frame.get_mut(count..).unwrap_or(&mut []).fill(0);
+        count
     }
 
-    fn sample(&mut self) -> i16 {
+    /// Samples of one step, as many as it has and fit.
+    fn run(&mut self, samples: &mut [i16]) -> usize {
         while self.position >= self.now.samples {
             self.at = (self.at + 1) % self.steps.len().max(1);
             self.now = self.steps.get(self.at).copied().unwrap_or_default();
             self.position = 0;
         }
-        let sum: f32 = self.now.sines.iter_mut().flatten().map(Oscillator::sample).sum();
         let to_end = self.left.unwrap_or(u64::MAX).min(self.now.samples - self.position);
-        let edge = (self.position + 1).min(to_end).min(EDGE) as f32 / EDGE as f32;
-        self.position += 1;
-        nearest(sum * edge)
+        let count = samples.len().min(usize::try_from(to_end).unwrap_or(usize::MAX));
+        let mut sums = [0.0; FRAME];
+        for sine in self.now.sines.iter_mut().flatten() {
+            sums.iter_mut().take(count).for_each(|sum| *sum += sine.sample());
+        }
+        for ((sample, sum), at) in samples.iter_mut().zip(sums).take(count).zip(0..) {
+            let edge = (self.position + at + 1).min(to_end - at).min(EDGE);
+            *sample = nearest(sum * edge as f32 / EDGE as f32);
+        }
+        self.position += count as u64;
+        self.left = self.left.map(|left| left - count as u64);
+        count
     }
 }
 

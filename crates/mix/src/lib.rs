@@ -62,12 +62,22 @@ pub enum Supply {
 pub trait FrameSource {
     /// The next frame, or why there is none; the frame is written only with [`Supply::Frame`].
     fn pull(&mut self, frame: &mut Frame) -> Supply;
+
+    /// Reads a little of the next frame; its value means nothing.
+    fn touch(&self) -> u16 {
+        0
+    }
 }
 
 /// Where samples go. Must not wait or allocate; what it cannot take it counts.
 pub trait FrameSink {
     /// Take samples: of one channel, or two interleaved.
     fn push(&mut self, samples: &[i16]);
+
+    /// Reads a little of what the next push needs; its value means nothing.
+    fn touch(&self) -> u64 {
+        0
+    }
 }
 
 /// Why an operation ended; the words are those of the control protocol.

@@ -103,6 +103,14 @@ impl SpeechLine {
         }
     }
 
+    /// Reads a little of what the next tick needs.
+    pub(crate) fn touch(&self) -> i16 {
+        let at = |place: u32| self.laid.ring.get(place as usize % RING).copied().unwrap_or(0);
+        let (end, next) = (self.laid.end, self.reader.as_ref().map_or(0, |reader| reader.next));
+        let has = self.laid.has.get(end as usize % RING / CELL) == Some(&true);
+        at(end) ^ at(end.wrapping_add(96)) ^ at(next) ^ at(next.wrapping_add(96)) ^ i16::from(has)
+    }
+
     /// What was said in the next tick that is old enough.
     pub(crate) fn advance(&mut self, frame: &mut Frame) {
         let Some(reader) = &mut self.reader else {
@@ -227,6 +235,12 @@ impl Default for HeardLine {
 }
 
 impl HeardLine {
+    /// Reads a little of what the next tick needs.
+    pub(crate) fn touch(&self) -> i16 {
+        let (heard, _) = self.oldest();
+        heard.first().copied().unwrap_or(0) ^ heard.get(96).copied().unwrap_or(0)
+    }
+
     /// What was [`DELAY`] ticks ago.
     pub(crate) fn oldest(&self) -> (&Frame, Option<&Frame>) {
         self.place(self.at)

@@ -1,5 +1,6 @@
 //! One leg on its media thread: what comes from the socket goes through the mixer and back, once a tick.
 
+use std::hint::black_box;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread::Thread;
@@ -152,6 +153,7 @@ impl Leg {
             }
             return !self.endings.is_settled();
         }
+        black_box(self.mixer.touch() ^ u64::from(self.jitter.touch().unsigned_abs()));
         self.tokens = (self.tokens + PACKETS_PER_TICK).min(BURST);
         self.receive(now, notices);
         if let Some(stream) = self.stream {

@@ -55,6 +55,10 @@ pub struct PlaySource {
 }
 
 impl FrameSource for PlaySource {
+    fn touch(&self) -> u16 {
+        self.samples.peek().map_or(0, |sample| sample.unsigned_abs())
+    }
+
     fn pull(&mut self, frame: &mut Frame) -> Supply {
         // Read before the ring: what was pushed before the end is seen then.
         let state = self.state.state.load(Ordering::Acquire);
@@ -184,6 +188,10 @@ impl RecordSink {
 }
 
 impl FrameSink for RecordSink {
+    fn touch(&self) -> u64 {
+        (self.samples.near.slots() ^ self.samples.far.slots()) as u64
+    }
+
     fn push(&mut self, samples: &[i16]) {
         if !self.repay() || !self.samples.push(samples) {
             self.owed += samples.len() as u64;

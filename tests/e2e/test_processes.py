@@ -18,6 +18,7 @@ from rig.fixtures import AudioServer, Talk, answered
 from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, serving, start
 from rig.relay import RelayPeer
 from rig.rtp import gaps_ms, missing
+from rig.sip import assert_helpful, sentence
 
 Running = Callable[[Path], AbstractContextManager[NodeProcess]]
 
@@ -79,6 +80,7 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
         print(f"node killed: a new command accepted {took:.2f} s later; a call meanwhile got {refused.start!r}")
         assert took <= 3
         assert refused.status in {503, 480}
+        assert_helpful(refused, refused.status)
         await asyncio.sleep(1.0)
         for talk, mark in zip(talks, marks, strict=True):
             heard = talk.caller.rtp.heard(mark)
@@ -135,7 +137,7 @@ async def test_an_engine_that_is_killed_ends_its_calls_and_the_next_call_works(t
             print(f"engine killed: ended after {time.monotonic() - began:.2f} s")
             assert ended.params["end_reason"] == "error"
             assert ended.params.get("end_detail") == "node_failure"
-            await talk.caller.ended_by_node(5)
+            assert "restarted" in sentence(await talk.caller.ended_by_node(5))
             talk.caller.close()
             following = await answered(await Caller.open(node.sip()), relay)
             await asyncio.sleep(0.3)

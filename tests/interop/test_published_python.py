@@ -87,7 +87,7 @@ async def test_a_refused_dial_raises_in_its_program(node: NodeProcess) -> None:
         await responder.offered(15)
         responder.respond(486, "Busy Here")
         await responder.acknowledged()
-        await app.line("failed")
+        assert "Dial failed" in (await app.line("failed")).data["error"]
     responder.close()
 
 

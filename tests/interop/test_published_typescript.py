@@ -82,5 +82,5 @@ async def test_a_refused_dial_rejects_with_its_reason(node: NodeProcess) -> None
         await responder.offered(15)
         responder.respond(486, "Busy Here")
         await responder.acknowledged()
-        await app.line("failed")
+        assert "Busy" in (await app.line("failed")).data["error"]
     responder.close()

@@ -133,7 +133,7 @@ async def test_an_interpreter_that_is_not_there_is_named(bench: Bench, capfd: py
 
 async def test_a_module_beside_the_program_counts(bench: Bench) -> None:
     bench.runner.subscribed(0)
-    (bench.program.parent / "helper.py").write_text("x = 1\n")
+    (bench.program.parent / "menu.py").write_text("x = 1\n")
     await bench.started("one-1")
 
 

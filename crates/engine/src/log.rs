@@ -32,8 +32,11 @@ impl Log {
         std::thread::Builder::new().name("log".to_owned()).spawn(move || {
             for line in receiver {
                 match line {
-                    // Nobody is left to tell that stderr is gone.
-                    Line::Entry(line) => drop(writeln!(std::io::stderr().lock(), "{}", Value::Object(line))),
+                    // In one write, not in one for each word. Nobody is left to tell that stderr is gone.
+                    Line::Entry(line) => {
+                        let text = format!("{}\n", Value::Object(line));
+                        drop(std::io::stderr().lock().write_all(text.as_bytes()));
+                    }
                     Line::Flush(written) => drop(written.try_send(())),
                 }
             }

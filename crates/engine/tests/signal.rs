@@ -104,7 +104,11 @@ fn receive(socket: &UdpSocket) -> String {
 }
 
 fn call_by_udp(address: SocketAddr, id: &str) -> Duration {
-    let socket = peer();
+    call_on(&peer(), address, id)
+}
+
+/// A call from its INVITE to the answer of its BYE; how long the answer took.
+fn call_on(socket: &UdpSocket, address: SocketAddr, id: &str) -> Duration {
     let port = socket.local_addr().unwrap().port();
     let begun = Instant::now();
     socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
@@ -116,7 +120,7 @@ fn call_by_udp(address: SocketAddr, id: &str) -> Duration {
         matches!(socket.recv_from(&mut buffer), Ok((length, _)) if buffer[..length].starts_with(b"SIP/2.0 100 "))
     });
     assert!(is_heard, "no 100 within 4 s");
-    let answer = receive(&socket);
+    let answer = receive(socket);
     assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
     let took = begun.elapsed();
     let tag = answer
@@ -136,7 +140,7 @@ fn call_by_udp(address: SocketAddr, id: &str) -> Duration {
     socket
         .send_to(request("BYE", "UDP", port, id, &tag, 2).as_bytes(), address)
         .unwrap();
-    assert!(receive(&socket).starts_with("SIP/2.0 200 "));
+    assert!(receive(socket).starts_with("SIP/2.0 200 "));
     took
 }
 
@@ -308,6 +312,17 @@ fn a_tcp_peer_that_sends_thousands_and_reads_nothing_slows_nobody() {
     let sent = flooder.join().unwrap();
     assert!(sent < 20_000, "who does not read is closed");
     call_by_udp(node.address, "after");
+}
+
+#[test]
+fn one_trunk_has_as_many_calls_a_second_as_it_likes() {
+    let node = answering("127.0.0.0/8");
+    let trunk = peer();
+    let begun = Instant::now();
+    for number in 0..600 {
+        call_on(&trunk, node.address, &format!("t{number}"));
+    }
+    println!("{:.0} calls a second", 600.0 / begun.elapsed().as_secs_f64());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What each source may have in a time: who sends more waits for itself alone.
+//! What each source may have, at once and in a time: who takes more waits for itself alone.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,6 +14,40 @@ pub(crate) type Source = (Transport, SocketAddr);
 
 pub(crate) fn source(flow: Flow) -> Source {
     (flow.transport, flow.peer)
+}
+
+/// How much of something each source has now.
+#[derive(Debug, Default)]
+pub(crate) struct Holdings {
+    of: HashMap<Source, usize>,
+    total: usize,
+}
+
+impl Holdings {
+    pub(crate) fn add(&mut self, source: Source) {
+        *self.of.entry(source).or_default() += 1;
+        self.total += 1;
+    }
+
+    pub(crate) fn remove(&mut self, source: Source) {
+        if let Some(count) = self.of.get_mut(&source) {
+            *count = count.saturating_sub(1);
+            self.total = self.total.saturating_sub(1);
+            if *count == 0 {
+                self.of.remove(&source);
+            }
+        }
+    }
+
+    /// Whether a source may take one more of `most`: as many as are free, so that one alone gets half, and there is
+    /// always a rest for others.
+    pub(crate) fn has_room(&self, source: Source, most: usize) -> bool {
+        self.held_by(source) < most.saturating_sub(self.total)
+    }
+
+    pub(crate) fn held_by(&self, source: Source) -> usize {
+        self.of.get(&source).copied().unwrap_or_default()
+    }
 }
 
 /// So many things a second for each source, a second's worth at once (token buckets, bounded in number).

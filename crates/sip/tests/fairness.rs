@@ -3,8 +3,8 @@
 
 mod support;
 
-use offhook_sip::{Command, Config, Event, Flow};
-use support::{ANSWER, Bench, address, field, in_dialog, invite, ms, request, udp};
+use offhook_sip::{Command, Config, Event, Flow, Incoming};
+use support::{ANSWER, Bench, address, field, in_dialog, invite, ms, request, tag_of, udp};
 
 fn from_port(port: u16) -> Flow {
     Flow {
@@ -26,10 +26,18 @@ fn new_call(number: usize) -> String {
 
 fn small() -> Bench {
     let config = Config {
-        max_transactions: 60,
+        max_call_transactions: 60,
+        max_other_transactions: 60,
         ..Config::default()
     };
     Bench::with(config, udp())
+}
+
+fn answer(incoming: &Incoming) -> Command {
+    Command::Answer {
+        leg: incoming.leg,
+        body: ANSWER.to_owned(),
+    }
 }
 
 fn count(answers: &[String], start: &str) -> usize {
@@ -68,12 +76,13 @@ fn a_flood_of_one_source_leaves_room_for_every_other() {
 #[test]
 fn a_flood_of_calls_costs_its_source_alone() {
     let mut bench = Bench::new();
+    bench.agent.set_strained(true);
     for number in 0..1_000 {
         bench.feed_from(from_port(6_000), &new_call(number));
     }
     let calls = bench.events().len();
-    assert_eq!(calls, 100, "the calls that one source may begin in a second");
-    assert_eq!(count(&bench.take(), "SIP/2.0 503 Too many calls at once"), 900);
+    assert_eq!(calls, 50, "the calls that one source may begin in a second");
+    assert_eq!(count(&bench.take(), "SIP/2.0 503 Too many calls at once"), 950);
     bench.feed_from(from_port(6_001), &new_call(5_000));
     assert!(matches!(bench.events()[..], [Event::Incoming(_)]));
     // The share comes back with time.
@@ -81,6 +90,60 @@ fn a_flood_of_calls_costs_its_source_alone() {
     bench.now += ms(1_000);
     bench.feed_from(from_port(6_000), &new_call(6_000));
     assert!(bench.only().starts_with("SIP/2.0 100 "));
+}
+
+#[test]
+fn one_trunk_begins_hundreds_of_calls_a_second_while_we_keep_up() {
+    let mut bench = Bench::new();
+    for number in 0..15_000 {
+        bench.feed_from(from_port(6_000), &new_call(number));
+        for event in bench.events() {
+            let Event::Incoming(incoming) = event else {
+                panic!("{event:?}")
+            };
+            bench.command(answer(&incoming)).unwrap();
+            let tag = tag_of(&bench.take()[1]);
+            let then = |text: String| text.replace("call-1", &format!("call-i{number}"));
+            bench.feed_from(from_port(6_000), &then(in_dialog("ACK", 1, &tag, "z9hG4bKa", "", "")));
+            let bye = in_dialog("BYE", 2, &tag, &format!("z9hG4bKb{number}"), "", "");
+            bench.feed_from(from_port(6_000), &then(bye));
+            bench.events();
+            assert!(bench.only().starts_with("SIP/2.0 200 "), "call {number}");
+        }
+        assert_eq!(bench.take(), Vec::<String>::new(), "call {number} is refused");
+        bench.pass(ms(3));
+    }
+}
+
+#[test]
+fn a_bye_and_an_ack_of_a_call_are_never_refused_for_a_share() {
+    let mut bench = small();
+    let (_, tag) = bench.answered();
+    for number in 0..1_000 {
+        bench.feed(&in_dialog(
+            "OPTIONS",
+            2 + number,
+            &tag,
+            &format!("z9hG4bKd{number}"),
+            "",
+            "",
+        ));
+    }
+    bench.agent.set_strained(true);
+    bench.take();
+    bench.feed(&in_dialog("BYE", 5_000, &tag, "z9hG4bKbye", "", ""));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+    for number in 0..100 {
+        bench.feed(&in_dialog(
+            "BYE",
+            5_001 + number,
+            &tag,
+            &format!("z9hG4bKbye{number}"),
+            "",
+            "",
+        ));
+    }
+    assert_eq!(count(&bench.take(), "SIP/2.0 503 "), 100, "the call is over");
 }
 
 #[test]
@@ -98,12 +161,8 @@ fn calls_that_ring_or_are_not_acknowledged_take_the_last_lines_from_nobody() {
                 panic!("{event:?}")
             };
             calls += 1;
-            let answer = Command::Answer {
-                leg: incoming.leg,
-                body: ANSWER.to_owned(),
-            };
             if calls % 2 == 0 {
-                bench.command(answer).unwrap();
+                bench.command(answer(&incoming)).unwrap();
             }
         }
     }

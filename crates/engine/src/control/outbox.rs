@@ -1,7 +1,7 @@
 //! Reports on their way to the node: numbered, kept until acked, bounded.
 
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::wire::{Report, ReportBody};
 
@@ -11,10 +11,17 @@ pub const KEPT_LIMIT_BYTES: usize = 16 << 20;
 /// What may wait to be written before audio, statistics and trace are left out.
 const DROPPABLE_LIMIT_BYTES: usize = 1 << 20;
 
+#[derive(Debug)]
+struct Kept {
+    seq: u64,
+    frame: Vec<u8>,
+    since: Instant,
+}
+
 /// Every report passes here. What is written to a connection waits in one buffer that its writer takes whole.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    kept: VecDeque<(u64, Vec<u8>)>,
+    kept: VecDeque<Kept>,
     kept_bytes: usize,
     last_seq: u64,
     waiting: Vec<u8>,
@@ -49,16 +56,17 @@ impl Outbox {
         if kept {
             self.last_seq = seq;
             self.kept_bytes += frame.len();
-            self.kept.push_back((seq, frame));
+            let since = Instant::now();
+            self.kept.push_back(Kept { seq, frame, since });
         }
         true
     }
 
     /// Forget what the node has journalled.
     pub fn ack(&mut self, seq: u64) {
-        while self.kept.front().is_some_and(|(kept, _)| *kept <= seq) {
-            if let Some((_, frame)) = self.kept.pop_front() {
-                self.kept_bytes -= frame.len();
+        while self.kept.front().is_some_and(|kept| kept.seq <= seq) {
+            if let Some(kept) = self.kept.pop_front() {
+                self.kept_bytes -= kept.frame.len();
             }
         }
     }
@@ -71,10 +79,8 @@ impl Outbox {
             return false;
         };
         self.waiting.extend_from_slice(&frame);
-        for (seq, frame) in &self.kept {
-            if *seq > last_seq {
-                self.waiting.extend_from_slice(frame);
-            }
+        for kept in self.kept.iter().filter(|kept| kept.seq > last_seq) {
+            self.waiting.extend_from_slice(&kept.frame);
         }
         true
     }
@@ -99,6 +105,11 @@ impl Outbox {
     /// The node neither acks nor reads as it must.
     pub fn is_over_limit(&self) -> bool {
         self.kept_bytes > KEPT_LIMIT_BYTES || self.waiting.len() > KEPT_LIMIT_BYTES
+    }
+
+    /// How long the oldest report has waited for its ack: how far the node is behind.
+    pub fn lag(&self) -> Duration {
+        self.kept.front().map_or(Duration::ZERO, |kept| kept.since.elapsed())
     }
 
     /// Bytes that wait for acks.

@@ -34,6 +34,9 @@ use shutdown::Ending;
 
 const TICK: Duration = Duration::from_millis(200);
 
+/// A node that is so far behind gets no more new calls of one source than its share.
+const STRAIN: Duration = Duration::from_millis(500);
+
 /// Exit code when no node came back in time.
 pub const EXIT_ORPHANED: u8 = 3;
 
@@ -91,8 +94,8 @@ impl Core {
         )?;
         let mut signal = Signal::bind(signal_config(&config)).await?;
         signal.set_open(Some(shutdown::NO_NODE.to_owned()));
-        let farewells = Farewells::open(&config.socket)?;
-        for (leg, farewell) in farewells.take_all() {
+        let (farewells, left) = Farewells::open(&config.socket)?;
+        for (leg, farewell) in left {
             let is_sent = signal.send_farewell(&farewell);
             log.warning(
                 "a call of an engine that died is ended",
@@ -277,10 +280,11 @@ impl Core {
     }
 
     fn flush(&mut self) {
-        let (has_waiting, is_over_limit) = {
+        let (has_waiting, is_over_limit, lag) = {
             let outbox = self.outbox.borrow();
-            (outbox.has_waiting(), outbox.is_over_limit())
+            (outbox.has_waiting(), outbox.is_over_limit(), outbox.lag())
         };
+        self.signal.set_strained(lag > STRAIN);
         if is_over_limit && self.controller.is_some() {
             self.lose_node("it neither reads nor acks: 16 MiB wait");
         } else if has_waiting && let Some(controller) = &self.controller {
@@ -345,7 +349,12 @@ impl Core {
             return;
         };
         let Some(leg) = self.legs.remove(key) else { return };
-        self.farewells.forget(&leg.id);
+        if let Err(error) = self.farewells.forget(&leg.id) {
+            self.log.warning(
+                "a farewell could not be forgotten",
+                &[("why", json!(error.to_string()))],
+            );
+        }
         self.late_traces.ended(leg.sip, leg.id);
         let ended = LegEnded {
             stats: leg.last_stats,

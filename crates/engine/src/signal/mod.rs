@@ -3,6 +3,7 @@
 //! No queue that a peer can fill is ever awaited: what cannot be sent at once is dropped (UDP) or closes its connection
 //! (TCP). Each turn reads a bounded piece of one source, so a peer that sends much waits for the others.
 
+mod fair;
 mod listener;
 mod probe;
 mod stream;
@@ -19,15 +20,16 @@ use offhook_sip::{
 };
 use tokio::net::TcpStream;
 
+use fair::{FairQueue, is_beginning};
 use listener::Listener;
 use probe::Probes;
 use stream::{Piece, Streams};
 
-/// Datagrams of one listener that one turn serves.
-const DATAGRAMS_A_TURN: usize = 32;
-/// Those that it reads: most of a flood is dropped unread, so that the others do not drown in the socket's buffer.
+/// Datagrams that one turn serves.
+const DATAGRAMS_A_TURN: usize = 8;
+/// Those that it reads: a flood waits in queues of ours, so that the others do not drown in the socket's buffer.
 const READS_A_TURN: usize = 1_024;
-/// What one source may send: a trunk with 100 calls a second, the most it may begin, sends less than half of it.
+/// What one source may begin by datagrams while others wait; without a backlog it may send what it likes.
 const DATAGRAMS_A_SECOND: u32 = 2_000;
 /// How long the last BYEs may wait for their answers.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -54,6 +56,7 @@ pub struct Signal {
     trust: Trust,
     listeners: Vec<Listener>,
     datagrams: Shares,
+    waiting: FairQueue,
     streams: Streams,
     probes: Probes,
     events: VecDeque<Event>,
@@ -67,6 +70,7 @@ enum Turn {
     Accepted(usize, io::Result<(TcpStream, SocketAddr)>),
     Piece(Option<Piece>),
     Dead(Flow),
+    Waiting,
     Time,
 }
 
@@ -107,6 +111,7 @@ impl Signal {
             trust,
             listeners,
             datagrams: Shares::new(DATAGRAMS_A_SECOND),
+            waiting: FairQueue::default(),
             streams: Streams::new(config.tcp_idle),
             probes: Probes::new(),
             events: VecDeque::new(),
@@ -181,6 +186,11 @@ impl Signal {
         is_sent
     }
 
+    /// Tell whether core or the node falls behind: then who begins more calls than its share gets 503.
+    pub fn set_strained(&mut self, is_strained: bool) {
+        self.agent.set_strained(is_strained);
+    }
+
     /// Take new INVITEs (`None`), or refuse each with 503 and this sentence.
     pub fn set_open(&mut self, refusal: Option<String>) {
         self.agent.set_open(refusal);
@@ -220,8 +230,9 @@ impl Signal {
             Turn::Accepted(index, accepted) => self.accepted(index, accepted),
             Turn::Piece(Some(piece)) => self.read_piece(piece),
             Turn::Dead(flow) => self.agent.on_unreachable(flow, self.origin.elapsed()),
-            Turn::Piece(None) | Turn::Time => {}
+            Turn::Piece(None) | Turn::Waiting | Turn::Time => {}
         }
+        self.serve_waiting();
         let now = self.now();
         let agent = &self.agent;
         for flow in self.streams.overdue(now, |flow| agent.uses(flow)) {
@@ -247,7 +258,7 @@ impl Signal {
         let mut sleep = pin!(sleep);
         self.first = (self.first + 1) % self.listeners.len().max(1);
         let (listeners, streams, first) = (&self.listeners, &mut self.streams, self.first);
-        let probes = &mut self.probes;
+        let (probes, has_waiting) = (&mut self.probes, !self.waiting.is_empty());
         std::future::poll_fn(|context| {
             // Each source has its turn at being looked at first.
             let streams_first = first % 2 == 0;
@@ -270,18 +281,21 @@ impl Signal {
             if let Poll::Ready(flow) = probes.poll_dead(context) {
                 return Poll::Ready(Turn::Dead(flow));
             }
+            if has_waiting {
+                return Poll::Ready(Turn::Waiting);
+            }
             sleep.as_mut().poll(context).map(|()| Turn::Time)
         })
         .await
     }
 
     fn read_datagrams(&mut self, index: usize) {
-        let mut served = 0;
         let now = self.now();
+        let is_behind = !self.waiting.is_empty();
+        let Some(listener) = self.listeners.get(index) else {
+            return;
+        };
         for _ in 0..READS_A_TURN {
-            let Some(listener) = self.listeners.get(index) else {
-                return;
-            };
             // WouldBlock ends the turn; anything else is the ICMP of an earlier packet and says nothing about this one.
             let Ok((length, peer)) = listener.udp.try_recv_from(&mut self.datagram) else {
                 return;
@@ -289,24 +303,28 @@ impl Signal {
             if !(self.trust.contains(peer.ip()) || self.agent.is_dialled(peer.ip())) {
                 continue;
             }
-            let local = listener.local_for(peer.ip());
             let flow = Flow {
                 transport: Transport::Udp,
-                local,
+                local: listener.local_for(peer.ip()),
                 peer,
                 connection: 0,
             };
-            if !self.datagrams.take(flow, now) {
-                continue;
-            }
             let bytes = self.datagram.get(..length).unwrap_or_default();
-            // A datagram is always framed.
-            let _ = self.agent.receive(flow, bytes, now);
-            self.drain();
-            served += 1;
-            if served == DATAGRAMS_A_TURN {
-                return;
+            if self.datagrams.take(flow, now) || !is_behind || !is_beginning(bytes) {
+                self.waiting.push(flow, bytes);
             }
+        }
+    }
+
+    fn serve_waiting(&mut self) {
+        for _ in 0..DATAGRAMS_A_TURN {
+            let Some(datagram) = self.waiting.pop() else {
+                return;
+            };
+            let now = self.now();
+            // A datagram is always framed.
+            let _ = self.agent.receive(datagram.flow, &datagram.bytes, now);
+            self.drain();
         }
     }
 

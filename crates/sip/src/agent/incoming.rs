@@ -116,15 +116,6 @@ impl Agent {
             let sentence = "This INVITE came here already by another way; one of them is being served";
             return self.refuse(id, &request, flow, 482, sentence, now);
         }
-        if let Some(sentence) = self.closed.clone() {
-            return self.refuse(id, &request, flow, 503, &sentence, now);
-        }
-        let free = self.config.max_legs.saturating_sub(self.live);
-        // Who begins calls and leaves them there cannot take the last lines: half of the free ones are for others.
-        if free == 0 || self.unconfirmed_of(flow) >= free {
-            let sentence = "All lines are busy; try again after the time in Retry-After";
-            return self.refuse(id, &request, flow, 503, sentence, now);
-        }
         let key = self.allocate_leg();
         let local_tag = self.token(8);
         let incoming = Incoming {
@@ -139,7 +130,6 @@ impl Agent {
             offer: request.body(),
         };
         let trying = reply(&request, flow, 100, "Trying", None).finish();
-        self.invites.insert(id, key);
         self.enter(Leg {
             key,
             flow,
@@ -154,20 +144,17 @@ impl Agent {
             is_told: false,
             accepted: None,
             reoffer: None,
+            invites: Vec::new(),
+            line: Some(source(flow)),
             acks: HashMap::new(),
             dialled: None,
             merge: Some(merge),
         });
+        self.lines.add(source(flow));
+        self.keep_invite(key, id);
         self.tell(Event::Incoming(Box::new(incoming)));
         self.transactions.respond(id, &trying, now);
         self.arm(key, Alarm::Unanswered, now.saturating_add(LONGEST_RING));
-    }
-
-    /// Calls of this source that ring, or whose 200 has no ACK.
-    fn unconfirmed_of(&self, flow: Flow) -> usize {
-        let is_unconfirmed = |leg: &Leg| matches!(leg.stage, Stage::Offered(_)) || leg.accepted.is_some();
-        let is_theirs = |leg: &&Leg| !leg.is_told && is_unconfirmed(leg) && source(leg.flow) == source(flow);
-        self.legs.values().filter(is_theirs).count()
     }
 
     pub(super) fn ring(&mut self, key: LegKey, body: Option<&str>, now: Duration) -> Result<(), CommandError> {

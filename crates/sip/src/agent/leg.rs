@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::api::{Flow, LegKey};
 use crate::dialog::Dialog;
+use crate::shares::Source;
 use crate::wire::{Request, TransactionId};
 
 /// One leg, from its INVITE until 32 s after its end (so that copies and crossing requests still find it).
@@ -22,6 +23,10 @@ pub(super) struct Leg {
     pub(super) accepted: Option<Accepted>,
     /// An offer of the peer that is not answered.
     pub(super) reoffer: Option<Reoffer>,
+    /// INVITEs of this leg, theirs and ours.
+    pub(super) invites: Vec<TransactionId>,
+    /// Whose line it takes while it rings or the ACK to our 200 has not come.
+    pub(super) line: Option<Source>,
     /// The ACK sent for each fork that answered, by its tag: copies of the 2xx get it again.
     pub(super) acks: HashMap<String, (Flow, Vec<u8>)>,
     /// Whom we dialled, for a leg of ours.

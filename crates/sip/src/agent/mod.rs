@@ -14,10 +14,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Refusal, Transport};
-use crate::shares::{Shares, source};
+use crate::shares::{Holdings, Shares, source};
 use crate::trust::Trust;
 use crate::wire::{
-    Frame, Framer, Happening, Message, Request, TransactionId, Transactions, check, parse, salvage_refusal, summary,
+    Frame, Framer, Happening, Message, Request, Subject, TransactionId, Transactions, check, parse, salvage_refusal,
+    summary,
 };
 use leg::{Leg, MergeKey, Stage};
 
@@ -39,10 +40,13 @@ pub struct Config {
     pub product: String,
     /// Beyond this many live legs an INVITE gets 503.
     pub max_legs: usize,
-    /// Transactions of requests outside of a call. A source may have as many as are free, so one alone gets half, and
-    /// there is always a rest for others; beyond its share it gets 503 without one, so that no flood grows memory.
-    pub max_transactions: usize,
-    /// Calls that one source may begin in a second.
+    /// Transactions of calls (32 s each, two a call: 600 calls/s of one source). A source may have as many as are
+    /// free, so one alone gets half; beyond its share it gets 503 without one, so that no flood grows memory.
+    pub max_call_transactions: usize,
+    /// Transactions of requests that begin no call and are in none; shared in the same way.
+    pub max_other_transactions: usize,
+    /// Calls that one source may always begin in a second; it may begin more while we keep up (see
+    /// [`Agent::set_strained`]).
     pub calls_a_second: u32,
     /// Where a peer's Contact or Record-Route may send us besides the peer's own address.
     pub trusted: Trust,
@@ -53,8 +57,9 @@ impl Default for Config {
         Self {
             product: "offhook".to_owned(),
             max_legs: 5_000,
-            max_transactions: 20_000,
-            calls_a_second: 100,
+            max_call_transactions: 80_000,
+            max_other_transactions: 20_000,
+            calls_a_second: 50,
             trusted: Trust::loopback(),
         }
     }
@@ -72,7 +77,10 @@ pub struct Agent {
     dice: Box<dyn Dice>,
     closed: Option<String>,
     transactions: Transactions,
+    is_strained: bool,
     beginnings: Shares,
+    /// Calls of each source that ring, or whose 200 has no ACK.
+    lines: Holdings,
     framers: HashMap<u64, Framer>,
     legs: HashMap<LegKey, Leg>,
     invites: HashMap<TransactionId, LegKey>,
@@ -103,7 +111,9 @@ impl Agent {
     /// An agent without legs.
     pub fn new(config: Config, dice: Box<dyn Dice>) -> Self {
         Self {
+            is_strained: false,
             beginnings: Shares::new(config.calls_a_second),
+            lines: Holdings::default(),
             config,
             dice,
             closed: None,
@@ -132,6 +142,11 @@ impl Agent {
     /// Take new INVITEs (`None`), or refuse each with 503 and this sentence; OPTIONS too.
     pub fn set_open(&mut self, refusal: Option<String>) {
         self.closed = refusal;
+    }
+
+    /// Tell whether those who handle the calls fall behind: then who begins more than its share gets 503.
+    pub fn set_strained(&mut self, is_strained: bool) {
+        self.is_strained = is_strained;
     }
 
     /// Feed what came from a flow: a datagram, or any piece of a connection's byte stream.
@@ -285,9 +300,7 @@ impl Agent {
     /// Whether a leg that lives, or ended within 32 s, was dialled to this address, so that its packets are no
     /// stranger's.
     pub fn is_dialled(&self, ip: IpAddr) -> bool {
-        self.legs
-            .values()
-            .any(|leg| leg.merge.is_none() && leg.flow.peer.ip() == ip)
+        self.dialled.contains_key(&ip)
     }
 
     /// Whether nothing of ours waits for an answer: no BYE, CANCEL or INVITE, and no BYE that waits for an ACK.
@@ -320,24 +333,25 @@ impl Agent {
             },
             Message::Response(_) => flow,
         };
-        let refusal = match &message {
-            Message::Request(request) => check(request).err().or_else(|| self.overload(request, flow, now)),
+        let admitted = match &message {
+            Message::Request(request) => check(request).and_then(|()| self.admit(request, flow, now)),
             Message::Response(response) if !response.is_valid() => {
                 self.trace(mark, flow, bytes, false);
                 return;
             }
-            Message::Response(_) => None,
+            Message::Response(_) => Ok(Subject::Call),
         };
-        match (refusal, message) {
-            (Some(refusal), Message::Request(request)) => {
+        match (admitted, message) {
+            (Err(refusal), Message::Request(request)) => {
                 // Without a transaction: what is malformed in one request is likely so in its copies (RFC 4475, 3.2.1).
                 if request.method() != "ACK" {
                     let text = self.refusal(&request, flow, refusal.status, &refusal.reason, None);
                     self.send(reply_flow, text.finish());
                 }
             }
-            (_, message) => {
-                self.transactions.receive(message, flow, reply_flow, now);
+            (admitted, message) => {
+                let subject = admitted.unwrap_or(Subject::Other);
+                self.transactions.receive(message, subject, flow, reply_flow, now);
                 while let Some(happening) = self.transactions.happenings.pop_front() {
                     self.happened(happening, flow, now);
                 }
@@ -348,27 +362,47 @@ impl Agent {
     }
 
     /// Refuse what would only add to a flood of its source; copies of what is served and calls that are up go on.
-    fn overload(&mut self, request: &Request, flow: Flow, now: Duration) -> Option<Refusal> {
+    fn admit(&mut self, request: &Request, flow: Flow, now: Duration) -> Result<Subject, Refusal> {
+        let leg = self.find(request);
         let is_served = match request.method() {
             "ACK" => true,
             "CANCEL" => self.transactions.cancelled_invite(request).is_some(),
+            "BYE" if leg.is_some_and(|key| self.is_live(key)) => true,
             _ => self.transactions.serves(request),
         };
         if is_served {
-            return None;
+            return Ok(Subject::Call);
         }
-        // What is in a call has as much again.
-        let is_known = self.find(request).is_some();
-        let most = self.config.max_transactions.saturating_mul(1 + usize::from(is_known));
-        if self.transactions.held_by(source(flow)) >= most.saturating_sub(self.transactions.len()) {
-            let reason = "Too much at once; try again after the time in Retry-After".to_owned();
-            return Some(Refusal { status: 503, reason });
+        let is_beginning = request.method() == "INVITE" && leg.is_none();
+        let (subject, most) = match leg {
+            // What is in a call has as much again.
+            Some(_) => (Subject::Call, self.config.max_call_transactions.saturating_mul(2)),
+            None if is_beginning => (Subject::Call, self.config.max_call_transactions),
+            None => (Subject::Other, self.config.max_other_transactions),
+        };
+        if !self.transactions.held(subject).has_room(source(flow), most) {
+            return Err(overload("Too much at once; try again after the time in Retry-After"));
         }
-        if request.method() == "INVITE" && !is_known && !self.beginnings.take(flow, now) {
-            let reason = "Too many calls at once; try again after the time in Retry-After".to_owned();
-            return Some(Refusal { status: 503, reason });
+        if is_beginning {
+            self.admit_call(flow, now)?;
         }
-        None
+        Ok(subject)
+    }
+
+    /// Who begins calls and leaves them there cannot take the last lines: half of the free ones are for others.
+    fn admit_call(&mut self, flow: Flow, now: Duration) -> Result<(), Refusal> {
+        if let Some(sentence) = &self.closed {
+            return Err(overload(sentence));
+        }
+        if self.lines.held_by(source(flow)) >= self.config.max_legs.saturating_sub(self.live) {
+            return Err(overload("All lines are busy; try again after the time in Retry-After"));
+        }
+        if !self.beginnings.take(flow, now) && self.is_strained {
+            return Err(overload(
+                "Too many calls at once; try again after the time in Retry-After",
+            ));
+        }
+        Ok(())
     }
 
     fn happened(&mut self, happening: Happening, flow: Flow, now: Duration) {
@@ -445,6 +479,9 @@ impl Agent {
             return;
         }
         leg.is_told = true;
+        if let Some(source) = leg.line.take() {
+            self.lines.remove(source);
+        }
         self.live = self.live.saturating_sub(1);
         if !matches!(leg.stage, Stage::Calling(_)) {
             leg.stage = Stage::Over;
@@ -478,16 +515,28 @@ impl Agent {
                 self.dialled.remove(&ip);
             }
         }
-        let invites: Vec<TransactionId> = self
-            .invites
-            .iter()
-            .filter(|(_, owner)| **owner == key)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in invites {
+        for id in leg.invites {
             self.invites.remove(&id);
             // A cancelled INVITE that is never answered has no time-out of its own.
             self.transactions.abandon(id, now);
+        }
+    }
+
+    /// Its caller knows that it is answered.
+    fn confirm(&mut self, key: LegKey) {
+        if let Some(source) = self.legs.get_mut(&key).and_then(|leg| leg.line.take()) {
+            self.lines.remove(source);
+        }
+    }
+
+    fn is_live(&self, key: LegKey) -> bool {
+        self.legs.get(&key).is_some_and(|leg| !leg.is_told)
+    }
+
+    fn keep_invite(&mut self, key: LegKey, id: TransactionId) {
+        self.invites.insert(id, key);
+        if let Some(leg) = self.legs.get_mut(&key) {
+            leg.invites.push(id);
         }
     }
 
@@ -515,5 +564,12 @@ impl Agent {
 
     fn branch(&mut self) -> String {
         format!("z9hG4bK{}", self.token(12))
+    }
+}
+
+fn overload(sentence: &str) -> Refusal {
+    Refusal {
+        status: 503,
+        reason: sentence.to_owned(),
     }
 }

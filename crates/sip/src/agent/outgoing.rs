@@ -68,7 +68,6 @@ impl Agent {
                 "the INVITE cannot be written with these URIs".to_owned(),
             ));
         };
-        self.invites.insert(id, invite.leg);
         self.enter(Leg {
             key: invite.leg,
             flow,
@@ -87,10 +86,13 @@ impl Agent {
             dialog: None,
             accepted: None,
             reoffer: None,
+            invites: Vec::new(),
+            line: None,
             acks: HashMap::new(),
             dialled: Some(flow.peer.ip()),
             merge: None,
         });
+        self.keep_invite(invite.leg, id);
         self.arm(invite.leg, Alarm::RingTimeout, now.saturating_add(invite.ring_timeout));
         if flow.transport == Transport::Udp {
             self.arm(invite.leg, Alarm::Probe, now.saturating_add(PATIENCE));

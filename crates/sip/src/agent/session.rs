@@ -95,6 +95,12 @@ impl Agent {
         let Some(accepted) = leg.accepted.take_if(|accepted| Some(accepted.cseq) == number) else {
             return;
         };
+        if accepted.is_initial {
+            self.confirm(key);
+        }
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return;
+        };
         if let Some((status, text)) = accepted.bye {
             return self.bye(key, status, &text, now);
         }
@@ -189,6 +195,7 @@ impl Agent {
         if let Some(accepted) = leg.accepted.take()
             && accepted.is_initial
         {
+            self.confirm(key);
             self.tell(Event::Confirmed { leg: key, body: None });
         }
         let body = request.body();
@@ -196,7 +203,7 @@ impl Agent {
         if !is_update {
             let trying = reply(&request, flow, 100, "Trying", None).finish();
             self.transactions.respond(id, &trying, now);
-            self.invites.insert(id, key);
+            self.keep_invite(key, id);
         }
         let answer_by = now.saturating_add(REOFFER_ANSWER);
         if let Some(leg) = self.legs.get_mut(&key) {

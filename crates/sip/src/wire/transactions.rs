@@ -9,7 +9,7 @@ use sipx_sip::{Output, Reliability, Timer, Timers, TransactionLayer, TuEvent};
 
 use super::{Message, Request, Response, parse};
 use crate::api::{Flow, Transport};
-use crate::shares::{Source, source};
+use crate::shares::{Holdings, Source, source};
 
 /// One transaction, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,12 +36,19 @@ enum Side {
     Server,
 }
 
+/// What a request is about: each has its own room, so that pings never take that of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Call,
+    Other,
+}
+
 struct Entry {
     side: Side,
     key: TransactionKey,
     flow: Flow,
-    /// Whose request it is, where it is not ours.
-    source: Option<Source>,
+    /// Whose request it is and what it is about, where it is not ours.
+    holder: Option<(Subject, Source)>,
     timers: Vec<(Timer, Duration)>,
     /// A request of ours without its final response.
     is_waiting: bool,
@@ -55,7 +62,8 @@ pub(crate) struct Transactions {
     servers: TransactionLayer,
     ids: HashMap<(Side, TransactionKey), TransactionId>,
     entries: HashMap<TransactionId, Entry>,
-    held: HashMap<Source, usize>,
+    calls: Holdings,
+    others: Holdings,
     due: BinaryHeap<Reverse<(Duration, TransactionId, usize)>>,
     next: u64,
     pub(crate) happenings: VecDeque<Happening>,
@@ -69,7 +77,8 @@ impl Transactions {
             servers: TransactionLayer::new(Timers::default()),
             ids: HashMap::new(),
             entries: HashMap::new(),
-            held: HashMap::new(),
+            calls: Holdings::default(),
+            others: Holdings::default(),
             due: BinaryHeap::new(),
             next: 0,
             happenings: VecDeque::new(),
@@ -91,9 +100,12 @@ impl Transactions {
         self.entries.values().any(|entry| entry.flow.goes_by(flow))
     }
 
-    /// How many of them this source began.
-    pub(crate) fn held_by(&self, source: Source) -> usize {
-        self.held.get(&source).copied().unwrap_or_default()
+    /// Those that sources began.
+    pub(crate) fn held(&mut self, subject: Subject) -> &mut Holdings {
+        match subject {
+            Subject::Call => &mut self.calls,
+            Subject::Other => &mut self.others,
+        }
     }
 
     /// Whether this request is a copy of one that has a transaction.
@@ -124,7 +136,7 @@ impl Transactions {
         self.perform(id, outputs, now);
     }
 
-    pub(crate) fn receive(&mut self, message: Message, flow: Flow, reply_flow: Flow, now: Duration) {
+    pub(crate) fn receive(&mut self, message: Message, subject: Subject, flow: Flow, reply_flow: Flow, now: Duration) {
         let (side, dispatch) = match message {
             Message::Request(Request(request)) => (
                 Side::Server,
@@ -139,7 +151,7 @@ impl Transactions {
         };
         match dispatch {
             Dispatch::Created { key, outputs } => {
-                let id = self.enter(side, key, reply_flow, Some(source(flow)));
+                let id = self.enter(side, key, reply_flow, Some((subject, source(flow))));
                 self.perform(id, outputs, now);
             }
             Dispatch::Matched { key, outputs } => {
@@ -217,12 +229,18 @@ impl Transactions {
         self.due.peek().map(|Reverse((at, _, _))| *at)
     }
 
-    fn enter(&mut self, side: Side, key: TransactionKey, flow: Flow, source: Option<Source>) -> TransactionId {
+    fn enter(
+        &mut self,
+        side: Side,
+        key: TransactionKey,
+        flow: Flow,
+        holder: Option<(Subject, Source)>,
+    ) -> TransactionId {
         self.next += 1;
         let id = TransactionId(self.next);
         self.ids.insert((side, key.clone()), id);
-        if let Some(source) = source {
-            *self.held.entry(source).or_default() += 1;
+        if let Some((subject, source)) = holder {
+            self.held(subject).add(source);
         }
         self.entries.insert(
             id,
@@ -230,7 +248,7 @@ impl Transactions {
                 side,
                 key,
                 flow,
-                source,
+                holder,
                 timers: Vec::new(),
                 is_waiting: side == Side::Client,
             },
@@ -260,24 +278,15 @@ impl Transactions {
                 Output::Terminated(_) => {
                     if let Some(entry) = self.entries.remove(&id) {
                         self.ids.remove(&(entry.side, entry.key));
-                        self.let_go(entry.source);
+                        if let Some((subject, source)) = entry.holder {
+                            self.held(subject).remove(source);
+                        }
                     }
                 }
                 _ => {}
             }
         }
         self.prune();
-    }
-
-    fn let_go(&mut self, source: Option<Source>) {
-        if let Some(source) = source
-            && let Some(count) = self.held.get_mut(&source)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.held.remove(&source);
-            }
-        }
     }
 
     fn tell(&mut self, id: TransactionId, event: TuEvent) {

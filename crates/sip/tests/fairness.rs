@@ -166,7 +166,7 @@ fn calls_that_ring_or_are_not_acknowledged_take_the_last_lines_from_nobody() {
             }
         }
     }
-    assert_eq!(calls, 10, "half of the lines");
+    assert_eq!(calls, 5, "a quarter of the lines");
     bench.take();
     bench.feed_from(from_port(6_001), &new_call(100));
     assert!(matches!(bench.events()[..], [Event::Incoming(_)]));

@@ -18,6 +18,12 @@ struct Kept {
     since: Instant,
 }
 
+/// A report that waits longer for its ack means that the node is behind.
+const BEHIND: Duration = Duration::from_millis(250);
+
+/// More of them mean the same (a node that keeps up with 100 calls/s leaves about 40).
+const BEHIND_REPORTS: usize = 200;
+
 /// Every report passes here. What is written to a connection waits in one buffer that its writer takes whole.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -107,9 +113,10 @@ impl Outbox {
         self.kept_bytes > KEPT_LIMIT_BYTES || self.waiting.len() > KEPT_LIMIT_BYTES
     }
 
-    /// How long the oldest report has waited for its ack: how far the node is behind.
-    pub fn lag(&self) -> Duration {
-        self.kept.front().map_or(Duration::ZERO, |kept| kept.since.elapsed())
+    /// The node has more to do than it can do at once.
+    pub fn is_behind(&self) -> bool {
+        let is_late = |kept: &Kept| kept.since.elapsed() > BEHIND;
+        self.kept.len() > BEHIND_REPORTS || self.kept.front().is_some_and(is_late)
     }
 
     /// Bytes that wait for acks.
@@ -213,6 +220,19 @@ mod tests {
             outbox.push(digit("1"));
         }
         assert!(outbox.kept_bytes() > KEPT_LIMIT_BYTES);
+    }
+
+    #[test]
+    fn a_node_with_many_reports_to_ack_is_behind() {
+        let mut outbox = Outbox::default();
+        for _ in 0..BEHIND_REPORTS {
+            outbox.push(digit("1"));
+        }
+        assert!(!outbox.is_behind());
+        outbox.push(digit("1"));
+        assert!(outbox.is_behind());
+        outbox.ack(100);
+        assert!(!outbox.is_behind());
     }
 
     #[test]

@@ -34,9 +34,6 @@ use shutdown::Ending;
 
 const TICK: Duration = Duration::from_millis(200);
 
-/// A node that is so far behind gets no more new calls of one source than its share.
-const STRAIN: Duration = Duration::from_millis(500);
-
 /// Exit code when no node came back in time.
 pub const EXIT_ORPHANED: u8 = 3;
 
@@ -280,11 +277,11 @@ impl Core {
     }
 
     fn flush(&mut self) {
-        let (has_waiting, is_over_limit, lag) = {
+        let (has_waiting, is_over_limit, is_behind) = {
             let outbox = self.outbox.borrow();
-            (outbox.has_waiting(), outbox.is_over_limit(), outbox.lag())
+            (outbox.has_waiting(), outbox.is_over_limit(), outbox.is_behind())
         };
-        self.signal.set_strained(lag > STRAIN);
+        self.signal.set_strained(is_behind);
         if is_over_limit && self.controller.is_some() {
             self.lose_node("it neither reads nor acks: 16 MiB wait");
         } else if has_waiting && let Some(controller) = &self.controller {

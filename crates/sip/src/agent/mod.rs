@@ -389,12 +389,13 @@ impl Agent {
         Ok(subject)
     }
 
-    /// Who begins calls and leaves them there cannot take the last lines: half of the free ones are for others.
+    /// Who begins calls and leaves them there cannot take the last lines: it gets a quarter.
     fn admit_call(&mut self, flow: Flow, now: Duration) -> Result<(), Refusal> {
         if let Some(sentence) = &self.closed {
             return Err(overload(sentence));
         }
-        if self.lines.held_by(source(flow)) >= self.config.max_legs.saturating_sub(self.live) {
+        let free = self.config.max_legs.saturating_sub(self.live);
+        if self.lines.held_by(source(flow)).saturating_mul(3) >= free {
             return Err(overload("All lines are busy; try again after the time in Retry-After"));
         }
         if !self.beginnings.take(flow, now) && self.is_strained {

@@ -16,6 +16,7 @@ from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, Talk, answered
 from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, serving, start
+from rig.recording import fetch, record
 from rig.relay import RelayPeer
 from rig.rtp import gaps_ms, missing
 from rig.sip import assert_helpful, sentence
@@ -144,6 +145,26 @@ async def test_an_engine_that_is_killed_ends_its_calls_and_the_next_call_works(t
             assert following.caller.rtp.heard()
             await following.caller.bye()
             await relay.state(following.call, "ended")
+            following.caller.close()
+
+
+async def test_a_recording_of_an_engine_that_is_killed_is_finished_by_the_next_one(tmp_path: Path) -> None:
+    with serving(tmp_path) as node:
+        async with RelayPeer(node) as relay:
+            talk = await answered(await Caller.open(node.sip()), relay)
+            await record(talk)
+            talk.caller.rtp.play(audio.tone(440, 5.0))
+            await asyncio.sleep(3.0)
+            os.kill(node.engine().pid, signal.SIGKILL)
+            lost = await relay.event("record", lambda e: e.state == "error")
+            await relay.state(talk.call, "ended")
+            talk.caller.close()
+            following = await answered(await Caller.open(node.sip()), relay)
+            [speak] = audio.read_wav(await fetch(node, lost.params["url"], tmp_path / "r.wav"))
+            print(f"engine killed 3 s into a recording: {len(speak) / 8000:.2f} s of it are kept")
+            assert 2.4 <= len(speak) / 8000 <= 3.2
+            assert audio.tone_share(speak[8000:], 440) > 0.95
+            await following.caller.bye()
             following.caller.close()
 
 

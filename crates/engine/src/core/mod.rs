@@ -75,11 +75,29 @@ enum Turn {
     LifelineCut,
 }
 
+/// A recording of an engine that died.
+fn log_recovered(log: &Log, found: &media::Recovered) {
+    let name = json!(found.recording);
+    match &found.outcome {
+        Ok(duration_ms) => log.warning(
+            "a recording of an engine that died is finished",
+            &[("recording", name), ("duration_ms", json!(duration_ms))],
+        ),
+        Err(error) => log.error(
+            "a recording of an engine that died stays unfinished",
+            &[("recording", name), ("why", json!(error.to_string()))],
+        ),
+    }
+}
+
 impl Core {
     /// Open the directories, start media, listen. Must run in a `LocalSet`.
     pub async fn start(config: Config, secret: Vec<u8>, log: Log) -> io::Result<Self> {
         let media_wake = Arc::new(Notify::new());
         let waker = Arc::clone(&media_wake);
+        for found in media::recover(&config.recordings)? {
+            log_recovered(&log, &found);
+        }
         let media = MediaPool::start(
             MediaConfig {
                 ports: config.rtp_ports.clone(),

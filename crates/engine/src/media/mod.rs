@@ -19,6 +19,7 @@ mod notice;
 mod pool;
 mod ports;
 mod prepare;
+mod recover;
 mod registry;
 mod report;
 mod ring;
@@ -33,3 +34,4 @@ pub use api::{
 };
 pub use pool::{MediaPool, Waker};
 pub use ports::BoundPort;
+pub use recover::{Recovered, recover};

@@ -260,7 +260,7 @@ class Record(Operation, frozen=True, tag="record"):
     ``side`` both and ``stereo``: left is what the remote party says, right what it hears; mono mixes.
     Timeouts of 0 are off. ``sensitivity`` 0-100: the higher, the quieter the speech that counts.
     OperationStarted at the first frame; OperationEnded when the file is closed and synced. Until then its name ends in
-    ``.part``, with a header that is valid all the time: what a crash leaves can be heard.
+    ``.part``, with a header that is valid all the time; the next engine finishes what a crash left.
     """
 
     id: int

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from offhook.node.ports import loopbacks
 from offhook.testing.phone import CallFailed, Phone
 from rig.node import NodeProcess, Stat, command, environment, processes_of, running_node, start
 from rig.relay import RelayPeer
@@ -80,6 +82,17 @@ async def test_dev_says_where_it_is_in_one_line_and_ends_politely(tmp_path: Path
         began = time.monotonic()
     assert time.monotonic() - began < 10
     assert node.process.stdout is not None
+
+
+@pytest.mark.parametrize("address", loopbacks("127.0.0.1"))
+async def test_a_client_that_takes_localhost_for_either_loopback_connects(tmp_path: Path, address: str) -> None:
+    with running_node(tmp_path / "state") as node:
+        context = ssl.create_default_context(cafile=node.ca_file)
+        host = f"[{address}]" if ":" in address else address
+        async with aiohttp.ClientSession() as http:
+            url = f"https://{host}:{node.relay_port}/healthz"
+            async with http.get(url, ssl=context, server_hostname="localhost") as answer:
+                assert answer.status == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGINT])

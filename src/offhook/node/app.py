@@ -29,6 +29,7 @@ from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.log import set_up_logging
+from offhook.node.ports import loopbacks
 from offhook.node.speech.espeak import EspeakSpeech
 from offhook.node.speech.worker import SpeechWorker
 from offhook.node.state import Identity, StateDirectory
@@ -129,11 +130,12 @@ class Node:
 
     async def _listen(self, http: web.AppRunner) -> None:
         relay = self._settings.relay
-        site = web.TCPSite(http, relay.listen, relay.port, ssl_context=self._context())
-        try:
-            await site.start()
-        except OSError as error:
-            raise MachineError(f"relay.port: {relay.listen}:{relay.port} cannot be listened on: {error}") from error
+        context = self._context()
+        for address in loopbacks(relay.listen):
+            try:
+                await web.TCPSite(http, address, relay.port, ssl_context=context).start()
+            except OSError as error:
+                raise MachineError(f"relay.port: {address}:{relay.port} cannot be listened on: {error}") from error
 
     def _context(self) -> ssl.SSLContext:
         """TLS by the configured certificate, or by our own for this machine, which is renewed in time."""

@@ -38,7 +38,11 @@ class Relay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one TLS port where clients connect, with HTTP beside it."""
 
     listen: Annotated[
-        str, _about("Address to listen on. Other than loopback needs a certificate of your own.", "IP address")
+        str,
+        _about(
+            "Address to listen on; 127.0.0.1 stands for ::1 too. Other than loopback needs a certificate of your own.",
+            "IP address",
+        ),
     ] = "127.0.0.1"
     port: Annotated[Port, _about("Port to listen on; 0 takes a free one.")] = 7443
     public_host: Annotated[

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 
 from offhook.errors import ConfigurationError, MachineError
 
-__all__ = ["settle_port"]
+__all__ = ["loopbacks", "settle_port"]
 
 _ATTEMPTS = 50
 
 
-def settle_port(name: str, host: str, port: int, *kinds: socket.SocketKind) -> int:
-    """A port that can be bound now for all ``kinds``; ``port``, or for 0 a free one.
+def loopbacks(address: str) -> tuple[str, ...]:
+    """Where to listen for clients that ask for ``localhost``, which is 127.0.0.1 to some and ::1 to others.
+
+    An address that is neither, or a machine without the other, has the one address alone.
+    """
+    other = {"127.0.0.1": "::1", "::1": "127.0.0.1"}.get(address)
+    return (address, other) if other and _is_here(other) else (address,)
+
+
+def _is_here(address: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def settle_port(name: str, hosts: Sequence[str], port: int, *kinds: socket.SocketKind) -> int:
+    """A port that can be bound now on all ``hosts`` for all ``kinds``; ``port``, or for 0 a free one.
 
     ``name`` is the setting, for the sentence.
 
@@ -23,14 +42,15 @@ def settle_port(name: str, host: str, port: int, *kinds: socket.SocketKind) -> i
     for _ in range(_ATTEMPTS):
         found = port
         try:
-            for kind in kinds:
-                found = _bound(name, host, kind, found)
+            for host in hosts:
+                for kind in kinds:
+                    found = _bound(name, host, kind, found)
         except ConfigurationError:
             if port:
                 raise
             continue
         return found
-    raise MachineError(f"{name}: no port of {host} is free for both UDP and TCP")
+    raise MachineError(f"{name}: no port is free on {' and '.join(hosts)} for all that listens there")
 
 
 def _bound(name: str, host: str, kind: socket.SocketKind, port: int) -> int:

@@ -21,7 +21,7 @@ from offhook.errors import ConfigurationError, MachineError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.lifeline import bound_to_parent
-from offhook.node.ports import settle_port
+from offhook.node.ports import loopbacks, settle_port
 from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Boot, NodeMessage, Ready, Steering, SupervisorMessage
 
@@ -61,10 +61,10 @@ def with_ports(settings: Settings) -> Settings:
         ConfigurationError: a port is taken; names it.
     """
     sip, relay = settings.sip, settings.relay
-    sip_port = settle_port("sip.port", sip.listen, sip.port, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    sip_port = settle_port("sip.port", (sip.listen,), sip.port, socket.SOCK_STREAM, socket.SOCK_DGRAM)
     relay_port = sip_port
     for _ in range(_PORT_ATTEMPTS):
-        relay_port = settle_port("relay.port", relay.listen, relay.port, socket.SOCK_STREAM)
+        relay_port = settle_port("relay.port", loopbacks(relay.listen), relay.port, socket.SOCK_STREAM)
         if relay_port != sip_port or relay.port:
             break
     if relay_port == sip_port:

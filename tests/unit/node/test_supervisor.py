@@ -10,7 +10,7 @@ import pytest
 
 from offhook.errors import ConfigurationError, MachineError
 from offhook.node.config import Relay, Settings, Sip
-from offhook.node.ports import settle_port
+from offhook.node.ports import loopbacks, settle_port
 from offhook.node.state import StateDirectory
 from offhook.node.supervisor import RestartBudget, with_ports
 
@@ -84,10 +84,29 @@ def test_where_a_node_is_can_be_read_only_while_it_runs(state: StateDirectory) -
 
 
 def test_a_free_port_is_free_for_udp_and_tcp() -> None:
-    port = settle_port("sip", "127.0.0.1", 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    port = settle_port("sip", ("127.0.0.1",), 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as bound:
             bound.bind(("127.0.0.1", port))
+
+
+def test_localhost_is_both_loopbacks_where_both_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offhook.node.ports._is_here", lambda _: True)
+    assert loopbacks("127.0.0.1") == ("127.0.0.1", "::1")
+    assert loopbacks("::1") == ("::1", "127.0.0.1")
+    assert loopbacks("192.0.2.1") == ("192.0.2.1",)
+    monkeypatch.setattr("offhook.node.ports._is_here", lambda _: False)
+    assert loopbacks("127.0.0.1") == ("127.0.0.1",)
+
+
+@pytest.mark.skipif(len(loopbacks("127.0.0.1")) == 1, reason="this machine has no ::1")
+def test_a_relay_port_taken_on_the_other_loopback_is_named() -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as taken:
+        taken.bind(("::1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"TCP port {port} of ::1 is taken"):
+            with_ports(Settings(sip=Sip(port=0), relay=Relay(port=port)))
 
 
 def test_a_taken_port_is_named() -> None:

@@ -63,6 +63,8 @@ class RecordingServer(msgspec.Struct, frozen=True):
         if self.now() > int(expires):
             return _refuse(410, "This link has expired: its lifetime is the setting recordings.link_lifetime_s.")
         path = self.directory / name
+        if _is_file(path.with_name(f"{name}.part")):
+            return _refuse(404, "This recording is still being made: fetch it after its event says finished.")
         if not _is_file(path):
             return _refuse(404, "This recording is no longer here: it was removed (recordings.retention_days).")
         headers = {

@@ -87,6 +87,13 @@ async def test_a_removed_recording_is_404(site: Site) -> None:
     assert (await site.get(site.recordings.url("gone.wav")))[0] == 404
 
 
+async def test_a_recording_under_way_says_that_it_is_and_not_that_it_was_removed(site: Site) -> None:
+    (site.recordings.directory / "now.wav.part").write_bytes(b"RIFF")
+    status, body, _ = await site.get(site.recordings.url("now.wav"))
+    assert status == 404
+    assert b"still being made" in body
+
+
 async def test_a_symbolic_link_in_the_directory_is_not_followed(site: Site, tmp_path: Path) -> None:
     (site.recordings.directory / "link.wav").symlink_to(tmp_path / "a.wav")
     assert (await site.get(site.recordings.url("link.wav")))[0] == 404

@@ -16,10 +16,11 @@ from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, Talk, answered
 from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, serving, start
+from rig.opened import remember
 from rig.recording import fetch, record
 from rig.relay import RelayPeer
 from rig.rtp import gaps_ms, missing
-from rig.sip import assert_helpful, sentence
+from rig.sip import SipEndpoint, assert_helpful, sentence
 
 Running = Callable[[Path], AbstractContextManager[NodeProcess]]
 
@@ -166,6 +167,27 @@ async def test_a_recording_of_an_engine_that_is_killed_is_finished_by_the_next_o
             assert audio.tone_share(speak[8000:], 440) > 0.95
             await following.caller.bye()
             following.caller.close()
+
+
+async def test_an_engine_that_is_killed_says_goodbye_by_tcp_over_a_connection_of_the_next_one(tmp_path: Path) -> None:
+    """The connection of the call died with the engine; its Contact says where to open another (RFC 3261 18.1)."""
+    with serving(tmp_path) as node:
+        async with RelayPeer(node) as relay:
+            caller = await Caller.open(node.sip("tcp"), transport="tcp")
+            later = remember(SipEndpoint("tcp"))
+            server = await asyncio.start_server(later.adopt, "127.0.0.1", 0)
+            caller.sip.port = server.sockets[0].getsockname()[1]
+            talk = await answered(caller, relay)
+            os.kill(node.engine().pid, signal.SIGKILL)
+            ended = await relay.state(talk.call, "ended")
+            assert ended.params.get("end_detail") == "node_failure"
+            bye = await later.request("BYE", 5)
+            assert "restarted" in sentence(bye)
+            assert bye.get("Call-ID") == caller.call_id
+            assert bye.get("To").endswith(f";tag={caller.from_tag}")
+            later.respond(bye, 200, "OK")
+            server.close()
+            caller.close()
 
 
 async def test_dev_that_is_killed_leaves_no_process(tmp_path: Path) -> None:

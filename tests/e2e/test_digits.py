@@ -98,6 +98,45 @@ async def test_tones_beside_events_do_not_double_a_digit(talk: Talk) -> None:
     assert await collected(talk, 2) == "19"
 
 
+def told(talk: Talk) -> list[str]:
+    """Each event of the collect: state, final, type and digits."""
+    events = [e.params for e in talk.relay.of_call(talk.call.call_id) if e.type == "calling.call.collect"]
+    words = [
+        (p.get("state"), p.get("final"), p["result"]["type"], p["result"].get("params", {}).get("digits"))
+        for p in events
+    ]
+    return [" ".join(str(word) for word in line if word is not None) for line in words]
+
+
+async def test_a_continuous_collect_shows_each_key_and_begins_again_until_it_is_stopped(talk: Talk) -> None:
+    collect = {"digits": {"max": 2, "digit_timeout": 1.0}, "continuous": True, "partial_results": True}
+    await talk.relay.command(talk.call, "collect", control_id="keys", **collect, send_start_of_input=True)
+    for key in "123":
+        talk.caller.rtp.digit(key, duration_ms=60)
+    await talk.relay.event("collect", lambda e: e.params["result"].get("params", {}).get("digits") == "3", within_s=5)
+    await talk.relay.command(talk.call, "collect.stop", control_id="keys")
+    await talk.relay.event("collect", lambda e: e.params["result"]["type"] == "no_input")
+    first = ["start_of_input", "collecting False digit 1", "collecting False digit 12", "collecting True digit 12"]
+    rest = ["start_of_input", "collecting False digit 3", "finished True finished", "finished True no_input"]
+    assert told(talk) == first + rest
+
+
+async def test_a_terminator_ends_a_collect_and_its_timers_run_when_they_are_started(talk: Talk) -> None:
+    collect = {"digits": {"max": 9, "terminators": "#"}, "initial_timeout": 0.5, "partial_results": True}
+    await talk.relay.command(talk.call, "collect", control_id="keys", **collect)
+    await asyncio.sleep(0.8)
+    assert told(talk) == [], "the initial timeout ran before anybody started it"
+    for key in "98#":
+        talk.caller.rtp.digit(key, duration_ms=60)
+    done = await talk.relay.event("collect", lambda e: e.params["final"])
+    assert done.params["result"] == {"type": "digit", "params": {"digits": "98", "terminator": "#"}}
+    assert told(talk) == ["collecting False digit 9", "collecting False digit 98", "finished True digit 98"]
+    await talk.relay.command(talk.call, "collect", control_id="later", digits={"max": 1}, initial_timeout=0.3)
+    await talk.relay.command(talk.call, "collect.start_input_timers", control_id="later")
+    late = await talk.relay.event("collect", lambda e: e.params["control_id"] == "later", within_s=1)
+    assert late.params["result"] == {"type": "no_input"}
+
+
 async def test_speech_is_no_digit(talk: Talk, tmp_path: object) -> None:
     await talk.relay.command(
         talk.call, "collect", control_id="keys", digits={"max": 1}, initial_timeout=6, start_input_timers=True

@@ -31,6 +31,7 @@ class Collect(Verb[collect.Collect]):
         self._timers = asyncio.Event()
         self._result: CollectedDigits | None = None
         self._has_started = False
+        self._partial = ""
         if params.start_input_timers:
             self._timers.set()
 
@@ -47,7 +48,7 @@ class Collect(Verb[collect.Collect]):
         with DigitInput(self.leg, rule) as keys:
             self.accept()
             while True:
-                self._has_started = False
+                self._has_started, self._partial = False, ""
                 result = await keys.read(self._timers, self._heard)
                 if not self.params.is_continuous:
                     self._result = result
@@ -78,7 +79,8 @@ class Collect(Verb[collect.Collect]):
             self._has_started = True
             if self.params.send_start_of_input:
                 self.emit(self.event, {"result": {"type": CollectResultType.START_OF_INPUT.value}})
-        if self.params.partial_results and digits:
+        if self.params.partial_results and digits != self._partial:  # a terminator changes nothing
+            self._partial = digits
             partial = CollectedDigits(CollectResultType.DIGIT, digits).result()
             self._say(CollectState.COLLECTING, partial, final=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from offhook.client.base import CallBase
@@ -12,8 +12,9 @@ from offhook.client.call import Call
 from offhook.client.dialing import Dials, PendingDial
 from offhook.client.events import ConnectEvent, DialEvent, RelayEvent
 from offhook.client.tasks import Tasks
-from offhook.errors import ConnectionLost
+from offhook.errors import ConnectionLost, DialFailed, RelayError
 from offhook.protocol.states import CallState, Direction
+from offhook.protocol.verbs.dial import Dial
 from offhook.protocol.verbs.end import End
 from offhook.protocol.verbs.pass_ import Pass
 from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
@@ -69,10 +70,39 @@ class Calls:
             log.warning("the session was lost, and the call with it", extra={"call_id": call.call_id})
             call.lose()
 
+    async def place(self, params: Mapping[str, Any], wait_s: float) -> Call:
+        """Dial and wait for the answer; see ``RelayClient.dial``.
+
+        Raises:
+            DialFailed: nobody answered, or not in time.
+            RelayError: the dial was refused.
+        """
+        pending = self.dials.begin(params["tag"])
+        try:
+            async with asyncio.timeout(wait_s):
+                call = await self._answered(pending, params)
+        except TimeoutError as error:
+            self.abandon(pending)
+            text = f"Dial timed out waiting for answer (tag={pending.tag})"
+            raise DialFailed(text, tag=pending.tag, reason="timeout") from error
+        except BaseException:
+            self.abandon(pending)
+            raise
+        self.dials.finish(pending)
+        return call
+
+    async def _answered(self, pending: PendingDial, params: Mapping[str, Any]) -> Call:
+        try:
+            await self._execute(Dial.method, params)
+        except RelayError:
+            if not pending.is_answered:  # else its events tell more than the reply that did not come
+                raise
+        return await asyncio.shield(pending.answer)
+
     def abandon(self, pending: PendingDial) -> None:
         """Nobody waits for a dial any more: end its legs, those that come later too."""
         legs = self.dials.abandon(pending, asyncio.get_running_loop().time())
-        if pending.answer.done() and not pending.answer.cancelled() and pending.answer.exception() is None:
+        if pending.is_answered:
             legs.append(pending.answer.result())  # answered in the moment in which the wait was given up
         for leg in {leg.call_id: leg for leg in legs}.values():
             self._end_orphan(leg)
@@ -81,10 +111,18 @@ class Calls:
         reason = "hangup" if leg.state == CallState.ANSWERED else "cancel"
         what = "ending a leg of a dial that was given up"
         log.info(what, extra={"call_id": leg.call_id})
-        self._send_off(leg.command(End.method, {"reason": reason}), what, leg.call_id)
+        self._send_off(leg, End.method, {"reason": reason}, what)
 
-    def _send_off(self, command: Coroutine[Any, Any, object], what: str, call_id: str) -> None:
-        task = self.tasks.start(command, what=what, call_id=call_id)
+    def _send_off(self, call: Call, method: str, params: Mapping[str, Any], what: str) -> None:
+        """Send a command that nobody waits for. That it may fail with the connection is no failure of ours."""
+
+        async def command() -> None:
+            try:
+                await call.command(method, params)
+            except RelayError as error:
+                log.warning("%s failed: %s", what, error, extra={"call_id": call.call_id})
+
+        task = self.tasks.start(command(), what=what, call_id=call.call_id)
         self._parting.add(task)
         task.add_done_callback(self._parting.discard)
 
@@ -128,7 +166,7 @@ class Calls:
 
     def _decline(self, call: Call, why: str) -> None:
         log.warning("passing a call on: %s", why, extra={"call_id": call.call_id})
-        self._send_off(call.command(Pass.method, {}), "passing a call on", call.call_id)
+        self._send_off(call, Pass.method, {}, "passing a call on")
 
     def _leg(self, event: RelayEvent) -> Call | None:
         """A call we have not seen: a leg of a dial, or one made by another call's connect."""

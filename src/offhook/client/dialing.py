@@ -25,6 +25,11 @@ class PendingDial:
         self.answer: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
         self.legs: dict[str, Call] = {}
 
+    @property
+    def is_answered(self) -> bool:
+        """Somebody answered."""
+        return self.answer.done() and not self.answer.cancelled() and self.answer.exception() is None
+
     def fail(self, error: RelayError) -> None:
         """End the wait with an error."""
         if not self.answer.done():

@@ -24,7 +24,7 @@ from offhook.client.session import Session, SessionSettings
 from offhook.client.settings import read_settings
 from offhook.client.shapes import Device
 from offhook.client.tasks import Handler, Tasks
-from offhook.errors import CallerError, ConnectionLost, DialFailed, RelayError
+from offhook.errors import CallerError, ConnectionLost, RelayError
 from offhook.protocol import methods
 from offhook.protocol.messaging import SendMessage
 from offhook.protocol.verbs import dial
@@ -291,21 +291,7 @@ class RelayClient:
             "region": region,
         }
         params = compose(dial.Dial, given, extra)
-        pending = self._calls.dials.begin(params["tag"])
-        wait_s = 120.0 if dial_timeout is None else dial_timeout
-        try:
-            async with asyncio.timeout(wait_s):
-                await self.execute(dial.Dial.method, params)
-                call = await asyncio.shield(pending.answer)
-        except TimeoutError as error:
-            self._calls.abandon(pending)
-            text = f"Dial timed out waiting for answer (tag={pending.tag})"
-            raise DialFailed(text, tag=pending.tag, reason="timeout") from error
-        except BaseException:
-            self._calls.abandon(pending)
-            raise
-        self._calls.dials.finish(pending)
-        return call
+        return await self._calls.place(params, 120.0 if dial_timeout is None else dial_timeout)
 
     # --- messages -------------------------------------------------------------------------------------------
 

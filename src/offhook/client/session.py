@@ -389,10 +389,9 @@ class Session:
     # --- life and death of a socket -------------------------------------------------------------------------
 
     def _check_silence(self, now: float) -> None:
-        quiet_s = now - self._heard_at
-        if quiet_s >= self._settings.silence_s:
+        if now >= self._heard_at + self._settings.silence_s:  # as in `deadline`, to the last bit
             self._abandon_socket(f"nothing was heard for {self._settings.silence_s:g} s", now)
-        elif quiet_s >= self._settings.quiet_s and self._ping_id is None:
+        elif now >= self._heard_at + self._settings.quiet_s and self._ping_id is None:
             self._ping_id = self._new_id()
             self._send(Request(self._ping_id, methods.PING, {}))
 

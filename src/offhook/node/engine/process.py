@@ -22,6 +22,8 @@ _HELLO_S = 5.0
 _UNREAD_BYTES = 8 << 20
 _EPOCHS_PER_S = 4
 _EPOCHS_BEGAN_S = 1_577_836_800
+_PATIENT = (ops.LegLabel, ops.Ack)
+_PATIENCE_S = 0.01
 
 
 class EngineProcess:
@@ -128,7 +130,8 @@ class EngineProcess:
 class _Connection(asyncio.Protocol):
     """Frames in, operations out, and who waits for which reply.
 
-    Operations of one turn of the loop leave in one write: each write wakes the engine.
+    Operations of one turn of the loop leave in one write, because each write wakes the engine; labels and acks, which
+    nobody waits for, wait a little for others.
     """
 
     def __init__(self, sink: ReportSink, on_lost: LostSink | None) -> None:
@@ -141,6 +144,8 @@ class _Connection(asyncio.Protocol):
         self._held: list[ops.AnyReport] | None = []
         self._buffer = bytearray()
         self._outgoing = bytearray()
+        self._is_leaving = False
+        self._waiting: asyncio.TimerHandle | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder: msgspec.msgpack.Decoder[ops.AnyReport] = msgspec.msgpack.Decoder(ops.AnyReport)
         self._transport: asyncio.Transport | None = None
@@ -185,7 +190,7 @@ class _Connection(asyncio.Protocol):
     # --- for EngineProcess --------------------------------------------------------------------------------------
 
     def write(self, operation: ops.AnyOperation) -> None:
-        """Send one operation at the end of this turn; an engine that does not read is lost."""
+        """Send one operation at the end of this turn, or with the next; an engine that does not read is lost."""
         outgoing, begin = self._outgoing, len(self._outgoing)
         self._encoder.encode_into(operation, outgoing, begin + _LENGTH.size)
         size_bytes = len(outgoing) - begin - _LENGTH.size
@@ -193,10 +198,18 @@ class _Connection(asyncio.Protocol):
             del outgoing[begin:]
             raise ValueError(f"an operation of {size_bytes} bytes does not fit a frame of 1 MiB")
         _LENGTH.pack_into(outgoing, begin, size_bytes)
-        if begin == 0:
-            self._loop.call_soon(self._flush)
+        if not isinstance(operation, _PATIENT):
+            if not self._is_leaving:
+                self._is_leaving = True
+                self._loop.call_soon(self._flush)
+        elif self._waiting is None:
+            self._waiting = self._loop.call_later(_PATIENCE_S, self._flush)
 
     def _flush(self) -> None:
+        self._is_leaving = False
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
         if self._transport is None or not self._outgoing:
             return
         outgoing, self._outgoing = self._outgoing, bytearray()

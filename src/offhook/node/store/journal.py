@@ -30,13 +30,13 @@ CREATE TABLE IF NOT EXISTS sessions (
     session_seq INTEGER NOT NULL, truncated_from INTEGER NOT NULL, truncated_to INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     session TEXT NOT NULL, session_seq INTEGER NOT NULL, id TEXT NOT NULL, call_id TEXT NOT NULL, seq INTEGER NOT NULL,
-    event_type TEXT NOT NULL, at REAL NOT NULL, frame TEXT NOT NULL, PRIMARY KEY (session, session_seq)) WITHOUT ROWID;
+    event_type TEXT NOT NULL, at REAL NOT NULL, frame TEXT NOT NULL, PRIMARY KEY (session, session_seq));
 CREATE TABLE IF NOT EXISTS replies (
     at REAL NOT NULL, session TEXT NOT NULL, request_id TEXT NOT NULL, reply TEXT NOT NULL,
     PRIMARY KEY (at, session, request_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (
     call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
-    asked TEXT NOT NULL) WITHOUT ROWID;
+    asked TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS controls (
     call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
     is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id)) WITHOUT ROWID;

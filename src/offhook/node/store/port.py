@@ -106,7 +106,7 @@ class Recovered(msgspec.Struct, frozen=True):
 class Journal(Protocol):
     """Writes in the order it is called; a returned future is done when it is written, or fails with JournalFailure.
 
-    What returns no future is written with the next that does, at the latest 10 ms later.
+    What returns no future is written with the next that does, at the latest 20 ms later.
     """
 
     @property

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class WriterSettings(msgspec.Struct, frozen=True):
     """How the writer behaves."""
 
-    gather_s: float = 0.01
+    gather_s: float = 0.02
     """How long a write that nobody waits for may wait for company."""
     sync_interval_s: float = 1.0
     """What was not asked to be durable is on the disk after this long."""

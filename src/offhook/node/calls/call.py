@@ -20,6 +20,7 @@ from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
+from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import LegAnswered, LegChanged, LegEnded, LegProgress
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
@@ -133,7 +134,7 @@ class Call:
         async with self._supervisor:
             if self._dial is not None:
                 self._supervisor.spawn(self._dial, "dial")
-            await asyncio.wait({self._ending})
+            await until_any(self._ending)
             ending = self._ending.result()
             self._move(CallState.ENDING)
             self._emit_state()
@@ -175,7 +176,7 @@ class Call:
         try:
             async with asyncio.timeout(self.settings.limits.hangup_s):
                 await self.leg.hang_up(status, text)
-                await asyncio.wait({self.leg.over})
+                await until_any(self.leg.over)
         except (EngineRefused, EngineLost, TimeoutError) as error:
             log.warning("leg not hung up", call_id=self.call_id, error=str(error))
             self.leg.lose("hangup failed")
@@ -269,8 +270,7 @@ class Call:
         try:
             async with asyncio.timeout(self.settings.limits.answer_s):
                 await self.leg.answer(codecs)
-                either: set[asyncio.Future[Any]] = {self.leg.answered, self.leg.over}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                await until_any(self.leg.answered, self.leg.over)
         except EngineRefused as error:
             raise refusal_of(error) from error
         except (EngineLost, TimeoutError) as error:
@@ -305,7 +305,7 @@ class Call:
     async def answering_over(self) -> None:
         """Wait until an answer under way is settled."""
         if self.answering is not None:
-            await asyncio.wait({self.answering})
+            await until_any(self.answering)
 
     # --- the offer desk's view -------------------------------------------------------------------------------
 

@@ -64,7 +64,8 @@ class CallDirectory:
         raise CommandRefused(ResultCode.NOT_FOUND, "No such call on this node: check call_id and node_id")
 
     def _forget(self, now: float) -> None:
-        for call_id, ended in list(self._ended.items()):
+        while self._ended:
+            call_id, ended = next(iter(self._ended.items()))
             if now - ended < self._ended_kept_s and len(self._ended) <= _MAX_ENDED:
-                break
+                return
             del self._ended[call_id]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from offhook.errors import EngineLost
+from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import (
     Append,
     DigitReport,
@@ -56,13 +57,12 @@ class EngineOperation:
 
     async def first_frame(self) -> bool:
         """Wait for the first frame; False when the operation ended before one."""
-        either: set[asyncio.Future[Any]] = {self.started, self.ended}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await until_any(self.started, self.ended)
         return self.started.done()
 
     async def over(self) -> OperationEnded:
         """Wait for its end. A waiter that is cancelled changes nothing."""
-        await asyncio.wait({self.ended})
+        await until_any(self.ended)
         return self.ended.result()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -29,6 +30,20 @@ __all__ = ["Commands"]
 log = structlog.get_logger(__name__)
 _NEW_CALLS = frozenset({"calling.dial", "calling.begin"})
 _PASS = "calling.pass"  # noqa: S105  a method, not a secret
+
+
+@dataclass(slots=True)
+class _Command:
+    """One request under way."""
+
+    session: Session
+    connection: Connection
+    request: Request
+    frame_id: FrameId
+    first: asyncio.Future[str]
+    """Its first reply, for who asks again."""
+    turn: Turn
+    is_answered: bool = False
 
 
 class Commands:
@@ -67,10 +82,15 @@ class Commands:
         if request.method in _NEW_CALLS and (why := self._refuses_new_calls()):
             connection.send(_reply(frame_id, refusal("503", why)))  # not remembered: it may be tried again
             return
-        first = session.ledger.begin(frame_id, time.time())
-        turn = self._outbox.begin_turn(request.method, request.params)
-        work = self._perform(session, connection, request, frame_id, first, turn)
-        self._tasks.spawn(work, f"command {request.method}")
+        command = _Command(
+            session,
+            connection,
+            request,
+            frame_id,
+            session.ledger.begin(frame_id, time.time()),
+            self._outbox.begin_turn(request.method, request.params),
+        )
+        self._tasks.spawn(self._perform(command), request.method)
 
     def _refuses_new_calls(self) -> str:
         if self.is_draining:
@@ -79,55 +99,52 @@ class Commands:
             return "the journal of this node cannot be written: free space on its disk"
         return ""
 
-    async def _perform(
-        self,
-        session: Session,
-        connection: Connection,
-        request: Request,
-        frame_id: FrameId,
-        first: asyncio.Future[str],
-        turn: Turn,
-    ) -> None:
-        result = await self._answer(session, request)
+    async def _perform(self, command: _Command) -> None:
+        """Run it, however long it takes; answer within the time that a client waits for one."""
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(self._settings.reply_timeout_s, self._too_slow, command)
         try:
-            reply = _reply(frame_id, result)
+            result = await self._run(command.session, command.request)
+        finally:
+            patience.cancel()
+        if not command.is_answered:
+            await self._answer(command, result)
+
+    def _too_slow(self, command: _Command) -> None:
+        method = command.request.method
+        log.warning("command is slow", method=method)
+        result = refusal(
+            ResultCode.SERVER_ERROR,
+            f"{method} took longer than {self._settings.reply_timeout_s:g} s and may still take effect: "
+            "watch the call's events",
+        )
+        command.is_answered = True
+        self._tasks.spawn(self._answer(command, result), f"late {method}")
+
+    async def _answer(self, command: _Command, result: dict[str, Any]) -> None:
+        method, turn = command.request.method, command.turn
+        command.is_answered = True
+        try:
+            reply = _reply(command.frame_id, result)
         except (TypeError, ValueError):
-            log.exception("result cannot be written as JSON", method=request.method)
-            result = refusal(ResultCode.SERVER_ERROR, f"the node's result of {request.method} cannot be told")
-            reply = _reply(frame_id, result)
+            log.exception("result cannot be written as JSON", method=method)
+            result = refusal(ResultCode.SERVER_ERROR, f"the node's result of {method} cannot be told")
+            reply = _reply(command.frame_id, result)
         is_accepted = is_success(str(result.get("code", "")))
         if is_accepted:
-            self._outbox.open_control(turn.call_id, turn.control_id, request.method, session.protocol)
-        stored = StoredReply(session.protocol, key_of(frame_id), reply, time.time())
-        if is_accepted and request.method in _NEW_CALLS:
+            self._outbox.open_control(turn.call_id, turn.control_id, method, command.session.protocol)
+        stored = StoredReply(command.session.protocol, key_of(command.frame_id), reply, time.time())
+        if is_accepted and method in _NEW_CALLS:
             try:
                 await self._journal.confirm_reply(stored)
             except JournalFailure:
-                log.warning("accepted dial is not journalled", method=request.method)
+                log.warning("accepted dial is not journalled", method=method)
         else:
             self._journal.save_reply(stored)
-        if not connection.send(reply, turn.written):
+        if not command.connection.send(reply, turn.written):
             turn.written()
         turn.replied()
-        first.set_result(reply)
-
-    async def _answer(self, session: Session, request: Request) -> dict[str, Any]:
-        """The result, within the time that a client waits for one."""
-        try:
-            request = self._authorise(session, request)
-        except CommandRefused as refused:
-            return refusal(refused.code, refused.message)
-        outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._tasks.spawn(self._run(session, request, outcome), f"run {request.method}")
-        done, _ = await asyncio.wait([outcome], timeout=self._settings.reply_timeout_s)
-        if done:
-            return outcome.result()
-        log.warning("command is slow", method=request.method)
-        return refusal(
-            ResultCode.SERVER_ERROR,
-            f"{request.method} took longer than {self._settings.reply_timeout_s:g} s and may still take effect: "
-            "watch the call's events",
-        )
+        command.first.set_result(reply)
 
     def _authorise(self, session: Session, request: Request) -> Request:
         if request.method == SendMessage.method:
@@ -147,22 +164,23 @@ class Commands:
             self._ownership.claim(call_id, session)
         return request
 
-    async def _run(self, session: Session, request: Request, outcome: asyncio.Future[dict[str, Any]]) -> None:
+    async def _run(self, session: Session, request: Request) -> dict[str, Any]:
+        """Its result, whatever happens."""
+        method = request.method
         try:
-            result = await self._runner.run(request.method, request.params, Origin(session.protocol, session.project))
+            request = self._authorise(session, request)
+            return await self._runner.run(method, request.params, Origin(session.protocol, session.project))
         except CommandRefused as refused:
-            result = refusal(refused.code, refused.message)
+            return refusal(refused.code, refused.message)
         except OffhookError as error:
-            log.warning("command failed", method=request.method, error=str(error))
-            result = refusal(ResultCode.SERVER_ERROR, f"{request.method} failed: {error}")
+            log.warning("command failed", method=method, error=str(error))
+            return refusal(ResultCode.SERVER_ERROR, f"{method} failed: {error}")
         except Exception:  # the wall of the JSON-RPC dispatcher
             self.failures += 1
-            log.exception("command failed in a way nobody foresaw", method=request.method)
-            result = refusal(
-                ResultCode.SERVER_ERROR, f"the node failed on {request.method}; its log says why. It may be tried again"
+            log.exception("command failed in a way nobody foresaw", method=method)
+            return refusal(
+                ResultCode.SERVER_ERROR, f"the node failed on {method}; its log says why. It may be tried again"
             )
-        if not outcome.done():
-            outcome.set_result(result)
 
 
 def refusal(code: str, message: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from offhook.node.calls.call import Call, Cause, refusal_of
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
+from offhook.node.calls.waiting import until_any
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import CallParams, ControlParams
 from offhook.protocol.verbs import collect
@@ -150,12 +151,11 @@ class Verb(ABC, Generic[P]):
         """Run until the terminal events are out, which happens once, or not at all when it was never accepted."""
         work = asyncio.create_task(self._work(), name=f"run {self.params.method}")
         try:
-            either: set[asyncio.Future[Any]] = {work, self._cause}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await until_any(work, self._cause)
             self.end(work.result() if work.done() else Cause.ERROR)  # without effect when a cause came first
         finally:
             work.cancel()
-            await asyncio.wait({work})
+            await until_any(work)
         cause = self._cause.result()
         frames = await self._finished(cause)
         if not self._accepted.done():

@@ -12,6 +12,7 @@ import msgspec
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, MachineError
 from offhook.node.calls.call import refusal_of
 from offhook.node.calls.leg import EngineOperation, Leg
+from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import OperationEnded, Play, SilenceSource, Source, Tone, ToneSource
 from offhook.node.verbs.base import VerbPorts
 from offhook.protocol.codes import ResultCode
@@ -90,26 +91,26 @@ class Playback:
         Raises:
             OffhookError: an item cannot be played, or the engine failed.
         """
-        fetching = [asyncio.create_task(self._source(item), name="source") for item in self._request.media]
+        first, *others = self._request.media
+        rest = [asyncio.create_task(self._source(item), name="source") for item in others]
         feeding: asyncio.Task[None] | None = None
         try:
-            by_turns = self._request.loops == 1  # a repeated list must be whole before it begins
-            sources = [await fetching[0]] if by_turns else [await task for task in fetching]
-            rest = fetching[1:] if by_turns else []
-            play = self._play(sources, more=bool(rest))
+            sources = [await self._source(first)]
+            is_by_turns = self._request.loops == 1  # a repeated list must be whole before it begins
+            if not is_by_turns:
+                sources += [await task for task in rest]
+            play = self._play(sources, more=is_by_turns and bool(rest))
             running = await self._leg.start(play)
             self._operation.set_result(running)
             if play.volume_db != self._volume_db:
                 await self._leg.set_volume(running, self._volume_db)
-            feeding = asyncio.create_task(self._feed(running, rest), name="feed")
+            if play.more:
+                feeding = asyncio.create_task(self._feed(running, rest), name="feed")
             if await running.first_frame():
                 playing()
             return await self._end_of(running, feeding)
         finally:
-            tasks = [*fetching, *([feeding] if feeding else [])]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _cancel([*rest, *([feeding] if feeding else [])])
 
     async def close(self) -> None:
         """Silence it and wait for its end; nothing of it remains."""
@@ -175,11 +176,11 @@ class Playback:
             await self._leg.append(running, [source], more=index < len(rest) - 1)
 
     @staticmethod
-    async def _end_of(running: EngineOperation, feeding: asyncio.Task[None]) -> OperationEnded:
-        either: set[asyncio.Future[Any]] = {running.ended, feeding}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if feeding.done() and not running.is_over:
-            feeding.result()
+    async def _end_of(running: EngineOperation, feeding: asyncio.Task[None] | None) -> OperationEnded:
+        if feeding is not None:
+            await until_any(running.ended, feeding)
+            if feeding.done() and not running.is_over:
+                feeding.result()
         ended = await running.over()
         if ended.cause == "error":
             raise MachineError(ended.detail or "The engine could not play this")
@@ -208,6 +209,13 @@ class Playback:
             gender=params.gender or default.gender or TtsParams.default_gender,
             voice=params.voice or default.voice,
         )
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _ringtone(params: RingtoneParams) -> Source:

@@ -23,7 +23,7 @@ from offhook.testing.clock import VirtualClockLoop
 from rig.memory_node import NODE_ID, MemoryNode
 from rig.sdk_commands import ONE_DIGIT, PHONE, TTS
 
-EXAMPLES = int(os.environ.get("OFFHOOK_EXAMPLES", "500"))
+EXAMPLES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "night" else 500
 
 SILENCE = {"type": "silence", "params": {"duration": 1}}
 VERBS: dict[str, tuple[Any, ...]] = {

@@ -291,6 +291,29 @@ async def test_a_server_that_orders_a_restart_gets_a_fresh_session(node: Scripte
     assert node.connects[1].protocol is None
 
 
+async def test_after_a_fresh_session_calls_actions_waits_and_dials_are_gone(
+    node: ScriptedNode, client: RelayClient
+) -> None:
+    """Nothing may wait for events that can no longer come; the call may live on, so hangup is still sent."""
+    node.hold("calling.play", "calling.dial")
+    caught = catch(client)
+    party = await node.offer()
+    call = await caught
+    action = await call.play_silence(9)
+    waits = [asyncio.create_task(call.wait_for_ended()), asyncio.create_task(call.wait_for("custom"))]
+    dialling = asyncio.create_task(client.dial(PHONE))
+    await node.until("calling.dial")
+    await node.disconnect(restart=True)
+    assert [(await wait).cause for wait in waits] == ["gone", "gone"]
+    assert (await action.wait(5)).cause == "gone"
+    with pytest.raises(ConnectionLost, match="the session was lost during dial"):
+        await dialling
+    assert client.calls == []
+    assert await call.play_tts("nobody hears it") is not None
+    await call.hangup()
+    assert (await party.until("calling.end"))["call_id"] == call.call_id
+
+
 async def test_bad_credentials_stop_with_the_servers_message(node: ScriptedNode) -> None:
     client = RelayClient("project", "wrong-secret", node.host)
     with pytest.raises(RelayError, match="Authentication failed") as caught:

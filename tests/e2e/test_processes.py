@@ -104,6 +104,28 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
         await again.close()
 
 
+async def test_a_node_that_is_killed_with_its_spare_starts_from_nothing_within_three_seconds(tmp_path: Path) -> None:
+    with serving(tmp_path) as node:
+        relay = RelayPeer(node)
+        await relay.connect()
+        talk = await answered(await Caller.open(node.sip()), relay)
+        protocol = relay.protocol
+        pythons = [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
+        for stat in pythons:
+            os.kill(stat.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        await relay.close()
+        again = await connected_again(node, protocol, killed, 10)
+        await again.command(talk.call, "play", control_id="new", play=[{"type": "silence", "params": {"duration": 1}}])
+        took = time.monotonic() - killed
+        print(f"{len(pythons)} node processes killed: a new command accepted {took:.2f} s later")
+        assert took <= 3
+        await again.command(talk.call, "end")
+        await talk.caller.ended_by_node()
+        talk.caller.close()
+        await again.close()
+
+
 async def test_a_call_that_ends_while_the_node_is_dead_ends_with_its_reason(tmp_path: Path) -> None:
     with serving(tmp_path) as node:
         relay = RelayPeer(node)

@@ -4,15 +4,17 @@ use crate::gain::nearest;
 use crate::{FRAME, Frame};
 
 const SHORTEST: usize = 40;
-const LONGEST: usize = 160;
+const LONGEST: usize = 130;
 /// Compared when looking for the pitch.
-const WINDOW: usize = 160;
+const WINDOW: usize = 140;
 /// Frames that are remembered, and their samples.
 const FRAMES: usize = 3;
 const HISTORY: usize = FRAMES * FRAME;
-/// Full volume for 10 ms, gone after 70.
-const HOLD: f32 = 80.0;
-const FADE: f32 = 480.0;
+/// Full volume for 5 ms, gone after 60.
+const HOLD: f32 = 40.0;
+const FADE: f32 = 440.0;
+/// What comes after a loss is blended with what was made up for 1.5 ms. Longer sounds worse: what came is the better.
+const BLEND: usize = 12;
 
 /// Fills lost frames, and joins them to the frames around.
 #[derive(Debug, Clone)]
@@ -47,13 +49,10 @@ impl Concealer {
     /// A frame came. After a loss its beginning is blended with what was made up.
     pub fn good(&mut self, frame: &mut Frame) {
         if self.made > 0 {
-            let overlap = (self.pitch / 4 + self.made / 4).min(80);
-            for n in 0..overlap {
+            for (n, sample) in frame.iter_mut().take(BLEND).enumerate() {
                 let made = self.synthetic();
-                let weight = (n as f32 + 0.5) / overlap as f32;
-                if let Some(sample) = frame.get_mut(n) {
-                    *sample = nearest(f32::from(*sample) * weight + made * (1.0 - weight));
-                }
+                let weight = (n as f32 + 0.5) / BLEND as f32;
+                *sample = nearest(f32::from(*sample) * weight + made * (1.0 - weight));
             }
             self.made = 0;
         }
@@ -183,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_loss_fades_to_silence_within_80_ms_and_comes_back_whole() {
+    fn a_long_loss_fades_to_silence_within_60_ms_and_comes_back_whole() {
         let mut concealer = Concealer::default();
         (0..5).for_each(|n| concealer.good(&mut voice(n)));
         let mut made = [0; FRAME];
-        for _ in 0..5 {
+        for _ in 0..4 {
             concealer.conceal(&mut made);
         }
         assert_eq!(made, [0; FRAME]);

@@ -31,7 +31,7 @@ SKIPPED = {
         'eval "$(offhook dev --env)"': SHELL,
         "python caller.py sip:me@127.0.0.1:5070": "a phone must answer: test_the_caller_of_the_guide",
     },
-    "docs/testing-your-app.md": {},
+    "docs/testing-your-app.md": {"pip install pytest": INSTALLED},
 }
 RUN = {
     "README.md": ["offhook dev app.py", "offhook call --press 7 --out heard.wav"],

@@ -14,7 +14,11 @@ from offhook.protocol.methods import KNOWN, KNOWN_CALLING
 from rig.documents import blocks, commands
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "crates/fuzz/README.md"])
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "vectors/*/*.md", "crates/*/*.md")
+    for page in ROOT.glob(pattern)
+)
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OF_OTHERS = {"CERTIFICATE_VERIFY_FAILED"}
 
@@ -48,6 +52,13 @@ def test_programs_on_a_page_compile(page: Path) -> None:
     for block in blocks(page):
         if block.language == "python":
             compile(block.text, block.file or str(page), "exec")
+
+
+def test_every_example_is_listed() -> None:
+    page = (ROOT / "examples/README.md").read_text()
+    assert [
+        path.name for path in (ROOT / "examples").iterdir() if path.name[0] not in "_R" and path.name not in page
+    ] == []
 
 
 def test_the_configuration_of_the_guide_is_valid(tmp_path: Path) -> None:

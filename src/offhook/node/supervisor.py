@@ -121,7 +121,8 @@ class NodeSupervisor:
         keepers: list[asyncio.Task[None]] = []
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            self._spare = await _start_waiting_node(self._state.root / "pycache")  # reads its code while the engine starts
+            # It reads its code while the engine starts.
+            self._spare = await _start_waiting_node(self._state.root / "pycache")
             await self._start_engine(program)
             await self._start_node()
             keepers = [
@@ -325,7 +326,7 @@ def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
 def _environment(byte_code: Path) -> dict[str, str]:
     """Ours without credentials, and with our own path, so that the same code runs.
 
-    Where byte code may not be kept beside the sources it is kept in ``byte_code``: a killed node is back a third sooner.
+    Where byte code may not be kept beside the sources it is kept in ``byte_code``: a killed node is back sooner.
     """
     kept = {
         name: value

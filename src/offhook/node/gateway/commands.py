@@ -16,6 +16,7 @@ from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.events import Outbox, Turn
 from offhook.node.gateway.ledger import key_of
 from offhook.node.gateway.ownership import Ownership
+from offhook.node.gateway.repeats import Repeats
 from offhook.node.gateway.sessions import Session
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
@@ -64,6 +65,8 @@ class Commands:
         self._journal = journal
         self._settings = settings
         self._tasks = tasks
+        self._repeats = Repeats(settings.reply_ids_max)
+        outbox.on_leave = self._repeats.left
         self.is_draining = False
         """New calls are refused."""
         self.failures = 0
@@ -81,6 +84,12 @@ class Commands:
             return
         if request.method in _NEW_CALLS and (why := self._refuses_new_calls()):
             connection.send(_reply(frame_id, refusal("503", why)))  # not remembered: it may be tried again
+            return
+        repeated = self._repeats.find(session, request)
+        if repeated is not None:
+            reply = _reply(frame_id, repeated)
+            session.ledger.begin(frame_id, time.time()).set_result(reply)
+            connection.send(reply)
             return
         command = _Command(
             session,
@@ -132,6 +141,7 @@ class Commands:
             reply = _reply(command.frame_id, result)
         is_accepted = is_success(str(result.get("code", "")))
         if is_accepted:
+            self._repeats.started(command.session, command.request, result)
             self._outbox.open_control(turn.call_id, turn.control_id, method, command.session.protocol)
         stored = StoredReply(command.session.protocol, key_of(command.frame_id), reply, time.time())
         if is_accepted and method in _NEW_CALLS:

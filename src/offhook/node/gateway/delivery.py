@@ -84,6 +84,10 @@ class Delivery:
         """How many events wait for an ack."""
         return len(self._kept)
 
+    def is_unacked(self, event_id: str, session_seq: int) -> bool:
+        """The client has not said that it has this event, which may be still on its way through the journal."""
+        return event_id in self._kept or session_seq > self._delivered_seq
+
     # --- the connection ---
 
     def attach(self, connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import structlog
@@ -76,6 +76,8 @@ class Outbox:
         self._controls: dict[tuple[str, str], OpenControl] = {}
         self._closed_before: dict[str, set[str]] = {}
         self._emitted = 0
+        self.on_leave: Callable[[Session, OutgoingEvent, str, int], None] = lambda *_: None
+        """Called with the id and ``session_seq`` of each event that goes to a session."""
         self.counts = {"unheard": 0, "unjournalled": 0, "repeated_ends": 0, "unwritable": 0}
         """Events nobody was there to get; that left without the journal; second ends after a recovery; no JSON."""
 
@@ -212,6 +214,7 @@ class Outbox:
                 log.exception("event cannot be written as JSON", event_type=event.event_type)
                 self.counts["unwritable"] += 1
                 return
+            self.on_leave(session, event, event_id, session_seq)
             stored.append(
                 StoredEvent(
                     session.protocol, session_seq, event_id, event.call_id, seq, event.event_type, stamped.at, frame

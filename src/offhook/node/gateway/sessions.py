@@ -35,6 +35,8 @@ class Session:
         self.is_ledger_loaded = True
         self.bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
         self.connection: Connection | None = None
+        self.connections = 0
+        """How many it had so far."""
         self.asked_last = 0
         """Grows with every offer of the desk, so that equals take turns."""
         self.lost_at: float | None = None
@@ -130,6 +132,7 @@ class Sessions:
         """Give the session this socket; an older one is told to go (reliability T23)."""
         older = session.connection
         session.connection = connection
+        session.connections += 1
         session.lost_at = None
         session.delivery.detach()
         if older is not None:

@@ -105,7 +105,7 @@ def call(
     ] = "",
     play: Annotated[Path | None, Parameter(help="WAV or MP3 file to play.")] = None,
     out: Annotated[Path | None, Parameter(help="Write what was heard to this WAV file.")] = None,
-    seconds: Annotated[float, Parameter(help="Hang up after so long.")] = 30.0,
+    seconds: Annotated[float, Parameter(help="Ring at most so long, and hang up so long after the answer.")] = 30.0,
     config: Config = None,
     state_dir: State = None,
 ) -> None:
@@ -159,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; a mistake of the caller ends with a sentence and status 2."""
     try:
         app(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except CallerError as error:
         sys.stderr.write(f"offhook: {error}\n")
         sys.exit(2)

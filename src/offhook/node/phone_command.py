@@ -44,7 +44,7 @@ async def place_call(plan: CallPlan, engine: str = "") -> None:
 
     async with WavSpeaker() as speaker, Phone(binary=engine, synthesiser=speaker) as phone:
         tell(f"calling {plan.uri}")
-        call = await phone.call(plan.uri)
+        call = await phone.call(plan.uri, ring_timeout_s=plan.seconds)
         tell("answered")
         try:
             async with asyncio.timeout(plan.seconds):

@@ -1,0 +1,65 @@
+"""``offhook call`` against a phone that answers, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from offhook.node.engine.ops import Tone, ToneSource
+from offhook.testing.phone import Phone
+from rig.node import command, environment
+
+
+@asynccontextmanager
+async def offhook_call(*arguments: str) -> AsyncIterator[Process]:
+    """The command, running; killed if a test leaves it so."""
+    words = [*command(), "call", *arguments]
+    caller = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=STDOUT, env=environment())
+    try:
+        yield caller
+    finally:
+        if caller.returncode is None:
+            caller.kill()
+            await caller.communicate()
+
+
+async def said(caller: Process) -> str:
+    output, _ = await asyncio.wait_for(caller.communicate(), 20)
+    return output.decode()
+
+
+async def test_it_waits_for_a_prompt_presses_keys_and_keeps_what_it_heard(tmp_path: Path) -> None:
+    options = ["--press", "5", "--out", str(tmp_path / "heard.wav")]
+    async with Phone() as phone, offhook_call(phone.uri, *options) as caller:
+        call = await phone.answer_next()
+        await call.plays_source(ToneSource([Tone(300, [440.0])]))
+        await call.hears_digit("5")
+        await call.hangup()
+        text = await said(caller)
+    assert caller.returncode == 0, text
+    words = ["answered", "hears something", "presses 5", "the other end hung up", "what was heard"]
+    places = [text.index(word) for word in words]
+    assert places == sorted(places)
+    assert (tmp_path / "heard.wav").stat().st_size > 4800
+
+
+async def test_interrupted_it_hangs_up() -> None:
+    async with Phone() as phone, offhook_call(phone.uri) as caller:
+        call = await phone.answer_next()
+        caller.send_signal(signal.SIGINT)
+        await call.waits_ended(within_s=5)
+        text = await said(caller)
+    assert caller.returncode == 130
+    assert "Traceback" not in text
+
+
+async def test_where_nobody_answers_it_gives_up_after_its_seconds() -> None:
+    async with Phone() as phone, offhook_call(phone.uri, "--seconds", "1") as caller:
+        await phone.rings()
+        text = await said(caller)
+    assert caller.returncode == 1
+    assert "Nobody answered within the ring timeout" in text

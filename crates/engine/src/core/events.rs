@@ -138,6 +138,7 @@ impl Core {
         leg.media_closed = true;
         leg.last_stats = Some(convert::stats(&leg.id, stats));
         if !was_asked {
+            self.panics += 1;
             self.condemn(
                 key,
                 LegEndCause::Error,

@@ -326,7 +326,7 @@ pub enum MediaEvent {
         op: OperationId,
         /// Why.
         cause: EndCause,
-        /// More about an `error`.
+        /// More about an `error`, or about a gap in a recording.
         detail: Option<Arc<str>>,
         /// The digit that interrupted or terminated.
         digit: Option<char>,

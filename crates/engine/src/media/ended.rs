@@ -147,7 +147,7 @@ impl Endings {
             } else {
                 cause
             },
-            detail: written.error,
+            detail: written.error.or_else(|| gap(written.gap_ms)),
             digit,
             duration_ms: written.duration_ms,
             size_bytes: written.size_bytes,
@@ -168,10 +168,16 @@ impl Endings {
                     leg,
                     duration_ms: 0,
                     size_bytes: 0,
+                    gap_ms: 0,
                     error,
                 },
                 notices,
             );
         }
     }
+}
+
+/// What is to be said of a recording that the disk was too slow for.
+fn gap(gap_ms: u64) -> Option<Arc<str>> {
+    (gap_ms > 0).then(|| Arc::from(format!("the disk was too slow: {gap_ms} ms of it are silent")))
 }

@@ -81,6 +81,8 @@ pub struct Leg {
     heard_us: u64,
     is_silent: bool,
     closing_us: Option<u64>,
+    #[cfg(test)]
+    pub fault: Option<&'static str>,
 }
 
 impl Leg {
@@ -109,6 +111,8 @@ impl Leg {
             heard_us: 0,
             is_silent: false,
             closing_us: None,
+            #[cfg(test)]
+            fault: None,
         }
     }
 
@@ -153,6 +157,8 @@ impl Leg {
             }
             return !self.endings.is_settled();
         }
+        #[cfg(test)]
+        assert_eq!(self.fault, None);
         black_box(self.mixer.touch() ^ u64::from(self.jitter.touch().unsigned_abs()));
         self.tokens = (self.tokens + PACKETS_PER_TICK).min(BURST);
         self.receive(now, notices);

@@ -37,6 +37,9 @@ pub enum ThreadCommand {
     Volume(LegKey, OperationId, f32),
     Stop(LegKey, OperationId),
     Pressed(LegKey, char, u32),
+    /// A fault in the tick of a leg, or (`true`) outside of it.
+    #[cfg(test)]
+    Fail(LegKey, bool),
 }
 
 impl ThreadCommand {
@@ -56,6 +59,8 @@ impl ThreadCommand {
             | Self::Volume(leg, ..)
             | Self::Stop(leg, ..)
             | Self::Pressed(leg, ..) => *leg,
+            #[cfg(test)]
+            Self::Fail(leg, _) => *leg,
         }
     }
 }
@@ -78,15 +83,7 @@ pub struct ThreadSettings {
 
 /// Start a media thread. It ends when the pool is dropped.
 pub fn start(index: usize, rings: ThreadRings, settings: ThreadSettings) -> io::Result<()> {
-    let mut media = MediaThread {
-        legs: Vec::with_capacity(settings.max_legs),
-        commands: rings.commands,
-        written: rings.written,
-        notices: Notices::new(rings.notices),
-        settings,
-        ticks_late: 0,
-        ticks: 0,
-    };
+    let mut media = MediaThread::new(rings, settings);
     thread::Builder::new()
         .name(format!("media-{index}"))
         .spawn(move || media.run())?;
@@ -104,6 +101,18 @@ struct MediaThread {
 }
 
 impl MediaThread {
+    fn new(rings: ThreadRings, settings: ThreadSettings) -> Self {
+        Self {
+            legs: Vec::with_capacity(settings.max_legs),
+            commands: rings.commands,
+            written: rings.written,
+            notices: Notices::new(rings.notices),
+            settings,
+            ticks_late: 0,
+            ticks: 0,
+        }
+    }
+
     fn run(&mut self) {
         let mut clock = Clock::start();
         while !self.commands.is_abandoned() {
@@ -113,8 +122,19 @@ impl MediaThread {
                 self.ticks += u64::from(tick.skipped);
                 self.legs.iter_mut().for_each(|leg| leg.skip(tick.skipped));
             }
-            self.tick(tick.is_punctual);
+            // A panic outside of a leg's own tick: who was at fault is not known, so all legs of this thread end.
+            if catch_unwind(AssertUnwindSafe(|| self.tick(tick.is_punctual))).is_err() {
+                self.crash();
+            }
         }
+    }
+
+    fn crash(&mut self) {
+        for leg in self.legs.drain(..) {
+            self.notices.push(Notice::Crashed(leg.key));
+        }
+        self.notices.flush();
+        (self.settings.wake)();
     }
 
     fn tick(&mut self, is_punctual: bool) {
@@ -214,6 +234,14 @@ impl MediaThread {
             ThreadCommand::Pressed(_, digit, duration_ms) => {
                 leg.pressed(digit, DigitMethod::Info, duration_ms, &mut self.notices);
             }
+            #[cfg(test)]
+            ThreadCommand::Fail(_, is_outside) => {
+                leg.fault = Some("as the test wants it");
+                assert!(!is_outside, "a fault outside of a leg's tick, as the test wants it");
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

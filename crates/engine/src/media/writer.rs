@@ -43,6 +43,8 @@ pub struct Written {
     pub leg: LegKey,
     pub duration_ms: u64,
     pub size_bytes: u64,
+    /// Silent in the file, since the disk was too slow.
+    pub gap_ms: u64,
     pub error: Option<Arc<str>>,
 }
 
@@ -219,13 +221,18 @@ impl Job {
 
     fn written(self) -> Written {
         let Recording { op, leg, channels, .. } = self.recording;
+        let gap_ms = self.recording.state.gap.load(Ordering::Relaxed) / (u64::from(channels) * 8);
         let duration_ms = self.data_bytes / (u64::from(channels) * 16);
         Written {
             op,
             leg,
             duration_ms,
             size_bytes: WAV_HEADER_BYTES as u64 + self.data_bytes,
+            gap_ms,
             error: self.error,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

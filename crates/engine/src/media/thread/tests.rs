@@ -1,0 +1,323 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use offhook_codec::Codec;
+use offhook_mix::{EndCause, FrameSource, Interrupt, RecorderLimits, Supply};
+use offhook_rtp::{Header, RtpPacket, write_header};
+use rtrb::RingBuffer;
+
+use super::*;
+use crate::media::api::{MediaCommand, MediaConfig, Source};
+use crate::media::leg::Identity;
+use crate::media::pool::MediaPool;
+use crate::media::ring::{PlayState, RecordState, record_ring};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const NEVER: Interrupt = Interrupt {
+    digit: false,
+    speech: false,
+};
+
+fn parameters(peer: &UdpSocket) -> StreamParameters {
+    StreamParameters {
+        remote_rtp: peer.local_addr().unwrap(),
+        remote_rtcp: (LOOPBACK, 9).into(),
+        codec: Codec::Pcmu,
+        payload_type_tx: 0,
+        payload_type_rx: 0,
+        telephone_event_tx: Some(101),
+        telephone_event_rx: Some(101),
+        send: true,
+        receive: true,
+    }
+}
+
+struct Faults {
+    root: PathBuf,
+    pool: MediaPool,
+}
+
+impl Faults {
+    fn new(name: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("offhook-thread-{name}-{}", std::process::id()));
+        let (prompts, recordings) = (root.join("prompts"), root.join("recordings"));
+        std::fs::create_dir_all(&prompts).unwrap();
+        std::fs::create_dir_all(&recordings).unwrap();
+        let mut config = MediaConfig::new(prompts, recordings);
+        config.threads = 1;
+        let pool = MediaPool::start(config, Box::new(|| {})).unwrap();
+        Self { root, pool }
+    }
+
+    /// A leg that is recorded and hears silence without end: operations 10 and 11 times its number.
+    fn open(&mut self, leg: u32) -> UdpSocket {
+        let peer = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let port = self.pool.bind(LOOPBACK).unwrap();
+        self.pool.open(LegKey(leg), port).unwrap();
+        self.pool.connect(LegKey(leg), parameters(&peer)).unwrap();
+        let play = MediaCommand::Play {
+            id: u64::from(leg) * 10,
+            leg: LegKey(leg),
+            sources: vec![Source::Silence { duration_ms: 100_000 }],
+            side: Side::Listen,
+            volume_db: 0.0,
+            loops: 1,
+            more: false,
+            interrupt: NEVER,
+        };
+        let record = MediaCommand::Record {
+            id: u64::from(leg) * 10 + 1,
+            leg: LegKey(leg),
+            recording: format!("{leg}.wav"),
+            side: Side::Both,
+            stereo: false,
+            beep: false,
+            initial_timeout_ms: 0,
+            end_silence_timeout_ms: 0,
+            max_length_ms: 0,
+            terminators: String::new(),
+            sensitivity: 44.0,
+        };
+        self.pool.command(play).unwrap();
+        self.pool.command(record).unwrap();
+        peer
+    }
+
+    /// What is told until so many legs are closed.
+    fn until_closed(&mut self, legs: usize) -> Vec<MediaEvent> {
+        let began = Instant::now();
+        let mut events = Vec::new();
+        let is_closed = |event: &&MediaEvent| matches!(event, MediaEvent::Closed { .. });
+        while events.iter().filter(is_closed).count() < legs {
+            assert!(began.elapsed() < Duration::from_secs(10), "{events:?}");
+            match self.pool.poll_event() {
+                Some(event) => events.push(event),
+                None => std::thread::yield_now(),
+            }
+        }
+        events
+    }
+
+    fn wait_for_recording(&self, leg: u32) {
+        let path = self.root.join("recordings").join(format!("{leg}.wav"));
+        let began = Instant::now();
+        while !path.exists() {
+            assert!(began.elapsed() < Duration::from_secs(10), "{path:?} was not finished");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.root).unwrap();
+    }
+}
+
+fn sequence(peer: &UdpSocket) -> u16 {
+    let mut buffer = [0; 2048];
+    let size = peer.recv(&mut buffer).unwrap();
+    RtpPacket::parse(buffer.get(..size).unwrap()).unwrap().header.sequence
+}
+
+/// Operations of a leg that ended by a fault, before the leg was closed.
+fn faults(events: &[MediaEvent], wanted: u32) -> Vec<OperationId> {
+    let mut ops: Vec<OperationId> = events
+        .iter()
+        .take_while(|event| !matches!(event, MediaEvent::Closed { leg, .. } if leg.0 == wanted))
+        .filter_map(|event| match event {
+            MediaEvent::Ended {
+                leg,
+                op,
+                cause: EndCause::Error,
+                detail: Some(_),
+                ..
+            } if leg.0 == wanted => Some(*op),
+            _ => None,
+        })
+        .collect();
+    ops.sort_unstable();
+    ops
+}
+
+#[test]
+fn a_fault_of_one_leg_ends_that_leg_and_no_other() {
+    let mut faulty = Faults::new("one");
+    let (first, second) = (faulty.open(1), faulty.open(2));
+    sequence(&first);
+    sequence(&second);
+    faulty.pool.send(0, ThreadCommand::Fail(LegKey(1), false)).unwrap();
+    let events = faulty.until_closed(1);
+    assert_eq!(faults(&events, 1), [10, 11]);
+    assert!(faults(&events, 2).is_empty());
+    faulty.wait_for_recording(1);
+    let mut last = sequence(&second);
+    for _ in 0..10 {
+        let next = sequence(&second);
+        assert_eq!(next, last.wrapping_add(1));
+        last = next;
+    }
+    faulty.pool.close(LegKey(2));
+    faulty.until_closed(1);
+}
+
+#[test]
+fn a_fault_of_the_thread_ends_its_legs_and_the_next_leg_is_served() {
+    let mut faulty = Faults::new("all");
+    let (first, second) = (faulty.open(1), faulty.open(2));
+    sequence(&first);
+    sequence(&second);
+    faulty.pool.send(0, ThreadCommand::Fail(LegKey(1), true)).unwrap();
+    let events = faulty.until_closed(2);
+    assert_eq!(faults(&events, 1), [10, 11]);
+    assert_eq!(faults(&events, 2), [20, 21]);
+    let third = faulty.open(3);
+    (0..10).for_each(|_| _ = sequence(&third));
+    faulty.pool.close(LegKey(3));
+    faulty.until_closed(1);
+}
+
+/// One leg on a thread that the test ticks itself, and the far ends of all its rings.
+struct Ticked {
+    media: MediaThread,
+    peer: UdpSocket,
+    to_play: Producer<i16>,
+    recorded: crate::media::ring::RecordOut,
+    tapped: Consumer<i16>,
+    notices: Consumer<Notice>,
+    _commands: Producer<ThreadCommand>,
+}
+
+impl Ticked {
+    fn new() -> Self {
+        let (commands_in, commands) = RingBuffer::new(16);
+        let (_, written) = RingBuffer::new(16);
+        let (notices_in, notices) = RingBuffer::new(super::super::notice::NOTICE_RING);
+        let settings = ThreadSettings {
+            media_timeout: Duration::from_secs(60),
+            stats_interval: Duration::from_secs(1),
+            max_legs: 4,
+            wake: Arc::new(Box::new(|| {})),
+        };
+        let rings = ThreadRings {
+            commands,
+            written,
+            notices: notices_in,
+        };
+        let mut media = MediaThread::new(rings, settings);
+        let sockets = [0; 2].map(|_| Arc::new(UdpSocket::bind((LOOPBACK, 0)).unwrap()));
+        let peer = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        peer.connect(sockets.first().unwrap().local_addr().unwrap()).unwrap();
+        for socket in &sockets {
+            socket.set_nonblocking(true).unwrap();
+            socket.connect(peer.local_addr().unwrap()).unwrap();
+        }
+        let identity = Identity {
+            ssrc: 1,
+            sequence: 2,
+            timestamp: 3,
+        };
+        let mut leg = Leg::new(LegKey(1), sockets, identity, thread::current());
+        leg.connect(parameters(&peer), unix_us());
+        let (to_play, samples) = RingBuffer::new(8000);
+        let state = Arc::new(PlayState::default());
+        let source = PlaySource { samples, state };
+        let player = Player::new(1, source, Side::Both, -6.0, NEVER, 1);
+        let state = Arc::new(RecordState::default());
+        let (sink, recorded) = record_ring(2, &state);
+        let limits = RecorderLimits {
+            end_silence_timeout_ms: 60_000,
+            sensitivity: 44.0,
+            ..RecorderLimits::default()
+        };
+        let taker = Recorder::new(2, sink, Side::Both, true, true, limits, 1);
+        let (tap_in, tapped) = RingBuffer::new(8000);
+        let tap = TapSink::new(tap_in, 40, 500);
+        let digits = DigitScript::new(4, "1w2#", 100, 100, 1).unwrap();
+        assert!(leg.mixer.add_player(player) && leg.mixer.add_recorder(taker));
+        assert!(leg.mixer.add_tap(3, Side::Both, tap, 1) && leg.mixer.add_digits(digits));
+        assert!(leg.mixer.add_echo(5, 2000, 1));
+        media.legs.push(leg);
+        Self {
+            media,
+            peer,
+            to_play,
+            recorded,
+            tapped,
+            notices,
+            _commands: commands_in,
+        }
+    }
+
+    /// A packet of the peer: of speech, or of a key that is down.
+    fn say(&self, number: u16, is_key: bool) {
+        let mut packet = vec![0x55; if is_key { 16 } else { 172 }];
+        let header = Header {
+            marker: number == 0,
+            payload_type: if is_key { 101 } else { 0 },
+            sequence: number,
+            timestamp: u32::from(number) * 160,
+            ssrc: 9,
+        };
+        write_header(&header, &mut packet);
+        self.peer.send(&packet).unwrap();
+    }
+
+    /// Empty and fill what others would.
+    fn serve(&mut self, bytes: &mut Vec<u8>) -> usize {
+        while self.to_play.push(1000).is_ok() {}
+        bytes.clear();
+        self.recorded.take(bytes);
+        while self.tapped.pop().is_ok() {}
+        let mut told = 0;
+        while self.notices.pop().is_ok() {
+            told += 1;
+        }
+        let mut buffer = [0; 2048];
+        while self.peer.recv(&mut buffer).is_ok() {}
+        told
+    }
+}
+
+#[test]
+fn no_tick_allocates_with_every_kind_of_operation_jitter_loss_and_keys() {
+    let counted = allocation_counter::measure(|| drop(Box::new(1)));
+    assert_eq!(counted.count_total, 1, "allocations are counted");
+    let mut ticked = Ticked::new();
+    let mut bytes = Vec::new();
+    let (mut told, mut written) = (0, 0);
+    // Over 5 s: reports of RTCP and statistics are among them.
+    for tick in 0_u16..300 {
+        told += ticked.serve(&mut bytes);
+        written += bytes.len();
+        // Every seventh is lost, and after every ninth tick two come at once.
+        if !tick.is_multiple_of(7) && !tick.is_multiple_of(9) {
+            ticked.say(tick, tick.is_multiple_of(50));
+        }
+        if tick % 9 == 1 {
+            ticked.say(tick.wrapping_sub(1), false);
+        }
+        if tick.is_multiple_of(25) {
+            let leg = ticked.media.legs.first_mut().unwrap();
+            leg.mixer.tap_mut(3).unwrap().credit(500);
+        }
+        let used = allocation_counter::measure(|| ticked.media.tick(true));
+        assert_eq!((used.count_total, used.bytes_total), (0, 0), "in tick {tick}");
+    }
+    assert!(told > 20, "{told} notices: something was going on");
+    assert!(written > 250 * 640, "{written} bytes were recorded");
+}
+
+#[test]
+fn a_source_without_samples_starves_and_allocates_nothing() {
+    let (_to_play, samples) = RingBuffer::new(8000);
+    let state = Arc::new(PlayState::default());
+    let mut source = PlaySource { samples, state };
+    let used = allocation_counter::measure(|| assert_eq!(source.pull(&mut [0; FRAME]), Supply::Starved));
+    assert_eq!(used.count_total, 0);
+}

@@ -29,6 +29,7 @@ lint: ## ruff, rustfmt, clippy
 
 types: ## mypy, strict
 	@scripts/step "mypy" mypy
+	@scripts/step "mypy, of programs that use the SDK" env MYPYPATH=src mypy --strict examples/verbs tests/types
 
 contract: ## Who may import whom (DESIGN.md, Layout)
 	@scripts/step "import contract" lint-imports

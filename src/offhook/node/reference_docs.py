@@ -30,6 +30,8 @@ Made from the docstrings of `offhook.client`; an editor shows the same. Every me
 sends them as they are. Commands on a call that is over return at once: `{}`, or an action that has ended. A refusal
 raises `RelayError` with the node's code and sentence.
 
+Each verb has an example that runs: on the scripted node of `offhook.testing` in every test run.
+
 A method marked (501) is asked of the node and refused by it today; hosted services may have it.
 """
 _WIDTH = 110
@@ -42,10 +44,12 @@ def reference_page() -> str:
     """The page, in Markdown."""
     parts = [_INTRODUCTION, "\n## RelayClient\n", _text(RelayClient.__doc__ or "")]
     parts += [_entry("client", method, _mark(RelayClient, method)) for method in _public(RelayClient)]
+    parts += [_example("dial"), _example("send_message")]
     parts += ["\n## Call: listening\n", *(_entry("call", getattr(CallBase, name), "") for name in _INHERITED)]
     parts.append("\n## Call: asking\n")
     for verb in Call.__bases__:
         parts += [_entry("call", method, _mark(verb, method)) for method in _public(verb)]
+        parts.append(_example(verb.__module__.rpartition(".")[2]))
     parts += ["\n## Actions\n", _text(Action.__doc__ or "")]
     for action in sorted(_actions(Action), key=lambda one: one.__name__):
         parts.append(f"\n### {action.__name__}\n\n{_text(action.__doc__ or '')}\n")
@@ -54,6 +58,10 @@ def reference_page() -> str:
     for name, kind in sorted(EVENT_TYPES.items()):
         parts += [f"\n### {name}\n\n`{kind.__name__}`: {_text(kind.__doc__ or '')}\n", *_attributes(kind)]
     return "".join(parts)
+
+
+def _example(name: str) -> str:
+    return f"\nExample: [examples/verbs/{name}.py](../examples/verbs/{name}.py)\n"
 
 
 def documented() -> dict[str, list[str]]:

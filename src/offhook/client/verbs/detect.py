@@ -163,7 +163,10 @@ class DetectVerb(CallBase):
         detect_message_end: bool | None = None,
         machine_ready_timeout: float | None = None,
         timeout: float | None = None,
-        **options: Any,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> DetectAction:
         """Tell a person (``HUMAN``) from a machine (``MACHINE``, then ``READY``).
 
@@ -176,8 +179,12 @@ class DetectVerb(CallBase):
             detect_message_end: wait for the end of the greeting, the default; else end at ``MACHINE``.
             machine_ready_timeout: seconds of silence that make it ready, default ``end_silence_timeout``.
             timeout: seconds until it gives up, default 30.
-            options: those of ``detect``.
+            control_id: id of the action, default a new UUID.
+            status_url: is POSTed the events.
+            on_completed: called with the first result, sync or async.
+            extra: sent as it is.
         """
+        options = {"control_id": control_id, "status_url": status_url, "on_completed": on_completed, **extra}
         given = {
             "initial_timeout": initial_timeout,
             "end_silence_timeout": end_silence_timeout,
@@ -190,15 +197,31 @@ class DetectVerb(CallBase):
         return await self._detect("machine", given, timeout, options)
 
     async def detect_fax(
-        self, *, tone: Literal["CED", "CNG"] | None = None, timeout: float | None = None, **options: Any
+        self,
+        *,
+        tone: Literal["CED", "CNG"] | None = None,
+        timeout: float | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> DetectAction:
-        """Detect a fax: ``CED`` (default) the tone of a called one, ``CNG`` of a calling one."""
+        """Detect a fax: ``CED`` (default) the tone of a called one, ``CNG`` of a calling one; see ``detect``."""
+        options = {"control_id": control_id, "status_url": status_url, "on_completed": on_completed, **extra}
         return await self._detect("fax", {"tone": tone}, timeout, options)
 
     async def detect_digit(
-        self, *, digits: str | None = None, timeout: float | None = None, **options: Any
+        self,
+        *,
+        digits: str | None = None,
+        timeout: float | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> DetectAction:
-        """Detect a key out of ``digits`` (default ``0123456789#*``)."""
+        """Detect a key out of ``digits`` (default ``0123456789#*``). The other parameters are those of ``detect``."""
+        options = {"control_id": control_id, "status_url": status_url, "on_completed": on_completed, **extra}
         return await self._detect("digit", {"digits": digits}, timeout, options)
 
     async def _detect(

@@ -90,27 +90,98 @@ class PlayVerb(CallBase):
         gender: Gender | None = None,
         voice: str | None = None,
         volume: float | None = None,
-        **options: Any,
+        direction: Literal["listen", "speak", "both"] | None = None,
+        loop: int | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> PlayAction:
-        """Speak a text. ``options`` are those of ``play``."""
-        return await self.play([media_of_tts(text, language, gender, voice)], volume=volume, **options)
+        """Speak a text, plain or SSML. The other parameters are those of ``play``."""
+        return await self.play(
+            [media_of_tts(text, language, gender, voice)],
+            volume=volume,
+            direction=direction,
+            loop=loop,
+            control_id=control_id,
+            status_url=status_url,
+            on_completed=on_completed,
+            **extra,
+        )
 
-    async def play_audio(self, url: str, *, volume: float | None = None, **options: Any) -> PlayAction:
-        """Play a file by its http or https URL. ``options`` are those of ``play``."""
-        return await self.play([media_of_audio(url)], volume=volume, **options)
+    async def play_audio(
+        self,
+        url: str,
+        *,
+        volume: float | None = None,
+        direction: Literal["listen", "speak", "both"] | None = None,
+        loop: int | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> PlayAction:
+        """Play a file by its http or https URL. The other parameters are those of ``play``."""
+        return await self.play(
+            [media_of_audio(url)],
+            volume=volume,
+            direction=direction,
+            loop=loop,
+            control_id=control_id,
+            status_url=status_url,
+            on_completed=on_completed,
+            **extra,
+        )
 
-    async def play_silence(self, duration: float, **options: Any) -> PlayAction:
-        """Play silence for ``duration`` seconds. ``options`` are those of ``play``."""
-        return await self.play([{"type": "silence", "params": {"duration": duration}}], **options)
+    async def play_silence(
+        self,
+        duration: float,
+        *,
+        direction: Literal["listen", "speak", "both"] | None = None,
+        loop: int | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
+    ) -> PlayAction:
+        """Play silence for ``duration`` seconds. The other parameters are those of ``play``."""
+        return await self.play(
+            [{"type": "silence", "params": {"duration": duration}}],
+            direction=direction,
+            loop=loop,
+            control_id=control_id,
+            status_url=status_url,
+            on_completed=on_completed,
+            **extra,
+        )
 
     async def play_ringtone(
-        self, name: str, *, duration: float | None = None, volume: float | None = None, **options: Any
+        self,
+        name: str,
+        *,
+        duration: float | None = None,
+        volume: float | None = None,
+        direction: Literal["listen", "speak", "both"] | None = None,
+        loop: int | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> PlayAction:
-        """Play a country's ringing tone (``us``) for ``duration`` seconds, or until stopped."""
+        """Play a country's ringing tone (``us``) for ``duration`` seconds, or until stopped. The rest as ``play``."""
         params: RingtoneParams = {"name": name}
         if duration is not None:
             params["duration"] = duration
-        return await self.play([{"type": "ringtone", "params": params}], volume=volume, **options)
+        return await self.play(
+            [{"type": "ringtone", "params": params}],
+            volume=volume,
+            direction=direction,
+            loop=loop,
+            control_id=control_id,
+            status_url=status_url,
+            on_completed=on_completed,
+            **extra,
+        )
 
 
 def media_of_tts(text: str, language: str | None, gender: Gender | None, voice: str | None) -> Media:

@@ -71,14 +71,40 @@ class PlayAndCollectVerb(CallBase):
         gender: Gender | None = None,
         voice: str | None = None,
         volume: float | None = None,
-        **options: Any,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> CollectAction:
-        """Speak a text and collect input. ``options`` are those of ``play_and_collect``."""
-        media = [media_of_tts(text, language, gender, voice)]
-        return await self.play_and_collect(media, collect, volume=volume, **options)
+        """Speak a text and collect input. The other parameters are those of ``play_and_collect``."""
+        return await self.play_and_collect(
+            [media_of_tts(text, language, gender, voice)],
+            collect,
+            volume=volume,
+            control_id=control_id,
+            status_url=status_url,
+            on_completed=on_completed,
+            **extra,
+        )
 
     async def prompt_audio(
-        self, url: str, collect: Collect, *, volume: float | None = None, **options: Any
+        self,
+        url: str,
+        collect: Collect,
+        *,
+        volume: float | None = None,
+        control_id: str | None = None,
+        status_url: str | None = None,
+        on_completed: Handler[RelayEvent] | None = None,
+        **extra: Any,
     ) -> CollectAction:
-        """Play a file by its URL and collect input. ``options`` are those of ``play_and_collect``."""
-        return await self.play_and_collect([media_of_audio(url)], collect, volume=volume, **options)
+        """Play a file by its URL and collect input. The other parameters are those of ``play_and_collect``."""
+        return await self.play_and_collect(
+            [media_of_audio(url)],
+            collect,
+            volume=volume,
+            control_id=control_id,
+            status_url=status_url,
+            on_completed=on_completed,
+            **extra,
+        )

@@ -1,0 +1,21 @@
+"""Collect four digits or speech without a prompt."""
+
+from offhook import Call, CollectEvent, RelayClient
+
+client = RelayClient(contexts=["default"])
+
+
+@client.on_call
+async def on_call(call: Call) -> None:
+    await call.answer()
+    action = await call.collect(
+        digits={"max": 4, "terminators": "#"}, speech={"language": "en-US"}, start_input_timers=True
+    )
+    event = await action.wait(timeout=30)
+    if isinstance(event, CollectEvent):
+        print(event.digits or event.text)
+    await call.hangup()
+
+
+if __name__ == "__main__":
+    client.run()

@@ -6,15 +6,17 @@ import argparse
 import json
 import os
 import platform
+import sysconfig
 import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.usage import usage
+from benchmarks.yardstick import yardstick
 from rig.load import Load, percentile
 from rig.node import ROOT, running_node
+from rig.usage import usage
 
 Report = dict[str, Any]
 
@@ -69,11 +71,28 @@ def held(calls: int, seconds: float, work: Path) -> Report:
     }
 
 
+def machine() -> Report:
+    """Where the figures come from; they are only comparable with others of the same run."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    is_optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    return {
+        "cores": os.cpu_count(),
+        "cpu": ", ".join(sorted(names)),
+        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        "system": platform.platform(),
+        "python": f"{platform.python_version()}{'' if is_optimised else ', built without optimisations'}",
+        "load_before": os.getloadavg()[0],
+    }
+
+
 def show(name: str, report: Report) -> None:
     print(f"\n{name}")
     for key, value in report.items():
         if isinstance(value, dict):
             value = "  ".join(f"{k} {v:.3f}" for k, v in value.items())  # noqa: PLW2901
+        elif isinstance(value, float):
+            value = f"{value:.3f}"  # noqa: PLW2901
         print(f"  {key:34} {value}")
 
 
@@ -84,11 +103,13 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=200, help="calls at once")
     parser.add_argument("--held-seconds", type=float, default=60.0)
     given = parser.parse_args()
-    machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
-    reports: Report = {"machine": machine}
+    reports: Report = {"machine": machine()}
+    show("This machine", reports["machine"])
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as work:
         reports["set_ups"] = setups(given.rate, given.seconds, Path(work) / "a")
+        reports["yardstick"] = yardstick(Path(work) / "tls", reports["set_ups"])
         show(f"{given.rate:g} calls a second for {given.seconds:g} s, answered by a Python program", reports["set_ups"])
+        show("Beside a plain asyncio echo over TLS in the same run", reports["yardstick"])
         reports["held"] = held(given.held, given.held_seconds, Path(work) / "b")
         show(f"{given.held} calls at once, playing and recording, {given.held_seconds:g} s", reports["held"])
     out = ROOT / "out"

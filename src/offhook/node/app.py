@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import gc
 import signal
 import socket
 import ssl
@@ -115,6 +116,7 @@ class Node:
             await self._listen(http)
             self._spawn(self._keep_house(), "housekeeping")
             self._steering.send(Ready(self._ready))
+            gc.freeze()  # code and settings live as long as the process: no collection looks at them again
             await stop.wait()
             await self._drain(hurry)
 

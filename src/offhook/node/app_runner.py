@@ -190,23 +190,23 @@ class _Child:
 
 def fingerprint(program: Path) -> Fingerprint:
     """Name, time and size of the program and of the Python files beside it and below."""
-    found: list[tuple[str, int, int]] = []
-    for path in (program, *_siblings(program)):
+    found: set[tuple[str, int, int]] = set()
+    for path in (str(program), *_siblings(program)):
         try:
-            entry = path.stat()
+            entry = os.stat(path)  # noqa: PTH116  four times a second: without making a Path of each
         except OSError:
             continue
-        found.append((str(path), entry.st_mtime_ns, entry.st_size))
-    return tuple(sorted(set(found)))
+        found.add((path, entry.st_mtime_ns, entry.st_size))
+    return tuple(sorted(found))
 
 
-def _siblings(program: Path) -> list[Path]:
-    found: list[Path] = []
+def _siblings(program: Path) -> list[str]:
+    found: list[str] = []
     for directory, directories, files in os.walk(program.parent):
         directories[:] = sorted(
             name for name in directories if not name.startswith((".", "__")) and name not in ("node_modules", "venv")
         )
-        found += [Path(directory) / name for name in files if name.endswith(".py")]
+        found += [f"{directory}{os.sep}{name}" for name in files if name.endswith(".py")]
         if len(found) >= _MAX_FILES:
             break
     return found[:_MAX_FILES]

@@ -16,19 +16,21 @@ struct Kept {
     seq: u64,
     frame: Vec<u8>,
     since: Instant,
+    is_new_call: bool,
 }
 
 /// A report that waits longer for its ack means that the node is behind.
-const BEHIND: Duration = Duration::from_millis(250);
+const BEHIND: Duration = Duration::from_secs(1);
 
-/// More of them mean the same (a node that keeps up with 100 calls/s leaves about 40).
-const BEHIND_REPORTS: usize = 200;
+/// More new calls that wait for their acks mean the same (a node that keeps up with 100 calls/s leaves about 15).
+const BEHIND_CALLS: usize = 150;
 
 /// Every report passes here. What is written to a connection waits in one buffer that its writer takes whole.
 #[derive(Debug, Default)]
 pub struct Outbox {
     kept: VecDeque<Kept>,
     kept_bytes: usize,
+    new_calls: usize,
     last_seq: u64,
     waiting: Vec<u8>,
     connected: bool,
@@ -52,6 +54,7 @@ impl Outbox {
             self.dropped += u64::from(self.connected);
             return true;
         }
+        let is_new_call = matches!(body, ReportBody::LegIncoming(_));
         let seq = if kept { self.last_seq + 1 } else { 0 };
         let Some(frame) = encode(body, seq) else {
             return false;
@@ -63,7 +66,13 @@ impl Outbox {
             self.last_seq = seq;
             self.kept_bytes += frame.len();
             let since = Instant::now();
-            self.kept.push_back(Kept { seq, frame, since });
+            self.new_calls += usize::from(is_new_call);
+            self.kept.push_back(Kept {
+                seq,
+                frame,
+                since,
+                is_new_call,
+            });
         }
         true
     }
@@ -73,6 +82,7 @@ impl Outbox {
         while self.kept.front().is_some_and(|kept| kept.seq <= seq) {
             if let Some(kept) = self.kept.pop_front() {
                 self.kept_bytes -= kept.frame.len();
+                self.new_calls -= usize::from(kept.is_new_call);
             }
         }
     }
@@ -116,7 +126,7 @@ impl Outbox {
     /// The node has more to do than it can do at once.
     pub fn is_behind(&self) -> bool {
         let is_late = |kept: &Kept| kept.since.elapsed() > BEHIND;
-        self.kept.len() > BEHIND_REPORTS || self.kept.front().is_some_and(is_late)
+        self.new_calls > BEHIND_CALLS || self.kept.front().is_some_and(is_late)
     }
 
     /// Bytes that wait for acks.
@@ -153,6 +163,21 @@ mod tests {
             method: super::super::wire::DigitMethod::Info,
             duration_ms: 0,
         }
+    }
+
+    fn incoming() -> ReportBody {
+        ReportBody::LegIncoming(Box::new(super::super::wire::LegIncoming {
+            leg: "L".into(),
+            transport: super::super::wire::Transport::Udp,
+            source: String::new(),
+            sip_call_id: String::new(),
+            request_uri: String::new(),
+            from_uri: String::new(),
+            to_uri: String::new(),
+            from_display: String::new(),
+            headers: vec![],
+            codecs: vec![],
+        }))
     }
 
     fn stats() -> ReportBody {
@@ -223,15 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn a_node_with_many_reports_to_ack_is_behind() {
+    fn a_node_with_many_new_calls_to_ack_is_behind() {
         let mut outbox = Outbox::default();
-        for _ in 0..BEHIND_REPORTS {
+        for _ in 0..BEHIND_CALLS {
+            outbox.push(incoming());
             outbox.push(digit("1"));
         }
         assert!(!outbox.is_behind());
-        outbox.push(digit("1"));
+        outbox.push(incoming());
         assert!(outbox.is_behind());
-        outbox.ack(100);
+        outbox.ack(2);
         assert!(!outbox.is_behind());
     }
 

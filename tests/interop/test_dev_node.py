@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -61,4 +62,12 @@ async def test_a_client_of_the_test_itself_takes_the_call(monkeypatch: pytest.Mo
 async def test_a_node_that_does_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="no file: name the Python program"):
         async with DevNode(tmp_path / "nothing.py"):
+            pass
+
+
+async def test_a_program_that_fails_is_shown_at_once(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text("raise RuntimeError('a mistake of mine')\n")
+    with pytest.raises(MachineError, match="a mistake of mine"):
+        async with asyncio.timeout(28), DevNode(program):
             pass

@@ -25,6 +25,7 @@ __all__ = ["DevNode"]
 _START_S = 30.0
 _END_S = 15.0
 _LINES_KEPT = 2000
+_FAILURES = ("the program failed", "the program ended before it took calls", "the program cannot be started")
 
 
 class _Relay(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ class DevNode:
         python: interpreter for the program, by default this one.
 
     Raises:
-        MachineError: it did not start within 30 s; has the end of its log.
+        MachineError: it did not start within 30 s, or the program failed; has the end of the log.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class DevNode:
         self._state_dir = state_dir
         self._python = python
         self._stack = contextlib.AsyncExitStack()
+        self._failed = asyncio.Event()
         self._ready: _Ready
 
     def __repr__(self) -> str:
@@ -117,14 +119,19 @@ class DevNode:
 
     async def _wait_ready(self, process: Process, listening: asyncio.Task[None]) -> _Ready:
         assert process.stdout is not None
+        line = asyncio.create_task(process.stdout.readline())
+        failed = asyncio.create_task(self._failed.wait())
         try:
-            async with asyncio.timeout(_START_S):
-                if line := await process.stdout.readline():
-                    return msgspec.json.decode(line, type=_Ready)
+            await asyncio.wait({line, failed}, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED)
+            if line.done() and line.result():
+                return msgspec.json.decode(line.result(), type=_Ready)
+            if line.done():  # it ended: all that it said is to be heard
                 await listening
-        except TimeoutError:
-            self.log.append(f"(not ready within {_START_S:g} s)")
-        raise MachineError("offhook dev did not start:\n" + "\n".join(list(self.log)[-20:]))
+        finally:
+            for task in (line, failed):
+                task.cancel()
+            await asyncio.gather(line, failed, return_exceptions=True)
+        raise MachineError("offhook dev is not ready:\n" + "\n".join(list(self.log)[-20:]))
 
     async def _listen(self, process: Process) -> None:
         assert process.stderr is not None
@@ -136,6 +143,8 @@ class DevNode:
             if not line:
                 return
             self.log.append(line.decode("utf-8", "replace").rstrip())
+            if any(words in self.log[-1] for words in _FAILURES):
+                self._failed.set()
 
 
 async def _end(process: Process, listening: asyncio.Task[None]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
+from offhook.node import command
 from offhook.node.cli import main
 
 
@@ -59,3 +61,15 @@ def test_a_mistake_ends_with_a_sentence_and_status_2(
 def test_help_says_how(command: str, word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert word in capsys.readouterr().out
+
+
+def test_where_only_the_sdk_is_installed_the_command_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("cyclopts", "offhook.node.cli"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 2
+    assert "pip install 'offhook[node]'" in capsys.readouterr().err

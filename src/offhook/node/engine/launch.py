@@ -118,7 +118,7 @@ def find_engine(binary: str = "") -> Path:
     if os.access(checkout, os.X_OK):
         return checkout
     raise ConfigurationError(
-        "engine.binary", "offhook-engine is not installed: pip install 'offhook[node]' or make install"
+        "engine.binary", "offhook-engine is not installed: make install builds it, or name the program here"
     )
 
 

@@ -26,9 +26,13 @@ Running = Callable[[Path], AbstractContextManager[NodeProcess]]
 
 
 def node_of(node: NodeProcess) -> Stat:
-    """The process of the node itself: of the supervisor's Python children the one that listens, not the spare."""
-    pythons = [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
-    return next(s for s in pythons if listens(s.pid))
+    """The process of the node itself: the one that listens, not the spare."""
+    return next(s for s in nodes_of(node) if listens(s.pid))
+
+
+def nodes_of(node: NodeProcess) -> list[Stat]:
+    """The node and its spare."""
+    return [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
 
 
 def listens(pid: int) -> bool:
@@ -110,7 +114,10 @@ async def test_a_node_that_is_killed_with_its_spare_starts_from_nothing_within_t
         await relay.connect()
         talk = await answered(await Caller.open(node.sip()), relay)
         protocol = relay.protocol
-        pythons = [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
+        began = time.monotonic()
+        while len(pythons := nodes_of(node)) < 2:
+            assert time.monotonic() - began < 15, "no spare"
+            await asyncio.sleep(0.1)
         for stat in pythons:
             os.kill(stat.pid, signal.SIGKILL)
         killed = time.monotonic()

@@ -194,7 +194,7 @@ class NodeSupervisor:
     async def _start_node(self) -> None:
         """Give the boot to the spare, or to a process started now, and wait for its ``Ready``."""
         waiting, self._spare = self._spare, None
-        if waiting is None or waiting.process.returncode is not None:
+        if waiting is None or _has_ended(waiting.process):
             waiting = await _start_waiting_node(self._state.root / "pycache")
         self._node = waiting.process
         steering = waiting.steering
@@ -321,6 +321,16 @@ def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
         tcp_idle_s=sip.tcp_idle_s,
         max_calls=engine.max_calls,
     )
+
+
+def _has_ended(process: Process) -> bool:
+    """Also when nobody was told yet: who kills the node may have killed the spare in the same moment."""
+    if process.returncode is not None:
+        return True
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _environment(byte_code: Path) -> dict[str, str]:

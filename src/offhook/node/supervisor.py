@@ -293,6 +293,7 @@ async def _start_waiting_node(byte_code: Path) -> _WaitingNode:
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
             preexec_fn=bound_to_parent(),
+            umask=0o077,
             env=_environment(byte_code),
         )
     except OSError as error:

@@ -1,30 +1,28 @@
-"""The session's driver: one aiohttp WebSocket at a time, and the clock. It decides nothing."""
+"""The session's driver: one socket at a time, and the clock. It decides nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
-
-import aiohttp
 
 from offhook.client import outputs
 from offhook.client.outputs import Output
 from offhook.client.recording import SessionRecorder
 from offhook.client.session import Session
+from offhook.client.websocket import HandshakeRefused
+from offhook.client.wire import Wire, open_wire
 from offhook.errors import ConfigurationError
 
 __all__ = ["Connection", "make_tls_context", "parse_host"]
 
 log = logging.getLogger("offhook.client")
 
-_MAX_FRAME_BYTES: Final = 10 * 1024 * 1024
 _OPEN_TIMEOUT_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 1.0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -80,8 +78,9 @@ class Connection:
         self._tls = tls
         self._on_output = on_output
         self._recorder = recorder
-        self._outbox: deque[str] = deque()
-        self._wake_writer = asyncio.Event()
+        self._wire: Wire | None = None
+        self._due: deque[Output] = deque()
+        self._is_delivering = False
         self._changed = asyncio.Event()
         self._dropped = asyncio.Event()
         self._open_asked = False
@@ -93,14 +92,13 @@ class Connection:
     async def run(self) -> None:
         """Keep the session connected until it stops."""
         try:
-            async with aiohttp.ClientSession() as http:
-                while not self._stopped:
-                    self._changed.clear()
-                    if self._open_asked:
-                        self._open_asked = False
-                        await self._serve_socket(http)
-                    else:
-                        await self._changed.wait()
+            while not self._stopped:
+                self._changed.clear()
+                if self._open_asked:
+                    self._open_asked = False
+                    await self._serve_socket()
+                else:
+                    await self._changed.wait()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -110,21 +108,40 @@ class Connection:
         while (output := self._session.poll()) is not None:
             match output:
                 case outputs.Send(text):
-                    self._outbox.append(text)
-                    self._wake_writer.set()
+                    self._send(text)
                 case outputs.Open():
                     self._open_asked = True
                     self._dropped = asyncio.Event()
                     self._changed.set()
                 case outputs.Drop():
                     self._dropped.set()
-                    self._wake_writer.set()
                 case _:
-                    if isinstance(output, outputs.Stopped):
-                        self._stopped = True
-                        self._changed.set()
-                    self._on_output(output)
+                    self._due.append(output)
+        self._deliver()
         self._arm()
+
+    def _deliver(self) -> None:
+        """Hand on what is due, in order, also what comes while it is handed on."""
+        if self._is_delivering:
+            return
+        self._is_delivering = True
+        try:
+            while self._due:
+                output = self._due.popleft()
+                if isinstance(output, outputs.Stopped):
+                    self._stopped = True
+                    self._changed.set()
+                self._on_output(output)
+        finally:
+            self._is_delivering = False
+
+    def _send(self, text: str) -> None:
+        """On the socket that is open; without one it goes with the socket it was meant for."""
+        if self._wire is None:
+            return
+        self._wire.send(text)
+        if self._recorder is not None:
+            self._recorder.sent(text)
 
     def _arm(self) -> None:
         """Keep a timer at or before the deadline; one that fires early finds nothing due, and is set again."""
@@ -141,96 +158,65 @@ class Connection:
         self._session.tick(self._loop.time())
         self.pump()
 
-    async def _serve_socket(self, http: aiohttp.ClientSession) -> None:
+    async def _serve_socket(self) -> None:
         """Open a socket and live on it until it goes or is to be dropped."""
-        self._outbox.clear()
         drop = self._dropped  # this socket's own: the next Open brings another
         dropped = asyncio.create_task(drop.wait())
-        opening = asyncio.create_task(self._open(http))
+        opening = asyncio.create_task(self._open())
         try:
             await asyncio.wait({dropped, opening}, return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
                 return
-            socket = opening.result()
-            if isinstance(socket, str):
-                self._feed_lost(socket)
+            wire = opening.result()
+            if isinstance(wire, str):
+                self._feed_lost(wire)
             else:
-                await self._live(socket, drop, dropped)
+                await self._live(wire, drop, dropped)
         finally:
             await _cancel(dropped, opening)
 
-    async def _open(self, http: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse | str:
+    async def _open(self) -> Wire | str:
         """Open a WebSocket; a text says why there is none."""
         try:
             async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                return await http.ws_connect(
-                    self._url,
-                    ssl=self._tls if self._tls is not None else True,
-                    max_msg_size=_MAX_FRAME_BYTES,
-                    timeout=aiohttp.ClientWSTimeout(ws_receive=None, ws_close=_CLOSE_TIMEOUT_S),
-                )
+                return await open_wire(self._url, self._tls, self._received)
         except TimeoutError:
             return f"no connection to {self._url} in {_OPEN_TIMEOUT_S:g} s"
-        except (aiohttp.ClientError, OSError) as error:
+        except (HandshakeRefused, OSError) as error:
             return f"no connection to {self._url}: {error}"
 
-    async def _live(
-        self, socket: aiohttp.ClientWebSocketResponse, drop: asyncio.Event, dropped: asyncio.Task[bool]
-    ) -> None:
-        reader = asyncio.create_task(self._read(socket))
-        writer = asyncio.create_task(self._write(socket, drop))
+    async def _live(self, wire: Wire, drop: asyncio.Event, dropped: asyncio.Task[bool]) -> None:
+        self._wire = wire
         try:
             if self._recorder is not None:
                 self._recorder.opened()
             self._session.opened(self._loop.time())
             self.pump()
-            await asyncio.wait({reader, writer, dropped}, return_when=asyncio.FIRST_COMPLETED)
-            if drop.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(writer, _CLOSE_TIMEOUT_S)
+            watched: set[asyncio.Future[Any]] = {wire.lost, dropped}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(reader, writer)
-            await socket.close()
+            self._wire = None
+            await wire.close(_CLOSE_TIMEOUT_S)
         if not drop.is_set():
-            self._feed_lost(_closing_reason(socket))
+            self._feed_lost(wire.lost.result())
         elif self._recorder is not None:
             self._recorder.closed()
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                if self._recorder is not None:
-                    self._recorder.received(message.data)
-                self._session.received(message.data, self._loop.time())
-                self.pump()
-
-    async def _write(self, socket: aiohttp.ClientWebSocketResponse, drop: asyncio.Event) -> None:
-        """Send what is asked, in order; after a drop, what was asked before it."""
-        while True:
-            while self._outbox:
-                text = self._outbox.popleft()
-                try:
-                    await socket.send_str(text)
-                    if self._recorder is not None:
-                        self._recorder.sent(text)
-                except (aiohttp.ClientError, ConnectionError) as error:
-                    log.debug("sending failed", extra={"reason": str(error)})
-                    return
-            if drop.is_set():
-                return
-            self._wake_writer.clear()
-            await self._wake_writer.wait()
+    def _received(self, messages: list[bytes]) -> None:
+        if self._wire is None or self._dropped.is_set():
+            return
+        now = self._loop.time()
+        for message in messages:
+            if self._recorder is not None:
+                self._recorder.received(message.decode("utf-8", "replace"))
+            self._session.received(message, now)
+        self.pump()
 
     def _feed_lost(self, reason: str) -> None:
         if self._recorder is not None:
             self._recorder.lost(reason)
         self._session.lost(reason, self._loop.time())
         self.pump()
-
-
-def _closing_reason(socket: aiohttp.ClientWebSocketResponse) -> str:
-    failure = socket.exception()
-    return str(failure) if failure is not None else f"the server closed the socket (code {socket.close_code})"
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.sdk import compare_sdks
 from benchmarks.yardstick import yardstick
 from rig.load import Load, percentile
 from rig.node import ROOT, running_node
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of the calls a second")
     parser.add_argument("--held", type=int, default=200, help="calls at once")
     parser.add_argument("--held-seconds", type=float, default=60.0)
+    parser.add_argument("--sdk-calls", type=int, default=2000, help="calls of each SDK")
     given = parser.parse_args()
     reports: Report = {"machine": machine()}
     show("This machine", reports["machine"])
@@ -112,6 +114,9 @@ def main() -> None:
         show("Beside a plain asyncio echo over TLS in the same run", reports["yardstick"])
         reports["held"] = held(given.held, given.held_seconds, Path(work) / "b")
         show(f"{given.held} calls at once, playing and recording, {given.held_seconds:g} s", reports["held"])
+        (Path(work) / "c").mkdir()
+        reports["sdks"] = compare_sdks(given.sdk_calls, 500, Path(work) / "c")
+        show(f"the published SDK and ours, {given.sdk_calls} calls each, over TLS", reports["sdks"])
     out = ROOT / "out"
     out.mkdir(exist_ok=True)
     (out / "bench.json").write_text(json.dumps(reports, indent=2))

@@ -63,6 +63,8 @@ class Action:
         Raises:
             TimeoutError: after ``timeout`` seconds; the action goes on.
         """
+        if timeout is None or self._end.done():
+            return await asyncio.shield(self._end)
         async with asyncio.timeout(timeout):
             return await asyncio.shield(self._end)
 

@@ -8,7 +8,6 @@ import difflib
 import logging
 import uuid
 import warnings
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -103,11 +102,11 @@ class CallBase:
         self._released = False
         self._actions: dict[str, Action] = {}
         self._handlers: dict[str, list[Handler[RelayEvent]]] = {}
-        self._due: deque[tuple[Handler[RelayEvent], RelayEvent]] = deque()
+        self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
         self._runs_due: asyncio.Handle | None = None
         self._is_lost = False
         self._states: dict[str, RelayEvent] = {}
-        self._waits: set[_Wait] = set()
+        self._waits: list[_Wait] = []
         self._over: RelayEvent | None = None
         self._gone_timer: asyncio.TimerHandle | None = None
         self.learn(event.params)
@@ -154,12 +153,12 @@ class CallBase:
         if self._over is not None:
             return made_here(event_type, self._over.cause or "ended")
         wait = _Wait(event_type, predicate)
-        self._waits.add(wait)
+        self._waits.append(wait)
         try:
             async with asyncio.timeout(timeout):
                 return await wait.future
         finally:
-            self._waits.discard(wait)
+            self._waits.remove(wait)
 
     async def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
         """Wait until the call rings, or went past that; returns at once when it did. See ``wait_for``."""
@@ -210,7 +209,7 @@ class CallBase:
         """Run handlers in order; after an async one, go on when it has begun."""
         self._runs_due = None
         while self._due:
-            handler, event = self._due.popleft()
+            handler, event = self._due.pop(0)
             what = f"handler of {event.event_type}"
             if self.tasks.call(handler, event, what=what, call_id=self.call_id):
                 self._runs_due = asyncio.get_running_loop().call_soon(self._run_due)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import logging
-import uuid
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.tasks import Handler, Tasks
+from offhook.client.waits import Wait
 from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
-from offhook.protocol.params import Params
 from offhook.protocol.states import CallState
 from offhook.protocol.verbs.connect import EVENT as CONNECT_EVENT
 from offhook.protocol.verbs.end import End
@@ -25,7 +22,7 @@ from offhook.protocol.verbs.state import STATE_EVENT
 if TYPE_CHECKING:
     from offhook.client.call import Call
 
-__all__ = ["CallBase", "Requests", "compose", "new_id"]
+__all__ = ["CallBase", "Requests"]
 
 log = logging.getLogger("offhook.client")
 
@@ -106,7 +103,7 @@ class CallBase:
         self._runs_due: asyncio.Handle | None = None
         self._is_lost = False
         self._states: dict[str, RelayEvent] = {}
-        self._waits: list[_Wait] = []
+        self._waits: list[Wait] = []
         self._over: RelayEvent | None = None
         self._gone_timer: asyncio.TimerHandle | None = None
         self.learn(event.params)
@@ -152,7 +149,7 @@ class CallBase:
         """
         if self._over is not None:
             return made_here(event_type, self._over.cause or "ended")
-        wait = _Wait(event_type, predicate)
+        wait = Wait(event_type, predicate)
         self._waits.append(wait)
         try:
             async with asyncio.timeout(timeout):
@@ -348,46 +345,6 @@ class CallBase:
             self._gone_timer = loop.call_later(_GONE_GRACE_S, self.close, "gone")
 
 
-class _Wait:
-    """Somebody waits for an event."""
-
-    def __init__(self, event_type: str, predicate: Callable[[RelayEvent], bool] | None) -> None:
-        self.event_type = event_type
-        self.future: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
-        self._predicate = predicate
-
-    def offer(self, event: RelayEvent, tasks: Tasks, call_id: str) -> None:
-        """Take the event if the predicate, which is the user's code, accepts it."""
-        if self._predicate is None:
-            self.settle(event)
-        else:
-            tasks.call(self._judge, event, what="predicate of wait_for", call_id=call_id)
-
-    def _judge(self, event: RelayEvent) -> None:
-        if self._predicate is not None and self._predicate(event):
-            self.settle(event)
-
-    def settle(self, event: RelayEvent) -> None:
-        if not self.future.done():
-            self.future.set_result(event)
-
-
 def _state_of(event: RelayEvent) -> str:
     state = event.params.get("call_state")
     return state if isinstance(state, str) else ""
-
-
-def new_id() -> str:
-    """Choose a control_id or tag."""
-    return str(uuid.uuid4())
-
-
-def compose(struct: type[Params], given: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Put params together: what is None is left out, other keywords go as they are, with a warning that names them."""
-    known = struct.__struct_encode_fields__
-    for key in extra:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            warnings.warn(f"{struct.method} has no parameter {key!r}; it is sent as it is.{hint}", stacklevel=3)
-    return {key: value for key, value in {**given, **extra}.items() if value is not None}

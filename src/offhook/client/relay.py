@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from offhook._version import __version__
-from offhook.client.base import compose, new_id
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
+from offhook.client.compose import compose, new_id
 from offhook.client.connection import Connection, make_tls_context
 from offhook.client.events import MessageEvent, RelayEvent
 from offhook.client.link import Driver, Link

@@ -13,22 +13,20 @@ their sections are those of relay-protocol 1.4 to 1.11.
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
 from offhook.client import outputs
 from offhook.client.outputs import Output
+from offhook.client.session_states import TRANSITIONS, SessionSettings, State
 from offhook.errors import ConnectionLost, RelayError, RequestTimeout
 from offhook.protocol import codes, methods
 from offhook.protocol.codes import RpcCode
 from offhook.protocol.frames import (
     AUTHORIZATION_STATE,
-    Authentication,
     ConnectParams,
     ConnectResult,
     EventParams,
@@ -53,52 +51,6 @@ _TRANSIENT: Final = frozenset(
 
 _REMEMBERED_EVENTS: Final = 20_000
 """Ids of events kept for telling repeats: twice what a node keeps for replay."""
-
-
-class State(enum.Enum):
-    """Where the session is."""
-
-    IDLE = "idle"
-    OPENING = "opening"
-    AUTHENTICATING = "authenticating"
-    READY = "ready"
-    DRAINING = "draining"
-    WAITING = "waiting"
-    CLOSED = "closed"
-
-
-TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
-    {
-        State.IDLE: frozenset({State.OPENING, State.CLOSED}),
-        State.OPENING: frozenset({State.AUTHENTICATING, State.WAITING, State.CLOSED}),
-        State.AUTHENTICATING: frozenset({State.READY, State.DRAINING, State.WAITING, State.CLOSED}),
-        State.READY: frozenset({State.DRAINING, State.WAITING, State.CLOSED}),
-        State.DRAINING: frozenset({State.WAITING, State.CLOSED}),
-        State.WAITING: frozenset({State.OPENING, State.CLOSED}),
-        State.CLOSED: frozenset(),
-    }
-)
-
-
-class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Who we are, and every limit of the session. Times are seconds.
-
-    ``request_timeout_s`` counts from sending, not while queued. ``quiet_s`` without a frame: we ping;
-    ``silence_s`` without one: the peer is dead.
-    """
-
-    authentication: Authentication
-    agent: str
-    contexts: tuple[str, ...] = ()
-    request_timeout_s: float = 10.0
-    connect_timeout_s: float = 10.0
-    quiet_s: float = 8.0
-    silence_s: float = 18.0
-    drain_timeout_s: float = 5.0
-    backoff_min_s: float = 1.0
-    backoff_max_s: float = 30.0
-    max_queued: int = 500
-    max_refusals: int = 3
 
 
 class _Pending:
@@ -430,7 +382,7 @@ class Session:
         self._state_deadline = deadline
 
 
-_ON_SOCKET: Final = frozenset({State.AUTHENTICATING, State.READY, State.DRAINING})
+_ON_SOCKET: Final = (State.AUTHENTICATING, State.READY, State.DRAINING)
 
 
 def _refusal(frame: Response) -> RelayError | None:

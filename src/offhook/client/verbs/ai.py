@@ -7,7 +7,8 @@ from typing import Any
 
 from offhook.client.action import Action
 from offhook.client.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig
-from offhook.client.base import CallBase, compose, new_id
+from offhook.client.base import CallBase
+from offhook.client.compose import compose, new_id
 from offhook.client.events import AiStopEvent, RelayEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import ai

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from offhook.client.agent import AiParams, Swaig
-from offhook.client.base import CallBase, compose
+from offhook.client.base import CallBase
+from offhook.client.compose import compose
 from offhook.client.verbs.live_transcribe import Party
 from offhook.protocol.verbs import ai_sidecar
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from offhook.client.base import CallBase, compose
+from offhook.client.base import CallBase
+from offhook.client.compose import compose
 from offhook.client.shapes import ConnectDevice, Media
 from offhook.protocol.verbs.connect import Connect
 from offhook.protocol.verbs.disconnect import Disconnect

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from offhook.client.base import CallBase, compose
+from offhook.client.base import CallBase
+from offhook.client.compose import compose
 from offhook.protocol.verbs.denoise import Denoise, DenoiseStop
 
 __all__ = ["DenoiseVerb"]

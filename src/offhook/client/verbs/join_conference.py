@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from offhook.client.base import CallBase, compose
+from offhook.client.base import CallBase
+from offhook.client.compose import compose
 from offhook.client.shapes import StreamSettings
 from offhook.protocol.verbs.join_conference import JoinConference, LeaveConference
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
-from offhook.client.base import CallBase, compose
+from offhook.client.base import CallBase
+from offhook.client.compose import compose
 from offhook.client.verbs.live_transcribe import LiveOptions, Party, Summarize
 from offhook.protocol.verbs.live_translate import LiveTranslate
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from offhook.client.action import Action
-from offhook.client.base import CallBase, compose, new_id
+from offhook.client.base import CallBase
+from offhook.client.compose import compose, new_id
 from offhook.client.events import RelayEvent
 from offhook.client.shapes import Media, RingtoneParams, TtsParams
 from offhook.client.tasks import Handler

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from offhook.client.base import CallBase, compose, new_id
+from offhook.client.base import CallBase
+from offhook.client.compose import compose, new_id
 from offhook.protocol.verbs.queue import QueueEnter, QueueLeave
 
 __all__ = ["QueueVerb"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from offhook.client.base import CallBase, compose
+from offhook.client.base import CallBase
+from offhook.client.compose import compose
 from offhook.client.shapes import SipHeader
 from offhook.protocol.verbs.refer import Refer
 

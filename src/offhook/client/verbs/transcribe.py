@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.action import Action
-from offhook.client.base import CallBase, compose, new_id
+from offhook.client.base import CallBase
+from offhook.client.compose import compose, new_id
 from offhook.client.events import RelayEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import transcribe

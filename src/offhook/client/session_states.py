@@ -1,0 +1,60 @@
+"""Where a session can be, and from where it goes where."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from offhook.protocol.frames import Authentication
+
+__all__ = ["TRANSITIONS", "SessionSettings", "State"]
+
+
+class State(enum.Enum):
+    """Where the session is."""
+
+    IDLE = "idle"
+    OPENING = "opening"
+    AUTHENTICATING = "authenticating"
+    READY = "ready"
+    DRAINING = "draining"
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+    {
+        State.IDLE: frozenset({State.OPENING, State.CLOSED}),
+        State.OPENING: frozenset({State.AUTHENTICATING, State.WAITING, State.CLOSED}),
+        State.AUTHENTICATING: frozenset({State.READY, State.DRAINING, State.WAITING, State.CLOSED}),
+        State.READY: frozenset({State.DRAINING, State.WAITING, State.CLOSED}),
+        State.DRAINING: frozenset({State.WAITING, State.CLOSED}),
+        State.WAITING: frozenset({State.OPENING, State.CLOSED}),
+        State.CLOSED: frozenset(),
+    }
+)
+
+
+class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who we are, and every limit of the session. Times are seconds.
+
+    ``request_timeout_s`` counts from sending, not while queued. ``quiet_s`` without a frame: we ping;
+    ``silence_s`` without one: the peer is dead.
+    """
+
+    authentication: Authentication
+    agent: str
+    contexts: tuple[str, ...] = ()
+    request_timeout_s: float = 10.0
+    connect_timeout_s: float = 10.0
+    quiet_s: float = 8.0
+    silence_s: float = 18.0
+    drain_timeout_s: float = 5.0
+    backoff_min_s: float = 1.0
+    backoff_max_s: float = 30.0
+    max_queued: int = 500
+    max_refusals: int = 3

@@ -9,6 +9,11 @@ use crate::api::{Flow, Transport};
 /// Beyond so many sources at once the rest share one allowance.
 const SOURCES: usize = 8_192;
 
+/// What a refused one costs: who sends more than four times its share goes into debt.
+const PRICE: f64 = 0.25;
+/// As many seconds of its share may a source owe.
+const DEBT_S: f64 = 4.0;
+
 /// Who sends: an address with its port (many peers may share an address), by datagrams or by one connection.
 pub(crate) type Source = (Transport, SocketAddr);
 
@@ -77,6 +82,18 @@ impl Bucket {
         is_left
     }
 
+    /// As [`Shares::admits`].
+    fn admits(&mut self, a_second: f64, now: Duration, is_contended: bool) -> bool {
+        if self.take(a_second, now) {
+            return true;
+        }
+        if is_contended {
+            self.left = (self.left - PRICE).max(-DEBT_S * a_second);
+            return false;
+        }
+        self.left >= 0.0
+    }
+
     fn fill(&mut self, a_second: f64, now: Duration) {
         let passed = now.saturating_sub(self.at).as_secs_f64();
         self.left = (self.left + passed * a_second).min(a_second);
@@ -102,23 +119,29 @@ impl Shares {
     /// Take one; false where the peer of the flow has had its share of this moment.
     pub fn take(&mut self, flow: Flow, now: Duration) -> bool {
         let a_second = f64::from(self.a_second);
+        self.bucket(flow, now).take(a_second, now)
+    }
+
+    /// Take one, or go beyond the share where nothing is contended. Who goes far beyond it while something is stays
+    /// refused for up to 4 s, so that a flood does not use each moment of relief.
+    pub fn admits(&mut self, flow: Flow, now: Duration, is_contended: bool) -> bool {
+        let a_second = f64::from(self.a_second);
+        self.bucket(flow, now).admits(a_second, now, is_contended)
+    }
+
+    fn bucket(&mut self, flow: Flow, now: Duration) -> &mut Bucket {
+        let a_second = f64::from(self.a_second);
         if self.buckets.len() >= SOURCES {
             self.sweep(a_second, now);
         }
-        let is_full = self.buckets.len() >= SOURCES;
-        match self.buckets.get_mut(&source(flow)) {
-            Some(bucket) => bucket.take(a_second, now),
-            None if is_full => self.rest.take(a_second, now),
-            None => {
-                let mut bucket = Bucket {
-                    left: a_second,
-                    at: now,
-                };
-                let is_left = bucket.take(a_second, now);
-                self.buckets.insert(source(flow), bucket);
-                is_left
-            }
+        let key = source(flow);
+        if self.buckets.len() >= SOURCES && !self.buckets.contains_key(&key) {
+            return &mut self.rest;
         }
+        self.buckets.entry(key).or_insert(Bucket {
+            left: a_second,
+            at: now,
+        })
     }
 
     /// Forget who has its whole share again; at most once a second, because it looks at all.
@@ -157,6 +180,25 @@ mod tests {
         assert_eq!(taken(&mut shares, 2, Duration::ZERO), 10);
         assert_eq!(taken(&mut shares, 1, Duration::from_millis(500)), 5);
         assert_eq!(taken(&mut shares, 1, Duration::from_secs(3_600)), 10);
+    }
+
+    #[test]
+    fn beyond_the_share_is_free_until_something_is_contended_and_a_flood_then_pays() {
+        let mut shares = Shares::new(10);
+        let mut admitted = |port, attempts, at, is_contended| {
+            (0..attempts)
+                .filter(|_| shares.admits(flow(port, 1), Duration::from_millis(at), is_contended))
+                .count()
+        };
+        assert_eq!(admitted(1, 1_000, 0, false), 1_000);
+        assert_eq!(admitted(1, 1_000, 1, true), 0, "it had its share");
+        assert_eq!(admitted(1, 1_000, 3_000, false), 0, "in debt");
+        assert_eq!(admitted(1, 1_000, 4_100, false), 1_000);
+        // Twice its share: some are refused while it is contended, and none afterwards.
+        assert_eq!(admitted(2, 10, 0, true), 10);
+        let some: usize = (1..=20).map(|step| admitted(2, 1, step * 50, true)).sum();
+        assert!((5..=10).contains(&some), "{some}");
+        assert_eq!(admitted(2, 5, 1_200, false), 5);
     }
 
     #[test]

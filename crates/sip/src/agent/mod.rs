@@ -398,7 +398,7 @@ impl Agent {
         if self.lines.held_by(source(flow)).saturating_mul(3) >= free {
             return Err(overload("All lines are busy; try again after the time in Retry-After"));
         }
-        if !self.beginnings.take(flow, now) && self.is_strained {
+        if !self.beginnings.admits(flow, now, self.is_strained) {
             return Err(overload(
                 "Too many calls at once; try again after the time in Retry-After",
             ));

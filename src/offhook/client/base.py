@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
+from offhook.client.events.base import text_of
 from offhook.client.tasks import Handler, Tasks
 from offhook.client.waits import Wait
 from offhook.errors import CallReleased, RelayError
@@ -239,12 +240,14 @@ class CallBase:
 
     def learn(self, params: Mapping[str, Any]) -> None:
         """Take over what an event says of the call; what it leaves out stays."""
-        for name in ("node_id", "segment_id", "tag", "direction", "project_id"):
-            value = params.get(name)
-            if isinstance(value, str) and value:
-                setattr(self, name, value)
-        if isinstance(params.get("device"), dict) and params["device"]:
-            self.device = params["device"]
+        self.node_id = text_of(params, "node_id") or self.node_id
+        self.segment_id = text_of(params, "segment_id") or self.segment_id
+        self.tag = text_of(params, "tag") or self.tag
+        self.direction = text_of(params, "direction") or self.direction
+        self.project_id = text_of(params, "project_id") or self.project_id
+        device = params.get("device")
+        if isinstance(device, dict) and device:
+            self.device = device
         state = params.get("call_state")
         if isinstance(state, str) and _ORDER.get(state, -1) >= _ORDER.get(self.state, -1):
             self.state = state

@@ -16,6 +16,7 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MAX_HEAD_BYTES: Final = 16 * 1024
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
+_WHOLE_TEXT: Final = 0x80 | _TEXT
 _NORMAL: Final = 1000
 _PROTOCOL_ERROR: Final = 1002
 _NO_CODE: Final = 1005
@@ -131,6 +132,12 @@ class WebSocket:
             if len(buffer) < start:
                 return False
             length = int.from_bytes(buffer[2:start], "big")
+        if first == _WHOLE_TEXT and not self._is_fragmented and length <= self._max_bytes:
+            if len(buffer) < start + length:  # what most frames are: all that is checked below holds
+                return False
+            messages.append(bytes(buffer[start : start + length]))
+            del buffer[: start + length]
+            return True
         code = first & 0x0F
         self._check(code, length, is_last=bool(first & 0x80))
         if len(buffer) < start + length:

@@ -37,6 +37,8 @@ class Field(Generic[T]):
         if event is None:
             return self
         source: Any = event.params
+        if not self._steps:
+            return self.read(source, self._key)
         for step in self._steps:
             source = source.get(step)
             if not isinstance(source, dict):
@@ -53,7 +55,8 @@ class Text(Field[str]):
 
     def read(self, source: Mapping[str, Any], key: str) -> str:
         """Read it."""
-        return text_of(source, key)
+        value = source.get(key)
+        return value if isinstance(value, str) else ""
 
 
 class Number(Field[float]):

@@ -123,9 +123,14 @@ impl ToneSequence {
         for sine in self.now.sines.iter_mut().flatten() {
             sums.iter_mut().take(count).for_each(|sum| *sum += sine.sample());
         }
-        for ((sample, sum), at) in samples.iter_mut().zip(sums).take(count).zip(0..) {
-            let edge = (self.position + at + 1).min(to_end - at).min(EDGE);
-            *sample = nearest(sum * edge as f32 / EDGE as f32);
+        if self.position < EDGE || to_end - (count as u64) < EDGE {
+            for (sum, at) in sums.iter_mut().take(count).zip(0..) {
+                let edge = (self.position + at + 1).min(to_end - at).min(EDGE);
+                *sum *= edge as f32 / EDGE as f32;
+            }
+        }
+        for (sample, sum) in samples.iter_mut().zip(sums).take(count) {
+            *sample = nearest(sum);
         }
         self.position += count as u64;
         self.left = self.left.map(|left| left - count as u64);

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import SETTINGS, Bench
-from offhook.errors import CommandRefused
+from offhook.errors import CommandRefused, EngineLost
 from offhook.node.engine import ops
 from offhook.testing.clock import VirtualClockLoop
 
@@ -192,7 +192,14 @@ class Run:
         return running if len(running) > len(self.call.actions) else set()
 
     async def attach(self) -> None:
-        await self.bench.exchange.attach()
+        """As the node does it: again, when the engine goes meanwhile."""
+        while True:
+            try:
+                await self.bench.exchange.attach()
+            except EngineLost:
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def end(self) -> None:
         try:

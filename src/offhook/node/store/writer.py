@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ import msgspec
 import structlog
 
 from offhook.node.store.port import JournalFailure
+from offhook.node.store.thread import WorkThread
 
 __all__ = ["Statement", "Writer", "WriterSettings"]
 
@@ -64,7 +64,7 @@ class Writer:
         self._path = path
         self._schema = schema
         self._settings = settings or WriterSettings()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offhook-journal")
+        self._thread = WorkThread("offhook-journal")
         self._connection: sqlite3.Connection | None = None
         self._pending: deque[_Write] = deque()
         self._backlog: deque[_Write] = deque()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import math
+import statistics
 import sys
 import wave
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 __all__ = ["channels_of", "draw_waveform", "envelope", "likeness", "place_of", "speech_envelope"]
 
 FRAME_SAMPLES = 160
+PIECE_FRAMES = 25
+SLACK_FRAMES = 3
 
 
 def channels_of(path: Path) -> tuple[int, list[array.array[int]]]:
@@ -50,29 +53,35 @@ def speech_envelope(rate_hz: int, channels: Sequence[Sequence[int]]) -> list[flo
 def place_of(reference: Sequence[float], heard: Sequence[float]) -> tuple[int, float]:
     """Where an envelope lies in another: (offset in frames, correlation from -1 to 1).
 
-    Both must be longer than 10 frames and ``heard`` at least as long as ``reference``, or (0, 0.0) comes back.
+    A jitter buffer stretches and squeezes what is heard: each half second may lie up to 60 ms off. Both must be
+    longer than 10 frames and ``heard`` at least as long as ``reference``, or (0, 0.0) comes back.
     """
     length = len(reference)
     if length < 10 or len(heard) < length:
         return 0, 0.0
-    mean = sum(reference) / length
-    centred = [value - mean for value in reference]
-    power = math.sqrt(sum(value * value for value in centred))
-    best = (0, 0.0)
-    for offset in range(len(heard) - length + 1):
-        window = heard[offset : offset + length]
-        level = sum(window) / length
-        spread = math.sqrt(sum((value - level) ** 2 for value in window))
-        if spread < 1e-9 or power < 1e-9:
-            continue
-        score = sum(a * (b - level) for a, b in zip(centred, window, strict=True)) / (power * spread)
-        if score > best[1]:
-            best = (offset, score)
-    return best
+    offset = max(range(len(heard) - length + 1), key=lambda at: _correlation(reference, heard[at : at + length]))
+    aligned: list[float] = []
+    for start in range(0, length, PIECE_FRAMES):
+        aligned.extend(_nearest(reference[start : start + PIECE_FRAMES], heard, offset + start))
+    return offset, _correlation(reference, aligned)
+
+
+def _nearest(piece: Sequence[float], heard: Sequence[float], place: int) -> Sequence[float]:
+    """What was heard about there that is most like the piece."""
+    first, last = max(0, place - SLACK_FRAMES), min(place + SLACK_FRAMES, len(heard) - len(piece))
+    return max((heard[at : at + len(piece)] for at in range(first, last + 1)), key=lambda it: _correlation(piece, it))
+
+
+def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Pearson's, of two sequences of one length; 0 where one of them is flat."""
+    try:
+        return statistics.correlation(one, other)
+    except statistics.StatisticsError:
+        return 0.0
 
 
 def likeness(reference: Sequence[int], heard: Sequence[int]) -> float:
-    """How well the loudness of ``reference`` is found in ``heard``, 0 to 1. Speech against other speech: below 0.6."""
+    """How well the loudness of ``reference`` is found in ``heard``, 0 to 1. Speech against other speech: below 0.8."""
     return max(0.0, place_of(envelope(reference), envelope(heard))[1])
 
 

@@ -79,13 +79,19 @@ async def test_a_strangers_address_gets_nothing(node: NodeProcess, relay: RelayP
     assert [e for e in relay.events if e.type == "calling.call.receive"] == []
 
 
+def is_open_to_others(path: Path, root: Path) -> bool:
+    """Whether somebody else gets there: bits of its own, and no closed directory above it."""
+    above = [parent for parent in path.parents if parent.is_relative_to(root) and parent != root]
+    return bool(path.lstat().st_mode & 0o077) and all(parent.stat().st_mode & 0o011 for parent in above)
+
+
 async def test_all_that_is_kept_is_for_its_owner_alone(node: NodeProcess) -> None:
     state = node.state_dir
     kept = [path for path in state.rglob("*") if not path.name.startswith("stderr-")]  # that one is the test's
-    assert len(kept) > 8
-    open_to_others = {path.name for path in kept if path.lstat().st_mode & 0o077 and not path.is_symlink()}
-    assert open_to_others <= {"ca.pem", "localhost.pem"}, "certificates are all that others may read"
-    keys = [path for path in kept if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    assert {"tls", "recordings", "prompts", "control"} <= {path.name for path in kept}
+    assert [path for path in kept if not path.is_symlink() and is_open_to_others(path, state)] == []
+    files = [path for path in kept if path.is_file() and path.suffix != ".pyc"]
+    keys = [path for path in files if b"PRIVATE KEY" in path.read_bytes()]
     assert keys
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     assert {path.stat().st_uid for path in kept} == {os.getuid()}

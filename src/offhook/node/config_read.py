@@ -236,11 +236,12 @@ def _named(error: msgspec.ValidationError) -> ConfigurationError:
 
 def _expected(message: str) -> str:
     """A sentence of msgspec in the words of a TOML file."""
-    found = re.match(r"Expected `(\w+)`(?: (<=|>=|<|>) ([\d.]+))?(?:, got `(\w+)`)?", message)
+    found = re.match(r"Expected `(\w+)`(?:( of length)? (<=|>=|<|>) ([\d.]+))?(?:, got `(\w+)`)?", message)
     if found is None or found[1] not in _TOML_WORDS:
         return message.replace("`", "")
-    bound = f", {_BOUNDS[found[2]]} {found[3]}" if found[2] else ""
-    given = f", not {_TOML_WORDS.get(found[4], found[4])}" if found[4] else ""
+    unit = " character(s)" if found[2] else ""
+    bound = f", {_BOUNDS[found[3]]} {found[4]}{unit}" if found[3] else ""
+    given = f", not {_TOML_WORDS.get(found[5], found[5])}" if found[5] else ""
     return f"must be {_TOML_WORDS[found[1]]}{bound}{given}"
 
 

@@ -61,13 +61,14 @@ class ReadyNode(msgspec.Struct, frozen=True):
 
 
 class StateDirectory:
-    """Paths below ``root``. The subdirectories with secrets or audio are 0700."""
+    """Paths below ``root``. The subdirectories with secrets, audio or code are 0700."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
         self.tls = self.root / "tls"
         self.prompts = self.root / "prompts"
         self.recordings = self.root / "recordings"
+        self.byte_code = self.root / "pycache"
         self.journal = self.root / "journal.sqlite"
         self.link_key = self.root / "recordings.key"
         self.ready = self.root / "ready.json"
@@ -87,7 +88,7 @@ class StateDirectory:
             raise MachineError(f"state_dir {self.root} cannot be made: {error.strerror}") from error
         if mode & 0o022:
             raise ConfigurationError("state_dir", f"others may write to {self.root}: chmod 700 {self.root}")
-        for directory in (self.prompts, self.recordings, self.control):
+        for directory in (self.prompts, self.recordings, self.byte_code, self.control):
             private_directory(directory)
 
     @property

@@ -122,7 +122,7 @@ class NodeSupervisor:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
             # It reads its code while the engine starts.
-            self._spare = await _start_waiting_node(self._state.root / "pycache")
+            self._spare = await _start_waiting_node(self._state.byte_code)
             await self._start_engine(program)
             await self._start_node()
             keepers = [
@@ -195,7 +195,7 @@ class NodeSupervisor:
         """Give the boot to the spare, or to a process started now, and wait for its ``Ready``."""
         waiting, self._spare = self._spare, None
         if waiting is None or _has_ended(waiting.process):
-            waiting = await _start_waiting_node(self._state.root / "pycache")
+            waiting = await _start_waiting_node(self._state.byte_code)
         self._node = waiting.process
         steering = waiting.steering
         if self._listening is not None:
@@ -230,7 +230,7 @@ class NodeSupervisor:
         while True:
             await asyncio.sleep(_SPARE_AFTER_S)
             if self._spare is None or self._spare.process.returncode is not None:
-                self._spare = await _start_waiting_node(self._state.root / "pycache")
+                self._spare = await _start_waiting_node(self._state.byte_code)
 
     async def _listen(self, steering: Steering, ready: asyncio.Future[None]) -> None:
         try:

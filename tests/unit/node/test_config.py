@@ -83,6 +83,7 @@ def test_other_words_are_neither(word: str) -> None:
         ("[[routes]]\nnumber = '1'\ncontext = 'a'\n", "routes[0]", "use match and context"),
         ("[dev]\nenabled = true\n[sip]\nlisten='0.0.0.0'\nallow_public = true\n", "dev.enabled", "loopback alone"),
         ("[[routes]]\nmatch = '1'\n", "routes[0]", "needs context"),
+        ("[[routes]]\nmatch = ''\ncontext = 'a'\n", "routes[0].match", "at least 1 character"),
         ("[fetch]\nconnect_s = 0\n", "fetch.connect_s", "a number, over 0"),
         ("[sip]\ntrust = 'all'\n", "sip.trust", "must be a list in brackets, not text in quotes"),
         ("state_dir = 5\n", "state_dir", "must be text in quotes, not a whole number"),

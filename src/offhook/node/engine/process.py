@@ -192,7 +192,11 @@ class _Connection(asyncio.Protocol):
     def write(self, operation: ops.AnyOperation) -> None:
         """Send one operation at the end of this turn, or with the next; an engine that does not read is lost."""
         outgoing, begin = self._outgoing, len(self._outgoing)
-        self._encoder.encode_into(operation, outgoing, begin + _LENGTH.size)
+        try:
+            self._encoder.encode_into(operation, outgoing, begin + _LENGTH.size)
+        except (OverflowError, TypeError):  # half of it may stand there, and would break the stream
+            del outgoing[begin:]
+            raise
         size_bytes = len(outgoing) - begin - _LENGTH.size
         if size_bytes > ops.MAX_FRAME_BYTES:
             del outgoing[begin:]
@@ -210,12 +214,13 @@ class _Connection(asyncio.Protocol):
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
-        if self._transport is None or not self._outgoing:
+        if self._transport is None or not self._outgoing or not self.is_open:
             return
         outgoing, self._outgoing = self._outgoing, bytearray()
         self._transport.write(outgoing)
         if self._transport.get_write_buffer_size() > _UNREAD_BYTES:
             self._why = "the engine does not read what we send"
+            self.is_open = False
             self._transport.abort()
 
     def expect(self, operation: int) -> asyncio.Future[ops.Failure | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import uvloop
 
 from offhook.errors import EngineLost, EngineRefused
 from offhook.node.engine import ops
@@ -156,6 +157,36 @@ async def test_an_engine_that_breaks_the_protocol_is_let_go(engine, garbage):
     await asyncio.sleep(0.1)
     assert len(lost) == 1
     assert "frame" in str(lost[0])
+
+
+def test_what_waited_for_company_when_the_engine_went_does_not_keep_it_from_coming_back(tmp_path):
+    """On the node's own loop, whose closed sockets refuse to be written to."""
+
+    async def scenario() -> None:
+        scripted = ScriptedEngine(tmp_path / "s")
+        server = await asyncio.start_unix_server(scripted.serve, str(scripted.path))
+        process, lost = port(scripted), asyncio.Event()
+        await process.start(ignore, on_lost=lambda _: lost.set())
+        scripted.writers[0].transport.abort()
+        process.send(ops.Ack(1))
+        await asyncio.wait_for(lost.wait(), 2)
+        process.send(ops.Ack(2))
+        assert await asyncio.wait_for(process.start(ignore), 2) == WELCOME
+        await process.execute(ops.LegHangup(process.next_id(), "L"))
+        await process.close()
+        server.close()
+        scripted.writers[-1].close()
+
+    uvloop.run(scenario())
+
+
+async def test_an_operation_that_cannot_be_written_leaves_nothing_of_itself(engine):
+    process = port(engine)
+    await process.start(ignore)
+    with pytest.raises(OverflowError):
+        process.send(ops.LegHangup(process.next_id(), "L", status=10**30))
+    await process.execute(ops.LegHangup(process.next_id(), "L"))
+    assert [type(told) for told in engine.told] == [ops.Hello, ops.LegHangup]
 
 
 async def test_letting_go_is_no_loss(engine):

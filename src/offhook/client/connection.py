@@ -15,7 +15,6 @@ from offhook.client import outputs
 from offhook.client.outputs import Output
 from offhook.client.recording import SessionRecorder
 from offhook.client.session import Session
-from offhook.client.websocket import HandshakeRefused
 from offhook.client.wire import Wire, open_wire
 from offhook.errors import ConfigurationError
 
@@ -182,7 +181,7 @@ class Connection:
                 return await open_wire(self._url, self._tls, self._received)
         except TimeoutError:
             return f"no connection to {self._url} in {_OPEN_TIMEOUT_S:g} s"
-        except (HandshakeRefused, OSError) as error:
+        except OSError as error:
             return f"no connection to {self._url}: {error}"
 
     async def _live(self, wire: Wire, drop: asyncio.Event, dropped: asyncio.Task[bool]) -> None:

@@ -1,15 +1,13 @@
-"""A WebSocket on a TCP or TLS connection: asyncio's part of the session's driver."""
+"""A WebSocket of the client (RFC 6455): picows, with parts put together and the reason of an end in words."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
 
-from offhook.client.websocket import HandshakeRefused, WebSocket
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 __all__ = ["Wire", "open_wire"]
 
@@ -17,120 +15,100 @@ _MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
 _EYEBALLS_S: Final = 0.25
 
 
-class Wire(asyncio.Protocol):
-    """``lost`` ends with why nothing more comes. What is sent in one turn of the loop goes out in one piece."""
+class Wire(WSListener):
+    """``lost`` ends with why nothing more comes. Messages are handed on as they arrive, text and binary as bytes."""
 
-    def __init__(self, host: str, on_messages: Callable[[list[bytes]], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[str] = self._loop.create_future()
-        self.opened: asyncio.Future[None] = self._loop.create_future()
-        self._socket = WebSocket(host, os.urandom, max_message_bytes=_MAX_MESSAGE_BYTES)
+    def __init__(self, on_messages: Callable[[list[bytes]], None]) -> None:
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._on_messages = on_messages
-        self._transport: asyncio.Transport | None = None
-        self._flushing: asyncio.Handle | None = None
-        self._is_paused = False
+        self._transport: WSTransport | None = None
+        self._messages: list[bytes] = []
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self._reason = "the server closed the socket"
 
     def send(self, text: str) -> None:
-        """Send a message."""
-        self._socket.send(text)
-        self._flush_soon()
+        """Send a message; nothing after the end."""
+        if self._transport is not None and not self.lost.done():
+            self._transport.send(WSMsgType.TEXT, text.encode())
 
     async def close(self, timeout_s: float) -> None:
         """Send what was asked, say goodbye, and wait for the other side's, but no longer than this."""
         if self._transport is None:
             return
-        self._socket.close()
-        self._flush()
         if not self.lost.done():
+            self._transport.send_close(WSCloseCode.OK)
             await asyncio.wait({self.lost}, timeout=timeout_s)
-        self._transport.abort()
+        self._transport.disconnect(graceful=False)
 
-    # --- what asyncio calls ---------------------------------------------------------------------------------
+    # --- what picows calls ----------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake."""
-        assert isinstance(transport, asyncio.Transport)
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The handshake is over."""
         self._transport = transport
-        self._flush()
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes; messages go on at once."""
-        if self.lost.done():
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take a frame; messages go on with the last frame of what was read at once."""
+        if frame.msg_type == WSMsgType.CLOSE:
+            self._hand_on()
+            self._end(f"the server closed the socket (code {frame.get_close_code():d})")
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
             return
-        was_open = self._socket.is_open
-        try:
-            messages = self._socket.receive(data)
-        except HandshakeRefused as refusal:
-            self._end(refusal)
-            return
-        if self._socket.is_open and not was_open and not self.opened.done():
-            self.opened.set_result(None)
-        if self._socket.outgoing:
-            self._flush_soon()
-        if messages:
-            self._on_messages(messages)
-        if self._socket.closing is not None:
-            self._flush()
-            self._end(None)
+        if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._take(frame)
+        if frame.last_in_buffer:
+            self._hand_on()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002
         """Nothing more comes."""
-        self._end(exc)
+        self._hand_on()
+        self._end(self._reason)
 
-    def pause_writing(self) -> None:
-        """The other side does not read: keep what is to be sent."""
-        self._is_paused = True
+    def _take(self, frame: WSFrame) -> None:
+        self._parts_bytes += frame.payload_size
+        if self._parts_bytes > _MAX_MESSAGE_BYTES:
+            self._end(f"the server sent a message of more than {_MAX_MESSAGE_BYTES} bytes")
+            if self._transport is not None:
+                self._transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
+                self._transport.disconnect()
+            return
+        self._parts.append(frame.get_payload_as_bytes())
+        if frame.fin:
+            self._messages.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+            self._parts, self._parts_bytes = [], 0
 
-    def resume_writing(self) -> None:
-        """It reads again."""
-        self._is_paused = False
-        self._flush()
+    def _hand_on(self) -> None:
+        messages, self._messages = self._messages, []
+        if messages and not self.lost.done():
+            self._on_messages(messages)
 
-    def _end(self, error: Exception | None) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
-        if not self.opened.done():
-            self.opened.set_exception(error or ConnectionResetError("the server closed the socket in the handshake"))
-            self.opened.exception()  # read here: whoever opens it may have gone
+    def _end(self, reason: str) -> None:
         if not self.lost.done():
-            reason = self._socket.closing or (str(error) if error else "") or "the server closed the socket"
             self.lost.set_result(reason)
-        if self._transport is not None:
-            self._transport.close()
-
-    def _flush_soon(self) -> None:
-        if self._flushing is None:
-            self._flushing = self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
-        if self._transport is not None and not self._is_paused and self._socket.outgoing:
-            data = bytes(self._socket.outgoing)
-            self._socket.outgoing.clear()
-            self._transport.write(data)
 
 
 async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[[list[bytes]], None]) -> Wire:
     """Connect and shake hands.
 
     Raises:
-        OSError: nobody is there, or TLS failed.
-        HandshakeRefused: it is no WebSocket server.
+        OSError: nobody is there, TLS failed, or it is no WebSocket server.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").encode("idna").decode("ascii")
-    name = f"[{host}]" if ":" in host else host
-    port = parts.port or (80 if tls is None else 443)
-    loop = asyncio.get_running_loop()
-    _, wire = await loop.create_connection(
-        lambda: Wire(f"{name}:{port}", on_messages), host, port, ssl=tls, happy_eyeballs_delay=_EYEBALLS_S
-    )
     try:
-        await wire.opened
-    except BaseException:
-        await wire.close(0)
-        raise
+        _, wire = await ws_connect(
+            lambda: Wire(on_messages),
+            url,
+            ssl_context=tls,
+            logger_name="offhook",
+            websocket_handshake_timeout=None,
+            enable_auto_pong=True,
+            max_frame_size=_MAX_MESSAGE_BYTES,
+            max_redirects=0,
+            use_aiofastnet=False,
+            happy_eyeballs_delay=_EYEBALLS_S,
+        )
+    except WSError as error:
+        raise ConnectionError(str(error)) from error
+    if not isinstance(wire, Wire):
+        raise ConnectionError("the server closed the socket in the handshake")
     return wire

@@ -1,4 +1,4 @@
-"""Collect four digits or speech without a prompt."""
+"""Collect four digits without a prompt."""
 
 from offhook import Call, CollectEvent, RelayClient
 
@@ -8,12 +8,10 @@ client = RelayClient(contexts=["default"])
 @client.on_call
 async def on_call(call: Call) -> None:
     await call.answer()
-    action = await call.collect(
-        digits={"max": 4, "terminators": "#"}, speech={"language": "en-US"}, start_input_timers=True
-    )
+    action = await call.collect(digits={"max": 4, "terminators": "#"}, start_input_timers=True)
     event = await action.wait(timeout=30)
     if isinstance(event, CollectEvent):
-        print(event.digits or event.text)
+        print(event.digits or event.result_type)
     await call.hangup()
 
 

@@ -1,5 +1,7 @@
 """Send keys to the party, and wait until they are sent."""
 
+import asyncio
+
 from offhook import Call, RelayClient
 
 client = RelayClient(contexts=["default"])
@@ -8,7 +10,9 @@ client = RelayClient(contexts=["default"])
 @client.on_call
 async def on_call(call: Call) -> None:
     await call.answer()
-    await call.send_digits("1w2#", control_id="extension")
+    sent = asyncio.create_task(call.wait_for("calling.call.send_digits", timeout=30))  # before it can come
+    await call.send_digits("1w2#")
+    await sent
     await call.hangup()
 
 

@@ -61,6 +61,7 @@ def reference_page() -> str:
 
 
 def _example(name: str) -> str:
+    name = {"queue": "queue_enter"}.get(name, name)  # a program beside a queue.py could not import Python's own
     return f"\nExample: [examples/verbs/{name}.py](../examples/verbs/{name}.py)\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,12 @@ async def test_it_runs(node: ScriptedNode, path: Path, capsys: pytest.CaptureFix
 
 def test_every_verb_has_an_example_that_uses_it() -> None:
     modules = {Path(verb.__module__.replace(".", "/")).name: verb for verb in Call.__bases__}
+    modules["queue_enter"] = modules.pop("queue")
     assert {path.stem for path in EXAMPLES} == modules.keys() | OF_THE_CLIENT
     for path in EXAMPLES:
         verb = modules.get(path.stem, RelayClient)
         assert any(f".{name}(" in path.read_text() for name in vars(verb) if not name.startswith("_")), path.stem
+
+
+def test_no_example_hides_a_module_of_python_from_its_neighbours() -> None:
+    assert not {path.stem for path in EXAMPLES} & sys.stdlib_module_names

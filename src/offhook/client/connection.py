@@ -39,6 +39,7 @@ def parse_host(host: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise ConfigurationError("host", f"not a host name: {error}") from error
     if not parts.hostname:

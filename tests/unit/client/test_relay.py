@@ -397,7 +397,8 @@ async def test_peer_legs_are_calls_too(node: ScriptedNode, client: RelayClient) 
 
 
 @pytest.mark.parametrize(
-    "host", ["", "a/b", "user@host", "host?x", "host\n", "host name", "ws://relay.example.com", "host:port", "wss://"]
+    "host",
+    ["", "a/b", "user@host", "host?x", "host\n", "host name", "ws://relay.example.com", "host:port", "wss://", "a..b"],
 )
 def test_a_host_that_is_no_bare_host_is_refused(host: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::file::{FileDecoder, Growth, Resamplers, Step};
 use crate::media::api::FileEncoding;
@@ -21,7 +22,9 @@ struct Key {
     device: u64,
     inode: u64,
     size: u64,
-    changed_ns: i128,
+    /// When it was made. A number of a file may be used again for another; when it was last used or changed says nothing,
+    /// as a complete prompt is only ever marked as used.
+    made: SystemTime,
     /// Of headerless samples; 0 for files that say it themselves.
     rate_hz: u32,
 }
@@ -37,7 +40,7 @@ impl Key {
             device: known.dev(),
             inode: known.ino(),
             size: known.size(),
-            changed_ns: i128::from(known.ctime()) * 1_000_000_000 + i128::from(known.ctime_nsec()),
+            made: known.created().ok()?,
             rate_hz,
         })
     }
@@ -251,6 +254,29 @@ mod tests {
         let (mut source, mut heard) = play(&file);
         assert_eq!(source.step(&mut cache, whole.len(), &mut heard).unwrap(), Step::Done);
         assert_eq!(heard, whole);
+    }
+
+    #[test]
+    fn a_prompt_that_was_marked_as_used_is_still_known_and_one_in_its_place_is_not() {
+        let path = std::env::temp_dir().join(format!("offhook-cache-{}-place", std::process::id()));
+        let key = |sample: u8| {
+            let made = |_| Key::of(&File::open(&path).unwrap(), ENCODING).unwrap();
+            std::fs::write(&path, [sample; 320]).unwrap();
+            let keys = [0, 1].map(|hour| {
+                let used = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(hour * 3600);
+                File::options()
+                    .write(true)
+                    .open(&path)
+                    .unwrap()
+                    .set_modified(used)
+                    .unwrap();
+                made(hour)
+            });
+            assert_eq!(keys.first(), keys.last());
+            std::fs::remove_file(&path).unwrap();
+            keys
+        };
+        assert_ne!(key(1), key(2));
     }
 
     #[test]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from offhook.testing.clock import VirtualClockLoop
 from rig.memory_node import NODE_ID, MemoryNode
 from rig.sdk_commands import ONE_DIGIT, PHONE, TTS
 
-EXAMPLES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "night" else 500
+EXAMPLES = 5 * settings().max_examples
 
 SILENCE = {"type": "silence", "params": {"duration": 1}}
 VERBS: dict[str, tuple[Any, ...]] = {
@@ -258,7 +257,7 @@ def quiet() -> Any:
     log.setLevel(level)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(step, max_size=40))
 def test_all_ends_once_and_nothing_is_left(story: list[tuple[Any, ...]]) -> None:
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:

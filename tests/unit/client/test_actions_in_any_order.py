@@ -189,7 +189,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(starts | accepts, max_size=8), st.lists(steps, max_size=30))
 def test_each_action_ends_once_whatever_happens(beginning: list[Step], story: list[Step]) -> None:
     async def tell() -> None:

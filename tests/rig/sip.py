@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rig.opened import remember
+from rig.stamped import receive_stamped, stamped_socket
 
 __all__ = ["SipEndpoint", "SipMessage", "Timeout", "assert_helpful", "parse", "sentence"]
 
@@ -109,12 +111,12 @@ _COMPACT = {
 }
 
 
-def parse(data: bytes, source: tuple[str, int] = ("", 0)) -> SipMessage:
-    """A whole message, leniently."""
+def parse(data: bytes, source: tuple[str, int] = ("", 0), at: float | None = None) -> SipMessage:
+    """A whole message, leniently; ``at`` is now, unless something knows better."""
     head, _, body = data.decode(errors="replace").partition("\r\n\r\n")
     start, *lines = head.split("\r\n")
     fields = [(_COMPACT.get(n.strip().lower(), n.strip()), v.strip()) for n, _, v in (x.partition(":") for x in lines)]
-    return SipMessage(start, fields, body, time.time(), source)
+    return SipMessage(start, fields, body, time.time() if at is None else at, source)
 
 
 def build(start: str, fields: list[tuple[str, str]], body: str = "", content_type: str = "application/sdp") -> bytes:
@@ -125,25 +127,28 @@ def build(start: str, fields: list[tuple[str, str]], body: str = "", content_typ
 
 
 @dataclass
-class SipEndpoint(asyncio.DatagramProtocol):
-    """One UDP socket or one TCP connection that speaks SIP; answers nothing by itself."""
+class SipEndpoint:
+    """One UDP socket or one TCP connection that speaks SIP; answers nothing by itself.
+
+    Over UDP the time of a message is the kernel's, however late this process read it.
+    """
 
     transport_name: str = "udp"
     host: str = "127.0.0.1"
     port: int = 0
     inbox: list[SipMessage] = field(default_factory=list)
     closed: bool = False
-    _udp: asyncio.DatagramTransport | None = None
+    _udp: socket.socket | None = None
     _writer: asyncio.StreamWriter | None = None
     _reading: asyncio.Task[None] | None = None
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    async def udp(cls, port: int = 0) -> SipEndpoint:
-        loop = asyncio.get_running_loop()
-        endpoint = remember(cls())
-        endpoint._udp, _ = await loop.create_datagram_endpoint(lambda: endpoint, local_addr=(endpoint.host, port))
-        endpoint.port = endpoint._udp.get_extra_info("sockname")[1]
+    async def udp(cls, port: int = 0, host: str = "127.0.0.1") -> SipEndpoint:
+        endpoint = remember(cls(host=host))
+        endpoint._udp = stamped_socket(host, port)
+        endpoint.port = endpoint._udp.getsockname()[1]
+        asyncio.get_running_loop().add_reader(endpoint._udp, endpoint._read_datagrams)
         return endpoint
 
     @classmethod
@@ -168,16 +173,20 @@ class SipEndpoint(asyncio.DatagramProtocol):
             self.closed = True
             self._arrived.set()
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._keep(data, addr)
+    def _read_datagrams(self) -> None:
+        assert self._udp
+        while received := receive_stamped(self._udp, 65536):
+            self._keep(*received)
 
-    def _keep(self, data: bytes, source: tuple[str, int]) -> None:
+    def _keep(self, data: bytes, source: tuple[str, int], at: float | None = None) -> None:
         if data.strip():
-            self.inbox.append(parse(data.lstrip(b"\r\n"), source))
+            self.inbox.append(parse(data.lstrip(b"\r\n"), source, at))
             self._arrived.set()
 
     def close(self) -> None:
-        if self._udp:
+        """Idempotent."""
+        if self._udp and self._udp.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._udp)
             self._udp.close()
         if self._reading:
             self._reading.cancel()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
 
+from aiohappyeyeballs import start_connection
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.url import WSParsedURL
 
 __all__ = ["Wire", "open_wire"]
 
@@ -89,11 +93,18 @@ class Wire(WSListener):
 
 
 async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[[list[bytes]], None]) -> Wire:
-    """Connect and shake hands.
+    """Connect and shake hands. Cancelled on the way, it leaves nothing open.
 
     Raises:
         OSError: nobody is there, TLS failed, or it is no WebSocket server.
     """
+    dialled: list[socket.socket] = []
+
+    async def dial(parsed: WSParsedURL) -> socket.socket:
+        dialled.append(await _dial(parsed.host, parsed.port))
+        return dialled[-1]
+
+    is_open = False
     try:
         _, wire = await ws_connect(
             lambda: Wire(on_messages),
@@ -105,10 +116,28 @@ async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[
             max_frame_size=_MAX_MESSAGE_BYTES,
             max_redirects=0,
             use_aiofastnet=False,
-            happy_eyeballs_delay=_EYEBALLS_S,
+            socket_factory=dial,
         )
+        if not isinstance(wire, Wire):
+            raise ConnectionError("the server closed the socket in the handshake")
+        is_open = True
     except WSError as error:
         raise ConnectionError(str(error)) from error
-    if not isinstance(wire, Wire):
-        raise ConnectionError("the server closed the socket in the handshake")
+    finally:
+        if not is_open:
+            _hang_up(dialled)
     return wire
+
+
+async def _dial(host: str, port: int) -> socket.socket:
+    """Whichever address answers first (RFC 8305); asyncio's own way leaks a socket when it is cancelled."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return await start_connection(found, happy_eyeballs_delay=_EYEBALLS_S, interleave=1)
+
+
+def _hang_up(sockets: list[socket.socket]) -> None:
+    """End what picows leaves open when its handshake is cancelled: its transport closes once it reads the end."""
+    for one in sockets:
+        if one.fileno() >= 0:
+            with contextlib.suppress(OSError):  # the other side was first
+                one.shutdown(socket.SHUT_RDWR)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -140,3 +142,39 @@ async def test_what_is_no_websocket_is_a_connection_error_that_says_so(answer: b
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(OSError, match=reason or ".+"):
             await asyncio.wait_for(open_wire(f"ws://127.0.0.1:{port}", None, lambda _: None), 5)
+
+
+async def test_a_connect_given_up_on_the_way_leaves_no_socket(bench: Bench) -> None:
+    """asyncio's happy eyeballs (3.11) forgot the socket of a connect that was cancelled when it had just succeeded."""
+    await bench.open()
+    port = bench.server.sockets[0].getsockname()[1]
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
+        for steps in range(40):
+            connecting = asyncio.create_task(open_wire(f"ws://localhost:{port}", None, bench.take))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            result = (await asyncio.gather(connecting, return_exceptions=True))[0]
+            if isinstance(result, Wire):
+                await result.close(0)
+        await asyncio.sleep(0.05)
+        gc.collect()
+    assert [str(warning.message) for warning in left_open] == []
+
+
+async def test_a_server_that_never_answers_the_handshake_is_hung_up_on(bench: Bench) -> None:
+    """Each try to connect that timed out left a socket open for as long as the server liked."""
+    await bench.open()
+    hung_up = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        hung_up.set()
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as mute:
+        port = mute.sockets[0].getsockname()[1]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(open_wire(f"ws://127.0.0.1:{port}", None, bench.take), 0.1)
+        await asyncio.wait_for(hung_up.wait(), 5)

@@ -209,10 +209,12 @@ class Connection:
         try:
             while True:
                 while self._queue:
-                    outgoing = self._queue.popleft()
-                    self._queued_events -= outgoing.is_event
-                    self._queued_bytes -= len(outgoing.text)
+                    outgoing = self._queue[0]  # it stays until it is written: if it never is, ``serve`` settles it
                     await self._socket.send_str(outgoing.text)
+                    if self._queue and self._queue[0] is outgoing:  # an overflow drops events meanwhile
+                        self._queue.popleft()
+                        self._queued_events -= outgoing.is_event
+                        self._queued_bytes -= len(outgoing.text)
                     if outgoing.written is not None:
                         outgoing.written()
                     self._flushed.set()

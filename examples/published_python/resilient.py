@@ -45,7 +45,7 @@ async def long_call(call):
     tone = [{"type": "audio", "params": {"url": sys.argv[1]}}]
     await insist(call, lambda: call.play(tone, loop=0, control_id="tone"))
     tell("tone", call_id=call.call_id)
-    while call.state == "answered":
+    while call.state not in ("ending", "ended"):  # the event that says "answered" may come after the tone's reply
         await silence(call, 0.1)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -13,6 +15,7 @@ from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, JournalFailure, StoredEvent
+from offhook.protocol.verbs.state import RECEIVE_EVENT
 
 __all__ = ["Delivery", "Truncation"]
 
@@ -40,6 +43,10 @@ class Delivery:
 
     Live, an event goes out as soon as it is journalled. After ``attach`` with unacked events left, those are read
     from the journal in pages and sent first; what is journalled meanwhile is found there too.
+
+    An offer that went out on a connection before may have arrived there, and its ack been lost: stock clients would
+    run their handler twice. It waits ``offer_repeat_s``, and what is behind it of its call with it; a command for the
+    call shows that the client has it, and takes it back.
     """
 
     def __init__(
@@ -69,6 +76,11 @@ class Delivery:
         self._connection: Connection | None = None
         self._is_live = False
         self._delivered_seq = last_seq
+        self._before_seq = last_seq
+        self._offered: set[str] = set()
+        self._postponed: set[str] = set()
+        self._taken_back: set[str] = set()
+        self._is_taken_back = asyncio.Event()
         self._acked_in_window = asyncio.Event()
         self._replayed: set[str] = set()
         self._replay: asyncio.Task[None] | None = None
@@ -104,6 +116,8 @@ class Delivery:
         self._connection = None
         self._is_live = False
         self._replayed.clear()
+        self._postponed.clear()
+        self._taken_back.clear()
         if self._replay is not None:
             self._replay.cancel()
             self._replay = None
@@ -114,12 +128,14 @@ class Delivery:
         self._delivered_seq = event.session_seq
         if self._is_retracted(event):
             self._forget(event.id)
-        elif self._is_live and self._connection is not None:
+        elif self._is_live and self._connection is not None and event.call_id not in self._postponed:
             self._send(self._connection, event)
         if self._is_loaded and self._delivered_seq == self.last_seq:
             self._retracted.clear()
 
     def _send(self, connection: Connection, event: StoredEvent) -> bool:
+        if event.event_type == RECEIVE_EVENT:
+            self._offered.add(event.id)
         if self.wants_acks:
             return connection.send_event(event.frame)
         return connection.send_event(event.frame, lambda: self._written(event.id))
@@ -128,6 +144,24 @@ class Delivery:
         self.acknowledge(event_id)
 
     async def _run_replay(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        repeat_at = loop.time() + self._settings.offer_repeat_s
+        if await self._send_unacked(connection, self._is_due):
+            self._is_loaded = True
+            self._is_live = True
+        while self._postponed and connection is self._connection:
+            self._is_taken_back.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(repeat_at):
+                    await self._is_taken_back.wait()
+            calls = set(self._taken_back if loop.time() < repeat_at else self._postponed)
+            if not await self._send_unacked(connection, partial(_is_of, calls)):
+                return
+            self._postponed -= calls
+            self._taken_back -= calls
+
+    async def _send_unacked(self, connection: Connection, is_due: Callable[[StoredEvent], bool]) -> bool:
+        """Send what is unacked and due; True when there is no more, False when the connection went."""
         cursor = 0
         while connection is self._connection:
             delivered = self._delivered_seq
@@ -140,18 +174,24 @@ class Delivery:
             page = [event for event in page if event.session_seq <= self._delivered_seq]
             for event in page:
                 cursor = event.session_seq
-                if not self._is_wanted(event):
+                if not self._is_wanted(event) or not is_due(event):
                     continue
                 self._replayed.add(event.id)
                 if not self._send(connection, event):
-                    return
+                    return False
                 await connection.room()
             if page:
                 await self._acked_enough()
             elif delivered == self._delivered_seq:
-                self._is_loaded = True
-                self._is_live = True
-                return
+                return connection is self._connection
+        return False
+
+    def _is_due(self, event: StoredEvent) -> bool:
+        """Not an offer that may be known, nor behind one."""
+        is_known = event.id in self._offered or event.session_seq <= self._before_seq
+        if event.event_type == RECEIVE_EVENT and is_known:
+            self._postponed.add(event.call_id)
+        return event.call_id not in self._postponed
 
     def _is_wanted(self, event: StoredEvent) -> bool:
         """Whether an event of the journal is still unacked; after a restart the journal knows better than we do."""
@@ -184,6 +224,9 @@ class Delivery:
         found = [key for key, kept in self._kept.items() if kept.call_id == call_id and kept.event_type == event_type]
         for event_id in found:
             self._forget(event_id)
+        if event_type == RECEIVE_EVENT and call_id in self._postponed:
+            self._taken_back.add(call_id)
+            self._is_taken_back.set()
 
     def sweep(self, before: float) -> None:
         """Drop what has been unacked for too long."""
@@ -209,6 +252,7 @@ class Delivery:
             return None
         self._kept_bytes -= kept.size_bytes
         self._replayed.discard(event_id)
+        self._offered.discard(event_id)
         self._acked_in_window.set()
         if not self._to_forget:
             asyncio.get_running_loop().call_soon(self._forget_journalled)
@@ -218,3 +262,7 @@ class Delivery:
     def _forget_journalled(self) -> None:
         seqs, self._to_forget = self._to_forget, []
         self._journal.acknowledge(self._protocol, seqs)
+
+
+def _is_of(calls: Collection[str], event: StoredEvent) -> bool:
+    return event.call_id in calls

@@ -272,14 +272,48 @@ async def test_a_receive_is_not_replayed_once_anybody_acted(desk):
     assert desk.got(first, call) == ["ended cancel"]
 
 
-async def test_a_receive_nobody_acted_on_is_replayed(desk):
+async def test_a_receive_nobody_acted_on_is_replayed_when_its_client_had_time_to_act(desk):
     only = desk.client("office")
     call = await desk.offer()
     desk.lose(only)
     await desk.at(1)
     desk.attach(only)
-    await desk.at(1.5)
+    await desk.at(2.9)
+    assert desk.got(only, call) == []
+    await desk.at(3.1)
     assert desk.got(only, call) == ["receive"]
+
+
+async def test_a_receive_that_never_left_goes_out_with_the_next_socket(desk):
+    only = desk.client("office")
+    call = OfferedCall(context="office")
+    desk.node.desk.offer(call)
+    await asyncio.sleep(0)
+    desk.lose(only)  # it is on its way through the journal
+    await desk.at(1)
+    desk.attach(only)
+    await desk.at(1.1)
+    assert desk.got(only, call) == ["receive"]
+
+
+async def test_a_client_that_acts_when_it_is_back_is_not_asked_twice(desk):
+    """reliability 4.2, rule 5: stock clients would run their handler twice. What waited behind the offer comes."""
+    only = desk.client("office")
+    call = await desk.offer()
+    other = await desk.offer()
+    desk.lose(only)
+    await desk.at(1)
+    desk.attach(only)
+    await desk.at(1.5)
+    assert desk.command(only, call) == "200"
+    desk.node.outbox.emit(state(call.call_id, "answered"))
+    await desk.at(1.6)
+    assert desk.got(only, call) == ["answered None"]
+    assert desk.got(only, other) == []
+    desk.node.outbox.emit(state(call.call_id, "ended", end_reason="hangup"))
+    await desk.at(4)
+    assert desk.got(only, call) == ["answered None", "ended hangup"]
+    assert desk.got(only, other) == ["receive"]
 
 
 async def test_who_was_asked_hears_that_the_caller_gave_up(desk):

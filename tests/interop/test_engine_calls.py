@@ -13,7 +13,7 @@ from array import array
 import pytest
 
 from offhook.errors import EngineRefused
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.testing.hearing import level_dbm0, tone_share
 from offhook.testing.phone import CallFailed, NotHeard, Phone
 from rig.engine import RawControl, running_engine
@@ -155,7 +155,7 @@ async def test_early_media_is_told_and_the_answer_after_it_is_heard(alice, bob):
     await bob.port.execute(ops.LegRing(id=1, leg=his.leg, early_media=True))
 
     def has_early_media() -> bool:
-        return any(isinstance(report, ops.LegProgress) and report.early_media for report in hers.reports)
+        return any(isinstance(report, reports.LegProgress) and report.early_media for report in hers.reports)
 
     await hers._until(has_early_media, "early media", 3)
     await bob.port.execute(ops.LegAnswer(id=2, leg=his.leg))
@@ -272,8 +272,8 @@ async def test_operations_end_before_their_leg(alice, bob):
         await hers.hangup()
         await his.waits_ended()
     kinds = [type(report) for report in his.reports]
-    ends = [report for report in his.reports if isinstance(report, ops.OperationEnded)]
-    assert kinds[-1] is ops.LegEnded
+    ends = [report for report in his.reports if isinstance(report, reports.OperationEnded)]
+    assert kinds[-1] is reports.LegEnded
     assert {report.op for report in ends} >= {1, 2}
     assert {report.cause for report in ends} == {"hangup"}
 
@@ -309,7 +309,7 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
     async with running_engine() as engine:
         first, welcome = await engine.connected()
         dialling = asyncio.create_task(alice.call(f"sip:100@{welcome.sip_udp}"))
-        incoming = await first.sees(ops.LegIncoming)
+        incoming = await first.sees(reports.LegIncoming)
         leg = incoming.leg
         await first.port.execute(ops.LegAnswer(id=1, leg=leg))
         hers = await dialling
@@ -317,7 +317,7 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
         await first.port.execute(ops.Play(id=2, leg=leg, sources=[tone]))
         first.port.send(ops.LegLabel(leg=leg, label="call-17"))
         await first.port.execute(ops.Ping(id=3))
-        await first.sees(ops.OperationStarted)
+        await first.sees(reports.OperationStarted)
         last_seq = max(report.seq for report in first.reports)
         await first.port.close()
         await hers.press("4")
@@ -329,22 +329,22 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
         assert (snapshot.leg, snapshot.label, snapshot.state) == (leg, "call-17", "answered")
         assert [(entry.id, entry.kind) for entry in snapshot.operations] == [(2, "play")]
         assert snapshot.answered_us >= snapshot.started_us > 0
-        digit = await second.sees(ops.DigitReport)
+        digit = await second.sees(reports.DigitReport)
         assert digit.digit == "4"
         assert [report for report in second.reports if report.seq and report.seq <= last_seq] == []
 
         third = engine.controller(epoch=2**31 + 1)
         await third.start(last_seq=last_seq)
-        assert (await third.sees(ops.DigitReport)).seq == digit.seq
+        assert (await third.sees(reports.DigitReport)).seq == digit.seq
         third.port.send(ops.Ack(digit.seq))
         await third.port.execute(ops.Ping(id=4))
         fourth = engine.controller(epoch=2**31 + 2)
         await fourth.start()
         await fourth.port.execute(ops.Stop(id=5, target=2))
-        await fourth.sees(ops.OperationEnded)
-        assert fourth.of(ops.DigitReport) == []
+        await fourth.sees(reports.OperationEnded)
+        assert fourth.of(reports.DigitReport) == []
         await fourth.port.execute(ops.LegHangup(id=6, leg=leg))
-        assert (await fourth.sees(ops.LegEnded)).cause == "bye"
+        assert (await fourth.sees(reports.LegEnded)).cause == "bye"
         assert (await hers.waits_ended()).by == "remote"
 
 
@@ -364,7 +364,7 @@ async def test_however_it_ends_the_far_party_gets_a_bye_with_a_reason(alice, how
     async with running_engine(orphan_s=0.5 if how == "orphan" else 30.0) as engine:
         controller, welcome = await engine.connected()
         dialling = asyncio.create_task(alice.call(f"sip:100@{welcome.sip_udp}"))
-        leg = (await controller.sees(ops.LegIncoming)).leg
+        leg = (await controller.sees(reports.LegIncoming)).leg
         await controller.port.execute(ops.LegAnswer(id=1, leg=leg))
         hers = await dialling
         await controller.port.execute(ops.Record(id=2, leg=leg, recording="r.wav"))

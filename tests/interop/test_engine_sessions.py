@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from rig.dialog import Caller, sdp
 from rig.engine import running_engine
 from rig.rtp import RtpPeer
@@ -30,28 +30,28 @@ async def calling(engine, **invite):
     caller = await Caller.open(engine.sip)
     try:
         caller.invite(invite.get("body"))
-        incoming = await engine.controller.sees(ops.LegIncoming)
+        incoming = await engine.controller.sees(reports.LegIncoming)
         await engine.controller.port.execute(ops.LegAnswer(id=1, leg=incoming.leg))
         await caller.accept()
-        await engine.controller.sees(ops.LegAnswered)
+        await engine.controller.sees(reports.LegAnswered)
         yield caller, incoming.leg
-        if not engine.controller.of(ops.LegEnded):
+        if not engine.controller.of(reports.LegEnded):
             await caller.bye()
-            assert (await engine.controller.sees(ops.LegEnded)).cause == "bye"
+            assert (await engine.controller.sees(reports.LegEnded)).cause == "bye"
     finally:
         caller.close()
 
 
 async def test_an_incoming_call_is_told_with_all_that_the_invite_said(engine):
     async with calling(engine) as (caller, leg):
-        incoming = await engine.controller.sees(ops.LegIncoming)
+        incoming = await engine.controller.sees(reports.LegIncoming)
         assert incoming.sip_call_id == caller.call_id
         assert incoming.request_uri == caller.target
         assert incoming.from_display == "Probe"
         assert incoming.from_uri == caller.sip.uri
         assert "Max-Forwards" in {header.name for header in incoming.headers}
         assert incoming.codecs == ["PCMU", "PCMA"]
-        traced = await engine.controller.sees(ops.SipTrace, lambda trace: trace.summary.startswith("INVITE"))
+        traced = await engine.controller.sees(reports.SipTrace, lambda trace: trace.summary.startswith("INVITE"))
         assert (traced.leg, traced.sent) == (leg, False)
 
 
@@ -63,13 +63,13 @@ async def test_hold_silences_us_and_resuming_brings_us_back(engine, direction):
         await asyncio.sleep(0.3)
         answer = await caller.reinvite(direction)
         assert answer.status == 200
-        assert (await engine.controller.sees(ops.LegChanged)).hold is True
+        assert (await engine.controller.sees(reports.LegChanged)).hold is True
         await asyncio.sleep(0.1)
         mark = caller.rtp.mark()
         await asyncio.sleep(0.4)
         assert caller.rtp.heard(mark) == []
         await caller.reinvite("sendrecv")
-        await engine.controller.sees(ops.LegChanged, lambda changed: not changed.hold)
+        await engine.controller.sees(reports.LegChanged, lambda changed: not changed.hold)
         mark = caller.rtp.mark()
         await asyncio.sleep(0.4)
         assert len(caller.rtp.heard(mark)) > 15
@@ -81,13 +81,13 @@ async def test_media_follows_the_peer_to_a_new_address(engine):
         try:
             answer = await caller.reinvite(rtp=moved)
             moved.start(answer.media, caller.rtp.payload_type)
-            changed = await engine.controller.sees(ops.LegChanged)
+            changed = await engine.controller.sees(reports.LegChanged)
             assert changed.remote_media == f"127.0.0.1:{moved.port}"
             assert changed.hold is False
             await asyncio.sleep(0.1)
             old, new = caller.rtp.mark(), moved.mark()
             moved.digit("5")
-            assert (await engine.controller.sees(ops.DigitReport)).digit == "5"
+            assert (await engine.controller.sees(reports.DigitReport)).digit == "5"
             await asyncio.sleep(0.3)
             assert caller.rtp.heard(old) == []
             assert len(moved.heard(new)) > 10
@@ -103,8 +103,8 @@ async def test_an_offer_that_we_cannot_take_leaves_the_session_as_it_was(engine)
         assert refused.status == 488
         caller.ack_failure(refused)
         caller.rtp.digit("6")
-        assert (await engine.controller.sees(ops.DigitReport)).digit == "6"
-        assert engine.controller.of(ops.LegChanged) == []
+        assert (await engine.controller.sees(reports.DigitReport)).digit == "6"
+        assert engine.controller.of(reports.LegChanged) == []
 
 
 async def test_a_call_without_a_codec_in_common_is_refused_before_the_node_hears_of_it(engine):
@@ -114,27 +114,27 @@ async def test_a_call_without_a_codec_in_common_is_refused_before_the_node_hears
     caller.ack_failure(refused)
     assert refused.status == 488
     assert len(refused.reason) > 10
-    assert engine.controller.of(ops.LegIncoming) == []
+    assert engine.controller.of(reports.LegIncoming) == []
     caller.close()
 
 
 async def test_an_invite_without_an_offer_gets_ours_and_media_flows_after_the_ack(engine):
     caller = await Caller.open(engine.sip)
     caller.invite("")
-    incoming = await engine.controller.sees(ops.LegIncoming)
+    incoming = await engine.controller.sees(reports.LegIncoming)
     await engine.controller.port.execute(ops.LegAnswer(id=1, leg=incoming.leg))
     answer = await caller.final()
     assert answer.status == 200
     caller.answer = answer
     fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
     caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, sdp(caller.rtp.port)))
-    answered = await engine.controller.sees(ops.LegAnswered)
+    answered = await engine.controller.sees(reports.LegAnswered)
     assert answered.remote_media == f"127.0.0.1:{caller.rtp.port}"
     caller.rtp.start(answer.media)
     caller.rtp.digit("3")
-    assert (await engine.controller.sees(ops.DigitReport)).digit == "3"
+    assert (await engine.controller.sees(reports.DigitReport)).digit == "3"
     await caller.bye()
-    await engine.controller.sees(ops.LegEnded)
+    await engine.controller.sees(reports.LegEnded)
     caller.close()
 
 
@@ -151,7 +151,7 @@ async def test_one_press_by_info_and_by_rfc_4733_is_one_digit(engine, order):
                 await asyncio.sleep(0.05)
                 await caller.info_digit(key)
             await asyncio.sleep(0.3)
-        digits = [report.digit for report in engine.controller.of(ops.DigitReport)]
+        digits = [report.digit for report in engine.controller.of(reports.DigitReport)]
         assert digits == ["1", "1", "#"]
 
 
@@ -160,18 +160,18 @@ async def test_digits_by_info_alone_arrive(engine):
         for key in "25*":
             assert (await caller.info_digit(key)).status == 200
         await asyncio.sleep(0.1)
-        reports = engine.controller.of(ops.DigitReport)
-        assert [(report.digit, report.method) for report in reports] == [("2", "info"), ("5", "info"), ("*", "info")]
+        digits = engine.controller.of(reports.DigitReport)
+        assert [(report.digit, report.method) for report in digits] == [("2", "info"), ("5", "info"), ("*", "info")]
 
 
 async def test_a_digit_without_marker_bits_arrives_once(engine):
     """livekit/sip#742."""
     async with calling(engine) as (caller, _leg):
         caller.rtp.digit("9", marker=False)
-        await engine.controller.sees(ops.DigitReport)
+        await engine.controller.sees(reports.DigitReport)
         await asyncio.sleep(0.4)
-        assert [report.digit for report in engine.controller.of(ops.DigitReport)] == ["9"]
-        assert engine.controller.of(ops.DigitReport)[0].method == "rfc4733"
+        assert [report.digit for report in engine.controller.of(reports.DigitReport)] == ["9"]
+        assert engine.controller.of(reports.DigitReport)[0].method == "rfc4733"
 
 
 async def test_a_peer_that_falls_silent_is_let_go():
@@ -180,13 +180,13 @@ async def test_a_peer_that_falls_silent_is_let_go():
         host, _, port = welcome.sip_udp.rpartition(":")
         caller = await Caller.open((host, int(port)))
         caller.invite()
-        leg = (await controller.sees(ops.LegIncoming)).leg
+        leg = (await controller.sees(reports.LegIncoming)).leg
         await controller.port.execute(ops.LegAnswer(id=1, leg=leg))
         await caller.accept()
         caller.rtp.close()
         bye = await caller.sip.request("BYE", 6)
         caller.sip.respond(bye, 200, "OK")
-        ended = await controller.sees(ops.LegEnded)
+        ended = await controller.sees(reports.LegEnded)
         assert (ended.by, ended.cause) == ("local", "media_timeout")
         assert "RTP" in ended.reason
         caller.sip.close()

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from rig.engine import Controller, running_engine
 from rig.ports import free_port
 from rig.sipp import run_sipp, sipp_command
@@ -23,18 +23,18 @@ async def answers_plays_and_hangs_up(controller: Controller, calls: int) -> None
     legs: dict[int, str] = {}
     while ended < calls:
         await asyncio.sleep(0.005)
-        reports, seen = controller.reports[seen:], len(controller.reports)
-        for report in reports:
+        fresh, seen = controller.reports[seen:], len(controller.reports)
+        for report in fresh:
             match report:
-                case ops.LegIncoming():
+                case reports.LegIncoming():
                     await port.execute(ops.LegAnswer(id=port.next_id(), leg=report.leg))
                     play = port.next_id()
                     legs[play] = report.leg
                     tone = ops.ToneSource([ops.Tone(200, [440.0])])
                     await port.execute(ops.Play(id=play, leg=report.leg, sources=[tone]))
-                case ops.OperationEnded():
+                case reports.OperationEnded():
                     await port.execute(ops.LegHangup(id=port.next_id(), leg=legs[report.op]))
-                case ops.LegEnded():
+                case reports.LegEnded():
                     assert (report.by, report.cause) == ("local", "bye")
                     ended += 1
                 case _:
@@ -72,11 +72,11 @@ async def test_sipp_is_called_rings_answers_and_is_hung_up(tmp_path):
                 destination=f"127.0.0.1:{port}",
             )
             await controller.port.execute(dial)
-            assert (await controller.sees(ops.LegProgress)).status == 180
-            answered = await controller.sees(ops.LegAnswered)
+            assert (await controller.sees(reports.LegProgress)).status == 180
+            answered = await controller.sees(reports.LegAnswered)
             assert (answered.codec, answered.digits) == ("PCMU", "inband")
             await controller.port.execute(ops.LegHangup(id=2, leg="dialled"))
-            ended = await controller.sees(ops.LegEnded)
+            ended = await controller.sees(reports.LegEnded)
             assert (ended.by, ended.cause) == ("local", "bye")
         assert await asyncio.wait_for(process.wait(), 10) == 0
     finally:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench import SETTINGS, Bench
 from offhook.errors import CommandRefused, EngineLost
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.testing.clock import VirtualClockLoop
 
 ONE_ACTION = "play record collect continuous play_and_collect send_digits echo"
@@ -166,7 +166,7 @@ class Run:
             case ["slow"]:
                 engine.reply_after_s = 0.1
             case ["hold"] if is_there:
-                engine.report(ops.LegChanged(leg=leg, hold=True))
+                engine.report(reports.LegChanged(leg=leg, hold=True))
             case ["cut"]:
                 engine.lose()
                 self.spawn(self.attach())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from offhook.node.engine import ops
+from offhook.node.engine import reports
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.engine.process import EngineProcess
 
@@ -24,14 +24,14 @@ class Controller:
 
     def __init__(self, port: EngineProcess) -> None:
         self.port = port
-        self.reports: list[ops.AnyReport] = []
+        self.reports: list[reports.AnyReport] = []
         self.lost: list[Exception] = []
         self._news = asyncio.Event()
 
-    async def start(self, **options: int) -> ops.Welcome:
+    async def start(self, **options: int) -> reports.Welcome:
         return await self.port.start(self._sink, on_lost=self._on_lost, **options)
 
-    def _sink(self, report: ops.AnyReport) -> None:
+    def _sink(self, report: reports.AnyReport) -> None:
         self.reports.append(report)
         self._news.set()
 
@@ -81,7 +81,7 @@ class Engine:
         self._controllers.append(controller)
         return controller
 
-    async def connected(self) -> tuple[Controller, ops.Welcome]:
+    async def connected(self) -> tuple[Controller, reports.Welcome]:
         controller = self.controller()
         return controller, await controller.start()
 

@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.node.engine.port import LostSink, ReportSink
 from offhook.testing import engine_operations as running
 
@@ -41,7 +41,7 @@ class Peer(msgspec.Struct, frozen=True):
 class _Leg(msgspec.Struct):
     """One leg of the fake engine."""
 
-    snapshot: ops.LegSnapshot
+    snapshot: reports.LegSnapshot
     running: dict[int, running.Running] = {}
     timers: list[asyncio.TimerHandle] = []
 
@@ -59,8 +59,8 @@ class FakeEngine:
         for path in (self.prompts, self.recordings):
             path.mkdir(parents=True, exist_ok=True)
         self.operations: list[ops.AnyOperation] = []
-        self.reports: list[ops.AnyReport] = []
-        self.kept: list[ops.AnyReport] = []
+        self.reports: list[reports.AnyReport] = []
+        self.kept: list[reports.AnyReport] = []
         self.prompt_lengths_s: dict[str, float] = {}
         self.peers: dict[str, Peer] = {}
         self.default_peer = Peer()
@@ -82,17 +82,17 @@ class FakeEngine:
         self._last_id += 1
         return self._last_id
 
-    async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> ops.Welcome:
+    async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> reports.Welcome:
         """Hand out the snapshot, then what was kept beyond ``last_seq``."""
         legs = [self._snapshot(leg) for leg in self._legs.values()]
         self._sink, self._on_lost = sink, on_lost
         asyncio.get_running_loop().call_soon(self._repeat, sink, [entry for entry in self.kept if entry.seq > last_seq])
-        return ops.Welcome(
+        return reports.Welcome(
             version=ops.CONTROL_VERSION, boot=self.boot, sip_udp="127.0.0.1:5060", sip_tcp="127.0.0.1:5060", legs=legs
         )
 
-    def _repeat(self, sink: ReportSink, reports: list[ops.AnyReport]) -> None:
-        for report in reports:
+    def _repeat(self, sink: ReportSink, kept: list[reports.AnyReport]) -> None:
+        for report in kept:
             sink(report)
 
     async def execute(self, operation: ops.AnyOperation) -> None:
@@ -141,7 +141,7 @@ class FakeEngine:
         """An INVITE comes; returns its leg."""
         leg = self._new_leg(str(uuid.uuid4()), "inbound", from_uri, to_uri, "")
         self.report(
-            ops.LegIncoming(
+            reports.LegIncoming(
                 leg=leg,
                 transport="udp",
                 source="127.0.0.1:5061",
@@ -159,7 +159,7 @@ class FakeEngine:
     def press(self, leg: str, digits: str) -> None:
         """The remote party presses keys, all at this moment."""
         for digit in digits:
-            self.report(ops.DigitReport(leg=leg, digit=digit, method="rfc4733", duration_ms=100))
+            self.report(reports.DigitReport(leg=leg, digit=digit, method="rfc4733", duration_ms=100))
             for operation in list(self._legs[leg].running.values()):
                 operation.digit(digit)
 
@@ -179,9 +179,9 @@ class FakeEngine:
         if leg not in self._legs:
             return
         cause: Literal["bye", "cancel"] = "bye" if self._legs[leg].snapshot.state == "answered" else "cancel"
-        self.end_leg(leg, ops.LegEnded(leg=leg, by="remote", cause=cause, reason=reason))
+        self.end_leg(leg, reports.LegEnded(leg=leg, by="remote", cause=cause, reason=reason))
 
-    def end_leg(self, leg: str, ended: ops.LegEnded) -> None:
+    def end_leg(self, leg: str, ended: reports.LegEnded) -> None:
         """End a leg in a way of the test's choice."""
         gone = self._legs.pop(leg, None)
         if gone is None:
@@ -220,9 +220,9 @@ class FakeEngine:
 
     # --- for running operations ---------------------------------------------------------------------------------
 
-    def report(self, report: ops.AnyReport) -> None:
+    def report(self, report: reports.AnyReport) -> None:
         """Number a report, keep it, hand it up."""
-        is_kept = not isinstance(report, ops.AudioReport | ops.PcmCredit | ops.Stats | ops.SipTrace)
+        is_kept = not isinstance(report, reports.AudioReport | reports.PcmCredit | reports.Stats | reports.SipTrace)
         self._seq += is_kept
         numbered = msgspec.structs.replace(report, seq=self._seq if is_kept else 0, at_us=self.now_us())
         self.reports.append(numbered)
@@ -306,24 +306,24 @@ class FakeEngine:
     def _rings(self, leg: str, peer: Peer) -> None:
         self._update(leg, state="ringing")
         status, reason = (183, "Session Progress") if peer.early_media else (180, "Ringing")
-        self.report(ops.LegProgress(leg=leg, status=status, reason=reason, early_media=peer.early_media))
+        self.report(reports.LegProgress(leg=leg, status=status, reason=reason, early_media=peer.early_media))
 
     def _answers(self, leg: str, _peer: Peer) -> None:
         self._update(leg, state="answered")
         self._answered(leg)
 
     def _rejects(self, leg: str, peer: Peer) -> None:
-        ended = ops.LegEnded(leg=leg, by="remote", cause="rejected", status=peer.status, reason=peer.reason)
+        ended = reports.LegEnded(leg=leg, by="remote", cause="rejected", status=peer.status, reason=peer.reason)
         self.end_leg(leg, ended)
 
     def _ring_timeout(self, leg: str) -> None:
         if self._legs[leg].snapshot.state != "answered":
-            self.end_leg(leg, ops.LegEnded(leg=leg, by="local", cause="timeout", status=408, reason="ring timeout"))
+            self.end_leg(leg, reports.LegEnded(leg=leg, by="local", cause="timeout", status=408, reason="ring timeout"))
 
     def _answered(self, leg: str) -> None:
         self._update(leg, answered_us=self.now_us())
         media = "127.0.0.1:4000"
-        self.report(ops.LegAnswered(leg=leg, codec=self.codec, digits=self.digits, remote_media=media))
+        self.report(reports.LegAnswered(leg=leg, codec=self.codec, digits=self.digits, remote_media=media))
 
     def _hang_up(self, hangup: ops.LegHangup) -> None:
         snapshot = self._legs[hangup.leg].snapshot
@@ -331,7 +331,7 @@ class FakeEngine:
         if snapshot.state != "answered":
             cause = "cancel" if snapshot.direction == "outbound" else "rejected"
         self._update(hangup.leg, state="ending")
-        ended = ops.LegEnded(leg=hangup.leg, by="local", cause=cause, status=hangup.status, reason=hangup.reason)
+        ended = reports.LegEnded(leg=hangup.leg, by="local", cause=cause, status=hangup.status, reason=hangup.reason)
         self._later(hangup.leg, running.TICK_S, lambda: self.end_leg(hangup.leg, ended))
 
     def _begin(self, operation: running.Running) -> None:
@@ -380,7 +380,7 @@ class FakeEngine:
     # --- legs ---------------------------------------------------------------------------------------------------
 
     def _new_leg(self, leg: str, direction: str, from_uri: str, to_uri: str, label: str) -> str:
-        snapshot = ops.LegSnapshot(
+        snapshot = reports.LegSnapshot(
             leg=leg,
             direction="inbound" if direction == "inbound" else "outbound",
             state="trying",
@@ -407,9 +407,9 @@ class FakeEngine:
             raise EngineRefused("wrong_state", f"the leg is {snapshot.direction} and {snapshot.state}")
         self._update(leg, state=state)
 
-    def _snapshot(self, leg: _Leg) -> ops.LegSnapshot:
+    def _snapshot(self, leg: _Leg) -> reports.LegSnapshot:
         operations = [
-            msgspec.convert({"id": entry.id, "kind": entry.kind}, ops.OperationSnapshot)
+            msgspec.convert({"id": entry.id, "kind": entry.kind}, reports.OperationSnapshot)
             for entry in leg.running.values()
         ]
         return msgspec.structs.replace(leg.snapshot, operations=operations)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 
 __all__ = ["Echoing", "Host", "Listening", "Playing", "Recording", "Running", "SendingDigits", "source_length_s"]
 
@@ -23,7 +23,7 @@ class Host(Protocol):
     recordings: Path
     prompt_lengths_s: dict[str, float]
 
-    def report(self, report: ops.AnyReport) -> None:
+    def report(self, report: reports.AnyReport) -> None:
         """Number the report and hand it up."""
         ...
 
@@ -151,7 +151,7 @@ class Running:
         duration_ms, size_bytes = self.result()
         self.host.forget(self)
         self.host.report(
-            ops.OperationEnded(
+            reports.OperationEnded(
                 op=self.id,
                 leg=self.leg,
                 cause=cause,
@@ -177,7 +177,7 @@ class Running:
     def started(self) -> None:
         """Report the first frame."""
         self.started_us = self.host.now_us()
-        self.host.report(ops.OperationStarted(op=self.id, leg=self.leg))
+        self.host.report(reports.OperationStarted(op=self.id, leg=self.leg))
 
 
 class Playing(Running):
@@ -369,5 +369,5 @@ class Listening(Running):
             block = samples[begin : begin + block_bytes]
             if self.credit_ms >= self.listen.block_ms:
                 self.credit_ms -= self.listen.block_ms
-                self.host.report(ops.AudioReport(op=self.id, leg=self.leg, offset_ms=self.offset_ms, samples=block))
+                self.host.report(reports.AudioReport(op=self.id, leg=self.leg, offset_ms=self.offset_ms, samples=block))
             self.offset_ms += self.listen.block_ms

@@ -26,7 +26,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from offhook.errors import CallerError, EngineLost, MachineError
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.engine.process import EngineProcess
 from offhook.testing.hearing import RATE_HZ, SILENCE_DBM0, Hearing, level_dbm0
@@ -48,7 +48,7 @@ _CREDIT_MS = 2000
 class CallFailed(MachineError):
     """The call did not come to be. ``ended`` says how."""
 
-    def __init__(self, ended: ops.LegEnded) -> None:
+    def __init__(self, ended: reports.LegEnded) -> None:
         super().__init__(f"the call failed: {ended.cause} {ended.status or ''} {ended.reason}".strip())
         self.ended = ended
 
@@ -63,14 +63,14 @@ class PhoneCall:
     def __init__(self, phone: Phone, leg: str) -> None:
         self.leg = leg
         self.hearing = Hearing()
-        self.reports: list[ops.AnyReport] = []
+        self.reports: list[reports.AnyReport] = []
         self.digits = ""
-        self.ended: ops.LegEnded | None = None
-        self.answered: ops.LegAnswered | None = None
-        self.incoming: ops.LegIncoming | None = None
+        self.ended: reports.LegEnded | None = None
+        self.answered: reports.LegAnswered | None = None
+        self.incoming: reports.LegIncoming | None = None
         self._phone = phone
         self._unheard_digits: deque[str] = deque()
-        self._operations: dict[int, ops.OperationEnded] = {}
+        self._operations: dict[int, reports.OperationEnded] = {}
         self._listen = 0
         self._news = asyncio.Event()
 
@@ -86,11 +86,11 @@ class PhoneCall:
             raise CallerError("this phone cannot speak: give Phone a synthesiser, or play a WAV file with plays()")
         await self.plays(await self._phone.synthesiser(text))
 
-    async def plays(self, path: Path) -> ops.OperationEnded:
+    async def plays(self, path: Path) -> reports.OperationEnded:
         """Play a WAV or MP3 file, to its end."""
         return await self.plays_source(ops.FileSource(self._phone.prompt(path)))
 
-    async def plays_source(self, source: ops.Source) -> ops.OperationEnded:
+    async def plays_source(self, source: ops.Source) -> reports.OperationEnded:
         """Play a tone, silence or a prompt, to its end."""
         operation = self._phone.port.next_id()
         await self._phone.port.execute(ops.Play(id=operation, leg=self.leg, sources=[source]))
@@ -104,7 +104,7 @@ class PhoneCall:
         )
         await self._over(operation)
 
-    async def hangup(self, *, within_s: float = 5.0) -> ops.LegEnded:
+    async def hangup(self, *, within_s: float = 5.0) -> reports.LegEnded:
         """Hang up, and wait until the call is gone."""
         await self._phone.port.execute(ops.LegHangup(id=self._phone.port.next_id(), leg=self.leg))
         return await self.waits_ended(within_s=within_s)
@@ -140,7 +140,7 @@ class PhoneCall:
             raise NotHeard(f"expected the digit {digit}, heard {heard}")
         return heard
 
-    async def waits_ended(self, *, within_s: float = 30.0) -> ops.LegEnded:
+    async def waits_ended(self, *, within_s: float = 30.0) -> reports.LegEnded:
         """Wait until the call is over. Raises NotHeard."""
         await self._until(lambda: self.ended is not None, "the end of the call", within_s)
         assert self.ended is not None
@@ -170,28 +170,28 @@ class PhoneCall:
         if self.ended is not None:
             raise CallFailed(self.ended)
 
-    def receive(self, report: ops.AnyReport) -> None:
+    def receive(self, report: reports.AnyReport) -> None:
         """A report of this leg."""
         match report:
-            case ops.AudioReport():
+            case reports.AudioReport():
                 self.hearing.add(report.offset_ms, report.samples)
                 self._phone.port.send(ops.Credit(target=report.op, ms=_BLOCK_MS))
-            case ops.DigitReport():
+            case reports.DigitReport():
                 self.digits += report.digit
                 self._unheard_digits.append(report.digit)
-            case ops.OperationEnded():
+            case reports.OperationEnded():
                 self._operations[report.op] = report
-            case ops.LegAnswered():
+            case reports.LegAnswered():
                 self.answered = report
-            case ops.LegEnded():
+            case reports.LegEnded():
                 self.ended = report
             case _:
                 pass
-        if not isinstance(report, ops.AudioReport):
+        if not isinstance(report, reports.AudioReport):
             self.reports.append(report)
         self._news.set()
 
-    async def _over(self, operation: int) -> ops.OperationEnded:
+    async def _over(self, operation: int) -> reports.OperationEnded:
         await self._until(lambda: operation in self._operations, "the end of an operation", None)
         return self._operations.pop(operation)
 
@@ -384,8 +384,8 @@ class Phone:
         if self._lost is not None:
             raise self._lost
 
-    def _receive(self, report: ops.AnyReport) -> None:
-        if isinstance(report, ops.LegIncoming):
+    def _receive(self, report: reports.AnyReport) -> None:
+        if isinstance(report, reports.LegIncoming):
             call = PhoneCall(self, report.leg)
             call.incoming = report
             self._calls[report.leg] = call
@@ -393,7 +393,7 @@ class Phone:
         leg = getattr(report, "leg", None)
         if isinstance(leg, str) and leg in self._calls:
             self._calls[leg].receive(report)
-            if isinstance(report, ops.LegEnded):
+            if isinstance(report, reports.LegEnded):
                 del self._calls[leg]
         if report.seq:
             self.port.send(ops.Ack(report.seq))

@@ -6,7 +6,7 @@ import wave
 import pytest
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.testing.engine import FakeEngine, Peer
 
 pytestmark = pytest.mark.virtual_clock
@@ -25,12 +25,12 @@ async def answered(engine: FakeEngine) -> str:
     return leg
 
 
-def reports(engine: FakeEngine, kind: type) -> list:
+def came(engine: FakeEngine, kind: type) -> list:
     return [report for report in engine.reports if isinstance(report, kind)]
 
 
-def ended(engine: FakeEngine) -> dict[int, ops.OperationEnded]:
-    return {report.op: report for report in reports(engine, ops.OperationEnded)}
+def ended(engine: FakeEngine) -> dict[int, reports.OperationEnded]:
+    return {report.op: report for report in came(engine, reports.OperationEnded)}
 
 
 async def test_a_play_starts_a_tick_later_and_lasts_as_long_as_its_sources(engine):
@@ -38,7 +38,7 @@ async def test_a_play_starts_a_tick_later_and_lasts_as_long_as_its_sources(engin
     tone = ops.ToneSource(cadence=[ops.Tone(duration_ms=400), ops.Tone(duration_ms=600)], duration_ms=2500)
     play = ops.Play(id=7, leg=leg, sources=[ops.SilenceSource(1000), tone], loops=2)
     await engine.execute(play)
-    assert not reports(engine, ops.OperationStarted)
+    assert not came(engine, reports.OperationStarted)
     await asyncio.sleep(8)
     assert ended(engine)[7].cause == "finished"
     assert ended(engine)[7].duration_ms == pytest.approx(7000, abs=1)
@@ -100,8 +100,8 @@ async def test_operations_end_before_their_leg_and_the_leg_once(engine):
     engine.hang_up(leg)
     engine.hang_up(leg)
     kinds = [type(report) for report in engine.reports]
-    assert kinds[-2:] == [ops.OperationEnded, ops.LegEnded]
-    assert kinds.count(ops.LegEnded) == 1
+    assert kinds[-2:] == [reports.OperationEnded, reports.LegEnded]
+    assert kinds.count(reports.LegEnded) == 1
 
 
 async def test_media_before_answer_is_refused(engine):
@@ -125,7 +125,7 @@ async def test_a_dialled_peer_behaves_as_scripted(engine, peer, cause, status):
     )
     await engine.execute(dial)
     await asyncio.sleep(60)
-    (end,) = reports(engine, ops.LegEnded)
+    (end,) = came(engine, reports.LegEnded)
     assert (end.cause, end.status) == (cause, status)
 
 

@@ -1,4 +1,4 @@
-//! The words of the control protocol: `src/offhook/node/engine/ops.py` in Rust. The meaning of each is told there;
+//! The words of the control protocol: `src/offhook/node/engine/ops.py` and `reports.py` in Rust. The meaning of each is told there;
 //! `vectors/control` proves that both sides have the same tags and fields.
 
 use serde::{Deserialize, Serialize};

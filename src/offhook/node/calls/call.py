@@ -21,7 +21,7 @@ from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.waiting import until_any
-from offhook.node.engine.ops import LegAnswered, LegChanged, LegEnded, LegProgress
+from offhook.node.engine.reports import LegAnswered, LegChanged, LegEnded, LegProgress
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.state import STATE_EVENT

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from offhook.node.calls.leg import Leg
-from offhook.node.engine.ops import DigitReport
+from offhook.node.engine.reports import DigitReport
 from offhook.protocol.states import CollectResultType
 
 __all__ = ["CollectedDigits", "DigitInput", "DigitRule"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from offhook.node.engine.ops import LegEnded
+from offhook.node.engine.reports import LegEnded
 from offhook.protocol.states import Direction, EndReason, EndSource
 
 __all__ = ["REFUSAL_STATUS", "REFUSAL_TEXT", "Ending", "end_params", "ending_of", "reason_of_status"]

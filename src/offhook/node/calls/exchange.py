@@ -23,24 +23,21 @@ from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.uris import SipUri, is_phone_number, parse_uri, sip_data
-from offhook.node.engine.ops import (
-    Ack,
+from offhook.node.engine.ops import Ack, LegHangup, Ping, Stop
+from offhook.node.engine.port import EnginePort
+from offhook.node.engine.reports import (
     AnyReport,
     DigitReport,
     LegAnswered,
     LegChanged,
     LegEnded,
-    LegHangup,
     LegIncoming,
     LegProgress,
     LegSnapshot,
     OperationEnded,
     OperationStarted,
-    Ping,
-    Stop,
     Welcome,
 )
-from offhook.node.engine.port import EnginePort
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT

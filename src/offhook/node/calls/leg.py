@@ -13,16 +13,11 @@ from offhook.errors import EngineLost
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import (
     Append,
-    DigitReport,
     Echo,
     LegAnswer,
-    LegAnswered,
-    LegEnded,
     LegHangup,
     LegLabel,
     LegRing,
-    OperationEnded,
-    OperationStarted,
     Pause,
     Play,
     Record,
@@ -33,6 +28,7 @@ from offhook.node.engine.ops import (
     Volume,
 )
 from offhook.node.engine.port import EnginePort
+from offhook.node.engine.reports import DigitReport, LegAnswered, LegEnded, OperationEnded, OperationStarted
 from offhook.protocol.states import Direction
 
 __all__ = ["EngineOperation", "Leg"]

@@ -1,4 +1,4 @@
-"""The control protocol between node and engine: operations go down, reports come up.
+"""The control protocol between node and engine: operations go down, reports (``reports.py``) come up.
 
 Every message is one msgpack map behind a big-endian u32 length, at most 1 MiB. Operations carry ``op``, reports
 carry ``report`` as their tag. The same words stand in ``crates/engine/src/control/wire.rs``; a test reads the
@@ -20,53 +20,34 @@ __all__ = [
     "MAX_FRAME_BYTES",
     "Ack",
     "Append",
-    "AudioReport",
     "Credit",
-    "DigitReport",
     "Echo",
     "EndCause",
-    "Failure",
     "FileSource",
     "Header",
     "Hello",
     "LegAnswer",
-    "LegAnswered",
-    "LegChanged",
     "LegDial",
-    "LegEnded",
     "LegHangup",
-    "LegIncoming",
     "LegLabel",
-    "LegProgress",
     "LegRing",
-    "LegSnapshot",
-    "LegStats",
     "Listen",
     "Operation",
-    "OperationEnded",
-    "OperationSnapshot",
-    "OperationStarted",
     "Pause",
     "Pcm",
-    "PcmCredit",
     "PcmSource",
     "Ping",
     "Play",
     "PromptDone",
     "Record",
-    "Reply",
-    "Report",
     "Resume",
     "SendDigits",
     "SilenceSource",
-    "SipTrace",
     "Source",
-    "Stats",
     "Stop",
     "Tone",
     "ToneSource",
     "Volume",
-    "Welcome",
 ]
 
 CONTROL_VERSION = 1
@@ -379,239 +360,4 @@ AnyOperation = (
     | Volume
     | Stop
     | PromptDone
-)
-
-
-# --- reports ----------------------------------------------------------------------------------------------------
-
-
-class Report(msgspec.Struct, frozen=True, tag_field="report", tag=True, kw_only=True):
-    """Base of all reports. ``seq`` > 0: kept until acked, in order; 0 (audio, statistics, trace, replies): not kept."""
-
-    seq: int = 0
-    at_us: int = 0
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """Why an operation was refused: a slug that never changes, and a sentence that says what to change."""
-
-    code: Literal[
-        "bad_request",
-        "unknown_leg",
-        "unknown_operation",
-        "wrong_state",
-        "not_negotiated",
-        "not_found",
-        "no_capacity",
-        "unreachable",
-        "internal",
-    ]
-    message: str
-
-
-class OperationSnapshot(msgspec.Struct, frozen=True):
-    """One running operation."""
-
-    id: int
-    kind: Literal["play", "record", "send_digits", "echo", "listen"]
-
-
-class LegSnapshot(msgspec.Struct, frozen=True):
-    """One live leg, as the engine knows it."""
-
-    leg: str
-    direction: Literal["inbound", "outbound"]
-    state: Literal["trying", "ringing", "answered", "ending"]
-    from_uri: str
-    to_uri: str
-    label: str = ""
-    started_us: int = 0
-    answered_us: int = 0
-    operations: list[OperationSnapshot] = []
-
-
-class Welcome(Report, frozen=True, tag="welcome"):
-    """Answer to Hello: who the engine is, where it listens, and all that lives in it. Kept reports follow."""
-
-    version: int
-    boot: str
-    sip_udp: str
-    sip_tcp: str
-    legs: list[LegSnapshot] = []
-
-
-class Reply(Report, frozen=True, tag="reply"):
-    """An operation was accepted (and done, where it is a command) or refused."""
-
-    op: int
-    error: Failure | None = None
-
-
-class LegIncoming(Report, frozen=True, tag="leg_incoming"):
-    """An INVITE that may be taken; 100 is sent. ``headers``: all of the request, at most 64 and 8 KiB."""
-
-    leg: str
-    transport: Literal["udp", "tcp"]
-    source: str
-    sip_call_id: str
-    request_uri: str
-    from_uri: str
-    to_uri: str
-    from_display: str = ""
-    headers: list[Header] = []
-    codecs: list[str] = []
-
-
-class LegProgress(Report, frozen=True, tag="leg_progress"):
-    """A provisional response (101-199) to our INVITE."""
-
-    leg: str
-    status: int
-    reason: str = ""
-    early_media: bool = False
-
-
-class LegAnswered(Report, frozen=True, tag="leg_answered"):
-    """Media flows: our 200 left, or theirs came (and was acknowledged)."""
-
-    leg: str
-    codec: str
-    digits: Literal["rfc4733", "inband"]
-    remote_media: str = ""
-
-
-class LegChanged(Report, frozen=True, tag="leg_changed"):
-    """A re-INVITE of the peer took effect. ``hold``: the peer does not want to hear us."""
-
-    leg: str
-    hold: bool
-    remote_media: str = ""
-
-
-class LegEnded(Report, frozen=True, tag="leg_ended"):
-    """The leg is gone; all its operations ended before. Exactly once per leg.
-
-    ``by``: who ended it. ``cause``: ``bye``; ``cancel`` (before answer, by the caller: remote, or by us: local);
-    ``rejected`` (a final response >= 300, ``status`` and ``reason`` tell); ``timeout`` (ring timeout, no response);
-    ``ack_timeout`` (no ACK within 32 s); ``media_timeout``; ``unreachable``; ``fork`` (another fork answered);
-    ``error``. ``label``: the leg's, for a node that has not seen the call.
-    """
-
-    leg: str
-    by: Literal["local", "remote", "none"]
-    cause: Literal[
-        "bye",
-        "cancel",
-        "rejected",
-        "timeout",
-        "ack_timeout",
-        "media_timeout",
-        "unreachable",
-        "fork",
-        "error",
-    ]
-    status: int = 0
-    reason: str = ""
-    stats: LegStats | None = None
-    label: str = ""
-
-
-class DigitReport(Report, frozen=True, tag="digit"):
-    """One key was pressed; reported once, when recognised (not at its end)."""
-
-    leg: str
-    digit: str
-    method: Literal["rfc4733", "info", "inband"]
-    duration_ms: int = 0
-
-
-class OperationStarted(Report, frozen=True, tag="op_started"):
-    """The first frame of a Play left, or the first of a Record was taken. ``rtp_timestamp``: of that frame."""
-
-    op: int
-    leg: str
-    rtp_timestamp: int = 0
-
-
-class OperationEnded(Report, frozen=True, tag="op_ended"):
-    """Exactly once per accepted Play, Record, SendDigits, Echo and Listen.
-
-    Record: ``duration_ms`` and ``size_bytes`` of the file. ``digit``: the one that interrupted or terminated.
-    """
-
-    op: int
-    leg: str
-    cause: EndCause
-    detail: str = ""
-    digit: str = ""
-    duration_ms: int = 0
-    size_bytes: int = 0
-    started_us: int = 0
-    first_frame_us: int = 0
-
-
-class PcmCredit(Report, frozen=True, tag="pcm_credit"):
-    """The node may push ``ms`` more of a PcmSource."""
-
-    stream: int
-    ms: int
-
-
-class AudioReport(Report, frozen=True, tag="audio"):
-    """One block of a Listen: int16, little endian, mono, 8 kHz. ``offset_ms`` from its start; gaps show drops."""
-
-    op: int
-    leg: str
-    offset_ms: int
-    samples: bytes
-
-
-class LegStats(msgspec.Struct, frozen=True):
-    """Counters of one leg's media since it began."""
-
-    leg: str
-    packets_sent: int = 0
-    packets_received: int = 0
-    packets_lost: int = 0
-    packets_late: int = 0
-    packets_dropped: int = 0
-    packets_foreign: int = 0
-    frames_concealed: int = 0
-    jitter_ms: float = 0.0
-    round_trip_ms: float = 0.0
-    playout_delay_ms: int = 0
-
-
-class Stats(Report, frozen=True, tag="stats"):
-    """Statistics of many legs at once, every few seconds. ``panics``: calls that a fault of the engine ended."""
-
-    legs: list[LegStats]
-    ticks_late: int = 0
-    panics: int = 0
-
-
-class SipTrace(Report, frozen=True, tag="sip"):
-    """One SIP message as it went over the wire, for the time line: start line and CSeq, never the body."""
-
-    leg: str
-    sent: bool
-    summary: str
-    peer: str
-
-
-AnyReport = (
-    Welcome
-    | Reply
-    | LegIncoming
-    | LegProgress
-    | LegAnswered
-    | LegChanged
-    | LegEnded
-    | DigitReport
-    | OperationStarted
-    | OperationEnded
-    | PcmCredit
-    | AudioReport
-    | Stats
-    | SipTrace
 )

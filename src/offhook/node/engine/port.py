@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from offhook.errors import EngineLost
-from offhook.node.engine.ops import AnyOperation, AnyReport, Welcome
+from offhook.node.engine.ops import AnyOperation
+from offhook.node.engine.reports import AnyReport, Welcome
 
 __all__ = ["EnginePort", "LostSink", "ReportSink"]
 

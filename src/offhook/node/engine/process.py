@@ -11,7 +11,7 @@ from typing import cast
 import msgspec
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.node.engine.port import LostSink, ReportSink
 
 __all__ = ["EngineProcess"]
@@ -60,7 +60,7 @@ class EngineProcess:
         self._last_id += 1
         return self._last_id
 
-    async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> ops.Welcome:
+    async def start(self, sink: ReportSink, *, last_seq: int = 0, on_lost: LostSink | None = None) -> reports.Welcome:
         """Connect, say hello, and hand reports to ``sink`` once the caller has the snapshot."""
         await self.close()
         loop = asyncio.get_running_loop()
@@ -136,18 +136,18 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, sink: ReportSink, on_lost: LostSink | None) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        self.welcome: asyncio.Future[ops.Welcome] = loop.create_future()
+        self.welcome: asyncio.Future[reports.Welcome] = loop.create_future()
         self.is_open = False
         self._sink = sink
         self._on_lost = on_lost
-        self._replies: dict[int, asyncio.Future[ops.Failure | None]] = {}
-        self._held: list[ops.AnyReport] | None = []
+        self._replies: dict[int, asyncio.Future[reports.Failure | None]] = {}
+        self._held: list[reports.AnyReport] | None = []
         self._buffer = bytearray()
         self._outgoing = bytearray()
         self._is_leaving = False
         self._waiting: asyncio.TimerHandle | None = None
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[ops.AnyReport] = msgspec.msgpack.Decoder(ops.AnyReport)
+        self._decoder: msgspec.msgpack.Decoder[reports.AnyReport] = msgspec.msgpack.Decoder(reports.AnyReport)
         self._transport: asyncio.Transport | None = None
         self._why = ""
 
@@ -223,9 +223,9 @@ class _Connection(asyncio.Protocol):
             self.is_open = False
             self._transport.abort()
 
-    def expect(self, operation: int) -> asyncio.Future[ops.Failure | None]:
+    def expect(self, operation: int) -> asyncio.Future[reports.Failure | None]:
         """Wait for the reply to an operation."""
-        reply: asyncio.Future[ops.Failure | None] = self._loop.create_future()
+        reply: asyncio.Future[reports.Failure | None] = self._loop.create_future()
         self._replies[operation] = reply
         return reply
 
@@ -259,16 +259,16 @@ class _Connection(asyncio.Protocol):
             self.abandon(f"the engine sent a frame that does not parse: {error}")
             return
         match report:
-            case ops.Reply():
+            case reports.Reply():
                 self._replied(report)
-            case ops.Welcome() if not self.welcome.done():
+            case reports.Welcome() if not self.welcome.done():
                 self.welcome.set_result(report)
             case _ if self._held is not None:
                 self._held.append(report)
             case _:
                 self._sink(report)
 
-    def _replied(self, reply: ops.Reply) -> None:
+    def _replied(self, reply: reports.Reply) -> None:
         if reply.op == 0 and reply.error is not None and not self.welcome.done():
             self.welcome.set_exception(EngineLost(reply.error.message))
             self.let_go()

@@ -11,7 +11,7 @@ from offhook.errors import CommandRefused
 from offhook.node.calls.call import Call, Cause
 from offhook.node.calls.digits import CollectedDigits, DigitInput, DigitRule
 from offhook.node.calls.label import OpenAction
-from offhook.node.engine.ops import OperationEnded
+from offhook.node.engine.reports import OperationEnded
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, check_media
 from offhook.protocol.codes import ResultCode

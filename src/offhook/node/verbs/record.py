@@ -12,7 +12,7 @@ from offhook.errors import EngineLost, EngineRefused
 from offhook.node.calls.call import Call, Cause, refusal_of
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import EngineOperation
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.protocol.states import RecordState
 from offhook.protocol.verbs import record
@@ -119,7 +119,7 @@ class Record(Verb[record.Record]):
         params = _common(self.recording_id, audio.stereo, audio.direction) | {"state": state.value}
         return params | ({"pause_behavior": self._behavior} if self._behavior else {})
 
-    def _result(self, ended: ops.OperationEnded) -> dict[str, Any]:
+    def _result(self, ended: reports.OperationEnded) -> dict[str, Any]:
         end_us = ended.at_us or ended.started_us + ended.duration_ms * 1000
         return {
             "url": self.ports.links.url(_file_name(self.recording_id)),

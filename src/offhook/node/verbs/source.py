@@ -13,7 +13,8 @@ from offhook.errors import CommandRefused, EngineLost, EngineRefused, MachineErr
 from offhook.node.calls.call import refusal_of
 from offhook.node.calls.leg import EngineOperation, Leg
 from offhook.node.calls.waiting import until_any
-from offhook.node.engine.ops import OperationEnded, Play, SilenceSource, Source, Tone, ToneSource
+from offhook.node.engine.ops import Play, SilenceSource, Source, Tone, ToneSource
+from offhook.node.engine.reports import OperationEnded
 from offhook.node.verbs.base import VerbPorts
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.devices import (

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bench import SETTINGS, Bench
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.testing.engine import FakeEngine, Peer
 from offhook.testing.ports import FakeOfferDesk, RecordingSink
 
@@ -27,7 +27,7 @@ class Wire:
     def next_id(self) -> int:
         return self.engine.next_id()
 
-    async def start(self, sink, *, last_seq=0, on_lost=None) -> ops.Welcome:
+    async def start(self, sink, *, last_seq=0, on_lost=None) -> reports.Welcome:
         return await self.engine.start(sink, last_seq=last_seq, on_lost=on_lost)
 
     async def execute(self, operation) -> None:
@@ -233,7 +233,7 @@ async def test_a_dial_that_failed_while_no_node_was_there_says_so_once(mortal):
     mortal.exchange.engine.is_cut = True
     await mortal.engine.close()
     for leg in legs:
-        mortal.engine.end_leg(leg, ops.LegEnded(leg=leg, by="remote", cause="rejected", status=486, reason="Busy"))
+        mortal.engine.end_leg(leg, reports.LegEnded(leg=leg, by="remote", cause="rejected", status=486, reason="Busy"))
     await start(mortal)
     assert {past.params["end_reason"] for past in mortal.exchange.past.values()} == {"busy"}
     [event] = [event for past in mortal.exchange.past.values() for event in past.events]

@@ -8,7 +8,7 @@ import pytest
 from bench import open_bench
 from offhook.node.calls.endings import ending_of, reason_of_status
 from offhook.node.calls.settings import Limits, Route
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction
 from offhook.protocol.verbs.state import ReceiveEvent, StateEvent
 
@@ -133,9 +133,9 @@ async def test_no_call_outlives_the_limit_of_the_node(tmp_path):
 async def test_a_call_on_hold_ends_after_an_hour_but_not_when_it_was_taken_off(bench):
     held, back = await bench.talk(), await bench.talk()
     for call in (held, back):
-        bench.engine.report(ops.LegChanged(leg=call.leg.id, hold=True))
+        bench.engine.report(reports.LegChanged(leg=call.leg.id, hold=True))
     await asyncio.sleep(3000)
-    bench.engine.report(ops.LegChanged(leg=back.leg.id, hold=False))
+    bench.engine.report(reports.LegChanged(leg=back.leg.id, hold=False))
     await asyncio.sleep(700)
     ended = await bench.ended(held)
     assert (ended["end_reason"], ended["end_detail"]) == ("maxDuration", "hold_limit")
@@ -261,5 +261,5 @@ def test_what_a_final_response_means(status, reason):
     ],
 )
 def test_what_the_end_of_a_leg_means(cause, by, direction, reason, source, detail):
-    ending = ending_of(ops.LegEnded(leg="l", by=by, cause=cause), Direction(direction))
+    ending = ending_of(reports.LegEnded(leg="l", by=by, cause=cause), Direction(direction))
     assert (ending.reason.value, ending.source.value, ending.detail) == (reason, source, detail)

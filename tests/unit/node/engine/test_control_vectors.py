@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 
 VECTORS = Path(__file__).parents[4] / "vectors" / "control"
 
@@ -21,7 +21,7 @@ SOURCES: list[ops.Source] = [
     ops.SilenceSource(250),
     ops.PcmSource(5, 24000),
 ]
-STATS = ops.LegStats("L", 1, 2, 3, 4, 5, 6, 7, 1.5, 2.25, 80)
+STATS = reports.LegStats("L", 1, 2, 3, 4, 5, 6, 7, 1.5, 2.25, 80)
 
 OPERATIONS: list[ops.AnyOperation] = [
     ops.Hello(1, 2**31, bytes(range(32)), 7),
@@ -49,8 +49,8 @@ OPERATIONS: list[ops.AnyOperation] = [
     ops.PromptDone(16, "a.pcm", -1),
 ]
 
-REPORTS: list[ops.AnyReport] = [
-    ops.Welcome(
+REPORTS: list[reports.AnyReport] = [
+    reports.Welcome(
         seq=1,
         at_us=2,
         version=1,
@@ -58,13 +58,13 @@ REPORTS: list[ops.AnyReport] = [
         sip_udp="127.0.0.1:5060",
         sip_tcp="127.0.0.1:5061",
         legs=[
-            ops.LegSnapshot(
-                "L", "outbound", "answered", "sip:a@h", "sip:b@h", "label", 3, 4, [ops.OperationSnapshot(6, "play")]
+            reports.LegSnapshot(
+                "L", "outbound", "answered", "sip:a@h", "sip:b@h", "label", 3, 4, [reports.OperationSnapshot(6, "play")]
             )
         ],
     ),
-    ops.Reply(seq=1, at_us=2, op=3, error=ops.Failure("wrong_state", "answer() first")),
-    ops.LegIncoming(
+    reports.Reply(seq=1, at_us=2, op=3, error=reports.Failure("wrong_state", "answer() first")),
+    reports.LegIncoming(
         seq=1,
         at_us=2,
         leg="L",
@@ -78,15 +78,15 @@ REPORTS: list[ops.AnyReport] = [
         headers=HEADERS,
         codecs=["PCMU"],
     ),
-    ops.LegProgress(seq=1, at_us=2, leg="L", status=183, reason="Session Progress", early_media=True),
-    ops.LegAnswered(seq=1, at_us=2, leg="L", codec="PCMU", digits="inband", remote_media="127.0.0.1:4000"),
-    ops.LegChanged(seq=1, at_us=2, leg="L", hold=True, remote_media="127.0.0.1:4000"),
-    ops.LegEnded(
+    reports.LegProgress(seq=1, at_us=2, leg="L", status=183, reason="Session Progress", early_media=True),
+    reports.LegAnswered(seq=1, at_us=2, leg="L", codec="PCMU", digits="inband", remote_media="127.0.0.1:4000"),
+    reports.LegChanged(seq=1, at_us=2, leg="L", hold=True, remote_media="127.0.0.1:4000"),
+    reports.LegEnded(
         seq=1, at_us=2, leg="L", by="none", cause="ack_timeout", status=408, reason="no ACK", stats=STATS, label="l"
     ),
-    ops.DigitReport(seq=1, at_us=2, leg="L", digit="#", method="info", duration_ms=90),
-    ops.OperationStarted(seq=1, at_us=2, op=6, leg="L", rtp_timestamp=160),
-    ops.OperationEnded(
+    reports.DigitReport(seq=1, at_us=2, leg="L", digit="#", method="info", duration_ms=90),
+    reports.OperationStarted(seq=1, at_us=2, op=6, leg="L", rtp_timestamp=160),
+    reports.OperationEnded(
         seq=1,
         at_us=2,
         op=6,
@@ -99,10 +99,10 @@ REPORTS: list[ops.AnyReport] = [
         started_us=5,
         first_frame_us=6,
     ),
-    ops.PcmCredit(seq=1, at_us=2, stream=5, ms=100),
-    ops.AudioReport(seq=1, at_us=2, op=11, leg="L", offset_ms=40, samples=b"\x01\x00"),
-    ops.Stats(seq=1, at_us=2, legs=[STATS], ticks_late=3, panics=1),
-    ops.SipTrace(seq=1, at_us=2, leg="L", sent=True, summary="BYE (2 BYE)", peer="127.0.0.1:4"),
+    reports.PcmCredit(seq=1, at_us=2, stream=5, ms=100),
+    reports.AudioReport(seq=1, at_us=2, op=11, leg="L", offset_ms=40, samples=b"\x01\x00"),
+    reports.Stats(seq=1, at_us=2, legs=[STATS], ticks_late=3, panics=1),
+    reports.SipTrace(seq=1, at_us=2, leg="L", sent=True, summary="BYE (2 BYE)", peer="127.0.0.1:4"),
 ]
 
 
@@ -135,7 +135,7 @@ def tags_of(union) -> set[str]:
 
 def test_every_message_has_a_sample_and_no_field_is_at_its_default():
     assert {type(message).__struct_config__.tag for message in OPERATIONS} == tags_of(ops.AnyOperation)
-    assert {type(message).__struct_config__.tag for message in REPORTS} == tags_of(ops.AnyReport)
+    assert {type(message).__struct_config__.tag for message in REPORTS} == tags_of(reports.AnyReport)
     for message in [*OPERATIONS, *REPORTS, *SOURCES, *REPORTS[0].legs, STATS]:
         for field in msgspec.structs.fields(message):
             assert field.default is msgspec.NODEFAULT or getattr(message, field.name) != field.default, (
@@ -155,15 +155,15 @@ def test_the_engine_writes_the_same_messages_with_the_same_fields():
     engine = split((VECTORS / "engine.bin").read_bytes())
     node = split((VECTORS / "node.bin").read_bytes())
     operations = [msgspec.msgpack.decode(frame, type=ops.AnyOperation) for frame in engine[: len(OPERATIONS)]]
-    reports = [msgspec.msgpack.decode(frame, type=ops.AnyReport) for frame in engine[len(OPERATIONS) :]]
+    decoded = [msgspec.msgpack.decode(frame, type=reports.AnyReport) for frame in engine[len(OPERATIONS) :]]
     assert operations == OPERATIONS
-    assert reports == REPORTS
+    assert decoded == REPORTS
     for ours, theirs in zip(node, engine, strict=True):
         assert shape(msgspec.msgpack.decode(ours)) == shape(msgspec.msgpack.decode(theirs))
 
 
 @pytest.mark.parametrize("message", [*OPERATIONS, *REPORTS], ids=lambda message: type(message).__name__)
 def test_unknown_fields_are_ignored(message):
-    union = ops.AnyOperation if isinstance(message, ops.Operation) else ops.AnyReport
+    union = ops.AnyOperation if isinstance(message, ops.Operation) else reports.AnyReport
     widened = msgspec.msgpack.decode(msgspec.msgpack.encode(message)) | {"of_a_later_version": [1]}
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(widened), type=union) == message

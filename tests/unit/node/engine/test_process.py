@@ -13,12 +13,12 @@ import pytest
 import uvloop
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.node.engine.process import EngineProcess
 
 pytestmark = pytest.mark.virtual_clock
 
-WELCOME = ops.Welcome(version=1, boot="b", sip_udp="127.0.0.1:1", sip_tcp="127.0.0.1:1")
+WELCOME = reports.Welcome(version=1, boot="b", sip_udp="127.0.0.1:1", sip_tcp="127.0.0.1:1")
 
 
 def framed(message: object) -> bytes:
@@ -47,7 +47,7 @@ class ScriptedEngine:
                 if isinstance(operation, ops.Hello):
                     writer.write((framed(self.first) if self.first else b"") + self.after_welcome)
                 elif self.replies and hasattr(operation, "id"):
-                    writer.write(framed(ops.Reply(op=operation.id)))
+                    writer.write(framed(reports.Reply(op=operation.id)))
         writer.close()
 
 
@@ -71,7 +71,7 @@ def ignore(_: object) -> None:
 
 
 async def test_reports_come_after_the_snapshot_was_seen_and_in_order(engine):
-    digits = [ops.DigitReport(seq=n, leg="L", digit=str(n), method="info") for n in range(1, 6)]
+    digits = [reports.DigitReport(seq=n, leg="L", digit=str(n), method="info") for n in range(1, 6)]
     engine.after_welcome = b"".join(framed(digit) for digit in digits)
     seen: list[object] = []
     welcome = await port(engine).start(seen.append, last_seq=3)
@@ -93,7 +93,7 @@ async def test_every_start_says_a_newer_epoch_and_ids_never_repeat(engine):
 
 
 async def test_frames_in_any_pieces_are_put_together(engine):
-    digits = [ops.DigitReport(seq=n, leg="L", digit="1", method="info") for n in range(1, 4)]
+    digits = [reports.DigitReport(seq=n, leg="L", digit="1", method="info") for n in range(1, 4)]
     seen: list[object] = []
     process = port(engine)
     await process.start(seen.append)
@@ -110,8 +110,8 @@ async def test_a_refusal_is_an_error_with_its_slug(engine):
     await process.start(ignore)
     waiting = asyncio.create_task(process.execute(ops.Ping(id=5)))
     await asyncio.sleep(0.01)
-    engine.writers[0].write(framed(ops.Reply(op=4)))
-    engine.writers[0].write(framed(ops.Reply(op=5, error=ops.Failure("no_capacity", "too many legs"))))
+    engine.writers[0].write(framed(reports.Reply(op=4)))
+    engine.writers[0].write(framed(reports.Reply(op=5, error=reports.Failure("no_capacity", "too many legs"))))
     with pytest.raises(EngineRefused, match="too many legs") as refused:
         await waiting
     assert refused.value.code == "no_capacity"
@@ -199,7 +199,7 @@ async def test_letting_go_is_no_loss(engine):
 
 
 async def test_a_refused_hello_says_why(engine):
-    engine.first = ops.Reply(op=0, error=ops.Failure("wrong_state", "start with a newer epoch"))
+    engine.first = reports.Reply(op=0, error=reports.Failure("wrong_state", "start with a newer epoch"))
     with pytest.raises(EngineLost, match="newer epoch"):
         await port(engine).start(ignore)
 

@@ -278,9 +278,9 @@ async def test_a_receive_nobody_acted_on_is_replayed_when_its_client_had_time_to
     desk.lose(only)
     await desk.at(1)
     desk.attach(only)
-    await desk.at(2.9)
+    await desk.at(1.9)
     assert desk.got(only, call) == []
-    await desk.at(3.1)
+    await desk.at(2.1)
     assert desk.got(only, call) == ["receive"]
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from offhook.errors import CommandRefused
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -23,7 +23,7 @@ async def test_playing_goes_out_at_the_first_frame_and_finished_at_the_last(benc
     assert result == {"code": "200", "message": "Playing", "call_id": call.call_id, "control_id": "p"}
     assert bench.told("p") == []
     await bench.sink.when("calling.call.play", control_id="p", state="playing")
-    assert [type(report) for report in bench.engine.reports].count(ops.OperationStarted) == 1
+    assert [type(report) for report in bench.engine.reports].count(reports.OperationStarted) == 1
     began = asyncio.get_running_loop().time()
     await bench.sink.when("calling.call.play", control_id="p", state="finished")
     assert asyncio.get_running_loop().time() - began == pytest.approx(2, abs=0.01)
@@ -125,7 +125,7 @@ async def test_what_cannot_be_fetched_ends_the_play_with_error(bench):
     params = await bench.sink.when("calling.call.play", control_id="p", state="error")
     assert params["message"] == "404"
     assert bench.told("p")[-1] == "play error"
-    assert not [report for report in bench.engine.kept if isinstance(report, ops.LegEnded)]
+    assert not [report for report in bench.engine.kept if isinstance(report, reports.LegEnded)]
 
 
 async def test_a_play_refused_by_the_engine_ends_with_error(bench):

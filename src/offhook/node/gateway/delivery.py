@@ -45,8 +45,8 @@ class Delivery:
     from the journal in pages and sent first; what is journalled meanwhile is found there too.
 
     An offer that went out on a connection before may have arrived there, and its ack been lost: stock clients would
-    run their handler twice. It waits ``offer_repeat_s``, and what is behind it of its call with it; a command for the
-    call shows that the client has it, and takes it back.
+    run their handler twice. It waits until the client was back for ``offer_repeat_s`` in all, and what is behind it of
+    its call with it; a command for the call shows that the client has it, and takes it back.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class Delivery:
         self._delivered_seq = last_seq
         self._before_seq = last_seq
         self._offered: set[str] = set()
-        self._postponed: set[str] = set()
+        self._postponed: dict[str, float] = {}
+        self._patience_s: dict[str, float] = {}
         self._taken_back: set[str] = set()
         self._is_taken_back = asyncio.Event()
         self._acked_in_window = asyncio.Event()
@@ -116,6 +117,9 @@ class Delivery:
         self._connection = None
         self._is_live = False
         self._replayed.clear()
+        now = asyncio.get_running_loop().time()
+        still = {call: until for call, until in self._postponed.items() if call not in self._taken_back}
+        self._patience_s |= {call: max(0.0, until - now) for call, until in still.items()}
         self._postponed.clear()
         self._taken_back.clear()
         if self._replay is not None:
@@ -145,20 +149,20 @@ class Delivery:
 
     async def _run_replay(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        repeat_at = loop.time() + self._settings.offer_repeat_s
         if await self._send_unacked(connection, self._is_due):
             self._is_loaded = True
             self._is_live = True
         while self._postponed and connection is self._connection:
             self._is_taken_back.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(repeat_at):
+                async with asyncio.timeout_at(min(self._postponed.values())):
                     await self._is_taken_back.wait()
-            calls = set(self._taken_back if loop.time() < repeat_at else self._postponed)
+            calls = self._taken_back | {call for call, until in self._postponed.items() if until <= loop.time()}
             if not await self._send_unacked(connection, partial(_is_of, calls)):
                 return
-            self._postponed -= calls
             self._taken_back -= calls
+            for call_id in calls:
+                self._postponed.pop(call_id, None)
 
     async def _send_unacked(self, connection: Connection, is_due: Callable[[StoredEvent], bool]) -> bool:
         """Send what is unacked and due; True when there is no more, False when the connection went."""
@@ -189,8 +193,10 @@ class Delivery:
     def _is_due(self, event: StoredEvent) -> bool:
         """Not an offer that may be known, nor behind one."""
         is_known = event.id in self._offered or event.session_seq <= self._before_seq
-        if event.event_type == RECEIVE_EVENT and is_known:
-            self._postponed.add(event.call_id)
+        if event.event_type == RECEIVE_EVENT and is_known and event.call_id not in self._postponed:
+            patience_s = self._patience_s.pop(event.call_id, self._settings.offer_repeat_s)
+            if patience_s:
+                self._postponed[event.call_id] = asyncio.get_running_loop().time() + patience_s
         return event.call_id not in self._postponed
 
     def _is_wanted(self, event: StoredEvent) -> bool:
@@ -253,6 +259,8 @@ class Delivery:
         self._kept_bytes -= kept.size_bytes
         self._replayed.discard(event_id)
         self._offered.discard(event_id)
+        if kept.event_type == RECEIVE_EVENT:
+            self._patience_s.pop(kept.call_id, None)
         self._acked_in_window.set()
         if not self._to_forget:
             asyncio.get_running_loop().call_soon(self._forget_journalled)

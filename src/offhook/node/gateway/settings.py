@@ -82,8 +82,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     offer_ack_s: float = 2.0
     """No ack of the offer by then: to the next client."""
-    offer_repeat_s: float = 1.0
-    """An offer that may have arrived before the socket was lost goes out again so long after the client is back."""
+    offer_repeat_s: float = 0.5
+    """An offer that may have arrived before the socket was lost goes out again when the client was back so long."""
     offer_lost_s: float = 3.0
     """The client's socket is gone for so long: to the next client."""
     offer_command_s: float = 10.0

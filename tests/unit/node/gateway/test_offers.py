@@ -278,10 +278,23 @@ async def test_a_receive_nobody_acted_on_is_replayed_when_its_client_had_time_to
     desk.lose(only)
     await desk.at(1)
     desk.attach(only)
-    await desk.at(1.9)
+    await desk.at(1.4)
     assert desk.got(only, call) == []
-    await desk.at(2.1)
+    await desk.at(1.6)
     assert desk.got(only, call) == ["receive"]
+
+
+async def test_on_a_line_that_is_cut_again_and_again_a_receive_comes_all_the_same(desk):
+    only = desk.client("office")
+    call = await desk.offer()
+    desk.lose(only)
+    for back in (1, 2, 3):
+        await desk.at(back)
+        desk.attach(only)
+        await desk.at(back + 0.2)
+        assert desk.got(only, call) == (["receive"] if back == 3 else [])
+        await desk.at(back + 0.22)
+        desk.lose(only) if back < 3 else None
 
 
 async def test_a_receive_that_never_left_goes_out_with_the_next_socket(desk):
@@ -304,10 +317,10 @@ async def test_a_client_that_acts_when_it_is_back_is_not_asked_twice(desk):
     desk.lose(only)
     await desk.at(1)
     desk.attach(only)
-    await desk.at(1.5)
+    await desk.at(1.3)
     assert desk.command(only, call) == "200"
     desk.node.outbox.emit(state(call.call_id, "answered"))
-    await desk.at(1.6)
+    await desk.at(1.4)
     assert desk.got(only, call) == ["answered None"]
     assert desk.got(only, other) == []
     desk.node.outbox.emit(state(call.call_id, "ended", end_reason="hangup"))

@@ -11,6 +11,7 @@ import time
 import uuid
 
 from signalwire.relay import RelayClient, RelayError
+from websockets.exceptions import ConnectionClosed
 
 client = RelayClient(contexts=["default"])
 
@@ -24,9 +25,9 @@ async def insist(call, ask):
     for attempt in range(100):
         try:
             return await ask()
-        except RelayError as error:
+        except (RelayError, ConnectionClosed) as error:  # the second when the socket goes while the SDK writes to it
             tell("retry", call_id=call.call_id, error=str(error))
-            if attempt and error.code != -1:
+            if attempt and isinstance(error, RelayError) and error.code != -1:
                 return None
             await asyncio.sleep(0.2)
     raise RuntimeError("no answer in 100 attempts")

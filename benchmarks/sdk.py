@@ -22,38 +22,42 @@ _ROUNDS = 3
 
 
 def compare_sdks(calls: int, idle: int, work: Path) -> dict[str, Any]:
-    """Receive, answer, play, playing, finished, end, ended; the SDKs in turns, medians of three."""
+    """Receive, answer, play, playing, finished, end, ended: both SDKs and none, in turns, medians of three.
+
+    ``floor`` is a program that says the same without an SDK: what the loop, TLS, WebSocket and JSON cost alone.
+    """
     home = Path(os.environ.get("OFFHOOK_PUBLISHED_VENV", ROOT / ".cache" / "published"))
-    pythons = {"signalwire.relay": str(home / "bin" / "python"), "offhook": sys.executable}
-    found: dict[str, list[dict[str, float]]] = {module: [] for module in pythons}
-    for _ in range(_ROUNDS):
-        for module, python in pythons.items():
-            found[module].append(asyncio.run(_measure(module, python, calls // _ROUNDS, idle, work)))
-    figures = {
-        module: {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-        for module, rounds in found.items()
+    programs = {
+        "published": [str(home / "bin" / "python"), "-m", "benchmarks.sdk_app", "signalwire.relay"],
+        "ours": [sys.executable, "-m", "benchmarks.sdk_app", "offhook"],
+        "floor": [sys.executable, "-m", "benchmarks.sdk_floor", "-"],
     }
-    ours, theirs = figures["offhook"], figures["signalwire.relay"]
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
+    for _ in range(_ROUNDS):
+        for name, program in programs.items():
+            found[name].append(asyncio.run(_measure(program, calls // _ROUNDS, idle, work)))
+    figures = {
+        name: {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+        for name, rounds in found.items()
+    }
+    theirs_us = figures["published"]["cpu_us_per_call"]
     return {
         "calls": calls // _ROUNDS * _ROUNDS,
-        "published": theirs,
-        "ours": ours,
-        "cpu_ratio": ours["cpu_us_per_call"] / theirs["cpu_us_per_call"],
+        **figures,
+        "cpu_ratio": figures["ours"]["cpu_us_per_call"] / theirs_us,
+        "cpu_ratio_of_floor": figures["floor"]["cpu_us_per_call"] / theirs_us,
     }
 
 
-async def _measure(module: str, python: str, calls: int, idle: int, work: Path) -> dict[str, float]:
+async def _measure(program: list[str], calls: int, idle: int, work: Path) -> dict[str, float]:
     certificates = LocalCertificates(work / "tls")
     certificates.ensure(datetime.datetime.now(datetime.UTC))
     tls = server_context(certificates.chain_file, certificates.key_file)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("SIGNALWIRE_", "OFFHOOK_"))}
-    paths = [str(ROOT), *([str(ROOT / "src")] if module == "offhook" else [])]
+    paths = [str(ROOT), *([str(ROOT / "src")] if program[-1] == "offhook" else [])]
     async with ScriptedNode(tls=tls) as node:
         process = await asyncio.create_subprocess_exec(
-            python,
-            "-m",
-            "benchmarks.sdk_app",
-            module,
+            *program,
             str(calls),
             str(idle),
             cwd=work,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
+import itertools
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from offhook.protocol.params import Params
 
-__all__ = ["compose", "new_id"]
+__all__ = ["compose", "new_id", "numbered_ids"]
 
 
 def new_id() -> str:
@@ -18,12 +18,27 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+def numbered_ids() -> Callable[[], str]:
+    """Make a source of request ids: UUIDs in form, random at first, then counted, which costs nothing."""
+    first = new_id()[:24]
+    numbers = itertools.count(1)
+    return lambda: f"{first}{next(numbers):012x}"
+
+
 def compose(struct: type[Params], given: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """Put params together: what is None is left out, other keywords go as they are, with a warning that names them."""
+    if not extra:
+        return {key: value for key, value in given.items() if value is not None}
     known = struct.__struct_encode_fields__
     for key in extra:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = _nearest(key, known)
             warnings.warn(f"{struct.method} has no parameter {key!r}; it is sent as it is.{hint}", stacklevel=3)
     return {key: value for key, value in {**given, **extra}.items() if value is not None}
+
+
+def _nearest(key: str, known: tuple[str, ...]) -> str:
+    import difflib  # here: rarely needed, and slow to import
+
+    near = difflib.get_close_matches(key, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -85,6 +85,7 @@ class Connection:
         self._dropped = asyncio.Event()
         self._open_asked = False
         self._stopped = False
+        self._will_flush = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._loop = asyncio.get_running_loop()
@@ -104,21 +105,32 @@ class Connection:
                 self._timer.cancel()
 
     def pump(self) -> None:
-        """Act on what the session wants; call it after each input."""
-        while (output := self._session.poll()) is not None:
-            match output:
-                case outputs.Send(text):
-                    self._send(text)
-                case outputs.Open():
-                    self._open_asked = True
-                    self._dropped = asyncio.Event()
-                    self._changed.set()
-                case outputs.Drop():
-                    self._dropped.set()
-                case _:
-                    self._due.append(output)
-        self._deliver()
+        """Act on what the session wants, now; call it after each input."""
+        self._act()
+        self._flush()
+
+    def _act(self) -> None:
+        """Act on what the session wants; what is to be sent waits for ``_flush``."""
+        poll = self._session.poll
+        while (output := poll()) is not None:
+            if isinstance(output, outputs.Send):
+                self._send(output.data)
+            elif isinstance(output, outputs.Open):
+                self._open_asked = True
+                self._dropped = asyncio.Event()
+                self._changed.set()
+            elif isinstance(output, outputs.Drop):
+                self._dropped.set()
+            else:
+                self._due.append(output)
+        if self._due:
+            self._deliver()
         self._arm()
+
+    def _flush(self) -> None:
+        self._will_flush = False
+        if self._wire is not None:
+            self._wire.flush()
 
     def _deliver(self) -> None:
         """Hand on what is due, in order, also what comes while it is handed on."""
@@ -135,13 +147,13 @@ class Connection:
         finally:
             self._is_delivering = False
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: bytes) -> None:
         """On the socket that is open; without one it goes with the socket it was meant for."""
         if self._wire is None:
             return
         self._wire.send(text)
         if self._recorder is not None:
-            self._recorder.sent(text)
+            self._recorder.sent(text.decode())
 
     def _arm(self) -> None:
         """Keep a timer at or before the deadline; one that fires early finds nothing due, and is set again."""
@@ -195,7 +207,7 @@ class Connection:
             watched: set[asyncio.Future[Any]] = {wire.lost, dropped}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._wire = None
+            self._wire = None  # what it has not sent yet goes with its goodbye
             await wire.close(_CLOSE_TIMEOUT_S)
         if not drop.is_set():
             self._feed_lost(wire.lost.result())
@@ -210,7 +222,10 @@ class Connection:
             if self._recorder is not None:
                 self._recorder.received(message.decode("utf-8", "replace"))
             self._session.received(message, now)
-        self.pump()
+        self._act()
+        if self._wire.has_outgoing and not self._will_flush:
+            self._will_flush = True
+            self._loop.call_soon(self._flush)  # acks go with what the tasks that were woken have to say
 
     def _feed_lost(self, reason: str) -> None:
         if self._recorder is not None:

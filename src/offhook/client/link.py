@@ -49,7 +49,7 @@ class Link:
         on_event: Callable[[RelayEvent], None],
         on_connected: Callable[[bool, bool], None],
     ) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self.session = session
         self.ready: asyncio.Future[None] = loop.create_future()
         self.stopped: asyncio.Future[RelayError | None] = loop.create_future()
@@ -86,29 +86,32 @@ class Link:
 
     async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and return the whole result; see ``RelayClient.execute``."""
-        loop = asyncio.get_running_loop()
-        request_id = self.session.request(method, params, loop.time())
-        reply: asyncio.Future[dict[str, Any]] = loop.create_future()
+        request_id = self.session.request(method, params, self._loop.time())
+        reply: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._replies[request_id] = reply
         self._driver.pump()
         try:
             return _checked(await reply)
         finally:
-            self._replies.pop(request_id, None)
-            self.session.forget(request_id)
+            if self._replies.pop(request_id, None) is not None:  # it was given up
+                self.session.forget(request_id)
 
     # --- what the session says ------------------------------------------------------------------------------
 
     def _take(self, output: Output) -> None:
+        if isinstance(output, outputs.Arrived):
+            self._on_event(parse_event(output.event))
+        elif isinstance(output, outputs.Completed):
+            reply = self._replies.pop(output.request_id, None)
+            if reply is not None and not reply.done():
+                reply.set_result(output.result)
+        else:
+            self._tell(output)
+
+    def _tell(self, output: Output) -> None:
         match output:
-            case outputs.Arrived(envelope):
-                self._on_event(parse_event(envelope))
-            case outputs.Completed(request_id, result):
-                reply = self._replies.get(request_id)
-                if reply is not None and not reply.done():
-                    reply.set_result(result)
             case outputs.Failed(request_id, error):
-                reply = self._replies.get(request_id)
+                reply = self._replies.pop(request_id, None)
                 if reply is not None and not reply.done():
                     reply.set_exception(error)
             case outputs.Connected(resumed, again):
@@ -146,9 +149,10 @@ class Link:
 
 def _checked(result: dict[str, Any]) -> dict[str, Any]:
     """Refuse a result whose code is not 2xx; absent is fine (relay-protocol 2)."""
-    if "code" not in result:
+    code = result.get("code", "200")
+    if code == "200":
         return result
-    code = str(result["code"])
+    code = str(code)
     if codes.is_success(code):
         return result
     number = int(code) if code.isascii() and code.lstrip("-").isdecimal() else codes.LOCAL_ERROR

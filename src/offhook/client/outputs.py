@@ -31,10 +31,10 @@ class Open(msgspec.Struct, frozen=True):
 class Send(msgspec.Struct, frozen=True):
     """Send this text frame on the open socket."""
 
-    text: str
+    data: bytes
 
     def __repr__(self) -> str:
-        return f"Send(<{len(self.text)} characters>)"
+        return f"Send(<{len(self.data)} bytes>)"
 
 
 class Drop(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 from offhook._version import __version__
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
-from offhook.client.compose import compose, new_id
+from offhook.client.compose import compose, new_id, numbered_ids
 from offhook.client.connection import Connection, make_tls_context
 from offhook.client.events import MessageEvent, RelayEvent
 from offhook.client.link import Driver, Link
@@ -148,7 +148,7 @@ class RelayClient:
             contexts=tuple(self._contexts),
             request_timeout_s=self._request_timeout_s,
         )
-        session = Session(settings, random=random.random, new_id=new_id)
+        session = Session(settings, random=random.random, new_id=numbered_ids())
         self._link = Link(session, self._make_driver, on_event=self._dispatch, on_connected=self._connected)
         self._link.stopped.add_done_callback(self._refused)
         self._link.open()

@@ -17,51 +17,21 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from offhook.client import outputs
+from offhook.client.frames import EventFrame, dump_ack, dump_frame, parse_incoming
+from offhook.client.handshake import Handshake
 from offhook.client.outputs import Output
+from offhook.client.requests import PendingRequests
 from offhook.client.session_states import TRANSITIONS, SessionSettings, State
-from offhook.errors import ConnectionLost, RelayError, RequestTimeout
-from offhook.protocol import codes, methods
+from offhook.errors import RelayError
+from offhook.protocol import methods
 from offhook.protocol.codes import RpcCode
-from offhook.protocol.frames import (
-    AUTHORIZATION_STATE,
-    ConnectParams,
-    ConnectResult,
-    EventParams,
-    FrameError,
-    Request,
-    Response,
-    RpcError,
-    Version,
-    dump_frame,
-    parse_frame,
-)
+from offhook.protocol.frames import AUTHORIZATION_STATE, FrameError, FrameId, Request, Response, RpcError
 
 __all__ = ["TRANSITIONS", "Session", "SessionSettings", "State"]
 
-_VERSION: Final = Version(2, 0, 0)
-"""The newest version that still has ``signalwire.receive`` (relay-protocol 9, row 1)."""
-
-_TRANSIENT: Final = frozenset(
-    {RpcCode.REQUEST_TIMEOUT, RpcCode.NOT_AVAILABLE, RpcCode.CAPACITY_EXCEEDED, RpcCode.INTERNAL}
-)
-"""Refusals of a connect that say nothing about the credentials: tried again without being counted."""
-
 _REMEMBERED_EVENTS: Final = 20_000
 """Ids of events kept for telling repeats: twice what a node keeps for replay."""
-
-
-class _Pending:
-    """A request that has no outcome yet. ``sent_at`` None: queued, perhaps to be sent again with its id."""
-
-    __slots__ = ("first_sent_at", "frame", "sent_at")
-
-    def __init__(self, frame: Request) -> None:
-        self.frame = frame
-        self.sent_at: float | None = None
-        self.first_sent_at: float | None = None
 
 
 class Session:
@@ -77,21 +47,17 @@ class Session:
         self._random = random
         self._new_id = new_id
         self._outputs: deque[Output] = deque()
-        self._pending: dict[str, _Pending] = {}
-        self._protocol: str | None = None
-        self._authorization_state: str | None = None
-        self._keeps_ids_s = 0.0
+        self._requests = PendingRequests(settings, self._outputs, random=random, new_id=new_id)
+        self._handshake = Handshake(settings)
         self._connect_id: str | None = None
         self._ping_id: str | None = None
-        self._was_connected = False
-        self._refusals = 0
         self._attempt = 0
         self._state_deadline: float | None = None
         self._heard_at = 0.0
-        self._seen: OrderedDict[str | int, None] = OrderedDict()
+        self._seen: OrderedDict[FrameId, None] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"Session(state={self.state.value}, pending={len(self._pending)})"
+        return f"Session(state={self.state.value}, pending={len(self._requests)})"
 
     # --- what the driver reads ------------------------------------------------------------------------------
 
@@ -102,18 +68,20 @@ class Session:
     @property
     def protocol(self) -> str | None:
         """Name of the session at the server; None before the first connect."""
-        return self._protocol
+        return self._handshake.protocol
 
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due, in the time the driver passes in."""
-        times = [self._state_deadline] if self._state_deadline is not None else []
-        oldest = next(iter(self._pending.values()), None)  # sent in the order of the dict, all with one timeout
-        if oldest is not None and oldest.sent_at is not None:
-            times.append(oldest.sent_at + self._timeout_s)
+        due = self._state_deadline
+        request_due = self._requests.deadline
+        if request_due is not None and (due is None or request_due < due):
+            due = request_due
         if self.state is State.READY:
-            times.append(self._heard_at + (self._settings.silence_s if self._ping_id else self._settings.quiet_s))
-        return min(times, default=None)
+            silence_due = self._heard_at + (self._settings.silence_s if self._ping_id else self._settings.quiet_s)
+            if due is None or silence_due < due:
+                due = silence_due
+        return due
 
     # --- what the app asks ----------------------------------------------------------------------------------
 
@@ -124,24 +92,15 @@ class Session:
 
     def request(self, method: str, params: Mapping[str, Any], now: float) -> str:
         """Send a request, or queue it while away. Its outcome comes out under the id returned."""
-        request_id = self._new_id()
-        pending = _Pending(Request(request_id, method, dict(params)))
+        if self.state is State.READY:
+            return self._requests.send(method, params, now)
         if self.state is State.CLOSED:
-            self._fail(request_id, ConnectionLost(f"{method}: the client is closed", was_sent=False))
-        elif self.state is State.READY:
-            self._pending[request_id] = pending
-            self._transmit(pending, now)
-        elif len(self._pending) >= self._settings.max_queued:
-            text = f"Execute queue full \N{EM DASH} too many requests while disconnected ({method})"
-            self._fail(request_id, ConnectionLost(text, was_sent=False))
-        else:
-            self._pending[request_id] = pending
-        return request_id
+            return self._requests.refuse(f"{method}: the client is closed")
+        return self._requests.queue(method, params)
 
     def forget(self, request_id: str) -> bool:
         """Nobody waits for this request any more. False: it was not sent yet, and now never will be."""
-        pending = self._pending.pop(request_id, None)
-        return pending is None or pending.first_sent_at is not None
+        return self._requests.forget(request_id)
 
     def close(self) -> None:
         """End the session for good. What has no outcome fails."""
@@ -156,18 +115,8 @@ class Session:
             return
         self._enter(State.AUTHENTICATING, now + self._settings.connect_timeout_s)
         self._heard_at = now
-        resume = self._protocol is not None
-        params = ConnectParams(
-            version=_VERSION,
-            authentication=self._settings.authentication,
-            agent=self._settings.agent,
-            event_acks=True,
-            contexts=self.contexts,
-            protocol=self._protocol,
-            authorization_state=self._authorization_state if resume else None,
-        )
         self._connect_id = self._new_id()
-        self._send(Request(self._connect_id, methods.CONNECT, msgspec.to_builtins(params)))
+        self._send(self._handshake.request(self._connect_id, self.contexts))
 
     def received(self, data: str | bytes, now: float) -> None:
         """A frame arrived."""
@@ -176,17 +125,21 @@ class Session:
         self._heard_at = now
         self._ping_id = None
         try:
-            frame = parse_frame(data)
+            frame = parse_incoming(data)
         except FrameError as error:
             self._outputs.append(outputs.Ignored(str(error)))
             return
-        if isinstance(frame, Request):
+        if isinstance(frame, EventFrame):
+            self._event(frame)
+        elif isinstance(frame, Request):
             self._serve(frame, now)
         elif frame.id == self._connect_id:
             self._connect_id = None
-            self._authenticated(frame, now)
+            self._answered(frame, now)
         else:
-            self._settle(frame)
+            self._requests.settle(frame, now)
+            if self.state is not State.READY:
+                self._requests.hold()
 
     def lost(self, reason: str, now: float) -> None:
         """The socket went, or could not be opened. Try again later (1.11)."""
@@ -195,7 +148,7 @@ class Session:
 
     def tick(self, now: float) -> None:
         """A deadline may have passed."""
-        self._expire_requests(now)
+        self._requests.tick(now)
         if self._state_deadline is not None and now >= self._state_deadline:
             self._state_deadline = None
             if self.state is State.WAITING:
@@ -210,92 +163,47 @@ class Session:
 
     # --- connecting -----------------------------------------------------------------------------------------
 
-    def _authenticated(self, frame: Response, now: float) -> None:
+    def _answered(self, frame: Response, now: float) -> None:
+        """The server's word on who we are. Three refusals before the first success are final."""
         if self.state is not State.AUTHENTICATING:
             return
-        refusal = _refusal(frame)
-        if refusal is not None:
-            self._refused(refusal, now)
-            return
-        try:
-            result = msgspec.convert(frame.result, ConnectResult, strict=False)
-        except msgspec.ValidationError as error:
-            self._refused(RelayError(codes.LOCAL_ERROR, f"the reply to signalwire.connect is unusable: {error}"), now)
-            return
-        resumed = self._protocol is not None and result.protocol == self._protocol
-        if not resumed:
-            self._seen.clear()
-            self._authorization_state = None
-        self._protocol = result.protocol
-        self._keeps_ids_s = result.keeps_request_ids_s
-        self._refusals = self._attempt = 0
-        self._enter(State.READY)
-        self._outputs.append(outputs.Connected(resumed=resumed, again=self._was_connected))
-        self._was_connected = True
-        self._flush(resumed=resumed, now=now)
-
-    def _refused(self, error: RelayError, now: float) -> None:
-        """Three refusals before the first success are final. A refused resume is tried afresh."""
-        self._protocol = self._authorization_state = None
-        if error.code not in _TRANSIENT:
-            self._refusals += 1
-        if not self._was_connected and self._refusals >= self._settings.max_refusals:
-            self._stop(error)
-        else:
-            self._abandon_socket(f"signalwire.connect was refused: {error.message}", now)
-
-    def _flush(self, *, resumed: bool, now: float) -> None:
-        """Send again what was in flight (only into the same session), then what was queued, in order."""
-        for request_id, pending in list(self._pending.items()):
-            first_sent_at = pending.first_sent_at
-            if first_sent_at is not None and not (resumed and now - first_sent_at < self._keeps_ids_s):
-                self._lose(request_id, "the connection was lost and the session could not be resumed in time")
+        again = self._handshake.was_connected
+        outcome = self._handshake.accept(frame)
+        if isinstance(outcome, RelayError):
+            if self._handshake.is_hopeless:
+                self._stop(outcome)
             else:
-                self._transmit(pending, now)
-
-    # --- requests -------------------------------------------------------------------------------------------
-
-    @property
-    def _timeout_s(self) -> float:
-        return self._settings.request_timeout_s
-
-    def _transmit(self, pending: _Pending, now: float) -> None:
-        pending.sent_at = now
-        pending.first_sent_at = now if pending.first_sent_at is None else pending.first_sent_at
-        self._send(pending.frame)
-
-    def _settle(self, frame: Response) -> None:
-        """The one place where late and unknown replies end."""
-        pending = self._pending.pop(str(frame.id), None)
-        if pending is None:
+                self._abandon_socket(f"signalwire.connect was refused: {outcome.message}", now)
             return
-        if isinstance(frame.error, RpcError):
-            self._fail(str(frame.id), RelayError(frame.error.code, frame.error.message))
-        elif isinstance(frame.result, dict):
-            self._outputs.append(outputs.Completed(str(frame.id), frame.result))
-
-    def _expire_requests(self, now: float) -> None:
-        for request_id, pending in list(self._pending.items()):
-            if pending.sent_at is None or now < pending.sent_at + self._timeout_s:
-                return
-            del self._pending[request_id]
-            self._fail(request_id, RequestTimeout(pending.frame.method, self._timeout_s))
-
-    def _fail(self, request_id: str, error: RelayError) -> None:
-        self._outputs.append(outputs.Failed(request_id, error))
-
-    def _lose(self, request_id: str, reason: str) -> None:
-        pending = self._pending.pop(request_id)
-        sent = pending.first_sent_at is not None
-        told = "it was sent, its outcome is unknown" if sent else "it was not sent"
-        self._fail(request_id, ConnectionLost(f"{pending.frame.method}: {reason}; {told}", was_sent=sent))
+        if not outcome:
+            self._seen.clear()
+        self._attempt = 0
+        self._enter(State.READY)
+        self._outputs.append(outputs.Connected(resumed=outcome, again=again))
+        self._requests.flush(now, resumed=outcome, keeps_ids_s=self._handshake.keeps_ids_s)
 
     # --- what the server asks -------------------------------------------------------------------------------
 
+    def _event(self, frame: EventFrame) -> None:
+        """Ack at once, before anybody handles it (1.5); a repeat after a resume is acked and dropped."""
+        if frame.id is not None:
+            self._outputs.append(outputs.Send(dump_ack(frame.id)))
+            if frame.id in self._seen:
+                return
+            self._seen[frame.id] = None
+            if len(self._seen) > _REMEMBERED_EVENTS:
+                self._seen.popitem(last=False)
+        event = frame.params
+        if isinstance(event, str):
+            self._outputs.append(outputs.Ignored(f"an event without its envelope: {event}"))
+        elif event.event_type == AUTHORIZATION_STATE:
+            state = event.params.get("authorization_state")
+            self._handshake.authorization_state = state if isinstance(state, str) else None
+        else:
+            self._outputs.append(outputs.Arrived(event))
+
     def _serve(self, frame: Request, now: float) -> None:
-        if frame.method == methods.EVENT:
-            self._event(frame)
-        elif frame.method == methods.PING:
+        if frame.method == methods.PING:
             self._reply(frame, frame.params)
         elif frame.method == methods.DISCONNECT:
             self._leave(frame, now)
@@ -303,33 +211,14 @@ class Session:
             error = RpcError(RpcCode.METHOD_NOT_FOUND, f"a client does not serve {frame.method}")
             self._send(Response(id=frame.id, error=error))
 
-    def _event(self, frame: Request) -> None:
-        """Ack at once, before anybody handles it (1.5); a repeat after a resume is acked and dropped."""
-        self._reply(frame, {})
-        if frame.id is not None:
-            if frame.id in self._seen:
-                return
-            self._seen[frame.id] = None
-            if len(self._seen) > _REMEMBERED_EVENTS:
-                self._seen.popitem(last=False)
-        try:
-            event = msgspec.convert(frame.params, EventParams, strict=False)
-        except msgspec.ValidationError as error:
-            self._outputs.append(outputs.Ignored(f"an event without its envelope: {error}"))
-            return
-        if event.event_type == AUTHORIZATION_STATE:
-            state = event.params.get("authorization_state")
-            self._authorization_state = state if isinstance(state, str) else None
-        else:
-            self._outputs.append(outputs.Arrived(event))
-
     def _leave(self, frame: Request, now: float) -> None:
         """The server wants us elsewhere: reply as the last message, then wait for its close (1.8)."""
         self._reply(frame, {})
         if frame.params.get("restart") is True:
-            self._protocol = self._authorization_state = None
+            self._handshake.forget()
         if self.state is not State.DRAINING:
             self._enter(State.DRAINING, now + self._settings.drain_timeout_s)
+            self._requests.hold()
 
     def _reply(self, frame: Request, result: dict[str, Any]) -> None:
         if frame.id is not None:
@@ -354,13 +243,8 @@ class Session:
     def _away(self, reason: str, now: float) -> None:
         """No socket: keep what may be sent again with its id, fail what may not, and wait."""
         self._connect_id = self._ping_id = None
-        for request_id, pending in list(self._pending.items()):
-            if pending.sent_at is None:
-                continue
-            if self._protocol is not None and now - pending.sent_at < self._keeps_ids_s:
-                pending.sent_at = None
-            else:
-                self._lose(request_id, f"the connection was lost ({reason})")
+        keeps_ids_s = self._handshake.keeps_ids_s if self._handshake.protocol is not None else 0.0
+        self._requests.away(reason, now, keeps_ids_s=keeps_ids_s)
         self._attempt += 1
         ceiling = min(self._settings.backoff_max_s, self._settings.backoff_min_s * 2 ** min(self._attempt, 10))
         delay_s = self._settings.backoff_min_s + self._random() * (ceiling - self._settings.backoff_min_s)
@@ -371,8 +255,7 @@ class Session:
         if self.state in (State.OPENING, *_ON_SOCKET):
             self._outputs.append(outputs.Drop())
         self._enter(State.CLOSED)
-        for request_id in list(self._pending):
-            self._lose(request_id, "the client is closed" if error is None else error.message)
+        self._requests.lose_all("the client is closed" if error is None else error.message)
         self._outputs.append(outputs.Stopped(error))
 
     def _enter(self, state: State, deadline: float | None = None) -> None:
@@ -383,14 +266,3 @@ class Session:
 
 
 _ON_SOCKET: Final = (State.AUTHENTICATING, State.READY, State.DRAINING)
-
-
-def _refusal(frame: Response) -> RelayError | None:
-    """What a reply to connect refuses with: an error, or a result whose code is not 2xx (9, row 2)."""
-    if isinstance(frame.error, RpcError):
-        return RelayError(frame.error.code, frame.error.message)
-    result = frame.result if isinstance(frame.result, dict) else {}
-    code = str(result.get("code", "200"))
-    if codes.is_success(code):
-        return None
-    return RelayError(int(code) if code.isdecimal() else codes.LOCAL_ERROR, str(result.get("message", "refused")))

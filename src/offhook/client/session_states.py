@@ -43,7 +43,8 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who we are, and every limit of the session. Times are seconds.
 
     ``request_timeout_s`` counts from sending, not while queued. ``quiet_s`` without a frame: we ping;
-    ``silence_s`` without one: the peer is dead.
+    ``silence_s`` without one: the peer is dead. ``retry_min_s``, ``retry_max_s``: how long to wait before a request
+    that was refused with -32005 is sent again.
     """
 
     authentication: Authentication
@@ -56,5 +57,7 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout_s: float = 5.0
     backoff_min_s: float = 1.0
     backoff_max_s: float = 30.0
+    retry_min_s: float = 0.2
+    retry_max_s: float = 2.0
     max_queued: int = 500
     max_refusals: int = 3

@@ -38,7 +38,7 @@ class Tasks:
         except Exception:  # noqa: BLE001  the wall: a handler is the user's code
             self._failed(what, call_id)
             return False
-        if not inspect.isawaitable(outcome):
+        if outcome is None or not inspect.isawaitable(outcome):
             return False
         self.start(_finish(outcome), what=what, call_id=call_id)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from aiohappyeyeballs import start_connection
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.url import WSParsedURL
 
-__all__ = ["Wire", "open_wire"]
+__all__ = ["Wire", "frame_texts", "open_wire"]
 
 _MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
 _EYEBALLS_S: Final = 0.25
+_TEXT: Final = 0x81
+_MASKED: Final = 0x80
 
 
 class Wire(WSListener):
@@ -26,21 +29,33 @@ class Wire(WSListener):
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._on_messages = on_messages
         self._transport: WSTransport | None = None
+        self._outgoing: list[bytes] = []
         self._messages: list[bytes] = []
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._reason = "the server closed the socket"
 
-    def send(self, text: str) -> None:
-        """Send a message; nothing after the end."""
-        if self._transport is not None and not self.lost.done():
-            self._transport.send(WSMsgType.TEXT, text.encode())
+    @property
+    def has_outgoing(self) -> bool:
+        """Messages wait for ``flush``."""
+        return bool(self._outgoing)
+
+    def send(self, text: bytes) -> None:
+        """Send a message with the next ``flush``; nothing after the end."""
+        self._outgoing.append(text)
+
+    def flush(self) -> None:
+        """Write what is to be sent, all at once: a TLS record and a system call cost more than a message."""
+        messages, self._outgoing = self._outgoing, []
+        if messages and self._transport is not None and not self.lost.done():
+            self._transport.underlying_transport.write(frame_texts(messages))
 
     async def close(self, timeout_s: float) -> None:
         """Send what was asked, say goodbye, and wait for the other side's, but no longer than this."""
         if self._transport is None:
             return
         if not self.lost.done():
+            self.flush()
             self._transport.send_close(WSCloseCode.OK)
             await asyncio.wait({self.lost}, timeout=timeout_s)
         self._transport.disconnect(graceful=False)
@@ -55,6 +70,7 @@ class Wire(WSListener):
         """Take a frame; messages go on with the last frame of what was read at once."""
         if frame.msg_type == WSMsgType.CLOSE:
             self._hand_on()
+            self.flush()
             self._end(f"the server closed the socket (code {frame.get_close_code():d})")
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
@@ -92,6 +108,23 @@ class Wire(WSListener):
             self.lost.set_result(reason)
 
 
+def frame_texts(messages: list[bytes]) -> bytes:
+    """Frame text messages as a client does, each masked with a key of its own (RFC 6455, 5.2 and 5.3)."""
+    keys = os.urandom(4 * len(messages))
+    parts: list[bytes] = []
+    for place, message in enumerate(messages):
+        size, key = len(message), keys[4 * place : 4 * place + 4]
+        if size < 126:
+            head = bytes((_TEXT, _MASKED | size))
+        elif size < 1 << 16:
+            head = bytes((_TEXT, _MASKED | 126)) + size.to_bytes(2)
+        else:
+            head = bytes((_TEXT, _MASKED | 127)) + size.to_bytes(8)
+        mask = int.from_bytes((key * (size // 4 + 1))[:size])
+        parts += (head, key, (int.from_bytes(message) ^ mask).to_bytes(size))
+    return b"".join(parts)
+
+
 async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[[list[bytes]], None]) -> Wire:
     """Connect and shake hands. Cancelled on the way, it leaves nothing open.
 
@@ -115,7 +148,6 @@ async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[
             enable_auto_pong=True,
             max_frame_size=_MAX_MESSAGE_BYTES,
             max_redirects=0,
-            use_aiofastnet=False,
             socket_factory=dial,
         )
         if not isinstance(wire, Wire):

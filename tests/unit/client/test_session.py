@@ -39,10 +39,14 @@ class Bench:
         return fresh
 
     def sent(self) -> list[dict[str, Any]]:
-        return [json.loads(output.text) for output in self.drain() if isinstance(output, outputs.Send)]
+        return [json.loads(output.data) for output in self.drain() if isinstance(output, outputs.Send)]
 
     def feed(self, **frame: Any) -> None:
         self.session.received(json.dumps({"jsonrpc": "2.0", **frame}), self.now)
+
+    def refuse_for_now(self, frame_id: str) -> None:
+        """More than the server allows: it did nothing."""
+        self.feed(id=frame_id, error={"code": -32005, "message": "slower"})
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -128,7 +132,7 @@ def test_events_are_acked_at_once_and_a_repeat_after_a_resume_is_acked_and_dropp
     bench.feed(id="e1", **event("calling.call.play", state="playing"))
     fresh = bench.drain()
     assert isinstance(fresh[0], outputs.Send)
-    assert json.loads(fresh[0].text) == {"jsonrpc": "2.0", "id": "e1", "result": {}}
+    assert json.loads(fresh[0].data) == {"jsonrpc": "2.0", "id": "e1", "result": {}}
     assert isinstance(fresh[1], outputs.Arrived)
     bench.session.lost("cut", bench.now)
     bench.reopen()
@@ -164,7 +168,7 @@ def test_any_frame_is_a_sign_of_life() -> None:
         bench.pass_time(7)
         bench.feed(id="p", method="signalwire.ping", params={})
     assert bench.session.state is State.READY
-    assert not any(json.loads(one.text).get("method") for one in bench.drain() if isinstance(one, outputs.Send))
+    assert not any(json.loads(one.data).get("method") for one in bench.drain() if isinstance(one, outputs.Send))
 
 
 def test_a_request_times_out_from_sending_and_a_late_reply_is_ignored() -> None:
@@ -180,6 +184,105 @@ def test_a_request_times_out_from_sending_and_a_late_reply_is_ignored() -> None:
     assert isinstance(bench.failures()[queued], RequestTimeout)
     bench.feed(id=queued, result={"code": "200"})
     assert not any(isinstance(one, outputs.Completed) for one in bench.drain())
+
+
+def test_a_request_refused_for_now_is_sent_again_under_another_id_with_growing_pauses() -> None:
+    bench = Bench()
+    bench.ready()
+    bench.drain()
+    request = bench.session.request("calling.play", {"call_id": "c"}, bench.now)
+    (frame,) = bench.sent()
+    ids, pauses = [frame["id"]], []
+    for _ in range(4):
+        bench.refuse_for_now(ids[-1])
+        assert bench.drain() == []
+        assert bench.session.deadline is not None
+        pauses.append(bench.session.deadline - bench.now)
+        bench.pass_time(pauses[-1])
+        (frame,) = bench.sent()
+        assert (frame["method"], frame["params"]) == ("calling.play", {"call_id": "c"})
+        ids.append(frame["id"])
+    assert pauses == pytest.approx([0.15, 0.3, 0.6, 1.2])
+    assert len(set(ids)) == len(ids), "a server may repeat its reply to an id that it knows"
+    bench.feed(id=ids[0], result={"code": "late"})
+    assert bench.drain() == []
+    bench.feed(id=ids[-1], result={"code": "200"})
+    assert bench.drain() == [outputs.Completed(request, {"code": "200"})]
+
+
+def test_a_request_refused_for_now_as_long_as_its_time_lasts_fails_with_the_refusal() -> None:
+    bench = Bench(request_timeout_s=2.0)
+    bench.ready()
+    bench.drain()
+    began = bench.now
+    request = bench.session.request("m", {}, bench.now)
+    while True:
+        (frame,) = bench.sent()
+        bench.refuse_for_now(frame["id"])
+        if bench.failures():
+            break
+        assert bench.session.deadline is not None
+        bench.pass_time(bench.session.deadline - bench.now)
+    assert bench.failures()[request].code == -32005
+    assert began < bench.now < began + 2.0
+
+
+def test_a_retry_that_gets_no_reply_times_out_with_the_first_sending() -> None:
+    bench = Bench()
+    bench.ready()
+    bench.drain()
+    request = bench.session.request("m", {}, bench.now)
+    bench.refuse_for_now(bench.sent()[0]["id"])
+    bench.pass_time(1)
+    assert len(bench.sent()) == 1
+    bench.pass_time(8.9)
+    assert not bench.failures()
+    bench.pass_time(0.1)
+    assert isinstance(bench.failures()[request], RequestTimeout)
+
+
+@pytest.mark.parametrize("protocol", ["sig_a", "sig_b"])
+def test_a_request_refused_for_now_had_no_effect_and_goes_into_any_next_session(protocol: str) -> None:
+    bench = Bench()
+    bench.ready()
+    bench.drain()
+    request = bench.session.request("m", {}, bench.now)
+    bench.refuse_for_now(bench.sent()[0]["id"])
+    bench.session.lost("cut", bench.now)
+    bench.reopen(protocol)
+    assert not bench.failures()
+    again = [json.loads(one.data) for one in bench.seen if isinstance(one, outputs.Send)][-1]
+    assert again["method"] == "m"
+    bench.feed(id=again["id"], result={"code": "200"})
+    assert outputs.Completed(request, {"code": "200"}) in bench.drain()
+
+
+def test_nothing_refused_for_now_is_sent_again_after_the_server_asked_us_to_leave() -> None:
+    bench = Bench()
+    bench.ready()
+    bench.drain()
+    early, late = (bench.session.request("m", {}, bench.now) for _ in range(2))
+    frames = bench.sent()
+    bench.refuse_for_now(frames[0]["id"])
+    bench.feed(id="d", method="signalwire.disconnect", params={})
+    bench.refuse_for_now(frames[1]["id"])
+    assert [one["id"] for one in bench.sent()] == ["d"]
+    bench.pass_time(4)
+    assert bench.sent() == []
+    bench.session.close()
+    assert set(bench.failures()) == {early, late}
+    assert "was not sent" in bench.failures()[early].message
+
+
+def test_a_refused_request_that_is_forgotten_is_not_sent_again() -> None:
+    bench = Bench()
+    bench.ready()
+    bench.drain()
+    request = bench.session.request("m", {}, bench.now)
+    bench.refuse_for_now(bench.sent()[0]["id"])
+    assert bench.session.forget(request)
+    bench.pass_time(5)
+    assert bench.sent() == []
 
 
 def test_in_flight_requests_fail_with_word_that_they_were_sent_where_ids_are_not_kept() -> None:
@@ -338,7 +441,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _connect_id(self) -> str | None:
         self.bench.drain()
-        sent = [json.loads(one.text) for one in self.bench.seen if isinstance(one, outputs.Send)]
+        sent = [json.loads(one.data) for one in self.bench.seen if isinstance(one, outputs.Send)]
         return next((one["id"] for one in reversed(sent) if one.get("method") == "signalwire.connect"), None)
 
     @rule()
@@ -367,6 +470,15 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def reply(self, data: st.DataObject) -> None:
         self.bench.feed(id=data.draw(st.sampled_from(self.requests)), result={"code": "200"})
+
+    @precondition(lambda self: self.requests)
+    @rule(data=st.data())
+    def refuse_for_now(self, data: st.DataObject) -> None:
+        self.bench.drain()
+        sent = [json.loads(one.data) for one in self.bench.seen if isinstance(one, outputs.Send)]
+        ids = [one["id"] for one in sent if one.get("method") == "calling.play"]
+        if ids:
+            self.bench.refuse_for_now(data.draw(st.sampled_from(ids)))
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())

@@ -12,7 +12,7 @@ import pytest_asyncio
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from offhook.client import wire as module
-from offhook.client.wire import Wire, open_wire
+from offhook.client.wire import Wire, frame_texts, open_wire
 
 Serve = Callable[[WSTransport], None]
 
@@ -82,13 +82,25 @@ async def test_messages_come_whole_whatever_frames_they_are_in(bench: Bench) -> 
 
 async def test_what_is_sent_arrives_in_order_and_goodbye_is_said(bench: Bench) -> None:
     wire = await bench.open()
-    for number in range(100):
-        wire.send(f"größe {number}")
+    texts = ["", *("größe" * number for number in range(60)), "x" * 125, "x" * 126, "y" * 65_535, "z" * 65_536]
+    for number, text in enumerate(texts):
+        wire.send(text.encode())
+        if number % 3 == 0:
+            wire.flush()
     await wire.close(5)
-    assert [text.decode() for kind, text in bench.heard if kind == WSMsgType.TEXT] == [f"größe {n}" for n in range(100)]
+    assert [text.decode() for kind, text in bench.heard if kind == WSMsgType.TEXT] == texts
     assert bench.heard[-1] == (WSMsgType.CLOSE, (1000).to_bytes(2, "big"))
-    wire.send("late")
+    wire.send(b"late")
+    wire.flush()
     assert wire.lost.done()
+
+
+def test_each_message_is_masked_with_a_key_of_its_own() -> None:
+    """RFC 6455, 5.3: unpredictable, and fresh for every frame."""
+    framed = [frame_texts([b"same", b"same"]) for _ in range(50)]
+    halves = [half for one in framed for half in (one[:10], one[10:])]
+    assert all(half[:2] == b"\x81\x84" and half[6:] != b"same" for half in halves)
+    assert len({half[2:6] for half in halves}) == len(halves)
 
 
 async def test_a_server_that_closes_says_its_code_after_its_last_message(bench: Bench) -> None:

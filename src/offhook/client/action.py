@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from offhook.client.events import RelayEvent
 from offhook.client.tasks import Handler
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # checkers bring it; typing has defaults from Python 3.13 on
+
     from offhook.client.base import CallBase
+
+    Event_co = TypeVar("Event_co", bound=RelayEvent, default=RelayEvent, covariant=True)
+else:
+    from typing import TypeVar
+
+    Event_co = TypeVar("Event_co", bound=RelayEvent, covariant=True)
 
 __all__ = ["Action"]
 
 log = logging.getLogger("offhook.client")
 
 
-class Action:
+class Action(Generic[Event_co]):
     """An operation on a call. It ends once: by its last event, or because the call or the client is gone.
 
     Many may wait; a wait that times out or is cancelled leaves the action alone. In ``async with`` it is stopped
     on the way out. ``on_completed`` gets the last event; its failures are logged.
+
+    The last event is of the verb's own class, such as PlayEvent, also where the client makes it because the call is
+    gone: it then has a ``cause`` and empty params, so that its attributes read as empty, 0 or False.
     """
 
     event_type: ClassVar[str]
@@ -30,11 +41,11 @@ class Action:
     keyless: ClassVar[frozenset[str]] = frozenset()
     """Types of events that concern the action but carry no ``control_id``."""
 
-    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None) -> None:
+    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[Event_co] | None) -> None:
         self.call = call
         self.control_id = control_id
         self._on_completed = on_completed
-        self._end: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
+        self._end: asyncio.Future[Event_co] = asyncio.get_running_loop().create_future()
         self._is_over = False
         self.accepted: dict[str, Any] = {}
         """The whole result with which the server took the action."""
@@ -53,12 +64,12 @@ class Action:
         return self._end.done()
 
     @property
-    def result(self) -> RelayEvent | None:
+    def result(self) -> Event_co | None:
         """The last event, None while the action runs. See ``RelayEvent.cause`` for endings of the client's own."""
         return self._end.result() if self._end.done() else None
 
-    async def wait(self, timeout: float | None = None) -> RelayEvent:
-        """Wait until the action is over and return its last event.
+    async def wait(self, timeout: float | None = None) -> Event_co:
+        """Wait until the action is over and return its last event; ``cause`` says why if the client made it.
 
         Raises:
             TimeoutError: after ``timeout`` seconds; the action goes on.
@@ -107,7 +118,8 @@ class Action:
         self._is_over = True
         self._resolve(event)
 
-    def _resolve(self, event: RelayEvent) -> None:
+    def _resolve(self, event: Any) -> None:
+        """Its class is that of ``event_type`` in the table of events, which checkers cannot know."""
         if self._end.done():
             return
         self._end.set_result(event)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.events.base import text_of
+from offhook.client.listening import ORDER, Listening
 from offhook.client.tasks import Handler, Tasks
-from offhook.client.waits import Wait
 from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CallState
@@ -45,8 +44,6 @@ _ABOUT_THE_CALL: Final = frozenset(
 _MAY_BE_MISSING: Final = frozenset({"calling.hold", "calling.unhold"})
 """Methods that some services do not have; they may say so with 404, which is no success (relay-protocol 9, row 20)."""
 
-_ORDER: Final = {state.value: place for place, state in enumerate(CallState)}
-
 
 class Requests(Protocol):
     """What a call needs of its client."""
@@ -66,7 +63,7 @@ class Requests(Protocol):
         ...
 
 
-class CallBase:
+class CallBase(Listening):
     """A live phone call.
 
     Attributes:
@@ -84,9 +81,9 @@ class CallBase:
     """
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
+        super().__init__(event.call_id)
         self._client = client
         self.tasks = client.tasks
-        self.call_id = event.call_id
         self.node_id = ""
         self.segment_id = ""
         self.project_id = ""
@@ -99,13 +96,9 @@ class CallBase:
         self.parent: dict[str, Any] = {}
         self._released = False
         self._actions: dict[str, Action] = {}
-        self._handlers: dict[str, list[Handler[RelayEvent]]] = {}
         self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
         self._runs_due: asyncio.Handle | None = None
         self._is_lost = False
-        self._states: dict[str, RelayEvent] = {}
-        self._waits: list[Wait] = []
-        self._over: RelayEvent | None = None
         self._gone_timer: asyncio.TimerHandle | None = None
         self.learn(event.params)
 
@@ -120,76 +113,9 @@ class CallBase:
 
     # --- events ---------------------------------------------------------------------------------------------
 
-    def on(self, event_type: str, handler: Handler[RelayEvent]) -> Callable[[], None]:
-        """Have a handler called at each event of a type; the result removes it.
-
-        Handlers run in the order registered, event after event. An async one runs beside what comes after it: the
-        next begins when it first waits for something.
-        """
-        handlers = self._handlers.setdefault(event_type, [])
-        handlers.append(handler)
-
-        def remove() -> None:
-            with contextlib.suppress(ValueError):
-                handlers.remove(handler)
-
-        return remove
-
-    async def wait_for(
-        self,
-        event_type: str,
-        predicate: Callable[[RelayEvent], bool] | None = None,
-        timeout: float | None = None,
-    ) -> RelayEvent:
-        """Wait for the next event of a type that the predicate accepts; earlier ones do not count.
-
-        When the call is over before it comes, an event with a ``cause`` and empty params is returned.
-
-        Raises:
-            TimeoutError: after ``timeout`` seconds.
-        """
-        if self._over is not None:
-            return made_here(event_type, self._over.cause or "ended")
-        wait = Wait(event_type, predicate)
-        self._waits.append(wait)
-        try:
-            async with asyncio.timeout(timeout):
-                return await wait.future
-        finally:
-            self._waits.remove(wait)
-
-    async def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
-        """Wait until the call rings, or went past that; returns at once when it did. See ``wait_for``."""
-        return await self._wait_for_state(CallState.RINGING, timeout)
-
-    async def wait_for_answered(self, timeout: float | None = None) -> RelayEvent:
-        """Wait until the call is answered, or ended unanswered: look at ``call_state``. See ``wait_for``."""
-        return await self._wait_for_state(CallState.ANSWERED, timeout)
-
-    async def wait_for_ending(self, timeout: float | None = None) -> RelayEvent:
-        """Wait until the call is ending, or ended; returns at once when it is. See ``wait_for``."""
-        return await self._wait_for_state(CallState.ENDING, timeout)
-
-    async def wait_for_ended(self, timeout: float | None = None) -> RelayEvent:
-        """Wait until the call ended; returns at once when it did. See ``wait_for``."""
-        return await self._wait_for_state(CallState.ENDED, timeout)
-
-    async def _wait_for_state(self, state: CallState, timeout: float | None) -> RelayEvent:
-        wanted = _ORDER[state]
-        for name, event in self._states.items():
-            if _ORDER.get(name, -1) >= wanted:
-                return event
-        if self._over is not None:
-            return self._over
-        if _ORDER.get(self.state, -1) >= wanted:
-            return CallStateEvent(
-                STATE_EVENT, {"call_id": self.call_id, "node_id": self.node_id, "call_state": self.state}
-            )
-        return await self.wait_for(STATE_EVENT, lambda event: _ORDER.get(_state_of(event), -1) >= wanted, timeout)
-
     def handle(self, event: RelayEvent) -> None:
         """Take an event of this call: its state, then the action it belongs to, then whoever waits and listens."""
-        if event.event_type == STATE_EVENT:
+        if isinstance(event, CallStateEvent):
             self.learn(event.params)
             self._states[self.state] = event
         elif event.event_type == CONNECT_EVENT:
@@ -197,7 +123,7 @@ class CallBase:
         self._tell_actions(event)
         for wait in [wait for wait in self._waits if wait.event_type == event.event_type]:
             wait.offer(event, self.tasks, self.call_id)
-        if event.event_type == STATE_EVENT and self.state == CallState.ENDED:
+        if isinstance(event, CallStateEvent) and self.state == CallState.ENDED:
             self._finish(event, "ended")
         self._due.extend((handler, event) for handler in self._handlers.get(event.event_type, ()))
         if self._runs_due is None:
@@ -228,7 +154,7 @@ class CallBase:
         while self._runs_due is not None:
             self._runs_due.cancel()
             self._run_due()
-        self._finish(made_here(STATE_EVENT, cause), cause)
+        self._finish(CallStateEvent(STATE_EVENT, {}, cause=cause), cause)
 
     def lose(self) -> None:
         """The session that heard the call is gone, and its events with it: end what is open, cause ``gone``.
@@ -249,7 +175,7 @@ class CallBase:
         if isinstance(device, dict) and device:
             self.device = device
         state = params.get("call_state")
-        if isinstance(state, str) and _ORDER.get(state, -1) >= _ORDER.get(self.state, -1):
+        if isinstance(state, str) and ORDER.get(state, -1) >= ORDER.get(self.state, -1):
             self.state = state
         self.peer = params["peer"] if isinstance(params.get("peer"), dict) else {}
         if isinstance(params.get("parent"), dict):
@@ -262,7 +188,7 @@ class CallBase:
         elif event.params.get("connect_state") in ("disconnected", "failed"):
             self.peer = {}
 
-    def _finish(self, event: RelayEvent, cause: str) -> None:
+    def _finish(self, event: CallStateEvent, cause: str) -> None:
         if self._over is not None:
             return
         self._over = event
@@ -346,8 +272,3 @@ class CallBase:
         if self._gone_timer is None and self._over is None:
             loop = asyncio.get_running_loop()
             self._gone_timer = loop.call_later(_GONE_GRACE_S, self.close, "gone")
-
-
-def _state_of(event: RelayEvent) -> str:
-    state = event.params.get("call_state")
-    return state if isinstance(state, str) else ""

@@ -9,14 +9,14 @@ from offhook.client.action import Action
 from offhook.client.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import AiStopEvent, RelayEvent
+from offhook.client.events import AiEvent, AiStopEvent, RelayEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import ai
 
 __all__ = ["AIAction", "AiVerb"]
 
 
-class AIAction(Action):
+class AIAction(Action[AiEvent | AiStopEvent]):
     """An agent on the call. Ends with ``calling.call.ai`` or ``calling.ai.stop``, whichever comes first.
 
     ``calling.ai.stop`` names no action: it is ours if the agent has started since, else an earlier agent's.
@@ -59,7 +59,7 @@ class AiVerb(CallBase):
         hints: Sequence[str | Hint] | None = None,
         languages: Sequence[AiLanguage] | None = None,
         multilingual: dict[str, Any] | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[AiEvent | AiStopEvent] | None = None,
         **extra: Any,
     ) -> AIAction:
         """Start an agent on the call: a ``prompt``, or a stored ``agent``. One at a time.

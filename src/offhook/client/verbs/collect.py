@@ -15,7 +15,7 @@ from offhook.protocol.verbs import collect
 __all__ = ["CollectVerb", "InputAction", "StandaloneCollectAction"]
 
 
-class InputAction(Action):
+class InputAction(Action[CollectEvent]):
     """What both kinds of collect have in common: how they end."""
 
     event_type = collect.EVENT
@@ -55,7 +55,7 @@ class CollectVerb(CallBase):
         start_input_timers: bool | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[CollectEvent] | None = None,
         **extra: Any,
     ) -> StandaloneCollectAction:
         """Collect digits, speech or both.

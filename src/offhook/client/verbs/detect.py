@@ -64,7 +64,7 @@ class DetectDigit(TypedDict):
 Detect = DetectMachine | DetectFax | DetectDigit
 
 
-class DetectAction(Action):
+class DetectAction(Action[DetectEvent]):
     """A detector. ``wait`` returns the first result, or ``finished`` if there was none.
 
     The detector goes on after its first result; ``stop`` ends it. ``wait_for_ready`` and ``wait_for_beep`` are for
@@ -74,11 +74,11 @@ class DetectAction(Action):
     event_type = detect.EVENT
     method = detect.Detect.method
 
-    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None) -> None:
+    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[DetectEvent] | None) -> None:
         super().__init__(call, control_id, on_completed)
         loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[RelayEvent] = loop.create_future()
-        self._beep: asyncio.Future[RelayEvent] = loop.create_future()
+        self._ready: asyncio.Future[DetectEvent] = loop.create_future()
+        self._beep: asyncio.Future[DetectEvent] = loop.create_future()
 
     def is_result(self, event: RelayEvent) -> bool:
         """Say whether this event of ours says what was detected."""
@@ -102,7 +102,7 @@ class DetectAction(Action):
         _settle(self._beep, event)
         super().end(event)
 
-    async def wait_for_ready(self, timeout: float | None = None) -> RelayEvent:
+    async def wait_for_ready(self, timeout: float | None = None) -> DetectEvent:
         """Wait until the machine's greeting is over (``READY``), or the detector is: look at ``result``.
 
         Raises:
@@ -111,7 +111,7 @@ class DetectAction(Action):
         async with asyncio.timeout(timeout):
             return await asyncio.shield(self._ready)
 
-    async def wait_for_beep(self, timeout: float | None = None) -> RelayEvent:
+    async def wait_for_beep(self, timeout: float | None = None) -> DetectEvent:
         """Wait until the machine beeps (``beep``), or the detector is over.
 
         Raises:
@@ -121,7 +121,7 @@ class DetectAction(Action):
             return await asyncio.shield(self._beep)
 
 
-def _settle(future: asyncio.Future[RelayEvent], event: RelayEvent) -> None:
+def _settle(future: asyncio.Future[DetectEvent], event: Any) -> None:
     if not future.done():
         future.set_result(event)
 
@@ -136,7 +136,7 @@ class DetectVerb(CallBase):
         timeout: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[DetectEvent] | None = None,
         **extra: Any,
     ) -> DetectAction:
         """Detect a machine, a fax or digits. Several detectors may run at once.
@@ -166,7 +166,7 @@ class DetectVerb(CallBase):
         timeout: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[DetectEvent] | None = None,
         **extra: Any,
     ) -> DetectAction:
         """Tell a person (``HUMAN``) from a machine (``MACHINE``, then ``READY``).
@@ -204,7 +204,7 @@ class DetectVerb(CallBase):
         timeout: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[DetectEvent] | None = None,
         **extra: Any,
     ) -> DetectAction:
         """Detect a fax: ``CED`` (default) the tone of a called one, ``CNG`` of a calling one; see ``detect``."""
@@ -218,7 +218,7 @@ class DetectVerb(CallBase):
         timeout: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[DetectEvent] | None = None,
         **extra: Any,
     ) -> DetectAction:
         """Detect a key out of ``digits`` (default ``0123456789#*``). The other parameters are those of ``detect``."""

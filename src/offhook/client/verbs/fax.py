@@ -14,14 +14,12 @@ from offhook.protocol.verbs import fax
 __all__ = ["FaxAction", "FaxVerb"]
 
 
-class FaxAction(Action):
+class FaxAction(Action[FaxEvent]):
     """A fax that goes out or comes in. Ends when ``fax.type`` is ``finished`` (see ``FaxEvent``), not by a state."""
 
     event_type = fax.EVENT
 
-    def __init__(
-        self, call: CallBase, control_id: str, on_completed: Handler[RelayEvent] | None, *, method: str
-    ) -> None:
+    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[FaxEvent] | None, *, method: str) -> None:
         super().__init__(call, control_id, on_completed)
         self.method = method
 
@@ -42,7 +40,7 @@ class FaxVerb(CallBase):
         header_info: str | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[FaxEvent] | None = None,
         **extra: Any,
     ) -> FaxAction:
         """Send a fax. Nothing else may run on the call, and it may not be bridged.
@@ -71,7 +69,7 @@ class FaxVerb(CallBase):
         *,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[FaxEvent] | None = None,
         **extra: Any,
     ) -> FaxAction:
         """Receive a fax. Nothing else may run on the call, and it may not be bridged.

@@ -64,7 +64,7 @@ class PayPrompt(_For):
     play: NotRequired[list[Media]]
 
 
-class PayAction(Action):
+class PayAction(Action[PayEvent]):
     """A payment that is made. Ends with the event that has a ``result``; ``stop`` gives ``relay-pay-stop``."""
 
     event_type = pay.EVENT
@@ -102,7 +102,7 @@ class PayVerb(CallBase):
         prompts: Sequence[PayPrompt] | None = None,
         bank_account_type: Literal["consumer-checking", "consumer-savings", "commercial-checking"] | None = None,
         say_voice: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[PayEvent] | None = None,
         **extra: Any,
     ) -> PayAction:
         """Collect a payment by keys. Numbers and booleans go out as the texts that the wire wants.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import RelayEvent
+from offhook.client.events import PlayEvent
 from offhook.client.shapes import Media, RingtoneParams, TtsParams
 from offhook.client.tasks import Handler
 from offhook.protocol.devices import Gender
@@ -17,7 +17,7 @@ from offhook.protocol.verbs import play
 __all__ = ["PlayAction", "PlayVerb", "media_of_audio", "media_of_tts"]
 
 
-class PlayAction(Action):
+class PlayAction(Action[PlayEvent]):
     """Audio that plays. Ends with ``state`` ``finished`` (also after ``stop``) or ``error``."""
 
     event_type = play.EVENT
@@ -51,7 +51,7 @@ class PlayVerb(CallBase):
         voice: str | None = None,
         gender: Gender | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
         """Play audio: text, files, silence and ringing tones, one after another.
@@ -95,7 +95,7 @@ class PlayVerb(CallBase):
         loop: int | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
         """Speak a text, plain or SSML. The other parameters are those of ``play``."""
@@ -119,7 +119,7 @@ class PlayVerb(CallBase):
         loop: int | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
         """Play a file by its http or https URL. The other parameters are those of ``play``."""
@@ -142,7 +142,7 @@ class PlayVerb(CallBase):
         loop: int | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
         """Play silence for ``duration`` seconds. The other parameters are those of ``play``."""
@@ -166,7 +166,7 @@ class PlayVerb(CallBase):
         loop: int | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
         """Play a country's ringing tone (``us``) for ``duration`` seconds, or until stopped. The rest as ``play``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import RelayEvent
+from offhook.client.events import CollectEvent
 from offhook.client.shapes import Collect, Media
 from offhook.client.tasks import Handler
 from offhook.client.verbs.collect import InputAction
@@ -39,7 +39,7 @@ class PlayAndCollectVerb(CallBase):
         volume: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[CollectEvent] | None = None,
         **extra: Any,
     ) -> CollectAction:
         """Play a prompt and collect digits or speech. Input ends the prompt.
@@ -74,7 +74,7 @@ class PlayAndCollectVerb(CallBase):
         volume: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[CollectEvent] | None = None,
         **extra: Any,
     ) -> CollectAction:
         """Speak a text and collect input. The other parameters are those of ``play_and_collect``."""
@@ -96,7 +96,7 @@ class PlayAndCollectVerb(CallBase):
         volume: float | None = None,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[CollectEvent] | None = None,
         **extra: Any,
     ) -> CollectAction:
         """Play a file by its URL and collect input. The other parameters are those of ``play_and_collect``."""

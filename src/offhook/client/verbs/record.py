@@ -7,7 +7,7 @@ from typing import Any, Literal
 from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import RelayEvent
+from offhook.client.events import RecordEvent, RelayEvent
 from offhook.client.shapes import RecordAudio
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import record
@@ -15,7 +15,7 @@ from offhook.protocol.verbs import record
 __all__ = ["RecordAction", "RecordVerb"]
 
 
-class RecordAction(Action):
+class RecordAction(Action[RecordEvent]):
     """A recording that runs. Ends with ``state`` ``finished`` (with ``url``), ``no_input`` or ``error``."""
 
     event_type = record.EVENT
@@ -43,7 +43,7 @@ class RecordVerb(CallBase):
         *,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[RecordEvent] | None = None,
         **extra: Any,
     ) -> RecordAction:
         """Record the call.

@@ -7,14 +7,14 @@ from typing import Any, Literal
 from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import RelayEvent
+from offhook.client.events import StreamEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import stream
 
 __all__ = ["StreamAction", "StreamVerb"]
 
 
-class StreamAction(Action):
+class StreamAction(Action[StreamEvent]):
     """A stream that runs. Ends with ``state`` ``finished``."""
 
     event_type = stream.EVENT
@@ -36,7 +36,7 @@ class StreamVerb(CallBase):
         status_url_method: Literal["GET", "POST"] | None = None,
         authorization_bearer_token: str | None = None,
         custom_parameters: dict[str, Any] | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[StreamEvent] | None = None,
         **extra: Any,
     ) -> StreamAction:
         """Stream call audio to a WebSocket, as JSON messages.

@@ -7,7 +7,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import RelayEvent
+from offhook.client.events import TapEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import tap
 
@@ -62,7 +62,7 @@ class WsDevice(TypedDict):
 TapDevice = RtpDevice | WsDevice
 
 
-class TapAction(Action):
+class TapAction(Action[TapEvent]):
     """A tap that runs. Ends with ``state`` ``finished``.
 
     ``source_device`` says where its audio comes from: ``addr``, ``port``, ``codec``, ``ptime``, ``rate``.
@@ -88,7 +88,7 @@ class TapVerb(CallBase):
         *,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[TapEvent] | None = None,
         **extra: Any,
     ) -> TapAction:
         """Send a copy of the call's audio somewhere.

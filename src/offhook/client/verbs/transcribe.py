@@ -7,14 +7,14 @@ from typing import Any
 from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
-from offhook.client.events import RelayEvent
+from offhook.client.events import TranscribeEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import transcribe
 
 __all__ = ["TranscribeAction", "TranscribeVerb"]
 
 
-class TranscribeAction(Action):
+class TranscribeAction(Action[TranscribeEvent]):
     """A transcription that runs. Ends with ``state`` ``finished``. ``url`` is where its recording will be."""
 
     event_type = transcribe.EVENT
@@ -34,7 +34,7 @@ class TranscribeVerb(CallBase):
         *,
         control_id: str | None = None,
         status_url: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[TranscribeEvent] | None = None,
         **extra: Any,
     ) -> TranscribeAction:
         """Record the call and have it transcribed when it stops. One at a time.

@@ -1,6 +1,6 @@
 """Collect four digits without a prompt."""
 
-from offhook import Call, CollectEvent, RelayClient
+from offhook import Call, RelayClient
 
 client = RelayClient(contexts=["default"])
 
@@ -10,8 +10,7 @@ async def on_call(call: Call) -> None:
     await call.answer()
     action = await call.collect(digits={"max": 4, "terminators": "#"}, start_input_timers=True)
     event = await action.wait(timeout=30)
-    if isinstance(event, CollectEvent):
-        print(event.digits or event.result_type)
+    print(event.digits or event.result_type)
     await call.hangup()
 
 

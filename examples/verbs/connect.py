@@ -2,13 +2,13 @@
 
 import asyncio
 
-from offhook import Call, RelayClient, RelayEvent
+from offhook import Call, ConnectEvent, RelayClient
 
 client = RelayClient(contexts=["default"])
 
 
-def is_decided(event: RelayEvent) -> bool:
-    return event.params.get("connect_state") in ("connected", "failed")
+def is_decided(event: ConnectEvent) -> bool:
+    return event.connect_state in ("connected", "failed")
 
 
 @client.on_call

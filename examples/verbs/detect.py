@@ -1,6 +1,6 @@
 """Tell people from machines; leave a message after the beep."""
 
-from offhook import Call, DetectEvent, RelayClient
+from offhook import Call, RelayClient
 
 client = RelayClient(contexts=["default"])
 
@@ -10,7 +10,7 @@ async def on_call(call: Call) -> None:
     await call.answer()
     detector = await call.detect_answering_machine(timeout=30)
     event = await detector.wait(timeout=40)
-    if isinstance(event, DetectEvent) and event.result == "MACHINE":
+    if event.result == "MACHINE":
         await detector.wait_for_beep(timeout=60)
         message = await call.play_tts("Please call back.")
         await message.wait(timeout=60)

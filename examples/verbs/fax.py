@@ -1,6 +1,6 @@
 """Receive a fax."""
 
-from offhook import Call, FaxEvent, RelayClient
+from offhook import Call, RelayClient
 
 client = RelayClient(contexts=["default"])
 
@@ -10,8 +10,7 @@ async def on_call(call: Call) -> None:
     await call.answer()
     action = await call.receive_fax()
     event = await action.wait(timeout=600)
-    if isinstance(event, FaxEvent):
-        print(event.document, event.pages)
+    print(event.document, event.pages)
     await call.hangup()
 
 

@@ -1,6 +1,6 @@
 """Read along while somebody speaks."""
 
-from offhook import Call, RelayClient, RelayEvent, TranscriptUtteranceEvent
+from offhook import Call, RelayClient, TranscriptUtteranceEvent
 
 client = RelayClient(contexts=["default"])
 
@@ -9,9 +9,8 @@ client = RelayClient(contexts=["default"])
 async def on_call(call: Call) -> None:
     await call.answer()
 
-    def read(event: RelayEvent) -> None:
-        if isinstance(event, TranscriptUtteranceEvent):
-            print(event.params["utterance"]["content"])
+    def read(event: TranscriptUtteranceEvent) -> None:
+        print(event.role, event.text)
 
     call.on("calling.ai.transcribe.utterance", read)
     await call.live_transcribe({"start": {"lang": "en-US", "direction": ["remote-caller"]}})

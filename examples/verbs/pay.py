@@ -1,6 +1,6 @@
 """Collect a payment by keys."""
 
-from offhook import Call, PayEvent, RelayClient
+from offhook import Call, RelayClient
 
 client = RelayClient(contexts=["default"])
 
@@ -12,8 +12,7 @@ async def on_call(call: Call) -> None:
         "https://pay.example.com/charge", charge_amount=25.99, currency="usd", postal_code=False, max_attempts=2
     )
     event = await action.wait(timeout=300)
-    if isinstance(event, PayEvent):
-        print(event.result, event.payment_confirmation_code)
+    print(event.result, event.payment_confirmation_code)
     await call.hangup()
 
 

@@ -1,6 +1,6 @@
 """Record both sides in stereo until two seconds of silence; nobody need speak for more than five."""
 
-from offhook import Call, RecordEvent, RelayClient
+from offhook import Call, RelayClient
 
 client = RelayClient(contexts=["default"])
 
@@ -12,8 +12,7 @@ async def on_call(call: Call) -> None:
         audio={"format": "wav", "stereo": True, "direction": "both", "initial_timeout": 5.0, "end_silence_timeout": 2.0}
     )
     event = await action.wait(timeout=60)
-    if isinstance(event, RecordEvent):
-        print(event.url, event.duration_s)
+    print(event.url, event.duration_s)
     await call.hangup()
 
 

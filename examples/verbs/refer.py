@@ -1,6 +1,6 @@
 """Have the caller's phone call somebody else, and hear how that went."""
 
-from offhook import Call, ReferEvent, RelayClient, RelayEvent
+from offhook import Call, ReferEvent, RelayClient
 
 client = RelayClient(contexts=["default"])
 
@@ -9,9 +9,8 @@ client = RelayClient(contexts=["default"])
 async def on_call(call: Call) -> None:
     await call.answer()
 
-    def told(event: RelayEvent) -> None:
-        if isinstance(event, ReferEvent):
-            print(event.state, event.sip_notify_response_code)
+    def told(event: ReferEvent) -> None:
+        print(event.state, event.sip_notify_response_code)
 
     call.on("calling.call.refer", told)
     await call.refer({"type": "sip", "params": {"to": "sip:bob@example.com"}})

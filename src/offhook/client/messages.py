@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from offhook.client.events import MessageEvent, RelayEvent, made_here
+from offhook.client.events import MessageEvent, MessageReceiveEvent, MessageStateEvent
 from offhook.client.tasks import Handler, Tasks
-from offhook.protocol.messaging import FINAL_STATES, RECEIVE_EVENT, STATE_EVENT
+from offhook.protocol.messaging import FINAL_STATES, STATE_EVENT
 
 __all__ = ["Message", "MessageHandler", "Messages"]
 
@@ -40,7 +40,9 @@ class Message:
         tags: your own.
     """
 
-    def __init__(self, tasks: Tasks, params: Mapping[str, Any], on_completed: Handler[RelayEvent] | None) -> None:
+    def __init__(
+        self, tasks: Tasks, params: Mapping[str, Any], on_completed: Handler[MessageStateEvent] | None
+    ) -> None:
         self.message_id = ""
         self.context = ""
         self.direction = ""
@@ -54,8 +56,8 @@ class Message:
         self.tags: list[str] = []
         self._tasks = tasks
         self._on_completed = on_completed
-        self._handlers: list[Handler[RelayEvent]] = []
-        self._end: asyncio.Future[RelayEvent] = asyncio.get_running_loop().create_future()
+        self._handlers: list[Handler[MessageStateEvent]] = []
+        self._end: asyncio.Future[MessageStateEvent] = asyncio.get_running_loop().create_future()
         self._learn(params)
 
     def __repr__(self) -> str:
@@ -67,11 +69,11 @@ class Message:
         return self._end.done()
 
     @property
-    def result(self) -> RelayEvent | None:
-        """The last event, None until then."""
+    def result(self) -> MessageStateEvent | None:
+        """The last event, None until then. See ``RelayEvent.cause`` for endings of the client's own."""
         return self._end.result() if self._end.done() else None
 
-    async def wait(self, timeout: float | None = None) -> RelayEvent:
+    async def wait(self, timeout: float | None = None) -> MessageStateEvent:
         """Wait for the last event.
 
         Raises:
@@ -80,7 +82,7 @@ class Message:
         async with asyncio.timeout(timeout):
             return await asyncio.shield(self._end)
 
-    def on(self, handler: Handler[RelayEvent]) -> Callable[[], None]:
+    def on(self, handler: Handler[MessageStateEvent]) -> Callable[[], None]:
         """Have a handler called at each state; the result removes it."""
         self._handlers.append(handler)
 
@@ -90,7 +92,7 @@ class Message:
 
         return remove
 
-    def handle(self, event: RelayEvent) -> bool:
+    def handle(self, event: MessageStateEvent) -> bool:
         """Take an event of this message; True when it was the last."""
         self._learn(event.params)
         if is_last := self.state in FINAL_STATES or (self.state == "sent" and bool(self.media)):
@@ -99,7 +101,7 @@ class Message:
             self._tasks.call(handler, event, what="handler of a message", call_id=self.message_id)
         return is_last
 
-    def end(self, event: RelayEvent) -> None:
+    def end(self, event: MessageStateEvent) -> None:
         """Nothing follows; only the first time counts."""
         if self._end.done():
             return
@@ -130,15 +132,17 @@ class Messages:
         """Requests whose reply will tell the id of a message."""
         self._tasks = tasks
         self._open: OrderedDict[str, Message] = OrderedDict()
-        self._early: list[MessageEvent] = []
+        self._early: list[MessageStateEvent] = []
 
-    def sent(self, params: Mapping[str, Any], message_id: str, on_completed: Handler[RelayEvent] | None) -> Message:
+    def sent(
+        self, params: Mapping[str, Any], message_id: str, on_completed: Handler[MessageStateEvent] | None
+    ) -> Message:
         """The server took a message. States that came before its reply was read are handled now."""
         known = {**params, "message_id": message_id, "direction": "outbound", "message_state": "queued"}
         message = Message(self._tasks, known, on_completed)
         self._open[message_id] = message
         while len(self._open) > _MAX_OPEN:
-            self._open.popitem(last=False)[1].end(made_here(STATE_EVENT, "gone"))
+            self._open.popitem(last=False)[1].end(_made_here("gone"))
         early = [event for event in self._early if event.message_id == message_id]
         for event in early:
             self._early.remove(event)
@@ -147,10 +151,12 @@ class Messages:
 
     def dispatch(self, event: MessageEvent) -> None:
         """Take an event of a message."""
-        if event.event_type == RECEIVE_EVENT:
+        if isinstance(event, MessageReceiveEvent):
             if self.handler is not None:
                 message = Message(self._tasks, {"context": event.context, **event.params}, None)
                 self._tasks.start(_handle(self.handler, message), what="on_message handler", call_id=event.message_id)
+        elif not isinstance(event, MessageStateEvent):
+            return
         elif event.message_id in self._open:
             self._state(event)
         elif self.sending:
@@ -166,12 +172,16 @@ class Messages:
         for message in list(self._open.values()):
             if message.context not in contexts:
                 del self._open[message.message_id]
-                message.end(made_here(STATE_EVENT, cause))
+                message.end(_made_here(cause))
 
-    def _state(self, event: MessageEvent) -> None:
+    def _state(self, event: MessageStateEvent) -> None:
         message = self._open.get(event.message_id)
         if message is not None and message.handle(event):
             self._open.pop(event.message_id, None)
+
+
+def _made_here(cause: str) -> MessageStateEvent:
+    return MessageStateEvent(STATE_EVENT, {}, cause=cause)
 
 
 async def _handle(handler: MessageHandler, message: Message) -> None:

@@ -14,7 +14,7 @@ from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.compose import compose, new_id, numbered_ids
 from offhook.client.connection import Connection, make_tls_context
-from offhook.client.events import MessageEvent, RelayEvent
+from offhook.client.events import MessageEvent, MessageStateEvent, RelayEvent
 from offhook.client.link import Driver, Link
 from offhook.client.messages import Message, MessageHandler, Messages
 from offhook.client.outputs import Output
@@ -305,7 +305,7 @@ class RelayClient:
         media: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
         region: str | None = None,
-        on_completed: Handler[RelayEvent] | None = None,
+        on_completed: Handler[MessageStateEvent] | None = None,
         tag: str | None = None,
         status_callback: str | None = None,
         send_as_mms: bool | None = None,

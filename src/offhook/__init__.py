@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from offhook._version import __version__
 from offhook.client.action import Action
+from offhook.client.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig, SwaigFunction
 from offhook.client.call import Call
 from offhook.client.events import (
     AiCompletionEvent,
@@ -53,16 +54,32 @@ from offhook.client.events import (
 )
 from offhook.client.messages import Message
 from offhook.client.relay import RelayClient
+from offhook.client.shapes import (
+    Collect,
+    CollectDigits,
+    CollectSpeech,
+    ConnectDevice,
+    Device,
+    Media,
+    PromptDigits,
+    RecordAudio,
+    SipHeader,
+    StreamSettings,
+)
 from offhook.client.verbs.ai import AIAction
+from offhook.client.verbs.ai_message import AiReset
 from offhook.client.verbs.collect import StandaloneCollectAction
-from offhook.client.verbs.detect import DetectAction
+from offhook.client.verbs.detect import Detect, DetectAction
 from offhook.client.verbs.fax import FaxAction
-from offhook.client.verbs.pay import PayAction
+from offhook.client.verbs.live_transcribe import LiveTranscribeAction
+from offhook.client.verbs.live_translate import LiveTranslateAction
+from offhook.client.verbs.pay import PayAction, PayParameter, PayPrompt
 from offhook.client.verbs.play import PlayAction
 from offhook.client.verbs.play_and_collect import CollectAction
 from offhook.client.verbs.record import RecordAction
+from offhook.client.verbs.refer import ReferDevice
 from offhook.client.verbs.stream import StreamAction
-from offhook.client.verbs.tap import TapAction
+from offhook.client.verbs.tap import Tap, TapAction, TapDevice
 from offhook.client.verbs.transcribe import TranscribeAction
 from offhook.errors import (
     CallerError,
@@ -80,8 +97,12 @@ __all__ = [
     "Action",
     "AiCompletionEvent",
     "AiEvent",
+    "AiLanguage",
+    "AiParams",
     "AiPartialResultEvent",
     "AiPostPromptEvent",
+    "AiPrompt",
+    "AiReset",
     "AiResponseEvent",
     "AiSessionEvent",
     "AiSidecarEvent",
@@ -95,22 +116,32 @@ __all__ = [
     "CallReleased",
     "CallStateEvent",
     "CallerError",
+    "Collect",
     "CollectAction",
+    "CollectDigits",
     "CollectEvent",
+    "CollectSpeech",
     "ConferenceEvent",
     "ConfigurationError",
+    "ConnectDevice",
     "ConnectEvent",
     "ConnectionLost",
     "DenoiseEvent",
+    "Detect",
     "DetectAction",
     "DetectEvent",
+    "Device",
     "DialEvent",
     "DialFailed",
     "EchoEvent",
     "ErrorEvent",
     "FaxAction",
     "FaxEvent",
+    "Hint",
     "HoldEvent",
+    "LiveTranscribeAction",
+    "LiveTranslateAction",
+    "Media",
     "Message",
     "MessageEvent",
     "MessageReceiveEvent",
@@ -118,11 +149,17 @@ __all__ = [
     "OffhookError",
     "PayAction",
     "PayEvent",
+    "PayParameter",
+    "PayPrompt",
     "PlayAction",
     "PlayEvent",
+    "PromptDigits",
+    "Pronounce",
     "QueueEvent",
     "RecordAction",
+    "RecordAudio",
     "RecordEvent",
+    "ReferDevice",
     "ReferEvent",
     "RelayClient",
     "RelayError",
@@ -130,10 +167,16 @@ __all__ = [
     "RequestTimeout",
     "RoomEvent",
     "SendDigitsEvent",
+    "SipHeader",
     "StandaloneCollectAction",
     "StreamAction",
     "StreamEvent",
+    "StreamSettings",
+    "Swaig",
+    "SwaigFunction",
+    "Tap",
     "TapAction",
+    "TapDevice",
     "TapEvent",
     "TaskEvent",
     "TranscribeAction",

@@ -191,7 +191,7 @@ class Listening:
     @overload
     def on(self, event_type: str, handler: Handler[RelayEvent]) -> Callable[[], None]: ...
     def on(self, event_type: str, handler: Handler[Any]) -> Callable[[], None]:
-        """Have a handler called at each event of a type; the result removes it.
+        """Have a handler called at each event of a type, with the type's class; the result removes it.
 
         Handlers run in the order registered, event after event. An async one runs beside what comes after it: the
         next begins when it first waits for something.

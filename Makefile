@@ -27,9 +27,9 @@ lint: ## ruff, rustfmt, clippy
 	@scripts/step "rustfmt" cargo fmt --all --check
 	@scripts/step "clippy" cargo clippy -q --locked --workspace --all-targets -- -D warnings
 
-types: ## mypy, strict
+types: ## mypy, strict; mypy and pyright, of programs that use the SDK
 	@scripts/step "mypy" mypy
-	@scripts/step "mypy, of programs that use the SDK" env MYPYPATH=src mypy --strict examples/verbs tests/types
+	@scripts/step "mypy and pyright, of programs that use the SDK" python scripts/check_types.py
 
 contract: ## Who may import whom (DESIGN.md, Layout)
 	@scripts/step "import contract" lint-imports

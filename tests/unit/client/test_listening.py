@@ -29,7 +29,7 @@ def test_each_event_that_a_call_gets_has_its_class(name: str) -> None:
     *named, rest = (dict(one.__annotations__) for one in get_overloads(getattr(Call, name)))
     found = {}
     for types in named:
-        for event_type in re.findall(r'"([\w.]+)"', types.pop("event_type")):
+        for event_type in re.findall(r"'([\w.]+)'", types.pop("event_type")):
             assert event_type not in found
             found[event_type] = types
     kinds = {key: kind.__name__ for key, kind in EVENT_TYPES.items() if key.startswith("calling.")}

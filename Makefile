@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 export PATH := $(CURDIR)/.venv/bin:$(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help install demo test lint types contract unit rust peers bench fuzz audit lock clean
+.PHONY: help install demo test lint types contract unit rust peers docs bench fuzz audit lock clean
 
 help: ## What there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,7 @@ lint: ## ruff, rustfmt, clippy
 types: ## mypy, strict; mypy and pyright, of programs that use the SDK
 	@scripts/step "mypy" mypy
 	@scripts/step "mypy and pyright, of programs that use the SDK" python scripts/check_types.py
+	@scripts/step "mypy, of what makes the site" env MYPYPATH=src mypy --strict -p docs.site
 
 contract: ## Who may import whom (DESIGN.md, Layout)
 	@scripts/step "import contract" lint-imports
@@ -42,6 +43,9 @@ unit: ## Unit and property tests of the Python side
 
 peers: ## Real sockets, real audio, peers that nobody here wrote
 	@scripts/step "peers and end to end" python -m pytest -q tests/interop tests/e2e
+
+docs: ## The site, into out/site; fails on a warning, a broken link, anything fetched from elsewhere
+	@scripts/docs
 
 bench: ## Figures of this machine, as tables and under out/ as JSON
 	@scripts/install test

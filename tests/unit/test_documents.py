@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from offhook.node.config_read import read_settings
-from offhook.node.reference_docs import documented, reference_page
 from offhook.node.verbs.registry import BUILT
 from offhook.protocol.methods import KNOWN, KNOWN_CALLING
 from rig.documents import blocks, commands
@@ -112,14 +111,3 @@ def test_options_of_the_command_that_pages_use_exist() -> None:
             if "offhook " in command:
                 for option in re.findall(r"--([a-z-]+)", command):
                     assert f"{option.replace('-', '_')}: " in program, command
-
-
-def test_the_reference_has_every_method_and_parameter_and_says_what_the_node_refuses() -> None:
-    page = (ROOT / "docs/reference.md").read_text()
-    again = "made anew by: python -m offhook.node.reference_docs > docs/reference.md"
-    heads = re.compile(r"^### (.+)$", re.MULTILINE)
-    assert heads.findall(page) == heads.findall(reference_page()), again
-    for name, parameters in documented().items():
-        [section] = re.findall(rf"^### {re.escape(name)}(?: \(501\))?\n(.*?)^##", page, re.MULTILINE | re.DOTALL)
-        for parameter in set(parameters) - {"extra", "options"}:
-            assert re.search(rf"\b{parameter}\b", section), f"{name}: {parameter}, {again}"

@@ -1,4 +1,4 @@
-"""Let a call ring."""
+"""Let an offered call ring, or play to the caller before the call is answered."""
 
 from __future__ import annotations
 
@@ -15,5 +15,10 @@ class AcceptVerb(CallBase):
     """``accept``."""
 
     async def accept(self, early_media: bool = False, **extra: Any) -> dict[str, Any]:
-        """Tell an inbound caller that it rings (180), or with ``early_media`` progress (183), without answering."""
+        """Tell an inbound caller that it rings, without answering.
+
+        Args:
+            early_media: False rings (SIP 180); True opens the audio before the answer (183).
+            extra: sent as it is.
+        """
         return await self.command(Accept.method, compose(Accept, {"early_media": early_media}, extra))

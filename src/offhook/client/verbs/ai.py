@@ -1,4 +1,4 @@
-"""Agents."""
+"""Have an agent talk to the party: a prompt says what it is to do, functions (SWAIG) let it act."""
 
 from __future__ import annotations
 

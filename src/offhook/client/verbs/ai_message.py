@@ -1,4 +1,4 @@
-"""Speak to a running agent."""
+"""Speak to a running agent, or put it on hold."""
 
 from __future__ import annotations
 
@@ -46,15 +46,20 @@ class AiMessageVerb(CallBase):
     async def ai_hold(
         self, *, timeout: str | float | None = None, prompt: str | None = None, **extra: Any
     ) -> dict[str, Any]:
-        """Put the agent on hold: ``timeout`` is a text such as ``"60"`` (seconds) or ``"5m"``, at most 300 s.
+        """Put the agent on hold: it neither listens nor speaks.
 
         Args:
-            timeout: default 300 s.
+            timeout: seconds, or a text such as ``"60"`` (seconds) or ``"5m"``; at most 300 s, the default.
             prompt: what the agent is to say before.
             extra: sent as it is.
         """
         return await self.command(AiHold.method, compose(AiHold, {"timeout": timeout, "prompt": prompt}, extra))
 
     async def ai_unhold(self, *, prompt: str | None = None, **extra: Any) -> dict[str, Any]:
-        """Take the agent off hold. ``prompt``: what it is to say."""
+        """Take the agent off hold.
+
+        Args:
+            prompt: what it is to say.
+            extra: sent as it is.
+        """
         return await self.command(AiUnhold.method, compose(AiUnhold, {"prompt": prompt}, extra))

@@ -1,4 +1,4 @@
-"""An agent that listens beside the call."""
+"""Have an agent listen to the call and advise the program; the parties do not hear it."""
 
 from __future__ import annotations
 
@@ -68,11 +68,19 @@ class AiSidecarVerb(CallBase):
         return await self.command(ai_sidecar.AiSidecar.method, compose(ai_sidecar.AiSidecar, given, extra))
 
     async def ai_sidecar_poke(self, text: str) -> dict[str, Any]:
-        """Tell the agent something."""
+        """Tell the agent something.
+
+        Args:
+            text: what it is to know.
+        """
         return await self.command(ai_sidecar.AiSidecarPoke.method, {"text": text})
 
     async def ai_sidecar_ask(self, text: str) -> dict[str, Any]:
-        """Ask the agent. The result has the ``ask_id`` of the event that will answer."""
+        """Ask the agent. The result has the ``ask_id`` of the event that will answer.
+
+        Args:
+            text: the question.
+        """
         return await self.command(ai_sidecar.AiSidecarAsk.method, {"text": text})
 
     async def ai_sidecar_stop(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Answer."""
+"""Answer an inbound call: from then on both sides hear each other."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class AnswerVerb(CallBase):
     async def answer(
         self, *, codecs: Sequence[Codec] | None = None, max_duration: int | None = None, **extra: Any
     ) -> dict[str, Any]:
-        """Answer an inbound call.
+        """Answer an inbound call. ``calling.call.state`` tells ``answered``.
 
         Args:
             codecs: what to speak, in order of preference.
-            max_duration: end the call after so many seconds.
+            max_duration: seconds after which the node ends the call.
             extra: sent as it is.
         """
         return await self.command(

@@ -1,4 +1,4 @@
-"""Keys that start methods."""
+"""Have keys start methods on the node, without a round trip to the program."""
 
 from __future__ import annotations
 
@@ -44,5 +44,10 @@ class BindDigitVerb(CallBase):
         return await self.command(BindDigit.method, compose(BindDigit, given, extra))
 
     async def clear_digit_bindings(self, *, realm: str | None = None, **extra: Any) -> dict[str, Any]:
-        """Forget the bindings of a realm: ``default`` without a name, ``all`` for all."""
+        """Forget the bindings of a realm.
+
+        Args:
+            realm: which, default ``default``; ``all`` for all.
+            extra: sent as it is.
+        """
         return await self.command(ClearDigitBindings.method, compose(ClearDigitBindings, {"realm": realm}, extra))

@@ -1,4 +1,8 @@
-"""Collect input without playing audio."""
+"""Collect keys or speech without playing anything.
+
+The action ends with the first result; a ``continuous`` one goes on until it is stopped. Partial results and the start
+of input come as events and do not end it. ``result_type`` of the event tells keys from speech from silence.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Bridge the call."""
+"""Bridge the call to another party.
+
+The reply only says that the node tries. ``calling.call.connect`` tells ``connected``, or ``failed`` with its reason:
+begin to wait for it before you ask, as the example does.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +42,8 @@ class ConnectVerb(CallBase):
             devices: the outer list is tried in order, the devices of an inner one ring at the same time.
             ringback: what the caller hears until the answer, in order.
             tag: label of the new leg.
-            max_duration: end the bridge after so many seconds.
-            max_price_per_minute: skip dearer devices.
+            max_duration: seconds after which the bridge ends.
+            max_price_per_minute: skip devices that cost more.
             status_url: is POSTed the events.
             timeout: seconds to ring a device that says nothing itself, default 30.
             send_digits: DTMF for the new leg after its answer; ``w`` pauses 0.5 s, ``W`` 1 s.
@@ -58,5 +62,10 @@ class ConnectVerb(CallBase):
         return await self.command(Connect.method, compose(Connect, given, extra))
 
     async def disconnect(self, *, reason: str | None = None, **extra: Any) -> dict[str, Any]:
-        """Take the bridge down; both parties stay on the line. ``reason`` is passed on."""
+        """Take the bridge down; both parties stay on the line.
+
+        Args:
+            reason: passed on in the events.
+            extra: sent as it is.
+        """
         return await self.command(Disconnect.method, compose(Disconnect, {"reason": reason}, extra))

@@ -1,4 +1,4 @@
-"""Denoise."""
+"""Take the noise out of what the party says, until it is left in again."""
 
 from __future__ import annotations
 

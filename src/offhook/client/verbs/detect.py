@@ -1,4 +1,8 @@
-"""Detect machines, fax tones and digits."""
+"""Tell who is there: a person, a machine, a fax, a key.
+
+``wait`` returns the first result, the detector goes on: for a message after the beep, wait with ``wait_for_beep`` (or
+``wait_for_ready`` for the silence after the greeting). ``stop`` ends it.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +146,7 @@ class DetectVerb(CallBase):
         """Detect a machine, a fax or digits. Several detectors may run at once.
 
         Args:
-            detect: what to detect.
+            detect: what to detect: ``{"type": "machine"}``, ``fax`` or ``digit``, with ``params``.
             timeout: seconds until it gives up, default 30.
             control_id: id of the action, default a new UUID.
             status_url: is POSTed the events.
@@ -207,7 +211,12 @@ class DetectVerb(CallBase):
         on_completed: Handler[DetectEvent] | None = None,
         **extra: Any,
     ) -> DetectAction:
-        """Detect a fax: ``CED`` (default) the tone of a called one, ``CNG`` of a calling one; see ``detect``."""
+        """Detect a fax. The other parameters are those of ``detect``.
+
+        Args:
+            tone: ``CED`` (default) the tone of a called fax, ``CNG`` of a calling one.
+            extra: sent as it is.
+        """
         options = {"control_id": control_id, "status_url": status_url, "on_completed": on_completed, **extra}
         return await self._detect("fax", {"tone": tone}, timeout, options)
 
@@ -221,7 +230,12 @@ class DetectVerb(CallBase):
         on_completed: Handler[DetectEvent] | None = None,
         **extra: Any,
     ) -> DetectAction:
-        """Detect a key out of ``digits`` (default ``0123456789#*``). The other parameters are those of ``detect``."""
+        """Detect a key. The other parameters are those of ``detect``.
+
+        Args:
+            digits: keys that count, default ``0123456789#*``.
+            extra: sent as it is.
+        """
         options = {"control_id": control_id, "status_url": status_url, "on_completed": on_completed, **extra}
         return await self._detect("digit", {"digits": digits}, timeout, options)
 

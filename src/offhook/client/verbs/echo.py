@@ -1,4 +1,4 @@
-"""Echo."""
+"""Give the party its own voice back, to test a line."""
 
 from __future__ import annotations
 
@@ -17,5 +17,11 @@ class EchoVerb(CallBase):
     async def echo(
         self, *, timeout: float | None = None, status_url: str | None = None, **extra: Any
     ) -> dict[str, Any]:
-        """Echo audio back to the party, for ``timeout`` seconds (5 to 120, default 60)."""
+        """Echo audio back to the party. Returns at once; ``calling.call.echo`` tells when it is over.
+
+        Args:
+            timeout: seconds, 5 to 120, default 60.
+            status_url: is POSTed the events.
+            extra: sent as it is.
+        """
         return await self.command(Echo.method, compose(Echo, {"timeout": timeout, "status_url": status_url}, extra))

@@ -1,4 +1,4 @@
-"""Hang up."""
+"""End a call, ringing or answered."""
 
 from __future__ import annotations
 
@@ -19,5 +19,10 @@ class EndVerb(CallBase):
         reason: Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error"] = "hangup",
         **extra: Any,
     ) -> dict[str, Any]:
-        """End the call, ringing or answered. A ringing caller is told the reason."""
+        """End the call. Returns when the node took it; ``calling.call.state`` tells ``ended``.
+
+        Args:
+            reason: a caller who still hears ringing is told it: ``busy`` as 486, ``decline`` as 603 and so on.
+            extra: sent as it is.
+        """
         return await self.command(End.method, compose(End, {"reason": reason}, extra))

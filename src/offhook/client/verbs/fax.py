@@ -1,4 +1,4 @@
-"""Send and receive faxes."""
+"""Send and receive faxes. An event comes for each page, and one at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold."""
+"""Put the party on hold, and take it off again."""
 
 from __future__ import annotations
 

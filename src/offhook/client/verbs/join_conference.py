@@ -1,4 +1,4 @@
-"""Conferences."""
+"""Many parties on one line. The call stays in the conference until it leaves, or is over."""
 
 from __future__ import annotations
 
@@ -100,7 +100,12 @@ class ConferenceVerb(CallBase):
         return await self.command(JoinConference.method, compose(JoinConference, given, extra))
 
     async def leave_conference(self, conference_id: str, **extra: Any) -> dict[str, Any]:
-        """Leave a conference. ``conference_id``: of the result of ``join_conference``."""
+        """Leave a conference.
+
+        Args:
+            conference_id: of the result of ``join_conference``.
+            extra: sent as it is.
+        """
         return await self.command(
             LeaveConference.method, compose(LeaveConference, {"conference_id": conference_id}, extra)
         )

@@ -1,4 +1,4 @@
-"""Rooms."""
+"""Take the call into a video room."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ class RoomVerb(CallBase):
     """``join_room`` and ``leave_room``."""
 
     async def join_room(self, name: str, *, status_url: str | None = None, **extra: Any) -> dict[str, Any]:
-        """Join a room; ``calling.call.room`` tells when. ``status_url`` is POSTed the events."""
+        """Join a room; ``calling.call.room`` tells when.
+
+        Args:
+            name: of the room.
+            status_url: is POSTed the events.
+            extra: sent as it is.
+        """
         return await self.command(JoinRoom.method, compose(JoinRoom, {"name": name, "status_url": status_url}, extra))
 
     async def leave_room(self, **extra: Any) -> dict[str, Any]:

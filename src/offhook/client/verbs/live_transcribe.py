@@ -1,4 +1,4 @@
-"""Live transcription."""
+"""Have the text of a call while it is spoken."""
 
 from __future__ import annotations
 
@@ -65,5 +65,9 @@ class LiveTranscribeVerb(CallBase):
         """Start, stop or summarise a live transcription: ``{"start": {"language": "en-US"}}``.
 
         ``calling.ai.transcribe.*`` tell what is said.
+
+        Args:
+            action_obj: what to do: exactly one of ``start``, ``stop`` and ``summarize``, with its settings.
+            extra: sent as it is.
         """
         return await self.command(LiveTranscribe.method, compose(LiveTranscribe, {"action": action_obj}, extra))

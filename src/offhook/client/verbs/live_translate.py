@@ -1,4 +1,4 @@
-"""Live translation."""
+"""Have two parties speak two languages, each hearing their own."""
 
 from __future__ import annotations
 
@@ -57,7 +57,12 @@ class LiveTranslateVerb(CallBase):
     ) -> dict[str, Any]:
         """Start, stop, summarise or speak into a live translation: ``{"start": {"source": "en-US", "target": "es"}}``.
 
-        ``calling.ai.translate.*`` tell what is said. ``status_url`` is reserved.
+        ``calling.ai.translate.*`` tell what is said.
+
+        Args:
+            action_obj: what to do: exactly one of ``start``, ``stop``, ``summarize`` and ``inject``, with its settings.
+            status_url: reserved.
+            extra: sent as it is.
         """
         given = {"action": action_obj, "status_url": status_url}
         return await self.command(LiveTranslate.method, compose(LiveTranslate, given, extra))

@@ -1,4 +1,4 @@
-"""Pass an offered call on."""
+"""Give an offered call back to routing, so that another program may take it."""
 
 from __future__ import annotations
 

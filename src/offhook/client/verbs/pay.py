@@ -1,4 +1,8 @@
-"""Collect a payment."""
+"""Take a card payment by keys.
+
+The node asks for the card, the connector at your URL charges it; the program sees the number masked. Numbers and
+booleans may be given as such.
+"""
 
 from __future__ import annotations
 
@@ -111,16 +115,16 @@ class PayVerb(CallBase):
             payment_connector_url: https; gets the card and charges it.
             control_id: id of the action, default a new UUID.
             charge_amount: what to charge, such as ``"25.99"``; 0 (the default) makes a token and charges nothing.
-            currency: default ``usd``.
+            currency: ISO 4217 letters, default ``usd``.
             input_method: ``dtmf``; ``voice`` is reserved.
             status_url: is POSTed the events.
             payment_method: ``credit-card``.
             timeout: seconds between digits, default 5.
-            max_attempts: default 1.
+            max_attempts: how often to ask for each step, default 1.
             security_code: ask for it, the default.
             postal_code: ask for it, the default; or the code, when it is known.
-            min_postal_code_length: default 0.
-            token_type: default ``reusable``.
+            min_postal_code_length: fewer characters are refused, default 0.
+            token_type: whether the token serves once or again, default ``reusable``.
             language: of the prompts, default en-US.
             voice: of the prompts.
             description: of the payment.

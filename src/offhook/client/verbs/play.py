@@ -1,4 +1,7 @@
-"""Play audio."""
+"""Play text, files, silence and ringing tones to the party.
+
+The method returns when the node has taken it; the action's ``wait`` returns when the last sound was played.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ class PlayVerb(CallBase):
         """Play audio: text, files, silence and ringing tones, one after another.
 
         Args:
-            media: what to play, in order.
+            media: what to play, in order, at least one.
             volume: -40 (mute) to 40 dB, default 0.
             direction: ``listen`` (default) the party hears it; ``speak`` it is mixed into what the party says.
             loop: how often, default 1; 0 until stopped.
@@ -98,7 +101,15 @@ class PlayVerb(CallBase):
         on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
-        """Speak a text, plain or SSML. The other parameters are those of ``play``."""
+        """Speak a text. The other parameters are those of ``play``.
+
+        Args:
+            text: plain or SSML.
+            language: of the text, default en-US.
+            gender: of the voice, default female.
+            voice: its name; goes before ``gender``.
+            extra: sent as it is.
+        """
         return await self.play(
             [media_of_tts(text, language, gender, voice)],
             volume=volume,
@@ -122,7 +133,12 @@ class PlayVerb(CallBase):
         on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
-        """Play a file by its http or https URL. The other parameters are those of ``play``."""
+        """Play a file. The other parameters are those of ``play``.
+
+        Args:
+            url: http or https; WAV or MP3.
+            extra: sent as it is.
+        """
         return await self.play(
             [media_of_audio(url)],
             volume=volume,
@@ -145,7 +161,12 @@ class PlayVerb(CallBase):
         on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
-        """Play silence for ``duration`` seconds. The other parameters are those of ``play``."""
+        """Play silence. The other parameters are those of ``play``.
+
+        Args:
+            duration: seconds, greater than 0.
+            extra: sent as it is.
+        """
         return await self.play(
             [{"type": "silence", "params": {"duration": duration}}],
             direction=direction,
@@ -169,7 +190,13 @@ class PlayVerb(CallBase):
         on_completed: Handler[PlayEvent] | None = None,
         **extra: Any,
     ) -> PlayAction:
-        """Play a country's ringing tone (``us``) for ``duration`` seconds, or until stopped. The rest as ``play``."""
+        """Play a country's ringing tone. The other parameters are those of ``play``.
+
+        Args:
+            name: the country's letters: ``us``, ``gb``.
+            duration: seconds; without it until stopped.
+            extra: sent as it is.
+        """
         params: RingtoneParams = {"name": name}
         if duration is not None:
             params["duration"] = duration

@@ -1,4 +1,8 @@
-"""Play audio and collect input."""
+"""Ask a question and take the answer, by keys or speech.
+
+Input ends the prompt (barge-in). The action ends with the result, also when nothing came: look at ``result_type``
+of the event before you read ``digits`` or ``text``.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +49,8 @@ class PlayAndCollectVerb(CallBase):
         """Play a prompt and collect digits or speech. Input ends the prompt.
 
         Args:
-            media: what to play, in order.
-            collect: what to collect.
+            media: what to play, in order, at least one.
+            collect: what to collect: ``digits``, ``speech`` or both.
             volume: of the prompt, -40 (mute) to 40 dB, default 0.
             control_id: id of the action, default a new UUID.
             status_url: is POSTed the events.
@@ -77,7 +81,15 @@ class PlayAndCollectVerb(CallBase):
         on_completed: Handler[CollectEvent] | None = None,
         **extra: Any,
     ) -> CollectAction:
-        """Speak a text and collect input. The other parameters are those of ``play_and_collect``."""
+        """Speak a text and collect input. The other parameters are those of ``play_and_collect``.
+
+        Args:
+            text: plain or SSML.
+            language: of the text, default en-US.
+            gender: of the voice, default female.
+            voice: its name; goes before ``gender``.
+            extra: sent as it is.
+        """
         return await self.play_and_collect(
             [media_of_tts(text, language, gender, voice)],
             collect,
@@ -99,7 +111,12 @@ class PlayAndCollectVerb(CallBase):
         on_completed: Handler[CollectEvent] | None = None,
         **extra: Any,
     ) -> CollectAction:
-        """Play a file by its URL and collect input. The other parameters are those of ``play_and_collect``."""
+        """Play a file and collect input. The other parameters are those of ``play_and_collect``.
+
+        Args:
+            url: http or https; WAV or MP3.
+            extra: sent as it is.
+        """
         return await self.play_and_collect(
             [media_of_audio(url)],
             collect,

@@ -1,4 +1,4 @@
-"""Queues."""
+"""Have the caller wait in a queue until somebody connects to it."""
 
 from __future__ import annotations
 

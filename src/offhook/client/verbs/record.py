@@ -1,4 +1,7 @@
-"""Record."""
+"""Record the call, the party alone or both sides.
+
+The event that ends the action has the file's ``url``, ``duration_s`` and ``size_bytes``.
+"""
 
 from __future__ import annotations
 

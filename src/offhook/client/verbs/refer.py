@@ -1,4 +1,4 @@
-"""Transfer by SIP REFER."""
+"""Have the party's own SIP phone call somebody else (SIP REFER)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Send DTMF."""
+"""Press keys: send DTMF to the party."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ class SendDigitsVerb(CallBase):
     """``send_digits``."""
 
     async def send_digits(self, digits: str, *, control_id: str | None = None, **extra: Any) -> dict[str, Any]:
-        """Send DTMF tones: ``0-9 * # A-D``, ``w`` for a pause of 0.5 s, ``W`` of 1 s.
+        """Send DTMF tones. Returns when the node took them; ``calling.call.send_digits`` tells when they were sent.
 
-        Returns when the node took them; ``calling.call.send_digits`` tells when they were sent.
+        Args:
+            digits: ``0-9 * # A-D``; ``w`` pauses 0.5 s, ``W`` 1 s.
+            control_id: id in the events, default a new UUID.
+            extra: sent as it is.
         """
         given = {"control_id": control_id or new_id(), "digits": digits}
         return await self.command(SendDigits.method, compose(SendDigits, given, extra))

@@ -1,4 +1,4 @@
-"""Stream the call's audio to a WebSocket."""
+"""Send the call's audio to a WebSocket of yours, as JSON messages, while it is spoken."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StreamVerb(CallBase):
         """Stream call audio to a WebSocket, as JSON messages.
 
         Args:
-            url: ``wss://``.
+            url: of the WebSocket, ``wss://``.
             name: of the stream.
             codec: PCMU, PCMA, G722 or L16, with ``@<hz>h`` and ``@<ms>i``; default the call's.
             track: ``inbound_track`` (default) what the party says, ``outbound_track`` what it hears.

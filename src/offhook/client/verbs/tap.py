@@ -1,4 +1,4 @@
-"""Tap the call's audio."""
+"""Send a copy of the call's audio to an RTP receiver or a WebSocket; the parties notice nothing."""
 
 from __future__ import annotations
 

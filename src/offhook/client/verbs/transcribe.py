@@ -1,4 +1,4 @@
-"""Transcribe the call."""
+"""Have the text of a call when it is over; the text goes to ``status_url``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfer."""
+"""Give the call away: to another program, or to an SWML script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""User events."""
+"""Tell the other programs of a context something."""
 
 from __future__ import annotations
 

@@ -1,0 +1,156 @@
+"""The site, without its generator: every verb has a page, with every parameter in words; every link leads somewhere."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from pathlib import Path
+
+import pytest
+from docs.site.pages import ROOT
+from docs.site.stage import MADE, groups, lay_out, site_pages
+from docs.site.verbs import VERBS, Method, Verb
+
+import offhook.client.verbs
+from offhook.client.events.table import EVENT_TYPES
+
+NAMES = [verb.name for verb in VERBS]
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+WITHOUT_A_PAGE = {"__init__"}
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    return site_pages()
+
+
+def section(page: str, title: str) -> str:
+    """What stands below a title of the second level."""
+    [found] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def anchors(page: str) -> set[str]:
+    without_code = re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", without_code, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_module_of_verbs_has_a_page_in_the_navigation(tmp_path: Path, texts: dict[str, str]) -> None:
+    lay_out(tmp_path)
+    trees = re.findall(r"```\{toctree\}\n.*?\n\n(.*?)\n```", (tmp_path / "index.md").read_text(), re.DOTALL)
+    shown = [page for tree in trees for page in tree.splitlines()]
+    modules = {path.stem for path in Path(offhook.client.verbs.__path__[0]).glob("*.py")} - WITHOUT_A_PAGE
+    assert {f"reference/{name}" for name in modules | {"dial", "send_message"}} <= set(shown)
+    assert len(shown) == len(set(shown)), "a page stands in one place"
+    assert shown[0] == "self"
+    assert [page for page in shown[1:] if not (tmp_path / f"{page}.md").is_file()] == []
+    assert {page for page in texts if not page.startswith("files/")} == {
+        f"{page}.md" for page in {*shown, "index"} - {"self"}
+    }
+
+
+def test_every_page_of_the_site_can_be_reached(texts: dict[str, str]) -> None:
+    listed = {page for group in groups() for page in group.pages}
+    assert set(MADE.values()) <= listed
+    linked = {
+        posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
+        for place, text in texts.items()
+        for target, _ in LINK.findall(text)
+    }
+    assert {place for place in texts if place.startswith("files/")} <= linked
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_every_parameter_is_on_the_page_of_its_verb_in_words(verb: Verb, texts: dict[str, str]) -> None:
+    page = texts[f"reference/{verb.name}.md"]
+    for method in verb.methods:
+        entry = section(page, f"{verb.subject}.{method.name}")
+        for parameter in method.parameters:
+            words = method.words(parameter.name)
+            assert words, f"{method.name}: {parameter.name} has no words"
+            said_by = method.as_in(parameter.name)
+            if said_by is not None:
+                [shared] = re.findall(rf"^As in \[{verb.subject}.{said_by.name}\].*$", entry, re.MULTILINE)
+                assert f"`{parameter.name}`" in shared
+                entry_of_words = section(page, f"{verb.subject}.{said_by.name}")
+            else:
+                entry_of_words = entry
+            row = rf"^\| `{parameter.name}` \| .*{re.escape(words.replace('|', chr(92) + '|'))}"
+            assert re.search(row, entry_of_words, re.MULTILINE), f"{method.name}: {parameter.name}"
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_words_are_said_of_no_parameter_that_is_not_there(verb: Verb) -> None:
+    for method in verb.methods:
+        assert set(method.docstring.args) <= set(method.signature.parameters), method.name
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_the_program_of_a_verb_stands_on_its_page_as_it_is(verb: Verb, texts: dict[str, str]) -> None:
+    program = (ROOT / verb.example).read_text().strip()
+    assert f"```python\n{program}\n```" in section(texts[f"reference/{verb.name}.md"], "Example")
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_a_page_says_what_is_sent_what_comes_back_and_what_follows(verb: Verb, texts: dict[str, str]) -> None:
+    page = texts[f"reference/{verb.name}.md"]
+    for method in verb.methods:
+        assert method.sends, method.name
+        assert all(f"`{struct.method}`" in section(page, f"{verb.subject}.{method.name}") for struct in method.sends)
+    for action in verb.actions:
+        entry = section(page, action.__name__)
+        own = {name for name, one in vars(action).items() if isinstance(one, property)}
+        assert all(f"| `{name}` |" in entry for name in own)
+        assert action.event_type in verb.events
+    for name in verb.events:
+        assert f"### {name}\n\n`{EVENT_TYPES[name].__name__}`" in page
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_types_on_a_page_are_python_and_name_nothing_that_is_missing(verb: Verb, texts: dict[str, str]) -> None:
+    page = texts[f"reference/{verb.name}.md"]
+    if "\n## Types\n" not in page:
+        return
+    [block] = re.findall(r"```python\n(.*?)```", section(page, "Types"), re.DOTALL)
+    tree = ast.parse(block)
+    defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    defined |= {
+        node.targets[0].id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    bases = {
+        base.id
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    }
+    assert bases - {"TypedDict"} <= defined
+
+
+def test_links_of_every_page_lead_to_a_page_and_a_title(texts: dict[str, str]) -> None:
+    broken = []
+    for place, text in texts.items():
+        for target, anchor in LINK.findall(text):
+            page = posixpath.normpath(posixpath.join(posixpath.dirname(place), target)) if target else place
+            if page not in texts or (anchor and anchor not in anchors(texts[page])):
+                broken.append(f"{place}: {target}#{anchor}")
+    assert broken == []
+
+
+def test_a_short_form_has_the_words_of_the_method_that_it_names() -> None:
+    play = next(verb for verb in VERBS if verb.name == "play")
+    tts = Method(play.owner, vars(play.owner)["play_tts"])
+    assert "loop" not in tts.docstring.args
+    assert tts.words("loop") == "how often, default 1; 0 until stopped."
+    assert tts.words("nothing") == ""
+
+
+def test_ranges_are_those_that_the_wire_checks() -> None:
+    play = next(verb for verb in VERBS if verb.name == "play").methods[0]
+    assert play.range("volume").startswith("a number of decibels from -40")
+    assert play.wire_key("media") == "play"
+    assert play.range("media") == "a list of at least one media element"

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from typing import get_args, get_origin
 
 from docs.site.docstrings import attribute_words, code, read_docstring
 from docs.site.shapes import shapes_of
@@ -16,6 +17,7 @@ from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.events import RelayEvent
 from offhook.client.events.table import EVENT_TYPES
+from offhook.client.listening import Listening
 from offhook.client.relay import RelayClient
 
 __all__ = ["ROOT", "action_page", "call_page", "client_page", "errors_page", "events_page", "verb_page"]
@@ -63,7 +65,7 @@ def call_page() -> str:
     words = read_docstring(CallBase)
     parts = ["# Call\n", words.text, "## Attributes\n", _items(words.attributes), _attributes(CallBase)]
     parts.append("## Listening\n\nWhat events there are is [listed here](events.md).")
-    parts += [method_entry(Method(CallBase, vars(CallBase)[name]), "call", "###") for name in _LISTENING]
+    parts += [method_entry(Method(Listening, vars(Listening)[name]), "call", "###") for name in _LISTENING]
     return _joined(parts)
 
 
@@ -130,6 +132,7 @@ def _signature(method: Method, subject: str) -> str:
         lines.insert(keywords[0], "*")
     waits = "await " if inspect.iscoroutinefunction(method.function) else ""
     head, result = f"{waits}{subject}.{method.name}", method.signature.return_annotation
+    result = _plain(str(result))
     inline = f"{head}({', '.join(lines)}) -> {result}"
     if len(inline) <= _WIDTH:
         return inline
@@ -212,12 +215,20 @@ def _action_entry(kind: type[Action]) -> str:
     words = read_docstring(kind)
     parts = [f"## {kind.__name__}\n", words.text]
     parts.append(
-        "It has what [every action](actions.md) has: `wait`, `stop`, `result`, `is_done`, `on_completed`, `async with`."
+        "It has what [every action](actions.md) has: `stop`, `is_done`, `async with`; `wait`, `result` and "
+        f"`on_completed` have its last event, a `{_last_event(kind)}` (below)."
     )
     for owner in [one for one in kind.__mro__ if issubclass(one, Action) and one is not Action]:
         parts.append(_attributes(owner))
         parts += [method_entry(method, "action", "###") for method in public_methods(owner, *_OF_ACTIONS)]
     return _joined(parts)
+
+
+def _last_event(kind: type[Action]) -> str:
+    """What stands in ``Action[...]``, in the class or a base of it."""
+    bases = [base for one in kind.__mro__ for base in vars(one).get("__orig_bases__", ()) if get_origin(base) is Action]
+    [event] = get_args(bases[0])
+    return " | ".join(one.__name__ for one in get_args(event) or (event,))
 
 
 def _event_entry(name: str, level: str = "###") -> str:
@@ -250,10 +261,15 @@ def _kind(owner: type, name: str) -> str:
     """The type of an attribute: of a property's result, or of what a field of an event reads."""
     member = inspect.getattr_static(owner, name, None)
     if isinstance(member, property) and member.fget is not None:
-        return str(inspect.signature(member.fget).return_annotation)
+        return _plain(str(inspect.signature(member.fget).return_annotation))
     if member is not None and hasattr(member, "read"):
         return str(inspect.signature(member.read).return_annotation)
     return str(inspect.get_annotations(owner).get(name, ""))
+
+
+def _plain(annotation: str) -> str:
+    """Without the variables of generic classes: what they stand for at least."""
+    return annotation.replace("Event_co", "RelayEvent")
 
 
 def _items(words: dict[str, str]) -> str:

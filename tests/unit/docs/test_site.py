@@ -104,6 +104,7 @@ def test_a_page_says_what_is_sent_what_comes_back_and_what_follows(verb: Verb, t
         own = {name for name, one in vars(action).items() if isinstance(one, property)}
         assert all(f"| `{name}` |" in entry for name in own)
         assert action.event_type in verb.events
+        assert f"`{EVENT_TYPES[action.event_type].__name__}" in entry
     for name in verb.events:
         assert f"### {name}\n\n`{EVENT_TYPES[name].__name__}`" in page
 

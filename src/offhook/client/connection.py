@@ -105,12 +105,11 @@ class Connection:
                 self._timer.cancel()
 
     def pump(self) -> None:
-        """Act on what the session wants, now; call it after each input."""
-        self._act()
-        self._flush()
+        """Act on what the session wants; call it after each input.
 
-    def _act(self) -> None:
-        """Act on what the session wants; what is to be sent waits for ``_flush``."""
+        What is to be sent goes at the end of this turn of the loop, all that its tasks and events have to say at
+        once: a write costs more than all the rest of a frame.
+        """
         poll = self._session.poll
         while (output := poll()) is not None:
             if isinstance(output, outputs.Send):
@@ -126,6 +125,9 @@ class Connection:
         if self._due:
             self._deliver()
         self._arm()
+        if not self._will_flush and self._wire is not None and self._wire.has_outgoing:
+            self._will_flush = True
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._will_flush = False
@@ -222,10 +224,7 @@ class Connection:
             if self._recorder is not None:
                 self._recorder.received(message.decode("utf-8", "replace"))
             self._session.received(message, now)
-        self._act()
-        if self._wire.has_outgoing and not self._will_flush:
-            self._will_flush = True
-            self._loop.call_soon(self._flush)  # acks go with what the tasks that were woken have to say
+        self.pump()
 
     def _feed_lost(self, reason: str) -> None:
         if self._recorder is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
+from offhook.client.ending import Ending
 from offhook.client.events import RelayEvent
 from offhook.client.tasks import Handler
 
@@ -45,7 +45,7 @@ class Action(Generic[Event_co]):
         self.call = call
         self.control_id = control_id
         self._on_completed = on_completed
-        self._end: asyncio.Future[Event_co] = asyncio.get_running_loop().create_future()
+        self._end: Ending[Event_co] = Ending()
         self._is_over = False
         self.accepted: dict[str, Any] = {}
         """The whole result with which the server took the action."""
@@ -56,17 +56,17 @@ class Action(Generic[Event_co]):
     @property
     def is_done(self) -> bool:
         """The action is over."""
-        return self._end.done()
+        return self._end.event is not None
 
     @property
     def completed(self) -> bool:
         """The action reached a terminal state."""
-        return self._end.done()
+        return self._end.event is not None
 
     @property
     def result(self) -> Event_co | None:
         """The last event, None while the action runs. See ``RelayEvent.cause`` for endings of the client's own."""
-        return self._end.result() if self._end.done() else None
+        return self._end.event
 
     async def wait(self, timeout: float | None = None) -> Event_co:
         """Wait until the action is over and return its last event; ``cause`` says why if the client made it.
@@ -74,10 +74,7 @@ class Action(Generic[Event_co]):
         Raises:
             TimeoutError: after ``timeout`` seconds; the action goes on.
         """
-        if timeout is None or self._end.done():
-            return await asyncio.shield(self._end)
-        async with asyncio.timeout(timeout):
-            return await asyncio.shield(self._end)
+        return await self._end.wait(timeout)
 
     async def stop(self) -> dict[str, Any]:
         """Ask the node to stop. The last event follows. Empty when the action is over already."""
@@ -120,10 +117,7 @@ class Action(Generic[Event_co]):
 
     def _resolve(self, event: Any) -> None:
         """Its class is that of ``event_type`` in the table of events, which checkers cannot know."""
-        if self._end.done():
-            return
-        self._end.set_result(event)
-        if self._on_completed is not None:
+        if self._end.settle(event) and self._on_completed is not None:
             self.call.tasks.call(self._on_completed, event, what="on_completed", call_id=self.call.call_id)
 
     async def _command(self, command: str, **params: Any) -> dict[str, Any]:

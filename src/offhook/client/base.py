@@ -115,18 +115,22 @@ class CallBase(Listening):
 
     def handle(self, event: RelayEvent) -> None:
         """Take an event of this call: its state, then the action it belongs to, then whoever waits and listens."""
+        kind = event.event_type
         if isinstance(event, CallStateEvent):
             self.learn(event.params)
             self._states[self.state] = event
-        elif event.event_type == CONNECT_EVENT:
+        elif kind == CONNECT_EVENT:
             self._learn_peer(event)
-        self._tell_actions(event)
-        for wait in [wait for wait in self._waits if wait.event_type == event.event_type]:
-            wait.offer(event, self.tasks, self.call_id)
+        if self._actions:
+            self._tell_actions(event)
+        if self._waits:
+            for wait in [wait for wait in self._waits if wait.event_type == kind]:
+                wait.offer(event, self.tasks, self.call_id)
         if isinstance(event, CallStateEvent) and self.state == CallState.ENDED:
             self._finish(event, "ended")
-        self._due.extend((handler, event) for handler in self._handlers.get(event.event_type, ()))
-        if self._runs_due is None:
+        if handlers := self._handlers.get(kind):
+            self._due.extend((handler, event) for handler in handlers)
+        if self._due and self._runs_due is None:
             self._run_due()
 
     def _run_due(self) -> None:
@@ -140,8 +144,9 @@ class CallBase(Listening):
                 return
 
     def _tell_actions(self, event: RelayEvent) -> None:
-        if event.control_id:
-            action = self._actions.get(event.control_id)
+        control_id = text_of(event.params, "control_id")
+        if control_id:
+            action = self._actions.get(control_id)
             concerned = [] if action is None else [action]
         else:
             concerned = [action for action in self._actions.values() if event.event_type in action.keyless]
@@ -166,20 +171,18 @@ class CallBase(Listening):
 
     def learn(self, params: Mapping[str, Any]) -> None:
         """Take over what an event says of the call; what it leaves out stays."""
-        self.node_id = text_of(params, "node_id") or self.node_id
-        self.segment_id = text_of(params, "segment_id") or self.segment_id
-        self.tag = text_of(params, "tag") or self.tag
-        self.direction = text_of(params, "direction") or self.direction
-        self.project_id = text_of(params, "project_id") or self.project_id
-        device = params.get("device")
-        if isinstance(device, dict) and device:
+        for name in ("node_id", "segment_id", "tag", "direction", "project_id"):
+            value = params.get(name)
+            if value and isinstance(value, str):
+                setattr(self, name, value)
+        device, peer, parent, state = (params.get(name) for name in ("device", "peer", "parent", "call_state"))
+        if device and isinstance(device, dict):
             self.device = device
-        state = params.get("call_state")
+        self.peer = peer if isinstance(peer, dict) else {}
+        if isinstance(parent, dict):
+            self.parent = parent
         if isinstance(state, str) and ORDER.get(state, -1) >= ORDER.get(self.state, -1):
             self.state = state
-        self.peer = params["peer"] if isinstance(params.get("peer"), dict) else {}
-        if isinstance(params.get("parent"), dict):
-            self.parent = params["parent"]
 
     def _learn_peer(self, event: RelayEvent) -> None:
         peer = event.params.get("peer")

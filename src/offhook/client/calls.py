@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from offhook.client.base import CallBase
 from offhook.client.call import Call
 from offhook.client.dialing import Dials, PendingDial
 from offhook.client.events import ConnectEvent, DialEvent, RelayEvent
+from offhook.client.events.base import text_of
 from offhook.client.tasks import Tasks
 from offhook.errors import ConnectionLost, DialFailed, RelayError
 from offhook.protocol.states import CallState, Direction
@@ -24,7 +25,7 @@ __all__ = ["CallHandler", "Calls"]
 log = logging.getLogger("offhook.client")
 
 CallHandler = Callable[[Call], Awaitable[object]]
-Execute = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Execute = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 _PARTING_TIMEOUT_S: Final = 2.0
 
@@ -37,7 +38,8 @@ class Calls:
         self.handler: CallHandler | None = None
         self.live: dict[str, Call] = {}
         self.dials = Dials()
-        self._execute = execute
+        self.execute = execute
+        """Sends a request of a call."""
         self._max_active = max_active
         self._handling: dict[str, asyncio.Task[None]] = {}
         self._parting: set[asyncio.Task[None]] = set()
@@ -46,10 +48,6 @@ class Calls:
     def handling(self) -> list[asyncio.Task[None]]:
         """Handlers of inbound calls that run."""
         return list(self._handling.values())
-
-    async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request of a call."""
-        return await self._execute(method, params)
 
     async def part(self) -> None:
         """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
@@ -93,7 +91,7 @@ class Calls:
 
     async def _answered(self, pending: PendingDial, params: Mapping[str, Any]) -> Call:
         try:
-            await self._execute(Dial.method, params)
+            await self.execute(Dial.method, params)
         except RelayError:
             if not pending.is_answered:  # else its events tell more than the reply that did not come
                 raise
@@ -134,8 +132,9 @@ class Calls:
         if isinstance(event, DialEvent):
             self.dials.handle(event, self._winner(event))
             return
-        call = self.live.get(event.call_id)
-        if call is None and event.event_type == STATE_EVENT:
+        is_state = event.event_type == STATE_EVENT
+        call = self.live.get(text_of(event.params, "call_id"))
+        if call is None and is_state:
             call = self._leg(event)
         if call is None:
             log.debug("event for no call of ours", extra={"event_type": event.event_type, "call_id": event.call_id})
@@ -143,7 +142,7 @@ class Calls:
         if isinstance(event, ConnectEvent):
             self._peer(event)
         call.handle(event)
-        if event.event_type == STATE_EVENT:
+        if is_state:
             self.dials.leg(call)
 
     def _offered(self, event: RelayEvent) -> None:

@@ -110,22 +110,23 @@ class Connection:
         What is to be sent goes at the end of this turn of the loop, all that its tasks and events have to say at
         once: a write costs more than all the rest of a frame.
         """
-        poll = self._session.poll
-        while (output := poll()) is not None:
-            if isinstance(output, outputs.Send):
+        wanted, due = self._session.outputs, self._due
+        while wanted:
+            output = wanted.popleft()
+            if type(output) is outputs.Send:
                 self._send(output.data)
-            elif isinstance(output, outputs.Open):
+            elif type(output) is outputs.Open:
                 self._open_asked = True
                 self._dropped = asyncio.Event()
                 self._changed.set()
-            elif isinstance(output, outputs.Drop):
+            elif type(output) is outputs.Drop:
                 self._dropped.set()
             else:
-                self._due.append(output)
-        if self._due:
+                due.append(output)
+        if due:
             self._deliver()
         self._arm()
-        if not self._will_flush and self._wire is not None and self._wire.has_outgoing:
+        if not self._will_flush and self._wire is not None and self._wire.outgoing:
             self._will_flush = True
             self._loop.call_soon(self._flush)
 
@@ -153,7 +154,7 @@ class Connection:
         """On the socket that is open; without one it goes with the socket it was meant for."""
         if self._wire is None:
             return
-        self._wire.send(text)
+        self._wire.outgoing.append(text)
         if self._recorder is not None:
             self._recorder.sent(text.decode())
 

@@ -9,52 +9,46 @@ import msgspec
 from offhook.protocol import methods
 from offhook.protocol.frames import EventParams, FrameId, Request, Response, parse_frame
 
-__all__ = ["EventFrame", "dump_ack", "dump_frame", "parse_incoming"]
+__all__ = ["BrokenEvent", "EventFrame", "dump_ack", "dump_frame", "parse_incoming"]
 
 
 class EventFrame(msgspec.Struct, frozen=True):
-    """An event. ``params`` is a text when they are no envelope: what is wrong with them."""
+    """An event."""
 
-    params: EventParams | str
-    id: FrameId | None = None
-
-
-class _Event(msgspec.Struct):
     method: Literal["signalwire.event"]
     params: EventParams
     id: FrameId | None = None
 
 
+class BrokenEvent(msgspec.Struct, frozen=True):
+    """An event without its envelope."""
+
+    id: FrameId | None
+    reason: str
+
+
 _IS_EVENT: Final = b'"signalwire.event"'
-_decoder: Final = msgspec.json.Decoder(_Event, strict=False)
+_decoder: Final = msgspec.json.Decoder(EventFrame, strict=False)
 _encoder: Final = msgspec.json.Encoder()
 
 
-def parse_incoming(data: str | bytes) -> EventFrame | Request | Response:
+def parse_incoming(data: str | bytes) -> EventFrame | BrokenEvent | Request | Response:
     """Read one text frame.
 
     Raises:
         FrameError: not JSON (-32700), or not a request or response (-32600).
     """
     text = data.encode() if isinstance(data, str) else data
+    reason = ""
     if _IS_EVENT in text:
         try:
-            event = _decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass  # no event after all, or none that can be read: the slow way tells
-        else:
-            return EventFrame(event.params, event.id)
+            return _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            reason = str(error)  # no event after all, or none that can be read: the slow way tells
     frame = parse_frame(text)
     if isinstance(frame, Request) and frame.method == methods.EVENT:
-        return EventFrame(_envelope(frame), frame.id)
+        return BrokenEvent(frame.id, reason)
     return frame
-
-
-def _envelope(frame: Request) -> EventParams | str:
-    try:
-        return msgspec.convert(frame.params, EventParams, strict=False)
-    except msgspec.ValidationError as error:
-        return str(error)
 
 
 def dump_frame(frame: Request | Response) -> bytes:

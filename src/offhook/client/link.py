@@ -99,9 +99,9 @@ class Link:
     # --- what the session says ------------------------------------------------------------------------------
 
     def _take(self, output: Output) -> None:
-        if isinstance(output, outputs.Arrived):
+        if type(output) is outputs.Arrived:
             self._on_event(parse_event(output.event))
-        elif isinstance(output, outputs.Completed):
+        elif type(output) is outputs.Completed:
             reply = self._replies.pop(output.request_id, None)
             if reply is not None and not reply.done():
                 reply.set_result(output.result)

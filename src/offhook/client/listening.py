@@ -487,6 +487,8 @@ class Listening:
         wait = Wait(event_type, predicate)
         self._waits.append(wait)
         try:
+            if timeout is None:
+                return await wait.future
             async with asyncio.timeout(timeout):
                 return await wait.future
         finally:

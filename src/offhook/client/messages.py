@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from offhook.client.ending import Ending
 from offhook.client.events import MessageEvent, MessageReceiveEvent, MessageStateEvent
 from offhook.client.tasks import Handler, Tasks
 from offhook.protocol.messaging import FINAL_STATES, STATE_EVENT
@@ -57,7 +57,7 @@ class Message:
         self._tasks = tasks
         self._on_completed = on_completed
         self._handlers: list[Handler[MessageStateEvent]] = []
-        self._end: asyncio.Future[MessageStateEvent] = asyncio.get_running_loop().create_future()
+        self._end: Ending[MessageStateEvent] = Ending()
         self._learn(params)
 
     def __repr__(self) -> str:
@@ -66,12 +66,12 @@ class Message:
     @property
     def is_done(self) -> bool:
         """Nothing follows: delivered, undelivered, failed; or sent, for MMS, which have no receipt."""
-        return self._end.done()
+        return self._end.event is not None
 
     @property
     def result(self) -> MessageStateEvent | None:
         """The last event, None until then. See ``RelayEvent.cause`` for endings of the client's own."""
-        return self._end.result() if self._end.done() else None
+        return self._end.event
 
     async def wait(self, timeout: float | None = None) -> MessageStateEvent:
         """Wait for the last event.
@@ -79,8 +79,7 @@ class Message:
         Raises:
             TimeoutError: after ``timeout`` seconds; the message goes on.
         """
-        async with asyncio.timeout(timeout):
-            return await asyncio.shield(self._end)
+        return await self._end.wait(timeout)
 
     def on(self, handler: Handler[MessageStateEvent]) -> Callable[[], None]:
         """Have a handler called at each state; the result removes it."""
@@ -103,10 +102,7 @@ class Message:
 
     def end(self, event: MessageStateEvent) -> None:
         """Nothing follows; only the first time counts."""
-        if self._end.done():
-            return
-        self._end.set_result(event)
-        if self._on_completed is not None:
+        if self._end.settle(event) and self._on_completed is not None:
             self._tasks.call(self._on_completed, event, what="on_completed", call_id=self.message_id)
 
     def _learn(self, params: Mapping[str, Any]) -> None:

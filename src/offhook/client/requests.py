@@ -81,16 +81,20 @@ class PendingRequests:
 
     def send(self, method: str, params: Mapping[str, Any], now: float) -> str:
         """Send a request at once: its id."""
-        pending = self._add(method, params)
-        self._transmit(pending, now)
-        return str(pending.frame.id)
+        request_id = self._new_id()
+        pending = self._pending[request_id] = _Pending(Request(request_id, method, dict(params)))
+        pending.sent_at = pending.first_sent_at = now
+        self._outputs.append(outputs.Send(pending.data))
+        return request_id
 
     def queue(self, method: str, params: Mapping[str, Any]) -> str:
         """Keep a request until the next ``flush``: its id. Beyond the limit it fails."""
         if len(self._pending) >= self._settings.max_queued:
             text = f"Execute queue full \N{EM DASH} too many requests while disconnected ({method})"
             return self.refuse(text)
-        return str(self._add(method, params).frame.id)
+        request_id = self._new_id()
+        self._pending[request_id] = _Pending(Request(request_id, method, dict(params)))
+        return request_id
 
     def refuse(self, text: str) -> str:
         """Fail a request that is not to be sent: its id."""
@@ -164,11 +168,6 @@ class PendingRequests:
         self.hold()
         for request_id in list(self._pending):
             self._lose(request_id, reason)
-
-    def _add(self, method: str, params: Mapping[str, Any]) -> _Pending:
-        request_id = self._new_id()
-        pending = self._pending[request_id] = _Pending(Request(request_id, method, dict(params)))
-        return pending
 
     def _transmit(self, pending: _Pending, now: float) -> None:
         pending.sent_at = now

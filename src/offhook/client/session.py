@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from offhook.client import outputs
-from offhook.client.frames import EventFrame, dump_ack, dump_frame, parse_incoming
+from offhook.client.frames import BrokenEvent, EventFrame, dump_ack, dump_frame, parse_incoming
 from offhook.client.handshake import Handshake
 from offhook.client.outputs import Output
 from offhook.client.requests import PendingRequests
@@ -26,7 +26,7 @@ from offhook.client.session_states import TRANSITIONS, SessionSettings, State
 from offhook.errors import RelayError
 from offhook.protocol import methods
 from offhook.protocol.codes import RpcCode
-from offhook.protocol.frames import AUTHORIZATION_STATE, FrameError, FrameId, Request, Response, RpcError
+from offhook.protocol.frames import AUTHORIZATION_STATE, EventParams, FrameError, FrameId, Request, Response, RpcError
 
 __all__ = ["TRANSITIONS", "Session", "SessionSettings", "State"]
 
@@ -46,8 +46,9 @@ class Session:
         self._settings = settings
         self._random = random
         self._new_id = new_id
-        self._outputs: deque[Output] = deque()
-        self._requests = PendingRequests(settings, self._outputs, random=random, new_id=new_id)
+        self.outputs: deque[Output] = deque()
+        """What the driver is to do, in order; it takes them out."""
+        self._requests = PendingRequests(settings, self.outputs, random=random, new_id=new_id)
         self._handshake = Handshake(settings)
         self._connect_id: str | None = None
         self._ping_id: str | None = None
@@ -63,7 +64,7 @@ class Session:
 
     def poll(self) -> Output | None:
         """Take the next output, None when there is none."""
-        return self._outputs.popleft() if self._outputs else None
+        return self.outputs.popleft() if self.outputs else None
 
     @property
     def protocol(self) -> str | None:
@@ -88,7 +89,7 @@ class Session:
     def connect(self) -> None:
         """Begin: ask for a socket. Only once."""
         self._enter(State.OPENING)
-        self._outputs.append(outputs.Open())
+        self.outputs.append(outputs.Open())
 
     def request(self, method: str, params: Mapping[str, Any], now: float) -> str:
         """Send a request, or queue it while away. Its outcome comes out under the id returned."""
@@ -127,10 +128,14 @@ class Session:
         try:
             frame = parse_incoming(data)
         except FrameError as error:
-            self._outputs.append(outputs.Ignored(str(error)))
+            self.outputs.append(outputs.Ignored(str(error)))
             return
         if isinstance(frame, EventFrame):
-            self._event(frame)
+            if self._is_new(frame.id):
+                self._event(frame.params)
+        elif isinstance(frame, BrokenEvent):
+            self._is_new(frame.id)
+            self.outputs.append(outputs.Ignored(f"an event without its envelope: {frame.reason}"))
         elif isinstance(frame, Request):
             self._serve(frame, now)
         elif frame.id == self._connect_id:
@@ -153,7 +158,7 @@ class Session:
             self._state_deadline = None
             if self.state is State.WAITING:
                 self._enter(State.OPENING)
-                self._outputs.append(outputs.Open())
+                self.outputs.append(outputs.Open())
             elif self.state is State.AUTHENTICATING:
                 self._abandon_socket("no reply to signalwire.connect", now)
             elif self.state is State.DRAINING:
@@ -179,28 +184,30 @@ class Session:
             self._seen.clear()
         self._attempt = 0
         self._enter(State.READY)
-        self._outputs.append(outputs.Connected(resumed=outcome, again=again))
+        self.outputs.append(outputs.Connected(resumed=outcome, again=again))
         self._requests.flush(now, resumed=outcome, keeps_ids_s=self._handshake.keeps_ids_s)
 
     # --- what the server asks -------------------------------------------------------------------------------
 
-    def _event(self, frame: EventFrame) -> None:
-        """Ack at once, before anybody handles it (1.5); a repeat after a resume is acked and dropped."""
-        if frame.id is not None:
-            self._outputs.append(outputs.Send(dump_ack(frame.id)))
-            if frame.id in self._seen:
-                return
-            self._seen[frame.id] = None
-            if len(self._seen) > _REMEMBERED_EVENTS:
-                self._seen.popitem(last=False)
-        event = frame.params
-        if isinstance(event, str):
-            self._outputs.append(outputs.Ignored(f"an event without its envelope: {event}"))
-        elif event.event_type == AUTHORIZATION_STATE:
+    def _is_new(self, event_id: FrameId | None) -> bool:
+        """Ack an event at once, before anybody handles it (1.5). A repeat after a resume is acked, and nothing else."""
+        if event_id is None:
+            return True
+        self.outputs.append(outputs.Send(dump_ack(event_id)))
+        seen = self._seen
+        if event_id in seen:
+            return False
+        seen[event_id] = None
+        if len(seen) > _REMEMBERED_EVENTS:
+            seen.popitem(last=False)
+        return True
+
+    def _event(self, event: EventParams) -> None:
+        if event.event_type == AUTHORIZATION_STATE:
             state = event.params.get("authorization_state")
             self._handshake.authorization_state = state if isinstance(state, str) else None
         else:
-            self._outputs.append(outputs.Arrived(event))
+            self.outputs.append(outputs.Arrived(event))
 
     def _serve(self, frame: Request, now: float) -> None:
         if frame.method == methods.PING:
@@ -225,7 +232,7 @@ class Session:
             self._send(Response(id=frame.id, result=result))
 
     def _send(self, frame: Request | Response) -> None:
-        self._outputs.append(outputs.Send(dump_frame(frame)))
+        self.outputs.append(outputs.Send(dump_frame(frame)))
 
     # --- life and death of a socket -------------------------------------------------------------------------
 
@@ -237,7 +244,7 @@ class Session:
             self._send(Request(self._ping_id, methods.PING, {}))
 
     def _abandon_socket(self, reason: str, now: float) -> None:
-        self._outputs.append(outputs.Drop())
+        self.outputs.append(outputs.Drop())
         self._away(reason, now)
 
     def _away(self, reason: str, now: float) -> None:
@@ -249,14 +256,14 @@ class Session:
         ceiling = min(self._settings.backoff_max_s, self._settings.backoff_min_s * 2 ** min(self._attempt, 10))
         delay_s = self._settings.backoff_min_s + self._random() * (ceiling - self._settings.backoff_min_s)
         self._enter(State.WAITING, now + delay_s)
-        self._outputs.append(outputs.Lost(reason, delay_s))
+        self.outputs.append(outputs.Lost(reason, delay_s))
 
     def _stop(self, error: RelayError | None) -> None:
         if self.state in (State.OPENING, *_ON_SOCKET):
-            self._outputs.append(outputs.Drop())
+            self.outputs.append(outputs.Drop())
         self._enter(State.CLOSED)
         self._requests.lose_all("the client is closed" if error is None else error.message)
-        self._outputs.append(outputs.Stopped(error))
+        self.outputs.append(outputs.Stopped(error))
 
     def _enter(self, state: State, deadline: float | None = None) -> None:
         if state not in TRANSITIONS[self.state]:

@@ -23,30 +23,27 @@ _MASKED: Final = 0x80
 
 
 class Wire(WSListener):
-    """``lost`` ends with why nothing more comes. Messages are handed on as they arrive, text and binary as bytes."""
+    """``lost`` ends with why nothing more comes. Messages are handed on as they arrive, text and binary as bytes.
+
+    ``outgoing`` takes messages for the next ``flush``.
+    """
 
     def __init__(self, on_messages: Callable[[list[bytes]], None]) -> None:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._on_messages = on_messages
         self._transport: WSTransport | None = None
-        self._outgoing: list[bytes] = []
+        self.outgoing: list[bytes] = []
         self._messages: list[bytes] = []
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._reason = "the server closed the socket"
 
-    @property
-    def has_outgoing(self) -> bool:
-        """Messages wait for ``flush``."""
-        return bool(self._outgoing)
-
-    def send(self, text: bytes) -> None:
-        """Send a message with the next ``flush``; nothing after the end."""
-        self._outgoing.append(text)
-
     def flush(self) -> None:
-        """Write what is to be sent, all at once: a TLS record and a system call cost more than a message."""
-        messages, self._outgoing = self._outgoing, []
+        """Write what is to be sent, all at once: a TLS record and a system call cost more than a message.
+
+        Nothing after the end.
+        """
+        messages, self.outgoing = self.outgoing, []
         if messages and self._transport is not None and not self.lost.done():
             self._transport.underlying_transport.write(frame_texts(messages))
 
@@ -68,14 +65,17 @@ class Wire(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take a frame; messages go on with the last frame of what was read at once."""
-        if frame.msg_type == WSMsgType.CLOSE:
+        kind = frame.msg_type
+        if kind is WSMsgType.TEXT and frame.fin:
+            self._messages.append(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.CLOSE:
             self._hand_on()
             self.flush()
             self._end(f"the server closed the socket (code {frame.get_close_code():d})")
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
             return
-        if frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._take(frame)
         if frame.last_in_buffer:
             self._hand_on()

@@ -84,13 +84,13 @@ async def test_what_is_sent_arrives_in_order_and_goodbye_is_said(bench: Bench) -
     wire = await bench.open()
     texts = ["", *("größe" * number for number in range(60)), "x" * 125, "x" * 126, "y" * 65_535, "z" * 65_536]
     for number, text in enumerate(texts):
-        wire.send(text.encode())
+        wire.outgoing.append(text.encode())
         if number % 3 == 0:
             wire.flush()
     await wire.close(5)
     assert [text.decode() for kind, text in bench.heard if kind == WSMsgType.TEXT] == texts
     assert bench.heard[-1] == (WSMsgType.CLOSE, (1000).to_bytes(2, "big"))
-    wire.send(b"late")
+    wire.outgoing.append(b"late")
     wire.flush()
     assert wire.lost.done()
 

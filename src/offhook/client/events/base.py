@@ -36,9 +36,9 @@ class Field(Generic[T]):
         """Read it."""
         if event is None:
             return self
-        source: Any = event.params
         if not self._steps:
-            return self.read(source, self._key)
+            return self.read(event.params, self._key)
+        source: Any = event.params
         for step in self._steps:
             source = source.get(step)
             if not isinstance(source, dict):

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
 from offhook.client.action import Action
 from offhook.client.base import CallBase
 from offhook.client.compose import compose, new_id
+from offhook.client.ending import Ending
 from offhook.client.events import DetectEvent, RelayEvent
 from offhook.client.tasks import Handler
 from offhook.protocol.verbs import detect
@@ -80,9 +80,8 @@ class DetectAction(Action[DetectEvent]):
 
     def __init__(self, call: CallBase, control_id: str, on_completed: Handler[DetectEvent] | None) -> None:
         super().__init__(call, control_id, on_completed)
-        loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[DetectEvent] = loop.create_future()
-        self._beep: asyncio.Future[DetectEvent] = loop.create_future()
+        self._ready: Ending[DetectEvent] = Ending()
+        self._beep: Ending[DetectEvent] = Ending()
 
     def is_result(self, event: RelayEvent) -> bool:
         """Say whether this event of ours says what was detected."""
@@ -95,15 +94,16 @@ class DetectAction(Action[DetectEvent]):
     def handle(self, event: RelayEvent) -> bool:
         """Take an event with our control_id; True when it was the last."""
         if isinstance(event, DetectEvent) and event.result == "READY":
-            _settle(self._ready, event)
+            self._ready.settle(event)
         if isinstance(event, DetectEvent) and event.beep:
-            _settle(self._beep, event)
+            self._beep.settle(event)
         return super().handle(event)
 
     def end(self, event: RelayEvent) -> None:
         """Nothing more comes; only the first time counts."""
-        _settle(self._ready, event)
-        _settle(self._beep, event)
+        if isinstance(event, DetectEvent):
+            self._ready.settle(event)
+            self._beep.settle(event)
         super().end(event)
 
     async def wait_for_ready(self, timeout: float | None = None) -> DetectEvent:
@@ -112,8 +112,7 @@ class DetectAction(Action[DetectEvent]):
         Raises:
             TimeoutError: after ``timeout`` seconds.
         """
-        async with asyncio.timeout(timeout):
-            return await asyncio.shield(self._ready)
+        return await self._ready.wait(timeout)
 
     async def wait_for_beep(self, timeout: float | None = None) -> DetectEvent:
         """Wait until the machine beeps (``beep``), or the detector is over.
@@ -121,13 +120,7 @@ class DetectAction(Action[DetectEvent]):
         Raises:
             TimeoutError: after ``timeout`` seconds.
         """
-        async with asyncio.timeout(timeout):
-            return await asyncio.shield(self._beep)
-
-
-def _settle(future: asyncio.Future[DetectEvent], event: Any) -> None:
-    if not future.done():
-        future.set_result(event)
+        return await self._beep.wait(timeout)
 
 
 class DetectVerb(CallBase):

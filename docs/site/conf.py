@@ -11,6 +11,7 @@ html_static_path = ["static"]
 html_css_files = ["extra.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_use_index = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 pygments_style = "default"

@@ -163,6 +163,7 @@ def _row(method: Method, one: inspect.Parameter, said: str) -> str:
     limits = method.range(one.name)
     if "default" in said:
         limits = limits.partition("default")[0].rstrip("; ")
+    limits = limits.replace("*", "\\*")
     numbers = re.findall(r"\d+", limits)
     is_said = bool(numbers) and set(numbers) <= set(re.findall(r"\d+", said))
     key = method.wire_key(one.name)

@@ -159,9 +159,14 @@ def _navigation(sections: list[Group]) -> str:
     """The directives of Sphinx that make the side bar."""
     trees = []
     for section in sections:
-        places = "\n".join("self" if place == "index.md" else place.removesuffix(".md") for place in section.pages)
+        places = "\n".join(_TITLES.get(place, place.removesuffix(".md")) for place in section.pages)
         trees.append(f"\n```{{toctree}}\n:hidden:\n:caption: {section.title}\n\n{places}\n```\n")
     return "".join(trees)
 
 
+_TITLES = {
+    "index.md": "self",
+    "about.md": "What works today <about>",
+    "reference/index.md": "All verbs <reference/index>",
+}
 _ABOUT = ("about.md", "design.md", "contributing.md", "security.md", "changelog.md")

@@ -92,11 +92,14 @@ class Method:
 
     def range(self, parameter: str) -> str:
         """What the wire wants of it, where that is more than a type; empty otherwise."""
+        key = self.wire_key(parameter)
         for struct in self.sends:
             _, shapes = msgspec.json.schema_components([struct])
-            wanted = shapes[struct.__name__].get("properties", {}).get(self.wire_key(parameter))
-            if wanted is not None:
-                return _range(wanted)
+            properties = {name: shape.get("properties", {}) for name, shape in shapes.items()}
+            places = [properties[struct.__name__], *properties.values()]
+            found = [_range(place[key]) for place in places if key in place]
+            if key in places[0] or len(set(found)) == 1:  # inside, it must be plain which is meant
+                return found[0]
         return ""
 
 

@@ -40,7 +40,7 @@ def anchors(page: str) -> set[str]:
 def test_every_module_of_verbs_has_a_page_in_the_navigation(tmp_path: Path, texts: dict[str, str]) -> None:
     lay_out(tmp_path)
     trees = re.findall(r"```\{toctree\}\n.*?\n\n(.*?)\n```", (tmp_path / "index.md").read_text(), re.DOTALL)
-    shown = [page for tree in trees for page in tree.splitlines()]
+    shown = [re.sub(r".* <(.+)>", r"\1", page) for tree in trees for page in tree.splitlines()]
     modules = {path.stem for path in Path(offhook.client.verbs.__path__[0]).glob("*.py")} - WITHOUT_A_PAGE
     assert {f"reference/{name}" for name in modules | {"dial", "send_message"}} <= set(shown)
     assert len(shown) == len(set(shown)), "a page stands in one place"
@@ -155,3 +155,12 @@ def test_ranges_are_those_that_the_wire_checks() -> None:
     assert play.range("volume").startswith("a number of decibels from -40")
     assert play.wire_key("media") == "play"
     assert play.range("media") == "a list of at least one media element"
+
+
+def test_ranges_of_what_goes_inside_are_found_where_it_is_plain_which_is_meant() -> None:
+    methods = {method.name: method for verb in VERBS for method in verb.methods}
+    assert (
+        methods["detect_answering_machine"].range("machine_words_threshold").startswith("a whole number greater than 0")
+    )
+    assert methods["play_silence"].range("duration").startswith("a number of seconds greater than 0")
+    assert methods["play_silence"].range("on_completed") == ""

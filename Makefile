@@ -31,6 +31,7 @@ types: ## mypy, strict; mypy and pyright, of programs that use the SDK
 	@scripts/step "mypy" mypy
 	@scripts/step "mypy and pyright, of programs that use the SDK" python scripts/check_types.py
 	@scripts/step "mypy, of what makes the site" env MYPYPATH=src mypy --strict -p docs.site
+	@scripts/step "mypy, of the tests' rig" mypy tests/rig
 
 contract: ## Who may import whom (DESIGN.md, Layout)
 	@scripts/step "import contract" lint-imports

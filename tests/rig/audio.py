@@ -96,7 +96,7 @@ def speech(text: str, path: Path) -> Samples:
         check=True,
         capture_output=True,
     )
-    return read_wav(path)[0]
+    return np.asarray(read_wav(path)[0])
 
 
 def write_wav(path: Path, samples: Samples) -> Path:

@@ -9,6 +9,7 @@ import struct
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +18,8 @@ from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engin
 from offhook.node.engine.process import EngineProcess
 
 __all__ = ["Controller", "Engine", "RawControl", "running_engine"]
+
+Kind = TypeVar("Kind", bound=reports.AnyReport)
 
 
 class Controller:
@@ -39,10 +42,12 @@ class Controller:
         self.lost.append(error)
         self._news.set()
 
-    def of(self, kind: type) -> list:
+    def of(self, kind: type[Kind]) -> list[Kind]:
         return [report for report in self.reports if isinstance(report, kind)]
 
-    async def sees(self, kind: type, where: Callable[..., bool] = lambda _: True, *, within_s: float = 5.0):
+    async def sees(
+        self, kind: type[Kind], where: Callable[[Kind], bool] = lambda _: True, *, within_s: float = 5.0
+    ) -> Kind:
         """The first report of this type, seen already or to come."""
         async with asyncio.timeout(within_s):
             while True:
@@ -106,7 +111,7 @@ class RawControl:
         body = message if isinstance(message, bytes) else msgspec.msgpack.encode(message)
         self.writer.write(struct.pack(">I", len(body)) + body)
 
-    async def hears(self) -> object | None:
+    async def hears(self) -> Any:
         """The next frame, or None when the engine closed the connection."""
         try:
             async with asyncio.timeout(5):
@@ -122,7 +127,7 @@ class RawControl:
 
 
 @contextlib.asynccontextmanager
-async def running_engine(**options: object) -> AsyncIterator[Engine]:
+async def running_engine(**options: Any) -> AsyncIterator[Engine]:
     """An engine with a socket in a directory of its own (its path must be short)."""
     with tempfile.TemporaryDirectory(prefix="oh-") as directory:
         home = Path(directory)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from rig import rtp
 from rig.dialog import sdp
 from rig.sip import SipMessage, branch, build, parse, unique
+from rig.stamped import receive_stamped, stamped_socket
 
 __all__ = ["Load", "LoadedCall", "percentile"]
 
@@ -65,11 +66,7 @@ class Load:
 
     def run(self) -> list[LoadedCall]:
         """Place all calls and wait for their ends; at most ``limit_s``."""
-        self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sip.bind(("127.0.0.1", 0))
-        self._sip.setsockopt(socket.SOL_SOCKET, rtp.SO_TIMESTAMPNS, 1)
-        self._sip.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self._sip.setblocking(False)
+        self._sip = stamped_socket(buffer_bytes=4 << 20)
         self._port = self._sip.getsockname()[1]
         began = time.monotonic()
         for number in range(self.calls):
@@ -99,8 +96,8 @@ class Load:
                 self._at(max(when + 0.02, now), "tick", "")
             elif what == "begin":
                 self._begin()
-            elif call := self.live.get(call_id):
-                self._timer(call, what)
+            elif call_id in self.live:
+                self._timer(self.live[call_id], what)
 
     def _timer(self, call: LoadedCall, what: str) -> None:
         if what == "again" and not call.answer:
@@ -128,8 +125,6 @@ class Load:
 
     def _begin(self) -> None:
         media = rtp.bound_pair()
-        media.setblocking(False)
-        media.setsockopt(socket.SOL_SOCKET, rtp.SO_TIMESTAMPNS, 1)
         call = LoadedCall(unique("load"), media)
         body = sdp(media.getsockname()[1], codecs="0")
         uri = f"sip:{self.to}@{self.remote[0]}:{self.remote[1]}"
@@ -140,12 +135,9 @@ class Load:
         self._at(time.monotonic() + 0.5, "again", call.call_id)
 
     def _receive(self) -> None:
-        while True:
-            try:
-                data, ancillary, _, _ = self._sip.recvmsg(8192, 64)
-            except BlockingIOError:
-                return
-            self._message(parse(data), stamp(ancillary))
+        while received := receive_stamped(self._sip, 8192):
+            data, source, at = received
+            self._message(parse(data, source, at), at)
 
     def _message(self, message: SipMessage, at: float) -> None:
         call = self.live.get(message.get("Call-ID"))
@@ -174,14 +166,9 @@ class Load:
     def _media(self, call: LoadedCall) -> None:
         if not call.remote:
             return
-        while True:
-            try:
-                data, ancillary, _, _ = call.socket.recvmsg(2048, 64)
-            except BlockingIOError:
-                break
-            except ConnectionError:
-                continue
-            self._heard(call, data, stamp(ancillary))
+        while received := receive_stamped(call.socket, 2048):
+            data, _, at = received
+            self._heard(call, data, at)
         call.sequence += 1
         header = struct.pack("!BBHII", 128, 0, call.sequence & 0xFFFF, call.sequence * 160, 7)
         try:
@@ -213,15 +200,6 @@ class Load:
         call.socket.close()
         del self.live[call.call_id]
         self.done.append(call)
-
-
-def stamp(ancillary: list[tuple[int, int, bytes]]) -> float:
-    """The kernel's time of arrival."""
-    for level, kind, value in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, rtp.SO_TIMESTAMPNS):
-            seconds, nanoseconds = struct.unpack("qq", value[:16])
-            return float(seconds + nanoseconds / 1e9)
-    return time.time()
 
 
 def percentile(values: list[float], share: float) -> float:

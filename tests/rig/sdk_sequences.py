@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rig.sdk_commands import AGENT, ONE_DIGIT, RTP, TAP, TTS, URL
 
 Event = tuple[str, dict[str, Any]]
+Start = tuple[str, tuple[Any, ...], dict[str, Any], str]
 
 
 class Sequence(NamedTuple):
@@ -54,21 +55,21 @@ PAYING: Event = ("calling.call.pay", {"for": "payment-card-number", "attempt": "
 PARTIAL = input_event("speech", state="collecting", final=False)
 FULL = input_event("speech", state="finished", final=True)
 
-PROMPT = ("play_and_collect", ([TTS], ONE_DIGIT), {}, "calling.play_and_collect")
-INPUT = ("collect", (), {"digits": {"max": 1}}, "calling.collect")
-PARTIALS = ("collect", (), {"speech": {}, "partial_results": True}, "calling.collect")
-FOREVER = ("collect", (), {"digits": {"max": 1}, "continuous": True}, "calling.collect")
-DETECT = ("detect", ({"type": "machine"},), {}, "calling.detect")
-DIGIT = ("detect", ({"type": "digit"},), {}, "calling.detect")
-PLAY = ("play", ([TTS],), {}, "calling.play")
-RECORD = ("record", (), {}, "calling.record")
-SEND_FAX = ("send_fax", (URL,), {}, "calling.send_fax")
-RECEIVE_FAX = ("receive_fax", (), {}, "calling.receive_fax")
-TAPPING = ("tap", (TAP, RTP), {}, "calling.tap")
-STREAM = ("stream", ("wss://x.example",), {}, "calling.stream")
-PAY = ("pay", (URL,), {}, "calling.pay")
-TRANSCRIBE = ("transcribe", (), {}, "calling.transcribe")
-AI = ("ai", (), {"prompt": AGENT}, "calling.ai")
+PROMPT: Start = ("play_and_collect", ([TTS], ONE_DIGIT), {}, "calling.play_and_collect")
+INPUT: Start = ("collect", (), {"digits": {"max": 1}}, "calling.collect")
+PARTIALS: Start = ("collect", (), {"speech": {}, "partial_results": True}, "calling.collect")
+FOREVER: Start = ("collect", (), {"digits": {"max": 1}, "continuous": True}, "calling.collect")
+DETECT: Start = ("detect", ({"type": "machine"},), {}, "calling.detect")
+DIGIT: Start = ("detect", ({"type": "digit"},), {}, "calling.detect")
+PLAY: Start = ("play", ([TTS],), {}, "calling.play")
+RECORD: Start = ("record", (), {}, "calling.record")
+SEND_FAX: Start = ("send_fax", (URL,), {}, "calling.send_fax")
+RECEIVE_FAX: Start = ("receive_fax", (), {}, "calling.receive_fax")
+TAPPING: Start = ("tap", (TAP, RTP), {}, "calling.tap")
+STREAM: Start = ("stream", ("wss://x.example",), {}, "calling.stream")
+PAY: Start = ("pay", (URL,), {}, "calling.pay")
+TRANSCRIBE: Start = ("transcribe", (), {}, "calling.transcribe")
+AI: Start = ("ai", (), {"prompt": AGENT}, "calling.ai")
 
 EARLY = "a one-shot collect resolves on the start of input"
 ON_PARTIAL = "a collect with partial results resolves on the first partial"

@@ -11,8 +11,8 @@ __all__ = ["receive_stamped", "stamped_socket"]
 SO_TIMESTAMPNS = 35
 
 
-def stamped_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """A non-blocking UDP socket; its receive buffer holds some seconds of one call.
+def stamped_socket(host: str = "127.0.0.1", port: int = 0, *, buffer_bytes: int = 1 << 20) -> socket.socket:
+    """A non-blocking UDP socket; as it comes its receive buffer holds some seconds of one call.
 
     Raises:
         OSError: the port is taken.
@@ -20,7 +20,7 @@ def stamped_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         sock.setblocking(False)
         sock.bind((host, port))
     except OSError:

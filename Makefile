@@ -43,7 +43,7 @@ unit: ## Unit and property tests of the Python side
 	@scripts/step "unit and property tests" python -m pytest -q tests/unit tests/property
 
 peers: ## Real sockets, real audio, peers that nobody here wrote
-	@scripts/step "peers and end to end" python -m pytest -q tests/interop tests/e2e
+	@scripts/step "peers and end to end" scripts/peers
 
 docs: ## The site, into out/site; fails on a warning, a broken link, anything fetched from elsewhere
 	@scripts/docs

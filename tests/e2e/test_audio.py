@@ -109,6 +109,7 @@ async def test_volume_is_what_was_asked_for(talk: Talk, audio_server: AudioServe
     await talk.relay.finished("play", "p")
 
 
+@pytest.mark.alone
 async def test_a_stop_is_silent_within_40_ms_of_the_clients_frame(talk: Talk, audio_server: AudioServer) -> None:
     """pipecat#366, #4151: the program stopped, the audio did not."""
     dice = random.Random(3)
@@ -132,6 +133,7 @@ async def test_a_stop_is_silent_within_40_ms_of_the_clients_frame(talk: Talk, au
     assert median <= 40
 
 
+@pytest.mark.alone
 async def test_a_digit_silences_a_prompt_inside_the_engine(talk: Talk) -> None:
     took = []
     for trial in range(10):

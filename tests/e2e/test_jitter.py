@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rig import audio, plc
 from rig.fixtures import Talk
@@ -63,6 +64,7 @@ async def speak_over_a_bad_line(node: NodeProcess, talk: Talk, said: audio.Sampl
     return line
 
 
+@pytest.mark.alone
 async def test_jitter_and_loss_cost_no_more_than_they_must(node: NodeProcess, talk: Talk, tmp_path: Path) -> None:
     """40 +- 20 ms of delay and 3 % of loss: what came is heard, what was lost is concealed no worse than by spandsp."""
     text = "When the line is bad, every packet counts, and those that are lost must not be heard. " * 3

@@ -18,13 +18,20 @@ from rig.node import command, environment
 async def offhook_call(*arguments: str) -> AsyncIterator[Process]:
     """The command, running; killed if a test leaves it so."""
     words = [*command(), "call", *arguments]
-    caller = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=STDOUT, env=environment())
+    caller = await asyncio.create_subprocess_exec(
+        *words, stdout=PIPE, stderr=STDOUT, env=environment(), preexec_fn=heed_interrupts
+    )
     try:
         yield caller
     finally:
         if caller.returncode is None:
             caller.kill()
             await caller.communicate()
+
+
+def heed_interrupts() -> None:
+    """What a shell starts in its background ignores SIGINT, and so does all that it starts: a terminal's does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def said(caller: Process) -> str:

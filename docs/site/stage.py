@@ -114,7 +114,7 @@ def _linked_files(texts: Mapping[str, str], known: Mapping[str, str]) -> dict[st
     for source, text in texts.items():
         for target, _ in _LINK.findall(text):
             path = _at_root(source, target)
-            if path not in known:
+            if path not in known and (ROOT / path).exists():  # the generator refuses the others
                 found[path] = f"files/{path}.md"
     return found
 
@@ -123,8 +123,8 @@ def _relinked(source: str, text: str, places: Mapping[str, str]) -> str:
     here = posixpath.dirname(places[source]) or "."
 
     def place(link: re.Match[str]) -> str:
-        target = posixpath.relpath(places[_at_root(source, link[1])], here)
-        return f"]({target}{link[2] or ''})"
+        path = _at_root(source, link[1])
+        return f"]({posixpath.relpath(places[path], here)}{link[2] or ''})" if path in places else link[0]
 
     return _LINK.sub(place, text)
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from docs.site.__main__ import FETCHED
 from docs.site.pages import ROOT
 from docs.site.stage import MADE, groups, lay_out, site_pages
 from docs.site.verbs import VERBS, Method, Verb
@@ -164,3 +165,9 @@ def test_ranges_of_what_goes_inside_are_found_where_it_is_plain_which_is_meant()
     )
     assert methods["play_silence"].range("duration").startswith("a number of seconds greater than 0")
     assert methods["play_silence"].range("on_completed") == ""
+
+
+def test_what_a_page_would_fetch_from_elsewhere_is_found() -> None:
+    page = '<link href="https://fonts.example/a.css"><a href="https://example.com">out</a><img src=//cdn.example/b.png>'
+    assert FETCHED.findall(page) == ["https://fonts.example/a.css", "//cdn.example/b.png"]
+    assert FETCHED.findall('<script src="_static/scripts/furo.js"></script><link href="../extra.css">') == []

@@ -13,7 +13,7 @@ async def ivr(call: Call) -> None:
     menu = await call.play_and_collect(
         [{"type": "tts", "params": {"text": MENU}}], {"digits": {"max": 1}, "initial_timeout": 10}
     )
-    digit = (await menu.wait()).params["result"].get("params", {}).get("digits", "nothing")
+    digit = (await menu.wait()).digits or "nothing"
     await (await call.play([{"type": "tts", "params": {"text": f"You pressed {digit}. Goodbye."}}])).wait()
     await call.hangup()
 

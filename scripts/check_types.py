@@ -1,4 +1,4 @@
-"""mypy and pyright, both strict, on programs that use the SDK: those of examples/verbs and tests/types.
+"""mypy and pyright, both strict, on programs that use the SDK: examples, tests/types, and those on the pages.
 
 Both must refuse every line that ends in ``# refused``, and no other line. pyright sees the SDK as a user's editor does:
 as a package that is installed and says that it is typed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,11 +16,25 @@ from importlib.resources import files
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = ("examples/verbs", "tests/types")
+PROGRAMS = ("examples/verbs", "examples/greeter.py", "examples/ivr.py", "tests/types", "out/pages")
+"""Those of ``tests/types/pyrightconfig.json``."""
 MARK = "# refused"
 
 Line = tuple[str, int]
 """A file, from the root, and the number of a line in it."""
+
+
+def save_programs_of_pages(folder: Path) -> None:
+    """Save what stands on the pages, but for programs that import another of their page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.py"):
+        old.unlink()
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        programs = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        for number, program in enumerate(programs):
+            if not re.search(r"^(import|from) app\b", program, re.MULTILINE):
+                name = f"{page.stem.replace('-', '_').lower()}_{number}.py"
+                (folder / name).write_text(program)
 
 
 def marked(paths: Iterable[Path]) -> set[Line]:
@@ -70,9 +85,10 @@ def compare(checker: str, wanted: set[Line], found: Iterable[tuple[Line, str]]) 
 
 
 def main() -> None:
-    wanted = marked(path for folder in PROGRAMS for path in sorted((ROOT / folder).glob("*.py")))
+    save_programs_of_pages(ROOT / "out/pages")
+    wanted = marked((ROOT / "tests/types").glob("*.py"))
     if not wanted:
-        sys.exit(f"no line of {', '.join(PROGRAMS)} ends in {MARK!r}")
+        sys.exit(f"no line of tests/types ends in {MARK!r}")
     wrong = [*compare("mypy", wanted, of_mypy()), *compare("pyright", wanted, of_pyright())]
     print(*wrong, sep="\n")
     print(f"{len(wanted)} lines are refused by both" if not wrong else f"{len(wrong)} differences")

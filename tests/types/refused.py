@@ -118,6 +118,10 @@ def told_of_anything(event: RelayEvent) -> None:
     print(event.params)
 
 
+def not_async(call: Call) -> None:
+    print(call.call_id)
+
+
 async def handlers_of_other_events(call: Call) -> None:
     await call.play_tts("hello", on_completed=told_of_a_recording)  # refused
     await call.play_tts("hello", on_completed=told_of_anything)
@@ -127,6 +131,13 @@ async def handlers_of_other_events(call: Call) -> None:
     call.on("calling.call.record", told_of_a_recording)
     call.on("calling.call.dial", told_of_a_recording)  # refused
     await call.wait_for("calling.call.play", lambda event: event.digits == "1")  # refused
+
+
+async def handlers_that_nobody_awaits(call: Call, client: RelayClient) -> None:
+    client.on_call(not_async)  # refused
+    client.on_message(handlers_of_other_events)  # refused
+    call.play_tts("hello").stop()  # refused
+    call.hangup()  # refused
 
 
 async def events_without_that(call: Call) -> None:

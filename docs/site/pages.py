@@ -39,7 +39,7 @@ def verb_page(verb: Verb) -> str:
     parts += [method_entry(method, verb.subject) for method in verb.methods]
     parts += [_action_entry(action) for action in verb.actions]
     annotations = [str(one.annotation) for method in verb.methods for one in method.parameters]
-    if shapes := shapes_of(annotations, sys.modules[verb.owner.__module__]):
+    if shapes := shapes_of(annotations, sys.modules[verb.owner.__module__], verb.ranges):
         parts.append(f"## Types\n\nAll are dicts in programs and on the wire.\n\n{_fence(shapes)}")
     if verb.events:
         parts.append("## Events\n\nAll events have what [every event](events.md#every-event) has, and these:")
@@ -50,12 +50,13 @@ def verb_page(verb: Verb) -> str:
 
 def client_page() -> str:
     """RelayClient, but for the verbs that have a page."""
-    own = [one for one in public_methods(RelayClient) if one.name not in {verb.name for verb in VERBS}]
+    elsewhere = [verb.name for verb in VERBS if verb.owner is RelayClient]
+    own = [one for one in public_methods(RelayClient) if one.name not in elsewhere]
     words = read_docstring(RelayClient)
     constructor = Method(RelayClient, vars(RelayClient)["__init__"])
     parts = ["# RelayClient\n", words.text, _parameters(constructor, words.args), _raises(words.raises)]
     parts.append("## Attributes\n\n" + _attributes(RelayClient))
-    parts.append("Its verbs: [dial](dial.md), [send_message](send_message.md).")
+    parts.append(f"Its verbs: {', '.join(f'[{name}]({name}.md)' for name in elsewhere)}.")
     parts += [method_entry(method, "client") for method in own]
     return _joined(parts)
 

@@ -7,7 +7,7 @@ import builtins
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
 
@@ -17,13 +17,24 @@ _ELSEWHERE = frozenset({"Action", "Call", "CallBase", "Handler", "Message", "Rel
 """Names with a page of their own."""
 
 
-def shapes_of(annotations: list[str], module: ModuleType) -> str:
-    """Source of every type of ours that the annotations name, and of those that these name, used before user."""
+def shapes_of(annotations: list[str], module: ModuleType, ranges: Mapping[tuple[str, str], str]) -> str:
+    """Source of every type of ours that the annotations name, and of those that these name, used before user.
+
+    ``ranges`` is what the wire wants of a key of a type: a comment beside it.
+    """
     found: dict[str, str] = {}
     for annotation in annotations:
         for name in _names(annotation):
             _collect(name, module, found)
-    return "\n\n".join(found.values())
+    return "\n\n\n".join(_commented(name, segment, ranges) for name, segment in found.items())
+
+
+def _commented(name: str, segment: str, ranges: Mapping[tuple[str, str], str]) -> str:
+    def comment(key: re.Match[str]) -> str:
+        said = ranges.get((name, key[1]), "")
+        return f"{key[0]}  # {said}" if said else key[0]
+
+    return re.sub(r"^ {4}(\w+): [^\n]+$", comment, segment, flags=re.MULTILINE)
 
 
 def _collect(name: str, module: ModuleType, found: dict[str, str]) -> None:

@@ -129,6 +129,17 @@ class Verb:
             return Docstring("")
         return read_docstring(sys.modules[self.owner.__module__])
 
+    @cached_property
+    def ranges(self) -> dict[tuple[str, str], str]:
+        """What the wire wants of the keys of objects, by the object's name and the key."""
+        _, shapes = msgspec.json.schema_components([struct for method in self.methods for struct in method.sends])
+        return {
+            (name, key): said
+            for name, shape in shapes.items()
+            for key, wanted in shape.get("properties", {}).items()
+            if (said := _range(wanted))
+        }
+
     @property
     def subject(self) -> str:
         """What the methods are called on, in programs."""

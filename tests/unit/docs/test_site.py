@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import posixpath
 import re
 from pathlib import Path
@@ -14,11 +15,15 @@ from docs.site.stage import MADE, groups, lay_out, site_pages
 from docs.site.verbs import VERBS, Method, Verb
 
 import offhook.client.verbs
+from offhook.client.call import Call
 from offhook.client.events.table import EVENT_TYPES
+from offhook.client.relay import RelayClient
 
 NAMES = [verb.name for verb in VERBS]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 WITHOUT_A_PAGE = {"__init__"}
+OF_THE_CLIENT_ITSELF = {"close", "command", "handle", "learn", "lose", "start", "steer"}
+"""Methods of a call that are public for the client, not for programs."""
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +176,16 @@ def test_what_a_page_would_fetch_from_elsewhere_is_found() -> None:
     page = '<link href="https://fonts.example/a.css"><a href="https://example.com">out</a><img src=//cdn.example/b.png>'
     assert FETCHED.findall(page) == ["https://fonts.example/a.css", "//cdn.example/b.png"]
     assert FETCHED.findall('<script src="_static/scripts/furo.js"></script><link href="../extra.css">') == []
+
+
+def test_every_method_of_the_client_and_of_its_calls_has_a_page(texts: dict[str, str]) -> None:
+    pages = "\n".join(texts.values())
+    for subject, owner in (("client", RelayClient), ("call", Call)):
+        public = {name for name, one in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")}
+        missing = {name for name in public - OF_THE_CLIENT_ITSELF if f"# {subject}.{name}\n" not in pages}
+        assert missing == set(), "show it on a page (docs/site/pages.py), or say above that it is not for programs"
+
+
+def test_keys_of_objects_have_the_ranges_that_the_wire_checks(texts: dict[str, str]) -> None:
+    types = section(texts["reference/record.md"], "Types")
+    assert re.search(r"input_sensitivity: float  # a number from 0 to 100; default 44", types)

@@ -64,21 +64,30 @@ class Requests(Protocol):
 
 
 class CallBase(Listening):
-    """A live phone call.
+    """A live phone call."""
 
-    Attributes:
-        call_id: unique id of the call.
-        node_id: node that handles it.
-        state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
-        direction: ``inbound`` or ``outbound``.
-        tag: correlates it with the dial or connect that made it.
-        device: ``type`` and ``params`` of the party's device.
-        segment_id: segment of the call.
-        context: context that it came in by.
-        project_id: project of the number that was called.
-        peer: ``node_id`` and ``call_id`` of the call it is bridged to, empty when there is none.
-        parent: ``node_id``, ``call_id`` and ``device_type`` of the call that made it.
-    """
+    call_id: str
+    """Unique id of the call."""
+    node_id: str
+    """Node that handles it."""
+    state: str
+    """``created``, ``ringing``, ``answered``, ``ending`` or ``ended``."""
+    direction: str
+    """``inbound`` or ``outbound``."""
+    tag: str
+    """Correlates it with the dial or connect that made it."""
+    device: dict[str, Any]
+    """``type`` and ``params`` of the party's device."""
+    segment_id: str
+    """Segment of the call."""
+    context: str
+    """The context that it came in by."""
+    project_id: str
+    """Project of the number that was called."""
+    peer: dict[str, Any]
+    """``node_id`` and ``call_id`` of the call it is bridged to, empty when there is none."""
+    parent: dict[str, Any]
+    """``node_id``, ``call_id`` and ``device_type`` of the call that made it."""
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
         super().__init__(event.call_id)
@@ -90,10 +99,10 @@ class CallBase(Listening):
         self.tag = ""
         self.context = event.context or str(event.params.get("protocol", ""))
         self.direction = ""
-        self.state: str = CallState.CREATED
-        self.device: dict[str, Any] = {}
-        self.peer: dict[str, Any] = {}
-        self.parent: dict[str, Any] = {}
+        self.state = CallState.CREATED
+        self.device = {}
+        self.peer = {}
+        self.parent = {}
         self._released = False
         self._actions: dict[str, Action] = {}
         self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []

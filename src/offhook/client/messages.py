@@ -24,21 +24,30 @@ _MAX_EARLY: Final = 1_000
 
 
 class Message:
-    """A message, sent or received.
+    """A message, sent or received."""
 
-    Attributes:
-        message_id: its id.
-        context: that its events come by.
-        direction: ``inbound`` or ``outbound``.
-        from_number: E.164.
-        to_number: E.164.
-        body: its text.
-        media: URLs of its media.
-        segments: how many SMS it takes; 0 while unknown.
-        state: ``received``; or ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
-        reason: why it was not delivered.
-        tags: your own.
-    """
+    message_id: str
+    """Its id."""
+    context: str
+    """The context that its events come by."""
+    direction: str
+    """``inbound`` or ``outbound``."""
+    from_number: str
+    """Who sent it, E.164."""
+    to_number: str
+    """Who gets it, E.164."""
+    body: str
+    """Its text."""
+    media: list[str]
+    """URLs of its media."""
+    segments: int
+    """How many SMS it takes; 0 while unknown."""
+    state: str
+    """``received``; or ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``."""
+    reason: str
+    """Why it was not delivered."""
+    tags: list[str]
+    """Your own, as they were given to ``send_message``."""
 
     def __init__(
         self, tasks: Tasks, params: Mapping[str, Any], on_completed: Handler[MessageStateEvent] | None
@@ -49,11 +58,11 @@ class Message:
         self.from_number = ""
         self.to_number = ""
         self.body = ""
-        self.media: list[str] = []
+        self.media = []
         self.segments = 0
         self.state = ""
         self.reason = ""
-        self.tags: list[str] = []
+        self.tags = []
         self._tasks = tasks
         self._on_completed = on_completed
         self._handlers: list[Handler[MessageStateEvent]] = []

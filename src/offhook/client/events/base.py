@@ -102,19 +102,22 @@ class Items(Field[list[Any]]):
 
 
 class RelayEvent:
-    """One event. Types that are not known here are plain RelayEvents.
-
-    Attributes:
-        event_type: such as ``calling.call.play``.
-        params: everything the server said, as it came.
-        timestamp: seconds of the Unix epoch, from the envelope.
-        context: that it came in by; empty for events of calls that live.
-        cause: None for what the server sent. Endings that the client makes itself have empty params and say why:
-            ``gone`` (the server no longer knows the call), ``ended`` (the call ended first), ``released`` (it was
-            passed on or transferred), ``closed`` (the client was closed).
-    """
+    """One event. Types that are not known here are plain RelayEvents."""
 
     __slots__ = ("cause", "context", "event_type", "params", "timestamp")
+
+    event_type: str
+    """Its type, such as ``calling.call.play``."""
+    params: dict[str, Any]
+    """Everything the server said, as it came."""
+    timestamp: float
+    """Seconds of the Unix epoch, from the envelope."""
+    context: str
+    """The context that it came in by; empty for events of calls that live."""
+    cause: str | None
+    """None for what the server sent. Endings that the client makes itself have empty params and say why: ``gone`` (the
+    server no longer knows the call), ``ended`` (the call ended first), ``released`` (it was passed on or transferred),
+    ``closed`` (the client was closed)."""
 
     def __init__(
         self,

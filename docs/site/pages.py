@@ -12,6 +12,7 @@ from docs.site.docstrings import attribute_words, code, read_docstring
 from docs.site.shapes import shapes_of
 from docs.site.verbs import VERBS, Method, Verb, public_methods
 
+import offhook
 from offhook import errors
 from offhook.client.action import Action
 from offhook.client.base import CallBase
@@ -40,7 +41,7 @@ def verb_page(verb: Verb) -> str:
     parts += [_action_entry(action) for action in verb.actions]
     annotations = [str(one.annotation) for method in verb.methods for one in method.parameters]
     if shapes := shapes_of(annotations, sys.modules[verb.owner.__module__], verb.ranges):
-        parts.append(f"## Types\n\nAll are dicts in programs and on the wire.\n\n{_fence(shapes)}")
+        parts.append(f"## Types\n\nAll are dicts in programs and on the wire.{_importable(shapes)}\n\n{_fence(shapes)}")
     if verb.events:
         parts.append("## Events\n\nAll events have what [every event](events.md#every-event) has, and these:")
         parts += [_event_entry(name) for name in verb.events]
@@ -111,6 +112,13 @@ def method_entry(method: Method, subject: str, level: str = "##") -> str:
         sent = ", ".join(f"`{struct.method}`" for struct in method.sends)
         parts.append(f"On the wire: {sent}{'' if method.is_built else ' (this node answers 501 today)'}.")
     return _joined(parts)
+
+
+def _importable(shapes: str) -> str:
+    names = [
+        name for name in re.findall(r"^(?:class )?(\w+)(?=\(| = )", shapes, re.MULTILINE) if name in offhook.__all__
+    ]
+    return f" For annotations, `offhook` has `{'`, `'.join(names)}`." if names else ""
 
 
 def _standing(verb: Verb) -> str:

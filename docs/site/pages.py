@@ -253,7 +253,8 @@ def _error_entry(kind: type[BaseException]) -> str:
 
 
 def _attributes(owner: type) -> str:
-    return _typed(owner, {name: words for name, words in attribute_words(owner).items() if name not in _WIRING})
+    hidden = _WIRING if issubclass(owner, Action) else frozenset[str]()
+    return _typed(owner, {name: words for name, words in attribute_words(owner).items() if name not in hidden})
 
 
 _WIRING = frozenset({"method", "event_type", "keyless", "is_continuous"})

@@ -111,6 +111,7 @@ async def the_other_actions(call: Call) -> None:
     assert_type(await payment.wait(), PayEvent)
     agent = assert_type(await call.ai(prompt={"text": "hello"}), AIAction)
     assert_type(await agent.wait(), AiEvent | AiStopEvent)
+    assert_type((await agent.wait()).state, str)
 
 
 async def results(call: Call, client: RelayClient) -> None:

@@ -41,6 +41,8 @@ class AiStopEvent(AiSessionEvent):
 
     __slots__ = ()
 
+    state = Text("state")
+    """Empty, as the server says none with this event; it is here for who waits for an agent's end, whichever it is."""
     start_time_us = Whole("start_time")
     """When it began: microseconds of the Unix epoch."""
     end_time_us = Whole("end_time")

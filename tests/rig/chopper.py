@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import struct
@@ -31,6 +32,7 @@ class Chopper:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def __aenter__(self) -> Chopper:
         self._dice = random.Random(self.seed)
@@ -44,6 +46,10 @@ class Chopper:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            reset(writer)
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     @property
     def host(self) -> str:
@@ -55,7 +61,9 @@ class Chopper:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.connections += 1
+        self._writers.append(writer)
         upstream_reader, upstream_writer = await asyncio.open_connection(*self.remote)
+        self._writers.append(upstream_writer)
         span = self.early if self._dice.random() < self.early_share else self.later
         budget = Budget(self._dice.randint(*span))
         both = [
@@ -103,6 +111,6 @@ class Budget:
 def reset(writer: asyncio.StreamWriter) -> None:
     """Close with RST, as a network that went away."""
     sock = writer.get_extra_info("socket")
-    if sock is not None:
+    if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

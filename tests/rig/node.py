@@ -238,13 +238,17 @@ def running_node(
 
 
 @contextmanager
-def serving(work: Path, settings: str = ROUTES) -> Iterator[NodeProcess]:
-    """``offhook serve`` on free ports with these settings; must exit 0 after SIGTERM and leave nothing behind."""
+def serving(work: Path, settings: str = ROUTES, *, extra: Mapping[str, str] | None = None) -> Iterator[NodeProcess]:
+    """``offhook serve`` on free ports with these settings; must exit 0 after SIGTERM and leave nothing behind.
+
+    Where it served before it goes on with what it kept. ``extra``: variables of its environment.
+    """
     configuration = work / "offhook.toml"
     work.mkdir(parents=True, exist_ok=True)
     state = work / "state"
     configuration.write_text(SETTINGS.format(state=state) + settings)
-    node = start(["serve", "--config", str(configuration)], state)
+    (state / "ready.json").unlink(missing_ok=True)
+    node = start(["serve", "--config", str(configuration)], state, extra)
     try:
         until = time.monotonic() + 30
         while not (state / "ready.json").exists():

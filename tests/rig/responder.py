@@ -14,7 +14,9 @@ __all__ = ["Responder"]
 
 @dataclass
 class Responder:
-    """A UAS on a UDP port. Each step is a method: ``offered``, ``ring``, ``answer``, ``acknowledged``, ``bye``."""
+    """A UAS on a UDP port. Each step is a method: ``offered``, ``ring``, ``answer``, ``acknowledged``, ``bye``,
+    ``cancelled``.
+    """
 
     sip: SipEndpoint
     rtp: RtpPeer
@@ -56,6 +58,14 @@ class Responder:
 
     async def acknowledged(self, within_s: float = 5.0) -> SipMessage:
         return await self.sip.request("ACK", within_s)
+
+    async def cancelled(self, within_s: float = 5.0) -> SipMessage:
+        """Wait for a CANCEL, and end the INVITE as it asks."""
+        cancel = await self.sip.request("CANCEL", within_s)
+        self.sip.respond(cancel, 200, "OK")
+        self.respond(487, "Request Terminated")
+        await self.acknowledged(within_s)
+        return cancel
 
     async def bye(self) -> None:
         """Hang up from this side."""

@@ -283,7 +283,7 @@ def gateway_settings(settings: Settings, identity: Identity) -> GatewaySettings:
         frame_max_bytes=settings.limits.frame_bytes,
         requests_per_s=float(settings.limits.requests_per_s),
         requests_per_s_per_call=float(settings.limits.requests_per_s_per_call),
-        requests_burst=2 * settings.limits.requests_per_s,
+        requests_burst=6 * settings.limits.requests_per_s,  # what an SDK queues while away (500) comes at once
         ringing_s=settings.calls.ringing_s,
     )
 

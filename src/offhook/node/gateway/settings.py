@@ -45,8 +45,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of a session in the long run; more get -32005."""
     requests_per_s_per_call: float = 10.0
     """What each live call of the session adds, so that a busy program is not taken for a flood."""
-    requests_burst: int = 200
-    """Requests of a session at once."""
+    requests_burst: int = 600
+    """Requests of a session at once; SDKs queue up to 500 while they are away, and send them when they are back."""
     unauthenticated_max: int = 256
     """Sockets that have not connected (in the sense of the protocol) yet; more are refused with 503."""
 

@@ -90,8 +90,7 @@ def main() -> None:
     if not wanted:
         sys.exit(f"no line of tests/types ends in {MARK!r}")
     wrong = [*compare("mypy", wanted, of_mypy()), *compare("pyright", wanted, of_pyright())]
-    print(*wrong, sep="\n")
-    print(f"{len(wanted)} lines are refused by both" if not wrong else f"{len(wrong)} differences")
+    print("\n".join(wrong) or f"{len(wanted)} lines are refused by both")
     sys.exit(bool(wrong))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import stat
 import struct
 
@@ -14,6 +15,8 @@ import pytest
 from offhook.errors import EngineLost, EngineRefused
 from offhook.node.engine import ops
 from rig.engine import RawControl, running_engine
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -34,6 +37,25 @@ async def test_a_wrong_secret_is_refused_and_the_controller_stays(engine):
     controller, _ = await engine.connected()
     with pytest.raises(EngineLost, match="secret"):
         await engine.controller(secret=bytes(32)).start()
+    await controller.port.execute(ops.Ping(id=1))
+    assert not controller.lost
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a moment")
+async def test_another_user_is_not_heard_though_the_door_is_open_and_the_secret_right(engine):
+    controller, _ = await engine.connected()
+    engine.options.socket.parent.chmod(0o755)
+    engine.options.socket.chmod(0o666)
+    stranger = socket.socket(socket.AF_UNIX)
+    os.seteuid(NOBODY)
+    try:
+        stranger.connect(str(engine.options.socket))
+    finally:
+        os.seteuid(0)
+    raw = RawControl(*await asyncio.open_unix_connection(sock=stranger))
+    raw.say(ops.Hello(version=ops.CONTROL_VERSION, epoch=99, secret=engine.secret))
+    assert await raw.hears() is None
+    await raw.close()
     await controller.port.execute(ops.Ping(id=1))
     assert not controller.lost
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from offhook.node.engine.ops import Tone, ToneSource
 from offhook.testing.phone import Phone
+from rig import audio
 from rig.node import command, environment
 
 
@@ -52,6 +53,24 @@ async def test_it_waits_for_a_prompt_presses_keys_and_keeps_what_it_heard(tmp_pa
     places = [text.index(word) for word in words]
     assert places == sorted(places)
     assert (tmp_path / "heard.wav").stat().st_size > 4800
+
+
+async def test_it_says_a_text_and_plays_a_file_each_in_its_turn(tmp_path: Path) -> None:
+    audio.write_wav(tmp_path / "tone.wav", audio.tone(697, 1.0))
+    options = ["--say", "Good morning, this is a test.", "--play", str(tmp_path / "tone.wav")]
+    async with Phone() as phone, offhook_call(phone.uri, *options) as caller:
+        call = await phone.answer_next()
+        await call.plays_source(ToneSource([Tone(300, [440.0])]))
+        await call.hears_energy(within_s=10, lasting_s=0.3)
+        await call.hears_silence(within_s=10)
+        await call.plays_source(ToneSource([Tone(300, [440.0])]))
+        await call.hears_tone(697, within_s=10, lasting_s=0.8)
+        await call.hangup()
+        text = await said(caller)
+    assert caller.returncode == 0, text
+    words = ["says 'Good morning, this is a test.'", "plays tone.wav", "the other end hung up"]
+    places = [text.index(word) for word in words]
+    assert places == sorted(places)
 
 
 async def test_interrupted_it_hangs_up() -> None:

@@ -180,11 +180,18 @@ class CallBase(Listening):
 
     def learn(self, params: Mapping[str, Any]) -> None:
         """Take over what an event says of the call; what it leaves out stays."""
-        for name in ("node_id", "segment_id", "tag", "direction", "project_id"):
-            value = params.get(name)
-            if value and isinstance(value, str):
-                setattr(self, name, value)
-        device, peer, parent, state = (params.get(name) for name in ("device", "peer", "parent", "call_state"))
+        get = params.get
+        if (text := get("node_id")) and isinstance(text, str):
+            self.node_id = text
+        if (text := get("segment_id")) and isinstance(text, str):
+            self.segment_id = text
+        if (text := get("tag")) and isinstance(text, str):
+            self.tag = text
+        if (text := get("direction")) and isinstance(text, str):
+            self.direction = text
+        if (text := get("project_id")) and isinstance(text, str):
+            self.project_id = text
+        device, peer, parent, state = get("device"), get("peer"), get("parent"), get("call_state")
         if device and isinstance(device, dict):
             self.device = device
         self.peer = peer if isinstance(peer, dict) else {}

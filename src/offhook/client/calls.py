@@ -41,13 +41,13 @@ class Calls:
         self.execute = execute
         """Sends a request of a call."""
         self._max_active = max_active
-        self._handling: dict[str, asyncio.Task[None]] = {}
+        self._handling: set[asyncio.Task[None]] = set()
         self._parting: set[asyncio.Task[None]] = set()
 
     @property
     def handling(self) -> list[asyncio.Task[None]]:
         """Handlers of inbound calls that run."""
-        return list(self._handling.values())
+        return list(self._handling)
 
     async def part(self) -> None:
         """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
@@ -155,13 +155,9 @@ class Calls:
             self._decline(call, f"{self._max_active} calls are active (max_active_calls)")
         else:
             self.live[call.call_id] = call
-            handling = self.tasks.start(_handle(self.handler, call), what="on_call handler", call_id=call.call_id)
-            self._handling[call.call_id] = handling
-            handling.add_done_callback(lambda task: self._handled(call.call_id, task))
-
-    def _handled(self, call_id: str, task: asyncio.Task[None]) -> None:
-        if self._handling.get(call_id) is task:
-            del self._handling[call_id]
+            handling = self.tasks.run(self.handler, call, what="on_call handler", call_id=call.call_id)
+            self._handling.add(handling)
+            handling.add_done_callback(self._handling.discard)
 
     def _decline(self, call: Call, why: str) -> None:
         log.warning("passing a call on: %s", why, extra={"call_id": call.call_id})
@@ -211,7 +207,3 @@ class Calls:
         """The call is over, or released: forget it."""
         if self.live.get(call.call_id) is call:
             del self.live[call.call_id]
-
-
-async def _handle(handler: CallHandler, call: Call) -> None:
-    await handler(call)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -79,8 +78,7 @@ class Connection:
         self._on_output = on_output
         self._recorder = recorder
         self._wire: Wire | None = None
-        self._due: deque[Output] = deque()
-        self._is_delivering = False
+        self._is_pumping = False
         self._changed = asyncio.Event()
         self._dropped = asyncio.Event()
         self._open_asked = False
@@ -110,7 +108,20 @@ class Connection:
         What is to be sent goes at the end of this turn of the loop, all that its tasks and events have to say at
         once: a write costs more than all the rest of a frame.
         """
-        wanted, due = self._session.outputs, self._due
+        if self._is_pumping:
+            return  # from within: what is new is acted on after what was before
+        self._is_pumping = True
+        try:
+            self._act()
+        finally:
+            self._is_pumping = False
+        self._arm()
+        if not self._will_flush and self._wire is not None and self._wire.outgoing:
+            self._will_flush = True
+            self._loop.call_soon(self._flush)
+
+    def _act(self) -> None:
+        wanted = self._session.outputs
         while wanted:
             output = wanted.popleft()
             if type(output) is outputs.Send:
@@ -122,33 +133,15 @@ class Connection:
             elif type(output) is outputs.Drop:
                 self._dropped.set()
             else:
-                due.append(output)
-        if due:
-            self._deliver()
-        self._arm()
-        if not self._will_flush and self._wire is not None and self._wire.outgoing:
-            self._will_flush = True
-            self._loop.call_soon(self._flush)
+                if type(output) is outputs.Stopped:
+                    self._stopped = True
+                    self._changed.set()
+                self._on_output(output)
 
     def _flush(self) -> None:
         self._will_flush = False
         if self._wire is not None:
             self._wire.flush()
-
-    def _deliver(self) -> None:
-        """Hand on what is due, in order, also what comes while it is handed on."""
-        if self._is_delivering:
-            return
-        self._is_delivering = True
-        try:
-            while self._due:
-                output = self._due.popleft()
-                if isinstance(output, outputs.Stopped):
-                    self._stopped = True
-                    self._changed.set()
-                self._on_output(output)
-        finally:
-            self._is_delivering = False
 
     def _send(self, text: bytes) -> None:
         """On the socket that is open; without one it goes with the socket it was meant for."""

@@ -159,7 +159,7 @@ class Messages:
         if isinstance(event, MessageReceiveEvent):
             if self.handler is not None:
                 message = Message(self._tasks, {"context": event.context, **event.params}, None)
-                self._tasks.start(_handle(self.handler, message), what="on_message handler", call_id=event.message_id)
+                self._tasks.run(self.handler, message, what="on_message handler", call_id=event.message_id)
         elif not isinstance(event, MessageStateEvent):
             return
         elif event.message_id in self._open:
@@ -187,7 +187,3 @@ class Messages:
 
 def _made_here(cause: str) -> MessageStateEvent:
     return MessageStateEvent(STATE_EVENT, {}, cause=cause)
-
-
-async def _handle(handler: MessageHandler, message: Message) -> None:
-    await handler(message)

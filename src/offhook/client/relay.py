@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -91,7 +91,7 @@ class RelayClient:
         self._drain_timeout_s = drain_timeout
         self._contexts = list(dict.fromkeys(contexts or ()))
         self._tasks = Tasks()
-        self._calls = Calls(self._tasks, self.execute, self._settings.max_active_calls)
+        self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks)
         self._record_path = None if record_session is None else Path(record_session)
         self._recorder: SessionRecorder | None = None
@@ -221,9 +221,12 @@ class RelayClient:
         Raises:
             RelayError: refused (its code), no reply, or the connection is gone for good (-1).
         """
+        return await self._execute(method, params)
+
+    def _execute(self, method: str, params: Mapping[str, Any]) -> Coroutine[Any, Any, dict[str, Any]]:
         if self._link is None:
             raise ConnectionLost(f"{method}: the client is not connected; connect() first", was_sent=False)
-        return await self._link.execute(method, params)
+        return self._link.execute(method, params)
 
     async def receive(self, contexts: Sequence[str]) -> dict[str, Any]:
         """Take inbound calls of more contexts, also after a reconnect. An empty list does nothing."""

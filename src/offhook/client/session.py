@@ -13,7 +13,7 @@ their sections are those of relay-protocol 1.4 to 1.11.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from offhook.protocol.frames import AUTHORIZATION_STATE, EventParams, FrameError
 __all__ = ["TRANSITIONS", "Session", "SessionSettings", "State"]
 
 _REMEMBERED_EVENTS: Final = 20_000
-"""Ids of events kept for telling repeats: twice what a node keeps for replay."""
+"""Ids of events kept for telling repeats, at least: twice what a node keeps for replay."""
 
 
 class Session:
@@ -55,7 +55,8 @@ class Session:
         self._attempt = 0
         self._state_deadline: float | None = None
         self._heard_at = 0.0
-        self._seen: OrderedDict[FrameId, None] = OrderedDict()
+        self._seen: set[FrameId] = set()
+        self._seen_before: set[FrameId] = set()
 
     def __repr__(self) -> str:
         return f"Session(state={self.state.value}, pending={len(self._requests)})"
@@ -182,6 +183,7 @@ class Session:
             return
         if not outcome:
             self._seen.clear()
+            self._seen_before.clear()
         self._attempt = 0
         self._enter(State.READY)
         self.outputs.append(outputs.Connected(resumed=outcome, again=again))
@@ -195,11 +197,11 @@ class Session:
             return True
         self.outputs.append(outputs.Send(dump_ack(event_id)))
         seen = self._seen
-        if event_id in seen:
+        if event_id in seen or event_id in self._seen_before:
             return False
-        seen[event_id] = None
-        if len(seen) > _REMEMBERED_EVENTS:
-            seen.popitem(last=False)
+        seen.add(event_id)
+        if len(seen) >= _REMEMBERED_EVENTS:
+            self._seen_before, self._seen = seen, set()
         return True
 
     def _event(self, event: EventParams) -> None:

@@ -26,7 +26,16 @@ class Tasks:
 
     def start(self, coroutine: Coroutine[Any, Any, object], *, what: str, call_id: str = "") -> asyncio.Task[None]:
         """Run a coroutine beside the rest."""
-        task = asyncio.create_task(self._guard(coroutine, what, call_id), name=f"offhook: {what} {call_id}")
+        return self._own(self._guard(coroutine, what, call_id), f"offhook: {what} {call_id}")
+
+    def run(
+        self, handler: Callable[[T], Awaitable[object]], argument: T, *, what: str, call_id: str
+    ) -> asyncio.Task[None]:
+        """Run an async handler beside the rest."""
+        return self._own(self._handle(handler, argument, what, call_id), f"offhook: {what} {call_id}")
+
+    def _own(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
@@ -46,6 +55,12 @@ class Tasks:
     async def _guard(self, coroutine: Coroutine[Any, Any, object], what: str, call_id: str) -> None:
         try:
             await coroutine
+        except Exception:  # noqa: BLE001  the wall: a handler is the user's code
+            self._failed(what, call_id)
+
+    async def _handle(self, handler: Callable[[T], Awaitable[object]], argument: T, what: str, call_id: str) -> None:
+        try:
+            await handler(argument)
         except Exception:  # noqa: BLE001  the wall: a handler is the user's code
             self._failed(what, call_id)
 

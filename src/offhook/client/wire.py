@@ -18,6 +18,7 @@ __all__ = ["Wire", "frame_texts", "open_wire"]
 
 _MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
 _EYEBALLS_S: Final = 0.25
+_READS_APART_S: Final = 0.0005
 _TEXT: Final = 0x81
 _MASKED: Final = 0x80
 
@@ -25,11 +26,13 @@ _MASKED: Final = 0x80
 class Wire(WSListener):
     """``lost`` ends with why nothing more comes. Messages are handed on as they arrive, text and binary as bytes.
 
-    ``outgoing`` takes messages for the next ``flush``.
+    ``outgoing`` takes messages for the next ``flush``. What is read just after something else was read waits for more,
+    for 0.5 ms: under load a read costs more than the messages that it brings. The first is never late.
     """
 
     def __init__(self, on_messages: Callable[[list[bytes]], None]) -> None:
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
         self._on_messages = on_messages
         self._transport: WSTransport | None = None
         self.outgoing: list[bytes] = []
@@ -37,6 +40,8 @@ class Wire(WSListener):
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._reason = "the server closed the socket"
+        self._read_at = 0.0
+        self._resume: asyncio.TimerHandle | None = None
 
     def flush(self) -> None:
         """Write what is to be sent, all at once: a TLS record and a system call cost more than a message.
@@ -102,8 +107,25 @@ class Wire(WSListener):
         messages, self._messages = self._messages, []
         if messages and not self.lost.done():
             self._on_messages(messages)
+            self._pace()
+
+    def _pace(self) -> None:
+        """Read nothing for a moment if something was read a moment ago."""
+        now = self._loop.time()
+        if now - self._read_at < 2 * _READS_APART_S and self._transport is not None and self._resume is None:
+            self._transport.underlying_transport.pause_reading()
+            self._resume = self._loop.call_at(now + _READS_APART_S, self._read_on)
+        self._read_at = now
+
+    def _read_on(self) -> None:
+        self._resume = None
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
 
     def _end(self, reason: str) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
+            self._read_on()
         if not self.lost.done():
             self.lost.set_result(reason)
 
@@ -111,17 +133,20 @@ class Wire(WSListener):
 def frame_texts(messages: list[bytes]) -> bytes:
     """Frame text messages as a client does, each masked with a key of its own (RFC 6455, 5.2 and 5.3)."""
     keys = os.urandom(4 * len(messages))
+    number = int.from_bytes
     parts: list[bytes] = []
-    for place, message in enumerate(messages):
-        size, key = len(message), keys[4 * place : 4 * place + 4]
+    at = 0
+    for message in messages:
+        size, key = len(message), keys[at : at + 4]
+        at += 4
         if size < 126:
             head = bytes((_TEXT, _MASKED | size))
         elif size < 1 << 16:
             head = bytes((_TEXT, _MASKED | 126)) + size.to_bytes(2)
         else:
             head = bytes((_TEXT, _MASKED | 127)) + size.to_bytes(8)
-        mask = int.from_bytes((key * (size // 4 + 1))[:size])
-        parts += (head, key, (int.from_bytes(message) ^ mask).to_bytes(size))
+        mask = (key * (size // 4 + 1))[:size]
+        parts += (head, key, (number(message) ^ number(mask)).to_bytes(size))
     return b"".join(parts)
 
 

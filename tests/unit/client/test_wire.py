@@ -80,6 +80,21 @@ async def test_messages_come_whole_whatever_frames_they_are_in(bench: Bench) -> 
     assert bench.came == [b"one message", b"two", b""]
 
 
+async def test_messages_that_follow_close_upon_each_other_come_all_and_in_order_and_so_does_the_end(
+    bench: Bench,
+) -> None:
+    """Reading pauses between them."""
+    transports: list[WSTransport] = []
+    wire = await bench.open(transports.append)
+    texts = [b"%d" % number for number in range(300)]
+    for text in texts:
+        transports[0].send(WSMsgType.TEXT, text)
+        await asyncio.sleep(0)
+    transports[0].send_close(WSCloseCode.GOING_AWAY)
+    assert await asyncio.wait_for(wire.lost, 5) == "the server closed the socket (code 1001)"
+    assert bench.came == texts
+
+
 async def test_what_is_sent_arrives_in_order_and_goodbye_is_said(bench: Bench) -> None:
     wire = await bench.open()
     texts = ["", *("größe" * number for number in range(60)), "x" * 125, "x" * 126, "y" * 65_535, "z" * 65_536]

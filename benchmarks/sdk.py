@@ -8,6 +8,7 @@ import json
 import os
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +18,29 @@ from rig.node import ROOT
 
 __all__ = ["compare_sdks"]
 
-_AT_ONCE = 20
+_AT_ONCE, _ALONE = 20, 50
 _ROUNDS = 3
+_APP, _FLOOR = "benchmarks.sdk_app", "benchmarks.sdk_floor"
 
 
 def compare_sdks(calls: int, idle: int, work: Path) -> dict[str, Any]:
     """Receive, answer, play, playing, finished, end, ended: both SDKs and none, in turns, medians of three.
 
-    ``floor`` is a program that says the same without an SDK: what the loop, TLS, WebSocket and JSON cost alone.
+    ``floor`` is a program without an SDK. ``flow_ms`` is how long a call takes, from the offer to ``ended``, with no
+    other beside it: CPU saved by waiting would be seen there.
     """
     home = Path(os.environ.get("OFFHOOK_PUBLISHED_VENV", ROOT / ".cache" / "published"))
     programs = {
-        "published": [str(home / "bin" / "python"), "-m", "benchmarks.sdk_app", "signalwire.relay"],
-        "ours": [sys.executable, "-m", "benchmarks.sdk_app", "offhook"],
-        "floor": [sys.executable, "-m", "benchmarks.sdk_floor", "-"],
+        "published": [str(home / "bin" / "python"), "-m", _APP, "signalwire.relay"],
+        "ours": [sys.executable, "-m", _APP, "offhook"],
+        "floor": [sys.executable, "-m", _FLOOR, "-"],
     }
     found: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
     for _ in range(_ROUNDS):
         for name, program in programs.items():
-            found[name].append(asyncio.run(_measure(program, calls // _ROUNDS, idle, work)))
+            loaded = asyncio.run(_measure(program, calls // _ROUNDS, _ALONE, 1, work))
+            held = asyncio.run(_measure(program, _AT_ONCE, 0, idle, work))
+            found[name].append({**loaded, "bytes_per_idle_call": held["bytes_per_idle_call"]})
     figures = {
         name: {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
         for name, rounds in found.items()
@@ -49,21 +54,24 @@ def compare_sdks(calls: int, idle: int, work: Path) -> dict[str, Any]:
     }
 
 
-async def _measure(program: list[str], calls: int, idle: int, work: Path) -> dict[str, float]:
+async def _measure(program: list[str], calls: int, alone: int, idle: int, work: Path) -> dict[str, float]:
     certificates = LocalCertificates(work / "tls")
     certificates.ensure(datetime.datetime.now(datetime.UTC))
     tls = server_context(certificates.chain_file, certificates.key_file)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("SIGNALWIRE_", "OFFHOOK_"))}
+    not_wanted = ("SIGNALWIRE_", "OFFHOOK_", "PYTHON")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(not_wanted)}
     paths = [str(ROOT), *([str(ROOT / "src")] if program[-1] == "offhook" else [])]
     async with ScriptedNode(tls=tls) as node:
         process = await asyncio.create_subprocess_exec(
             *program,
             str(calls),
+            str(alone),
             str(idle),
             cwd=work,
             env={
                 **kept,
                 "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONPYCACHEPREFIX": str(work / "bytecode"),
                 "NODE_HOST": node.host,
                 "SIGNALWIRE_RELAY_CA_FILE": str(certificates.ca_file),
                 "SIGNALWIRE_LOG_LEVEL": "warning",
@@ -72,26 +80,31 @@ async def _measure(program: list[str], calls: int, idle: int, work: Path) -> dic
         )
         try:
             async with asyncio.timeout(120):
-                return await _drive(node, process, calls, idle)
+                return await _drive(node, process, calls, alone, idle)
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
 
 
-async def _drive(node: ScriptedNode, process: asyncio.subprocess.Process, calls: int, idle: int) -> dict[str, float]:
+async def _drive(
+    node: ScriptedNode, process: asyncio.subprocess.Process, calls: int, alone: int, idle: int
+) -> dict[str, float]:
     figures = await _line(process)
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def one() -> None:
+    async def flow() -> float:
         async with turns:
+            began = time.monotonic()
             party = await node.offer()
             await node.settle(lambda: party.state.value == "ended", timeout_s=60)
+            return (time.monotonic() - began) * 1000
 
-    offering = asyncio.gather(*(one() for _ in range(calls)))
+    offering = asyncio.gather(*(flow() for _ in range(calls)))
     figures |= await _line(process)
     await offering
-    await _line(process)
+    if alone:
+        figures["flow_ms"] = statistics.median([await flow() for _ in range(alone)])
     for _ in range(idle):
         await node.offer()
     return figures | await _line(process)

@@ -1,7 +1,7 @@
-"""One SDK at work: ``python -m benchmarks.sdk_app MODULE CALLS IDLE``; MODULE ``offhook`` or ``signalwire.relay``.
+"""One SDK at work: ``python -m benchmarks.sdk_app MODULE CALLS ALONE IDLE``; MODULE ``offhook`` or the published.
 
-Answers, plays and hangs up CALLS calls, then keeps IDLE calls and does nothing. Prints what it took, one JSON object
-a phase.
+Answers, plays and hangs up CALLS calls that come together and ALONE calls that come one by one, then keeps IDLE calls
+and does nothing. Prints what it took, one JSON object a phase.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def main() -> None:
     before = time.process_time()
     module = importlib.import_module(sys.argv[1])
     import_ms = (time.process_time() - before) * 1000
-    calls, idle = int(sys.argv[2]), int(sys.argv[3])
+    calls, alone, idle = (int(number) for number in sys.argv[2:])
     client = module.RelayClient(project="project", token="token", host=os.environ["NODE_HOST"], contexts=["default"])
     loop = asyncio.get_running_loop()
     served, kept = loop.create_future(), loop.create_future()
@@ -39,7 +39,7 @@ async def main() -> None:
     @client.on_call
     async def handle(call: Any) -> None:
         nonlocal count
-        if count < calls:
+        if count < calls + alone:
             await call.answer()
             action = await call.play([{"type": "silence", "params": {"duration": 1}}])
             await action.wait()
@@ -48,7 +48,7 @@ async def main() -> None:
         count += 1
         if count == calls:
             served.set_result(None)
-        if count == calls + idle:
+        if count == calls + alone + idle:
             kept.set_result(None)
 
     await client.connect()
@@ -57,7 +57,6 @@ async def main() -> None:
     await served
     say(cpu_us_per_call=(time.process_time() - before) * 1e6 / calls)
     resident = resident_bytes()
-    say(ready=True)
     await kept
     say(bytes_per_idle_call=(resident_bytes() - resident) / idle)
     await client.disconnect()

@@ -1,6 +1,6 @@
-"""The same calls without an SDK: what the loop, TLS, WebSocket and JSON cost alone.
+"""The same calls without an SDK: what the loop, TLS, WebSocket and JSON cost alone, a read and a write a frame.
 
-No tasks, no futures, no events, no checks: a table of what to say next. An SDK on asyncio cannot be cheaper.
+No tasks, no futures, no events, no checks: a table of what to say next, on picows and msgspec.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _encode = msgspec.json.Encoder().encode
 class Floor(WSListener):
     """Answers, plays and hangs up so many calls, then lets the others ring."""
 
-    def __init__(self, calls: int, idle: int) -> None:
+    def __init__(self, calls: int, alone: int, idle: int) -> None:
         loop = asyncio.get_running_loop()
         self.connected, self.served, self.kept = (loop.create_future() for _ in range(3))
-        self._calls, self._last = calls, calls + idle
+        self._calls, self._flows, self._last = calls, calls + alone, calls + alone + idle
         self._offered = self._ended = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -48,7 +48,7 @@ class Floor(WSListener):
     def _event(self, event_type: str, params: dict[str, Any]) -> None:
         if event_type == "calling.call.receive":
             self._offered += 1
-            if self._offered <= self._calls:
+            if self._offered <= self._flows:
                 self._ask("calling.answer", _address(params))
             elif self._offered == self._last:
                 self.kept.set_result(None)
@@ -74,9 +74,9 @@ def _address(params: dict[str, Any]) -> dict[str, str]:
 
 
 async def main() -> None:
-    calls, idle = int(sys.argv[2]), int(sys.argv[3])
+    calls, alone, idle = (int(number) for number in sys.argv[2:])
     tls = ssl.create_default_context(cafile=os.environ["SIGNALWIRE_RELAY_CA_FILE"])
-    _, floor = await ws_connect(lambda: Floor(calls, idle), f"wss://{os.environ['NODE_HOST']}", ssl_context=tls)
+    _, floor = await ws_connect(lambda: Floor(calls, alone, idle), f"wss://{os.environ['NODE_HOST']}", ssl_context=tls)
     assert isinstance(floor, Floor)
     await floor.connected
     say(start_ms=time.process_time() * 1000)
@@ -84,7 +84,6 @@ async def main() -> None:
     await floor.served
     say(cpu_us_per_call=(time.process_time() - before) * 1e6 / calls)
     resident = resident_bytes()
-    say(ready=True)
     await floor.kept
     say(bytes_per_idle_call=(resident_bytes() - resident) / idle)
 

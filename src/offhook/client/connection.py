@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from offhook.client import outputs
 from offhook.client.outputs import Output
@@ -17,35 +16,12 @@ from offhook.client.session import Session
 from offhook.client.wire import Wire, open_wire
 from offhook.errors import ConfigurationError
 
-__all__ = ["Connection", "make_tls_context", "parse_host"]
+__all__ = ["Connection", "make_tls_context"]
 
 log = logging.getLogger("offhook.client")
 
 _OPEN_TIMEOUT_S: Final = 10.0
 _CLOSE_TIMEOUT_S: Final = 1.0
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def parse_host(host: str) -> str:
-    """Turn ``relay.example.com``, ``localhost:7443`` or ``wss://...`` into the URL to open.
-
-    Raises:
-        ConfigurationError: it is no bare host, or it would send the token in clear to another machine.
-    """
-    if any(character in host.removeprefix("wss://").removeprefix("ws://") for character in "/@?#\\\r\n\t "):
-        raise ConfigurationError("host", "give a bare host name, with :port if need be, and no path or user")
-    url = host if host.startswith(("ws://", "wss://")) else f"wss://{host}"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-        (parts.hostname or "").encode("idna")
-    except ValueError as error:
-        raise ConfigurationError("host", f"not a host name: {error}") from error
-    if not parts.hostname:
-        raise ConfigurationError("host", "give the host name of a node or space")
-    if parts.scheme == "ws" and parts.hostname not in _LOOPBACK:
-        raise ConfigurationError("host", "ws:// would send the token in clear; use wss:// beyond this machine")
-    return url
 
 
 def make_tls_context(ca_file: str | None) -> ssl.SSLContext:

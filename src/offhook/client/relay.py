@@ -7,18 +7,16 @@ import os
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from offhook._version import __version__
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.compose import compose, new_id, numbered_ids
-from offhook.client.connection import Connection, make_tls_context
 from offhook.client.events import MessageEvent, MessageStateEvent, RelayEvent
 from offhook.client.link import Driver, Link
 from offhook.client.messages import Message, MessageHandler, Messages
 from offhook.client.outputs import Output
-from offhook.client.recording import SessionRecorder, open_recorder
 from offhook.client.serving import serve
 from offhook.client.session import Session, SessionSettings
 from offhook.client.settings import read_settings
@@ -28,6 +26,9 @@ from offhook.errors import CallerError, ConnectionLost, RelayError
 from offhook.protocol import methods
 from offhook.protocol.messaging import SendMessage
 from offhook.protocol.verbs import dial
+
+if TYPE_CHECKING:
+    from offhook.client.recording import SessionRecorder
 
 __all__ = ["RelayClient"]
 
@@ -159,6 +160,10 @@ class RelayClient:
             raise
 
     def _make_driver(self, session: Session, on_output: Callable[[Output], None]) -> Driver:
+        # Here, since picows and its kin take half of the time that it takes to import all of this.
+        from offhook.client.connection import Connection, make_tls_context
+        from offhook.client.recording import open_recorder
+
         tls = make_tls_context(self._settings.ca_file) if self._settings.url.startswith("wss://") else None
         if self._record_path is not None:
             self._recorder = open_recorder(self._record_path, _AGENT, asyncio.get_running_loop().time)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
-from offhook.client.connection import parse_host
 from offhook.errors import ConfigurationError
 from offhook.protocol.frames import Authentication
 
-__all__ = ["DEFAULT_HOST", "ClientSettings", "read_settings"]
+__all__ = ["DEFAULT_HOST", "ClientSettings", "parse_host", "read_settings"]
 
 DEFAULT_HOST: Final = "relay.signalwire.com"
 _DEFAULT_MAX_ACTIVE_CALLS: Final = 1000
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _PROJECT: Final = ("OFFHOOK_PROJECT_ID", "SIGNALWIRE_PROJECT_ID")
 _TOKEN: Final = ("OFFHOOK_API_TOKEN", "SIGNALWIRE_API_TOKEN")
@@ -32,6 +33,28 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     ca_file: str | None
     max_active_calls: int
+
+
+def parse_host(host: str) -> str:
+    """Turn ``relay.example.com``, ``localhost:7443`` or ``wss://...`` into the URL to open.
+
+    Raises:
+        ConfigurationError: it is no bare host, or it would send the token in clear to another machine.
+    """
+    if any(character in host.removeprefix("wss://").removeprefix("ws://") for character in "/@?#\\\r\n\t "):
+        raise ConfigurationError("host", "give a bare host name, with :port if need be, and no path or user")
+    url = host if host.startswith(("ws://", "wss://")) else f"wss://{host}"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        (parts.hostname or "").encode("idna")
+    except ValueError as error:
+        raise ConfigurationError("host", f"not a host name: {error}") from error
+    if not parts.hostname:
+        raise ConfigurationError("host", "give the host name of a node or space")
+    if parts.scheme == "ws" and parts.hostname not in _LOOPBACK:
+        raise ConfigurationError("host", "ws:// would send the token in clear; use wss:// beyond this machine")
+    return url
 
 
 def read_settings(

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from offhook.client.call import Call
-from offhook.client.connection import make_tls_context, parse_host
+from offhook.client.connection import make_tls_context
 from offhook.client.relay import RelayClient
 from offhook.client.session import SessionSettings
+from offhook.client.settings import parse_host
 from offhook.errors import CallReleased, ConfigurationError, ConnectionLost, DialFailed, RelayError, RequestTimeout
 from offhook.node.web.tls import LocalCertificates, server_context
 from offhook.protocol.states import CallState, DialState, EndReason, EndSource

@@ -169,6 +169,18 @@ async def ask(stage: Stage) -> Seen:
     return seen
 
 
+async def keys_as_they_come(stage: Stage) -> Seen:
+    program = await stage.start()
+    caller = await called(stage)
+    for number, pressed in enumerate(("159", "357"), 1):
+        await program.says("asked", number)
+        for digit in pressed:
+            caller.rtp.digit(digit)
+    seen: Seen = [await over(caller)]
+    await program.ends()
+    return seen
+
+
 async def keys(stage: Stage) -> Seen:
     program = await stage.start()
     caller = await called(stage)
@@ -239,6 +251,13 @@ async def hung_up(stage: Stage, *arguments: str) -> Seen:
 
 async def unbuilt(stage: Stage) -> Seen:
     return await hung_up(stage, *UNBUILT, *WRONG)
+
+
+async def limits(stage: Stage) -> Seen:
+    program = await stage.start()
+    seen: Seen = [await over(await called(stage)), await over(await called(stage))]
+    await program.ends()
+    return seen
 
 
 async def left(stage: Stage) -> Seen:
@@ -335,6 +354,7 @@ PARTIES: dict[str, Callable[[Stage], Awaitable[Seen]]] = {
             menu,
             ask,
             keys,
+            keys_as_they_come,
             mirror,
             pass_on,
             busy_line,
@@ -344,7 +364,7 @@ PARTIES: dict[str, Callable[[Stage], Awaitable[Seen]]] = {
             message,
             withdrawn,
         ),
-        *(dial, refused, unbuilt),
+        *(dial, refused, unbuilt, limits),
     )
 } | {"waits": hung_up, "too_late": hung_up}
 """By the name of their program."""

@@ -1,8 +1,12 @@
 """What the programs of ``examples/either_sdk`` tell, by first words, and what their parties see, on either SDK.
 
-What is other on purpose (relay-protocol 8) is in no program: a wait for an action of a call that is over is told by
-ours with its type and its callback is called; ``wait_for_ended`` may time out; ``wait_for_ringing`` of an answered call
-returns at once; a call beyond the limit is passed on at once, and not after the node lost its patience.
+What is other on purpose is in no program. With ours
+
+* ``wait_for_ended`` may time out, and ``wait_for_ringing`` of a call that went past it returns at once;
+* an action begun on a call that is over has an event with its type, and calls its callback;
+* a command of an action that is over is not sent (theirs gets 409);
+* callbacks that run when the client leaves are cancelled;
+* a call beyond the limit is passed on at once, not after the node lost its patience.
 """
 
 from __future__ import annotations
@@ -129,6 +133,26 @@ STORIES: Final[dict[str, dict[str, list[str]]]] = {
             f"400 RELAY error 400: `initial_timeout` {SECONDS}",
         ],
     },
+    "keys_as_they_come": {
+        "asked": ["", ""],
+        "key": ["collecting True digit 1", "collecting True digit 5", "collecting True digit 9"],
+        "stopped": ["200"],
+        "end": ["finished True finished None", "finished True no_input None"],
+        "partial": [
+            "collecting False digit 3",
+            "collecting False digit 35",
+            "collecting False digit 357",
+            "finished True digit 357",
+        ],
+    },
+    "limits": {
+        "recorded": ["finished True", "no_input True", "finished True"],
+        "refused": [
+            "409 RELAY error 409: The call is answered already",
+            "409 RELAY error 409: The call is answered already: end it instead",
+        ],
+        "ended": ["maxDuration none"],
+    },
     "keys": {
         "sent": ["200 finished True", "200 finished True"],
         "refused": [
@@ -210,6 +234,8 @@ SEEN: Final[dict[str, Seen]] = {
     "record": ["", "as long as told", True, "tone", True, "kept pause", True, "nothing played", True],
     "menu": [""],
     "ask": [""],
+    "keys_as_they_come": [""],
+    "limits": ["", "Maximum duration reached"],
     "keys": ["", "12#AD*0"],
     "mirror": [200, "itself", True],
     "pass_on": ["", ""],

@@ -53,6 +53,7 @@ step = st.one_of(
     st.tuples(st.just("count"), which),
     st.tuples(st.just("handle"), st.sampled_from([200, 200, 200, 404, 410, 409, 500])),
     st.tuples(st.just("handle"), st.just(200)),
+    st.tuples(st.just("handle"), st.just(-32005)),
     st.tuples(st.just("stop"), which),
     st.tuples(st.just("wait"), which, st.sampled_from([None, 0.5, 30.0])),
     st.tuples(st.just("cancel"), which),

@@ -129,12 +129,18 @@ class MemoryNode:
     # --- what it says ---------------------------------------------------------------------------------------
 
     def handle(self, code: int) -> None:
-        """Take the next frame: reply to a request with this code, the same again when it comes again."""
+        """Take the next frame: reply to a request with this code, the same again when it comes again.
+
+        A negative code is an error of the protocol: the request is refused unread.
+        """
         if not self.inbox or not self._is_up or self.driver is None:
             return
         frame = self.inbox.pop(0)
         if "method" not in frame:
             self._unacked.pop(frame["id"], None)
+            return
+        if code < 0:
+            self.driver.feed({"id": frame["id"], "error": {"code": code, "message": "refused"}})
             return
         if frame["id"] not in self._replies:
             self.done.append(frame["method"])

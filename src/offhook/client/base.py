@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.events.base import text_of
-from offhook.client.listening import ORDER, Listening
+from offhook.client.facts import Facts
+from offhook.client.listening import Listening
 from offhook.client.tasks import Handler, Tasks
 from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
@@ -63,7 +64,7 @@ class Requests(Protocol):
         ...
 
 
-class CallBase(Listening):
+class CallBase(Facts, Listening):
     """A live phone call."""
 
     call_id: str
@@ -90,26 +91,16 @@ class CallBase(Listening):
     """``node_id``, ``call_id`` and ``device_type`` of the call that made it."""
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
-        super().__init__(event.call_id)
+        Listening.__init__(self, event.call_id)
+        Facts.__init__(self, event)
         self._client = client
         self.tasks = client.tasks
-        self.node_id = ""
-        self.segment_id = ""
-        self.project_id = ""
-        self.tag = ""
-        self.context = event.context or str(event.params.get("protocol", ""))
-        self.direction = ""
-        self.state = CallState.CREATED
-        self.device = {}
-        self.peer = {}
-        self.parent = {}
         self._released = False
         self._actions: dict[str, Action] = {}
         self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
         self._runs_due: asyncio.Handle | None = None
         self._is_lost = False
         self._gone_timer: asyncio.TimerHandle | None = None
-        self.learn(event.params)
 
     def __repr__(self) -> str:
         return f"Call(call_id={self.call_id!r}, direction={self.direction!r}, state={self.state!r})"
@@ -129,7 +120,7 @@ class CallBase(Listening):
             self.learn(event.params)
             self._states[self.state] = event
         elif kind == CONNECT_EVENT:
-            self._learn_peer(event)
+            self.learn_peer(event.params)
         if self._actions:
             self._tell_actions(event)
         if self._waits:
@@ -177,35 +168,6 @@ class CallBase(Listening):
         """
         self._is_lost = self._over is None
         self.close("gone")
-
-    def learn(self, params: Mapping[str, Any]) -> None:
-        """Take over what an event says of the call; what it leaves out stays."""
-        get = params.get
-        if (text := get("node_id")) and isinstance(text, str):
-            self.node_id = text
-        if (text := get("segment_id")) and isinstance(text, str):
-            self.segment_id = text
-        if (text := get("tag")) and isinstance(text, str):
-            self.tag = text
-        if (text := get("direction")) and isinstance(text, str):
-            self.direction = text
-        if (text := get("project_id")) and isinstance(text, str):
-            self.project_id = text
-        device, peer, parent, state = get("device"), get("peer"), get("parent"), get("call_state")
-        if device and isinstance(device, dict):
-            self.device = device
-        self.peer = peer if isinstance(peer, dict) else {}
-        if isinstance(parent, dict):
-            self.parent = parent
-        if isinstance(state, str) and ORDER.get(state, -1) >= ORDER.get(self.state, -1):
-            self.state = state
-
-    def _learn_peer(self, event: RelayEvent) -> None:
-        peer = event.params.get("peer")
-        if event.params.get("connect_state") == "connected" and isinstance(peer, dict):
-            self.peer = peer
-        elif event.params.get("connect_state") in ("disconnected", "failed"):
-            self.peer = {}
 
     def _finish(self, event: CallStateEvent, cause: str) -> None:
         if self._over is not None:

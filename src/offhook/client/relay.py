@@ -1,4 +1,7 @@
-"""The client: one session with a node, the calls on it, and the handlers of the app."""
+"""The client: one session with a node, the calls on it, and the handlers of the app.
+
+Longer than other files for the parameters of ``dial`` and ``send_message``, which editors show.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from offhook.client.relay import RelayClient
 NAMES = [verb.name for verb in VERBS]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 WITHOUT_A_PAGE = {"__init__"}
-OF_THE_CLIENT_ITSELF = {"close", "command", "handle", "learn", "lose", "start", "steer"}
+OF_THE_CLIENT_ITSELF = {"close", "command", "handle", "learn", "learn_peer", "lose", "start", "steer"}
 """Methods of a call that are public for the client, not for programs."""
 
 

@@ -27,9 +27,26 @@ def table(report: dict[str, Any]) -> str:
         "CPU of a call held, of one core": _by_process(held["cpu_percent_of_a_core_per_call"], "{:.3f} %"),
         "memory of a call held": _by_process(held["rss_kb_per_call"], "{:.0f} kB"),
     }
+    rows |= _sdks(report["sdks"])
     lines = "".join(f"| {what} | {value} |\n" for what, value in rows.items())
     where = f"{machine['cores']} cores ({machine.get('cpu') or 'unknown'}), Python {machine['python']}"
     return f"Measured by it on {where}:\n\n| figure | value |\n|---|---|\n{lines}"
+
+
+def _sdks(report: dict[str, Any]) -> dict[str, str]:
+    """Both SDKs and a bare client, for the same calls in one run."""
+    programs = {"ours": "ours", "published": "the published SDK 3.7.5", "floor": "a client without SDK"}
+
+    def beside(key: str, form: str) -> str:
+        given = {name: report[name][key] for name in programs if key in report[name]}
+        return ", ".join(f"{programs[name]} {form.format(value)}" for name, value in given.items())
+
+    return {
+        f"CPU of the SDK for a call, {report['calls']} calls, 20 at once": beside("cpu_us_per_call", "{:.0f} µs"),
+        "from offer to `ended`, one call by itself": beside("flow_ms", "{:.2f} ms"),
+        "memory of an idle call": beside("bytes_per_idle_call", "{:.0f} B"),
+        "CPU of the import; until connected": f"{beside('import_ms', '{:.0f} ms')}; {beside('start_ms', '{:.0f} ms')}",
+    }
 
 
 def _percentiles(figures: dict[str, float]) -> str:

@@ -141,10 +141,11 @@ async def test_a_call_that_goes_on_while_its_node_is_being_stopped_ends_before_t
             assert await asyncio.to_thread(node.process.wait, WITHIN_S) == 0
 
 
-async def test_a_node_that_is_killed_costs_its_client_no_call_and_no_event(
-    tmp_path: Path, audio_server: AudioServer, responder: Responder
+@pytest.mark.parametrize("is_back", [False, True], ids=["while it is away", "when it is back"])
+async def test_a_node_that_is_killed_costs_its_client_no_call_no_dial_and_no_event(
+    tmp_path: Path, audio_server: AudioServer, responder: Responder, is_back: bool
 ) -> None:
-    """A verb under way ends with an error, and so does a dial, whose callee is not left ringing."""
+    """Verbs under way end with an error; a dial that rang is answered while the node is away, or afterwards."""
     url = audio_server.publish("tone.wav", audio.tone(440, 1.0))
     seen: Counter[tuple[str, ...]] = Counter()
 
@@ -170,20 +171,23 @@ async def test_a_node_that_is_killed_costs_its_client_no_call_and_no_event(
             await until(lambda: any(call.tag == "pending" and call.state == "ringing" for call in client.calls), "ring")
             kill_nodes(node)
             await until(lambda: not client.is_connected, "the client notices")
-            with pytest.raises(DialFailed) as failed:
-                await asyncio.wait_for(dialling, WITHIN_S)
-            assert failed.value.reason == "error"
-            await responder.cancelled(WITHIN_S)
+            if is_back:
+                await until(lambda: client.is_connected, "it is back")
+            responder.answer()
+            await responder.acknowledged(WITHIN_S)
+            dialled = await asyncio.wait_for(dialling, WITHIN_S)
+            assert (dialled.state, dialled.tag) == ("answered", "pending")
             lasting = [await action.wait(WITHIN_S) for action in actions]
             assert [event.params["state"] for event in lasting] == ["finished", "error"] * 3
-            for call in talks:
+            for call in [dialled, *talks]:
                 again = await call.play_silence(0.1)
                 assert (await again.wait(WITHIN_S)).params["state"] == "finished"
                 await call.hangup()
+            await responder.ended(WITHIN_S)
             for caller in callers:
                 await caller.ended_by_node(WITHIN_S)
                 caller.close()
-            for call in talks:
+            for call in [dialled, *talks]:
                 ended = await call.wait_for_ended(WITHIN_S)
                 assert (ended.params["end_reason"], ended.cause) == ("hangup", None)
     assert set(seen.values()) == {1}, {key: count for key, count in seen.items() if count > 1}

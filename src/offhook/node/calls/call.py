@@ -107,6 +107,7 @@ class Call:
         self.answer_time = 0
         self.end_time = 0
         self.dial_winner = False
+        self.rings_last = False
         self.max_duration_s = 0.0
         self.actions: dict[str, CallAction] = {}
         self.claim: Callable[[Call], bool] | None = None
@@ -394,6 +395,7 @@ class Call:
         self.owner = label.owner
         self.answer_time = label.answer_time
         self.dial_winner = label.dial_winner
+        self.rings_last = label.rings_last
         self.max_duration_s = label.max_duration_s
         self.state = state
         if state is CallState.ANSWERED:
@@ -412,6 +414,7 @@ class Call:
             start_time=self.start_time,
             answer_time=self.answer_time,
             dial_winner=self.dial_winner,
+            rings_last=self.rings_last,
             max_duration_s=self.max_duration_s,
             actions=[action.open_action for action in self.actions.values()],
         )

@@ -24,7 +24,7 @@ from offhook.protocol.devices import DialDevice
 from offhook.protocol.states import DialState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.dial import EVENT
 
-__all__ = ["CallHost", "DialRequest", "Dialing", "dial_failed"]
+__all__ = ["AdoptedDial", "CallHost", "DialRequest", "Dialing", "dial_failed"]
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,8 @@ class Dialing:
 
     async def _ring(self, group: list[DialDevice]) -> None:
         placements = await asyncio.gather(*(self._plan(device) for device in group))
-        legs = [self._place(placement) for placement in placements if placement is not None]
+        rings_last = group is self._request.groups[-1] and not self._request.send_digits
+        legs = [self._place(placement, rings_last) for placement in placements if placement is not None]
         calls = [call for call, _ in legs]
         pending: set[asyncio.Future[Any]] = {task for _, task in legs}
         while pending and not self._winner.done():
@@ -101,7 +102,7 @@ class Dialing:
             log.warning("device not dialled", reason=text)
             return None
 
-    def _place(self, placement: Placement) -> tuple[Call, asyncio.Task[None]]:
+    def _place(self, placement: Placement, rings_last: bool) -> tuple[Call, asyncio.Task[None]]:
         leg = Leg(self._host.engine, str(uuid.uuid4()), Direction.OUTBOUND)
         identity = CallIdentity(
             call_id=str(uuid.uuid4()),
@@ -116,6 +117,7 @@ class Dialing:
         call = Call(identity, leg, host.sink, host.settings, tag=self._request.tag, wall_ms=host.wall_ms)
         call.owner = self._request.session
         call.max_duration_s = self._request.max_duration_s
+        call.rings_last = rings_last
         call.claim = self._claim
         call.on_answer = self._answered
         task = self._host.take(call)
@@ -154,7 +156,7 @@ class Dialing:
 
     def _answered(self, call: Call) -> None:
         """The winner's state is out: say so for the dial, in the same outbox, before any loser ends."""
-        self._emit({"dial_state": DialState.ANSWERED.value, "call": call.address_params()}, call.call_id)
+        self._host.sink.emit(dial_answered(call))
 
     async def _press(self, call: Call) -> None:
         if not self._request.send_digits:
@@ -166,11 +168,59 @@ class Dialing:
         except (EngineRefused, EngineLost) as error:
             log.warning("digits after answer not sent", call_id=call.call_id, reason=str(error))
 
-    def _emit(self, params: dict[str, Any], call_id: str = "") -> None:
+    def _emit(self, params: dict[str, Any]) -> None:
         tag = self._request.tag
         params = {"node_id": self._host.settings.node_id, "tag": tag} | params
-        event = OutgoingEvent(EVENT, params, call_id, tag, self._request.session, durable=bool(call_id))
-        self._host.sink.emit(event)
+        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=tag, session=self._request.session))
+
+
+class AdoptedDial:
+    """The last devices of a dial whose node went, still ringing: the first answer wins, the last end fails it."""
+
+    def __init__(self, host: CallHost) -> None:
+        self._host = host
+        self._ringing: list[Call] = []
+        self._winner: Call | None = None
+
+    def take(self, call: Call) -> None:
+        """Go on with a leg that was not answered."""
+        call.claim = self._claim
+        call.on_answer = self._answered
+        self._ringing.append(call)
+        self._host.take(call).add_done_callback(lambda _: self._over(call))
+
+    def _claim(self, call: Call) -> bool:
+        if self._winner is not None:
+            return False
+        self._winner = call
+        call.dial_winner = True
+        return True
+
+    def _answered(self, call: Call) -> None:
+        self._host.sink.emit(dial_answered(call))
+        for other in self._ringing:
+            if other is not call:
+                other.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
+
+    def _over(self, call: Call) -> None:
+        self._ringing.remove(call)
+        if self._ringing or self._winner is not None:
+            return
+        params = dial_failed(
+            self._host.settings.node_id, call.tag, call.ending or Ending(EndReason.ERROR, EndSource.NONE)
+        )
+        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=call.tag, session=call.owner))
+
+
+def dial_answered(call: Call) -> OutgoingEvent:
+    """``calling.call.dial`` ``answered``, in the outbox of the call that won."""
+    params = {
+        "node_id": call.settings.node_id,
+        "tag": call.tag,
+        "dial_state": DialState.ANSWERED.value,
+        "call": call.address_params(),
+    }
+    return OutgoingEvent(EVENT, params, call.call_id, call.tag, call.owner, durable=True)
 
 
 def dial_failed(node_id: str, tag: str, ending: Ending) -> dict[str, Any]:

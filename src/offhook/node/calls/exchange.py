@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import structlog
 from offhook.errors import CallerError, CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls.call import Call, CallIdentity, now_ms
 from offhook.node.calls.devices import DevicePlanner, ResolveHost, resolve_host
-from offhook.node.calls.dialing import Dialing, DialRequest, dial_failed
+from offhook.node.calls.dialing import AdoptedDial, Dialing, DialRequest, dial_failed
 from offhook.node.calls.directory import CallDirectory
 from offhook.node.calls.endings import Ending, end_params, ending_of
 from offhook.node.calls.label import CallLabel, OpenAction, parse_label
@@ -286,11 +286,16 @@ class Exchange:
         texts = {leg: report.label for leg, report in ended.items()} | {leg.leg: leg.label for leg in welcome.legs}
         labels = {leg: parse_label(text) for leg, text in texts.items()}
         failed = {(label.owner, label.tag) for label in labels.values() if label is not None and label.answer_time}
+        ringing = {
+            (label.owner, label.tag): AdoptedDial(self)
+            for leg in live
+            if (label := labels[leg]) is not None and label.rings_last and not label.answer_time
+        }
         if not self._is_attached:
             self._is_attached = True
             for report in ended.values():
                 if report.leg not in live:
-                    self._remember_end(report, labels[report.leg], failed)
+                    self._remember_end(report, labels[report.leg], failed, ringing.keys())
         for snapshot in welcome.legs:
             label = labels[snapshot.leg]
             if (known := self.calls.by_leg(snapshot.leg)) is not None:
@@ -298,7 +303,7 @@ class Exchange:
             elif label is not None and self.calls.has_ended(label.call_id):
                 self._refuse(snapshot.leg, 503, "The node had given up this call")
             elif label is not None:
-                self._adopt(snapshot, label, failed)
+                self._adopt(snapshot, label, failed, ringing)
             elif snapshot.leg not in begun:  # else its LegIncoming makes it a call
                 self._refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
 
@@ -309,9 +314,20 @@ class Exchange:
                 self.engine.send(Stop(self.engine.next_id(), operation.id))
         call.relabel()
 
-    def _adopt(self, snapshot: LegSnapshot, label: CallLabel, failed: set[tuple[str, str]]) -> None:
+    def _adopt(
+        self,
+        snapshot: LegSnapshot,
+        label: CallLabel,
+        failed: set[tuple[str, str]],
+        ringing: Mapping[tuple[str, str], AdoptedDial],
+    ) -> None:
         call = self._restored(snapshot, label)
         self.adopted.add(call.call_id)
+        key = (label.owner, label.tag)
+        if call.state is not CallState.ANSWERED and key in ringing and key not in failed:
+            ringing[key].take(call)
+            call.relabel()
+            return
         self.take(call)
         for operation in snapshot.operations:  # their verbs are gone, so nobody could stop them any more
             self.engine.send(Stop(self.engine.next_id(), operation.id))
@@ -331,12 +347,19 @@ class Exchange:
         for event in self._failed_dial(label, ending, failed):
             self.sink.emit(event)
 
-    def _remember_end(self, report: LegEnded, label: CallLabel | None, failed: set[tuple[str, str]]) -> None:
+    def _remember_end(
+        self,
+        report: LegEnded,
+        label: CallLabel | None,
+        failed: set[tuple[str, str]],
+        ringing: Collection[tuple[str, str]],
+    ) -> None:
         """A call that ended while no node was there."""
         if label is None:
             return
         ending = ending_of(report, label.direction)
         is_dialled = label.direction is Direction.OUTBOUND and not label.answer_time
+        is_dialled = is_dialled and (label.owner, label.tag) not in ringing
         events = self._failed_dial(label, ending, failed) if is_dialled else []
         end_time = report.at_us // 1000 or self.wall_ms()
         self.past[label.call_id] = PastEnd(end_params(ending) | {"end_time": end_time}, events)

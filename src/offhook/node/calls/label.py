@@ -22,7 +22,11 @@ class OpenAction(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a call that the engine does not know itself."""
+    """All of a call that the engine does not know itself.
+
+    ``rings_last``: its dial has no other devices to try and nothing to do after the answer, so that it can go on
+    under another node.
+    """
 
     call_id: str
     segment_id: str
@@ -34,6 +38,7 @@ class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_time: int = 0
     answer_time: int = 0
     dial_winner: bool = False
+    rings_last: bool = False
     max_duration_s: float = 0.0
     actions: list[OpenAction] = []
 

@@ -50,10 +50,16 @@ async def start(bench: Bench) -> None:
     await bench.exchange.attach()
 
 
+async def die(bench: Bench) -> None:
+    """The node dies without a word. What is left of it is kept, so that its tasks are not collected unfinished."""
+    bench.exchange.engine.is_cut = True
+    bench.dead.append(bench.exchange)
+    await bench.engine.close()
+
+
 async def kill(bench: Bench) -> Bench:
     """The node dies without a word; another one starts on the same engine."""
-    bench.exchange.engine.is_cut = True
-    await bench.engine.close()
+    await die(bench)
     await asyncio.sleep(1)
     await start(bench)
     return bench
@@ -63,6 +69,7 @@ async def kill(bench: Bench) -> Bench:
 async def mortal(tmp_path):
     before = asyncio.all_tasks()
     bench = Bench(tmp_path, SETTINGS)
+    bench.dead = []
     await start(bench)
     yield bench
     await bench.exchange.__aexit__(None, None, None)
@@ -136,8 +143,7 @@ async def test_a_ringing_call_is_offered_again_when_nobody_took_it(mortal):
 
 async def test_an_answer_that_came_while_no_node_was_there_is_told(mortal):
     call = mortal.ring()
-    mortal.exchange.engine.is_cut = True
-    await mortal.engine.close()
+    await die(mortal)
     bench = mortal
     await bench.engine.start(lambda report: None)
     await bench.engine.execute(ops.LegAnswer(bench.engine.next_id(), call.leg.id))
@@ -146,12 +152,83 @@ async def test_an_answer_that_came_while_no_node_was_there_is_told(mortal):
     assert bench.states(call) == ["answered"]
 
 
-async def test_a_dial_under_way_fails_and_its_legs_are_cancelled(mortal):
+def group(*names: str) -> list[dict[str, object]]:
+    return [{"type": "sip", "params": {"to": f"sip:{name}@127.0.0.1"}} for name in names]
+
+
+async def ringing(bench: Bench, *groups: list[dict[str, object]], **more: object) -> Bench:
+    """A dial whose first devices ring."""
+    await bench.run("calling.dial", tag="t", devices=list(groups), **more)
+    for _ in groups[0]:
+        await bench.sink.when("calling.call.state", call_state="ringing")
+    await asyncio.sleep(0.5)
+    return bench
+
+
+def dialled(bench: Bench) -> list[tuple[str, str]]:
+    """How the dial went after the node was started again."""
+    told = bench.sink.of("calling.call.dial")
+    assert {params["tag"] for params in told} <= {"t"}
+    return [(params["dial_state"], params.get("reason", "")) for params in told]
+
+
+async def test_a_dial_that_rings_its_last_devices_goes_on_and_the_first_answer_wins(mortal):
+    mortal.engine.peers = {"sip:bob@127.0.0.1": Peer(answer_after_s=None), "sip:eve@127.0.0.1": Peer(answer_after_s=9)}
+    bench = await kill(await ringing(mortal, group("bob", "eve")))
+    assert dialled(bench) == []
+    assert {call.state for call in bench.exchange.calls} == {"ringing"}
+    await asyncio.sleep(10)
+    assert dialled(bench) == [("answered", "")]
+    [answered] = bench.sink.of("calling.call.dial")
+    assert (answered["call"]["dial_winner"], answered["call"]["tag"]) == ("true", "t")
+    [lost] = bench.sink.of("calling.call.state", call_state="ended")
+    assert (lost["tag"], lost["end_reason"]) == ("", "cancel")
+    [call] = list(bench.exchange.calls)
+    assert (call.state, call.owner) == ("answered", "session-1")
+    assert [event.session for event in bench.sink.events if event.event_type == "calling.call.dial"] == ["session-1"]
+
+
+async def test_a_dial_that_goes_on_fails_once_when_the_last_of_its_devices_is_gone(mortal):
+    busy = Peer(answer_after_s=8, status=486, reason="Busy Here")
+    mortal.engine.peers = {"sip:bob@127.0.0.1": busy, "sip:eve@127.0.0.1": Peer(answer_after_s=9, status=603)}
+    bench = await kill(await ringing(mortal, group("bob", "eve")))
+    await asyncio.sleep(10)
+    assert dialled(bench) == [("failed", "decline")]
+    assert not len(bench.exchange.calls)
+
+
+async def test_a_dial_that_was_answered_while_no_node_was_there_is_told(mortal):
     mortal.engine.default_peer = Peer(answer_after_s=None)
-    devices = [[{"type": "sip", "params": {"to": f"sip:{name}@127.0.0.1"}} for name in ("bob", "eve")]]
-    await mortal.run("calling.dial", tag="t", devices=devices)
-    await mortal.sink.when("calling.call.state", call_state="ringing")
-    bench = await kill(mortal)
+    await ringing(mortal, group("bob"))
+    [call] = list(mortal.exchange.calls)
+    await die(mortal)
+    mortal.engine._answers(call.leg.id, Peer())
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert dialled(mortal) == [("answered", "")]
+
+
+async def test_one_of_the_last_devices_that_ended_while_no_node_was_there_fails_nothing(mortal):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(mortal, group("bob", "eve"))
+    gone, _ = [call.leg.id for call in mortal.exchange.calls]
+    await die(mortal)
+    mortal.engine.end_leg(gone, reports.LegEnded(leg=gone, by="remote", cause="rejected", status=486, reason="Busy"))
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert [event for past in mortal.exchange.past.values() for event in past.events] == []
+    assert dialled(mortal) == []
+    [call] = list(mortal.exchange.calls)
+    mortal.engine._answers(call.leg.id, Peer())
+    await asyncio.sleep(1)
+    assert dialled(mortal) == [("answered", "")]
+
+
+@pytest.mark.parametrize("more", [{}, {"send_digits": "1"}], ids=["devices to try", "digits to press"])
+async def test_a_dial_with_more_to_do_fails_and_its_legs_are_cancelled(mortal, more):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    groups = [group("bob", "eve")] if more else [group("bob", "eve"), group("carol")]
+    bench = await kill(await ringing(mortal, *groups, **more))
     await asyncio.sleep(1)
     [failed] = bench.sink.of("calling.call.dial")
     assert (failed["dial_state"], failed["tag"], failed["reason"]) == ("failed", "t", "error")
@@ -200,8 +277,7 @@ async def test_a_call_that_was_given_up_is_hung_up_when_the_engine_is_back_after
 
 async def test_who_was_adopted_is_known_even_if_it_ends_at_once(mortal):
     call = await mortal.talk()
-    mortal.exchange.engine.is_cut = True
-    await mortal.engine.close()
+    await die(mortal)
     await start(mortal)
     mortal.engine.hang_up(call.leg.id)
     assert mortal.exchange.adopted == {call.call_id}
@@ -210,8 +286,7 @@ async def test_who_was_adopted_is_known_even_if_it_ends_at_once(mortal):
 
 async def test_a_call_that_ended_while_no_node_was_there_is_told_with_its_reason(mortal):
     call = await mortal.talk()
-    mortal.exchange.engine.is_cut = True
-    await mortal.engine.close()
+    await die(mortal)
     mortal.engine.hang_up(call.leg.id)
     await start(mortal)
     past = mortal.exchange.past[call.call_id]
@@ -230,8 +305,7 @@ async def test_a_dial_that_failed_while_no_node_was_there_says_so_once(mortal):
     await mortal.run("calling.dial", tag="t", devices=devices)
     await mortal.sink.when("calling.call.state", call_state="ringing")
     legs = [call.leg.id for call in mortal.exchange.calls]
-    mortal.exchange.engine.is_cut = True
-    await mortal.engine.close()
+    await die(mortal)
     for leg in legs:
         mortal.engine.end_leg(leg, reports.LegEnded(leg=leg, by="remote", cause="rejected", status=486, reason="Busy"))
     await start(mortal)

@@ -15,8 +15,10 @@ from offhook.testing.node import ScriptedNode
 ROOT = Path(__file__).resolve().parents[3]
 
 APP = """
-import sys
+import logging, sys
 from offhook import RelayClient
+
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # not how slow the machine is
 
 client = RelayClient("project", "token", sys.argv[1], ["default"], drain_timeout=float(sys.argv[2]))
 

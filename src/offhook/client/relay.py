@@ -60,7 +60,8 @@ class RelayClient:
         jwt_token: instead of project and token, else OFFHOOK_JWT_TOKEN or SIGNALWIRE_JWT_TOKEN.
         max_active_calls: inbound calls beyond are passed on; else RELAY_MAX_ACTIVE_CALLS, else 1000.
         ca_file: PEM file of the authorities to trust, else OFFHOOK_RELAY_CA_FILE or SIGNALWIRE_RELAY_CA_FILE.
-        request_timeout: seconds that a request may wait for its reply, counted from sending.
+        request_timeout: seconds that a request may wait for its reply, counted from sending; within them, one that
+            the server has no room for (-32005) is sent again.
         drain_timeout: seconds that ``run`` lets handlers finish after SIGINT or SIGTERM; a second signal ends at once.
         record_session: file to write every frame to, secrets masked (see ``offhook.client.recording``).
 

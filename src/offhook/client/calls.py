@@ -28,6 +28,7 @@ CallHandler = Callable[[Call], Awaitable[object]]
 Execute = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 _PARTING_TIMEOUT_S: Final = 2.0
+_HANDLER: Final = "on_call handler"
 
 
 class Calls:
@@ -41,13 +42,12 @@ class Calls:
         self.execute = execute
         """Sends a request of a call."""
         self._max_active = max_active
-        self._handling: set[asyncio.Task[None]] = set()
         self._parting: set[asyncio.Task[None]] = set()
 
     @property
     def handling(self) -> list[asyncio.Task[None]]:
         """Handlers of inbound calls that run."""
-        return list(self._handling)
+        return self.tasks.running(_HANDLER)
 
     async def part(self) -> None:
         """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
@@ -155,9 +155,7 @@ class Calls:
             self._decline(call, f"{self._max_active} calls are active (max_active_calls)")
         else:
             self.live[call.call_id] = call
-            handling = self.tasks.run(self.handler, call, what="on_call handler", call_id=call.call_id)
-            self._handling.add(handling)
-            handling.add_done_callback(self._handling.discard)
+            self.tasks.run(self.handler, call, what=_HANDLER, call_id=call.call_id)
 
     def _decline(self, call: Call, why: str) -> None:
         log.warning("passing a call on: %s", why, extra={"call_id": call.call_id})

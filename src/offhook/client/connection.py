@@ -101,7 +101,10 @@ class Connection:
         while wanted:
             output = wanted.popleft()
             if type(output) is outputs.Send:
-                self._send(output.data)
+                if self._wire is not None:  # else it goes with the socket it was meant for
+                    self._wire.outgoing.append(output.data)
+                    if self._recorder is not None:
+                        self._recorder.sent(output.data.decode())
             elif type(output) is outputs.Open:
                 self._open_asked = True
                 self._dropped = asyncio.Event()
@@ -118,14 +121,6 @@ class Connection:
         self._will_flush = False
         if self._wire is not None:
             self._wire.flush()
-
-    def _send(self, text: bytes) -> None:
-        """On the socket that is open; without one it goes with the socket it was meant for."""
-        if self._wire is None:
-            return
-        self._wire.outgoing.append(text)
-        if self._recorder is not None:
-            self._recorder.sent(text.decode())
 
     def _arm(self) -> None:
         """Keep a timer at or before the deadline; one that fires early finds nothing due, and is set again."""

@@ -22,22 +22,26 @@ class Tasks:
 
     def __init__(self) -> None:
         self.failures = 0
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], str] = {}
 
     def start(self, coroutine: Coroutine[Any, Any, object], *, what: str, call_id: str = "") -> asyncio.Task[None]:
         """Run a coroutine beside the rest."""
-        return self._own(self._guard(coroutine, what, call_id), f"offhook: {what} {call_id}")
+        return self._own(self._guard(coroutine, what, call_id), what, call_id)
 
     def run(
         self, handler: Callable[[T], Awaitable[object]], argument: T, *, what: str, call_id: str
     ) -> asyncio.Task[None]:
         """Run an async handler beside the rest."""
-        return self._own(self._handle(handler, argument, what, call_id), f"offhook: {what} {call_id}")
+        return self._own(self._handle(handler, argument, what, call_id), what, call_id)
 
-    def _own(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(coroutine, name=name)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def running(self, what: str) -> list[asyncio.Task[None]]:
+        """Those of a kind that run."""
+        return [task for task, kind in self._running.items() if kind == what]
+
+    def _own(self, coroutine: Coroutine[Any, Any, None], what: str, call_id: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine, name=f"offhook: {what} {call_id}")
+        self._running[task] = what
+        task.add_done_callback(self._running.pop)
         return task
 
     def call(self, handler: Handler[T], argument: T, *, what: str, call_id: str = "") -> bool:
@@ -84,7 +88,7 @@ class Tasks:
 
     def _others(self) -> set[asyncio.Task[None]]:
         """All but the task that asks, which cannot wait for itself."""
-        return self._running - {asyncio.current_task()}
+        return self._running.keys() - {asyncio.current_task()}
 
 
 async def _finish(outcome: Awaitable[object]) -> None:

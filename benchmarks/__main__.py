@@ -91,10 +91,14 @@ def show(name: str, report: Report) -> None:
     print(f"\n{name}")
     for key, value in report.items():
         if isinstance(value, dict):
-            value = "  ".join(f"{k} {v:.3f}" for k, v in value.items())  # noqa: PLW2901
+            value = "  ".join(f"{k} {_rounded(v)}" for k, v in value.items())  # noqa: PLW2901
         elif isinstance(value, float):
             value = f"{value:.3f}"  # noqa: PLW2901
         print(f"  {key:34} {value}")
+
+
+def _rounded(value: float | list[float]) -> str:
+    return f"{value:.3f}" if not isinstance(value, list) else "/".join(f"{one:.0f}" for one in value)
 
 
 def main() -> None:

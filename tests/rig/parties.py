@@ -6,7 +6,7 @@ Each waits for what the program says, never for a time, and returns what it saw 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 
@@ -344,7 +344,7 @@ async def refused(stage: Stage) -> Seen:
     return [sentence(cancel)]
 
 
-PARTIES: dict[str, Callable[[Stage], Awaitable[Seen]]] = {
+PARTIES: Mapping[str, Callable[[Stage], Awaitable[Seen]]] = {
     party.__name__: party
     for party in (
         *(

@@ -68,6 +68,7 @@ class RelayPeer:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _http: aiohttp.ClientSession | None = None
     socket: aiohttp.ClientWebSocketResponse | None = None
+    _transport: asyncio.WriteTransport | None = None
     _reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> RelayPeer:
@@ -87,6 +88,7 @@ class RelayPeer:
         self.socket = await self._http.ws_connect(
             f"wss://{self.host or self.node.relay_host}/", ssl=context, max_msg_size=1 << 24
         )
+        self._transport = self.socket._writer.transport
         self._reading = asyncio.create_task(self._read(self.socket))
 
     async def connect(self, **params: Any) -> dict[str, Any]:
@@ -108,13 +110,19 @@ class RelayPeer:
             await asyncio.wait([self._reading], timeout=2)
         if self._http:
             await self._http.close()
+        await self._cut()
 
     async def drop(self) -> None:
         """Cut the TCP connection without a close frame."""
-        assert self.socket
-        transport = self.socket._writer.transport
-        transport.abort()
+        await self._cut()
         await self.close()
+
+    async def _cut(self) -> None:
+        """Do not wait for the other side's end of TLS: a node that is killed never sends it."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+            await asyncio.sleep(0)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:

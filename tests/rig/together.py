@@ -30,6 +30,7 @@ class Together:
     def close(self) -> None:
         for future in self._running.values():
             future.cancel()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), self._loop).result(5)  # what was closed gets closed
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()

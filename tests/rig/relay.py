@@ -120,7 +120,8 @@ class RelayPeer:
     async def _cut(self) -> None:
         """Do not wait for the other side's end of TLS: a node that is killed never sends it."""
         transport, self._transport = self._transport, None
-        if transport is not None:
+        # Python 3.11.2 fails at an abort of what is closed already
+        if transport is not None and transport.get_extra_info("socket").fileno() >= 0:
             transport.abort()
             await asyncio.sleep(0)
 

@@ -69,6 +69,7 @@ class RelayPeer:
     _http: aiohttp.ClientSession | None = None
     socket: aiohttp.ClientWebSocketResponse | None = None
     _transport: asyncio.WriteTransport | None = None
+    _tcp: Any = None
     _reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> RelayPeer:
@@ -89,6 +90,7 @@ class RelayPeer:
             f"wss://{self.host or self.node.relay_host}/", ssl=context, max_msg_size=1 << 24
         )
         self._transport = self.socket._writer.transport
+        self._tcp = self._transport.get_extra_info("socket")
         self._reading = asyncio.create_task(self._read(self.socket))
 
     async def connect(self, **params: Any) -> dict[str, Any]:
@@ -120,8 +122,7 @@ class RelayPeer:
     async def _cut(self) -> None:
         """Do not wait for the other side's end of TLS: a node that is killed never sends it."""
         transport, self._transport = self._transport, None
-        # Python 3.11.2 fails at an abort of what is closed already
-        if transport is not None and transport.get_extra_info("socket").fileno() >= 0:
+        if transport is not None and self._tcp.fileno() >= 0:  # Python 3.11.2 fails at an abort of what is closed
             transport.abort()
             await asyncio.sleep(0)
 

@@ -70,7 +70,8 @@ async def test_jitter_and_loss_cost_no_more_than_they_must(
         late, ours, spandsps = np.mean([await line.judge(node, tmp_path) for line in lines], axis=0)
         lost, frames = sum(line.lost.sum() for line in lines), sum(line.frames for line in lines)
         print(
-            f"jitter 40+-20 ms, {lost} of {frames} packets lost: late {late * 100:.2f} %, concealment error ours {ours:.2f} dB, spandsp's {spandsps:.2f} dB; "
+            f"jitter 40+-20 ms, {lost} of {frames} packets lost: late {late * 100:.2f} %, "
+            f"concealment error ours {ours:.2f} dB, spandsp's {spandsps:.2f} dB; "
             f"the lines themselves were up to {behind_s * 1000:.1f} ms behind"
         )
         for line in lines:

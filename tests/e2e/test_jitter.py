@@ -40,7 +40,6 @@ class BadLine:
     def speak(self) -> None:
         _, timestamp = self.rtp.play(self.said)
         self.first = (self.rtp.first_sequence + (timestamp - self.rtp.first_timestamp) // 160) & 0xFFFF
-        self.rtp.behind_s = 0.0
 
     async def judge(self, node: NodeProcess, work: Path) -> tuple[float, float, float]:
         """Share of late packets; the error of our concealment and of spandsp's, in dB."""
@@ -65,6 +64,8 @@ async def test_jitter_and_loss_cost_no_more_than_they_must(
             await record(line.talk)
         for line in lines:
             line.speak()
+        for line in lines:
+            line.rtp.behind_s = 0.0
         await asyncio.sleep(len(said) / 8000 + 1.0)
         behind_s = max(line.rtp.behind_s for line in lines)
         late, ours, spandsps = np.mean([await line.judge(node, tmp_path) for line in lines], axis=0)

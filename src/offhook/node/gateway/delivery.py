@@ -153,10 +153,11 @@ class Delivery:
             self._is_loaded = True
             self._is_live = True
         while self._postponed and connection is self._connection:
-            self._is_taken_back.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(min(self._postponed.values())):
-                    await self._is_taken_back.wait()
+            if not self._taken_back:  # some may have been while the rest was sent
+                self._is_taken_back.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(self._postponed.values())):
+                        await self._is_taken_back.wait()
             calls = self._taken_back | {call for call, until in self._postponed.items() if until <= loop.time()}
             if not await self._send_unacked(connection, partial(_is_of, calls)):
                 return

@@ -329,6 +329,21 @@ async def test_a_client_that_acts_when_it_is_back_is_not_asked_twice(desk):
     assert desk.got(only, other) == ["receive"]
 
 
+async def test_a_client_that_acts_while_it_is_sent_what_it_missed_is_not_kept_waiting(desk):
+    """An offer taken back in the middle of the replay was noticed only when its time was up."""
+    only = desk.client("office")
+    call = await desk.offer()
+    desk.lose(only)
+    await desk.at(1)
+    desk.attach(only)
+    while call.call_id not in only.delivery._postponed:
+        await asyncio.sleep(0)
+    assert desk.command(only, call) == "200"
+    desk.node.outbox.emit(state(call.call_id, "answered"))
+    await desk.at(1.2)
+    assert desk.got(only, call) == ["answered None"]
+
+
 async def test_who_was_asked_hears_that_the_caller_gave_up(desk):
     first, second = desk.client("office"), desk.client("office")
     call = await desk.offer()

@@ -19,7 +19,7 @@ from rig.recording import fetch
 from rig.responder import Responder
 from rig.rtp import Packet, RtpPeer
 from rig.sip import sentence
-from rig.stage import WITHIN_S, Stage
+from rig.stage import WITHIN_S, Program, Stage
 from rig.stories import REASONS, UNBUILT, WRONG, Seen
 
 __all__ = ["PARTIES"]
@@ -142,16 +142,21 @@ async def record(stage: Stage) -> Seen:
     return [*seen, "nothing played", not played.any()]
 
 
+async def press_when_asked(program: Program, caller: Caller, rounds: Sequence[str], first: int = 1) -> None:
+    """Press the keys of a round each time the program says that it asked."""
+    for number, keys in enumerate(rounds, first):
+        await program.says("asked", number)
+        for pressed in keys:
+            caller.rtp.digit(pressed)
+
+
 async def menu(stage: Stage) -> Seen:
     program = await stage.start(stage.url)
     caller = await called(stage)
     await program.says("asked", 1)
     await sound(caller.rtp)
     caller.rtp.digit("5")
-    for number, keys in enumerate(("12*", "7", "7", ""), 2):
-        await program.says("asked", number)
-        for pressed in keys:
-            caller.rtp.digit(pressed)
+    await press_when_asked(program, caller, ("12*", "7", "7", ""), first=2)
     seen: Seen = [await over(caller)]
     await program.ends()
     return seen
@@ -160,10 +165,7 @@ async def menu(stage: Stage) -> Seen:
 async def ask(stage: Stage) -> Seen:
     program = await stage.start()
     caller = await called(stage)
-    for number, keys in enumerate(("5", "12#", "7", ""), 1):
-        await program.says("asked", number)
-        for pressed in keys:
-            caller.rtp.digit(pressed)
+    await press_when_asked(program, caller, ("5", "12#", "7", ""))
     seen: Seen = [await over(caller)]
     await program.ends()
     return seen
@@ -172,10 +174,7 @@ async def ask(stage: Stage) -> Seen:
 async def keys_as_they_come(stage: Stage) -> Seen:
     program = await stage.start()
     caller = await called(stage)
-    for number, pressed in enumerate(("159", "357"), 1):
-        await program.says("asked", number)
-        for digit in pressed:
-            caller.rtp.digit(digit)
+    await press_when_asked(program, caller, ("159", "357"))
     seen: Seen = [await over(caller)]
     await program.ends()
     return seen

@@ -98,7 +98,7 @@ def show(name: str, report: Report) -> None:
 
 
 def _rounded(value: float | list[float]) -> str:
-    return f"{value:.3f}" if not isinstance(value, list) else "/".join(f"{one:.0f}" for one in value)
+    return f"{value:.3f}" if not isinstance(value, list) else f"{min(value):.0f}..{max(value):.0f}"
 
 
 def main() -> None:

@@ -41,8 +41,12 @@ def _sdks(report: dict[str, Any]) -> dict[str, str]:
         given = {name: report[name][key] for name in programs if key in report[name]}
         return ", ".join(f"{programs[name]} {form.format(value)}" for name, value in given.items())
 
+    ratio = report["cpu_ratio"]
+    spread = f"{ratio['median']:.2f}, half of them from {ratio['quartile_1']:.2f} to {ratio['quartile_3']:.2f}"
     return {
         f"CPU of the SDK for a call, {report['calls']} calls, 20 at once": beside("cpu_us_per_call", "{:.0f} µs"),
+        "ours to theirs, in turns of 50 calls side by side": f"median {spread}",
+        "CPU of the SDK for a call by itself": beside("lone_cpu_us_per_call", "{:.0f} µs"),
         "from offer to `ended`, one call by itself": beside("flow_ms", "{:.2f} ms"),
         "memory of an idle call": beside("bytes_per_idle_call", "{:.0f} B"),
         "CPU of the import; until connected": f"{beside('import_ms', '{:.0f} ms')}; {beside('start_ms', '{:.0f} ms')}",

@@ -1,7 +1,7 @@
-"""One SDK at work: ``python -m benchmarks.sdk_app MODULE CALLS ALONE IDLE``; MODULE ``offhook`` or the published.
+"""One SDK at work: ``python -m benchmarks.sdk_app MODULE CALLS TURN IDLE``; MODULE ``offhook`` or the published.
 
-Answers, plays and hangs up CALLS calls that come together and ALONE calls that come one by one, then keeps IDLE calls
-and does nothing. Prints what it took, one JSON object a phase.
+Answers, plays and hangs up CALLS calls, then keeps IDLE calls and does nothing. Prints what it took to start, after
+each TURN calls its CPU so far, and what an idle call takes, one JSON object each.
 """
 
 from __future__ import annotations
@@ -30,35 +30,33 @@ async def main() -> None:
     before = time.process_time()
     module = importlib.import_module(sys.argv[1])
     import_ms = (time.process_time() - before) * 1000
-    calls, alone, idle = (int(number) for number in sys.argv[2:])
+    calls, turn, idle = (int(number) for number in sys.argv[2:])
     client = module.RelayClient(project="project", token="token", host=os.environ["NODE_HOST"], contexts=["default"])
-    loop = asyncio.get_running_loop()
-    served, kept = loop.create_future(), loop.create_future()
+    served, kept = (asyncio.get_running_loop().create_future() for _ in range(2))
     count = 0
 
     @client.on_call
     async def handle(call: Any) -> None:
         nonlocal count
-        if count < calls + alone:
+        if not served.done():
             await call.answer()
             action = await call.play([{"type": "silence", "params": {"duration": 1}}])
             await action.wait()
             await call.hangup()
             await call.wait_for_ended()
         count += 1
+        if count <= calls and count % turn == 0:
+            say(cpu_s=time.process_time())
         if count == calls:
-            served.set_result(None)
-        if count == calls + alone + idle:
-            kept.set_result(None)
+            served.set_result(resident_bytes())
+        elif count == calls + idle:
+            kept.set_result(resident_bytes())
 
     await client.connect()
     say(import_ms=import_ms, start_ms=time.process_time() * 1000)
-    before = time.process_time()
-    await served
-    say(cpu_us_per_call=(time.process_time() - before) * 1e6 / calls)
-    resident = resident_bytes()
-    await kept
-    say(bytes_per_idle_call=(resident_bytes() - resident) / idle)
+    before = await served
+    if idle:
+        say(bytes_per_idle_call=(await kept - before) / idle)
     await client.disconnect()
 
 

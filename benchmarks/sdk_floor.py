@@ -25,10 +25,10 @@ _encode = msgspec.json.Encoder().encode
 class Floor(WSListener):
     """Answers, plays and hangs up so many calls, then lets the others ring."""
 
-    def __init__(self, calls: int, alone: int, idle: int) -> None:
+    def __init__(self, calls: int, turn: int, idle: int) -> None:
         loop = asyncio.get_running_loop()
         self.connected, self.served, self.kept = (loop.create_future() for _ in range(3))
-        self._calls, self._flows, self._last = calls, calls + alone, calls + alone + idle
+        self._calls, self._turn, self._last = calls, turn, calls + idle
         self._offered = self._ended = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -48,10 +48,10 @@ class Floor(WSListener):
     def _event(self, event_type: str, params: dict[str, Any]) -> None:
         if event_type == "calling.call.receive":
             self._offered += 1
-            if self._offered <= self._flows:
+            if self._offered <= self._calls:
                 self._ask("calling.answer", _address(params))
             elif self._offered == self._last:
-                self.kept.set_result(None)
+                self.kept.set_result(resident_bytes())
         elif event_type == "calling.call.state" and params["call_state"] == "answered":
             media = [{"type": "silence", "params": {"duration": 1}}]
             self._ask("calling.play", {**_address(params), "control_id": str(uuid.uuid4()), "play": media})
@@ -59,8 +59,10 @@ class Floor(WSListener):
             self._ask("calling.end", {**_address(params), "reason": "hangup"})
         elif event_type == "calling.call.state" and params["call_state"] == "ended":
             self._ended += 1
+            if self._ended % self._turn == 0:
+                say(cpu_s=time.process_time())
             if self._ended == self._calls:
-                self.served.set_result(None)
+                self.served.set_result(resident_bytes())
 
     def _ask(self, method: str, params: dict[str, Any]) -> None:
         self._send({"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params})
@@ -74,18 +76,15 @@ def _address(params: dict[str, Any]) -> dict[str, str]:
 
 
 async def main() -> None:
-    calls, alone, idle = (int(number) for number in sys.argv[2:])
+    calls, turn, idle = (int(number) for number in sys.argv[2:])
     tls = ssl.create_default_context(cafile=os.environ["SIGNALWIRE_RELAY_CA_FILE"])
-    _, floor = await ws_connect(lambda: Floor(calls, alone, idle), f"wss://{os.environ['NODE_HOST']}", ssl_context=tls)
+    _, floor = await ws_connect(lambda: Floor(calls, turn, idle), f"wss://{os.environ['NODE_HOST']}", ssl_context=tls)
     assert isinstance(floor, Floor)
     await floor.connected
     say(start_ms=time.process_time() * 1000)
-    before = time.process_time()
-    await floor.served
-    say(cpu_us_per_call=(time.process_time() - before) * 1e6 / calls)
-    resident = resident_bytes()
-    await floor.kept
-    say(bytes_per_idle_call=(resident_bytes() - resident) / idle)
+    before = await floor.served
+    if idle:
+        say(bytes_per_idle_call=(await floor.kept - before) / idle)
 
 
 if __name__ == "__main__":

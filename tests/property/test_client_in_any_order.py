@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -115,12 +116,21 @@ class Story:
                 *VERBS[verb],
                 **options,
                 control_id=control_id,
-                on_completed=lambda event: self.completed.append(control_id),
+                on_completed=self.completer(control_id, slow=number % 2 == 1),
             )
             self.actions.append(action)
             assert action.accepted or action.is_done, "what the server does not know has ended"
 
         self.asked.append(asyncio.create_task(ask()))
+
+    def completer(self, control_id: str, *, slow: bool) -> Callable[[RelayEvent], Any]:
+        """A callback, sync or one that takes its time, also when the client leaves."""
+
+        async def later(event: RelayEvent) -> None:
+            await asyncio.sleep(0.5)
+            self.completed.append(control_id)
+
+        return later if slow else lambda event: self.completed.append(control_id)
 
     def do_end(self, number: int, event: tuple[str, dict[str, Any]]) -> None:
         for call in self.calls:

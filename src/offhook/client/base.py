@@ -201,6 +201,7 @@ class CallBase(Facts, Listening):
         if self._released:
             raise CallReleased(method)
         if self._over is not None and not (self._is_lost and method == End.method):
+            await self._let_others_run()
             return None
         try:
             return await self._client.execute(method, {"node_id": self.node_id, "call_id": self.call_id, **params})
@@ -216,6 +217,7 @@ class CallBase(Facts, Listening):
         """Start an operation. An action on a call that is gone comes back ended, with a cause."""
         if self._over is not None and not self._released:
             action.end(made_here(action.event_type, self._over.cause or "ended"))
+            await self._let_others_run()
             return action
         self._actions[action.control_id] = action
         try:

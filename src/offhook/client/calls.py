@@ -20,7 +20,7 @@ from offhook.protocol.verbs.end import End
 from offhook.protocol.verbs.pass_ import Pass
 from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
 
-__all__ = ["CallHandler", "Calls"]
+__all__ = ["HANDLER", "CallHandler", "Calls"]
 
 log = logging.getLogger("offhook.client")
 
@@ -28,7 +28,8 @@ CallHandler = Callable[[Call], Awaitable[object]]
 Execute = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 _PARTING_TIMEOUT_S: Final = 2.0
-_HANDLER: Final = "on_call handler"
+HANDLER: Final = "on_call handler"
+"""What runs for each inbound call."""
 
 
 class Calls:
@@ -47,7 +48,7 @@ class Calls:
     @property
     def handling(self) -> list[asyncio.Task[None]]:
         """Handlers of inbound calls that run."""
-        return self.tasks.running(_HANDLER)
+        return self.tasks.running(HANDLER)
 
     async def part(self) -> None:
         """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
@@ -151,11 +152,13 @@ class Calls:
         call = Call(self, event)
         if self.handler is None:
             self._decline(call, "no handler is registered with @client.on_call")
+        elif self.tasks.is_leaving:
+            self._decline(call, "the client is leaving")
         elif len(self.live) >= self._max_active:
             self._decline(call, f"{self._max_active} calls are active (max_active_calls)")
         else:
             self.live[call.call_id] = call
-            self.tasks.run(self.handler, call, what=_HANDLER, call_id=call.call_id)
+            self.tasks.run(self.handler, call, what=HANDLER, call_id=call.call_id)
 
     def _decline(self, call: Call, why: str) -> None:
         log.warning("passing a call on: %s", why, extra={"call_id": call.call_id})

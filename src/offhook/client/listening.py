@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import Any, Final, Literal, overload
 
@@ -59,8 +60,14 @@ from offhook.protocol.verbs.state import STATE_EVENT
 
 __all__ = ["ORDER", "Listening"]
 
+log = logging.getLogger("offhook.client")
+
 ORDER: Final = {state.value: place for place, state in enumerate(CallState)}
 """States of a call by name, and which comes after which."""
+
+_MANY: Final = 100
+_HELD_UP_S: Final = 0.1
+"""How long each command takes, after so many on a call that is over."""
 
 
 class Listening:
@@ -75,6 +82,15 @@ class Listening:
         self._waits: list[Wait] = []
         self._states: dict[str, CallStateEvent] = {}
         self._over: CallStateEvent | None = None
+        self._asked_after = 0
+
+    async def _let_others_run(self) -> None:
+        """Somebody asks something of a call that is over, perhaps in a loop: that must not hold up other calls."""
+        self._asked_after += 1
+        if self._asked_after == _MANY:
+            what = "a program goes on with a call that is over: look at call.state, or at the cause of what comes back"
+            log.warning(what, extra={"call_id": self.call_id, "state": self.state})
+        await asyncio.sleep(0 if self._asked_after < _MANY else _HELD_UP_S)
 
     @overload
     def on(self, event_type: Literal["calling.call.state"], handler: Handler[CallStateEvent]) -> Callable[[], None]: ...
@@ -483,6 +499,7 @@ class Listening:
             TimeoutError: after ``timeout`` seconds.
         """
         if self._over is not None:
+            await self._let_others_run()
             return made_here(event_type, self._over.cause or "ended")
         wait = Wait(event_type, predicate)
         self._waits.append(wait)

@@ -12,9 +12,12 @@ from offhook.client.events import MessageEvent, MessageReceiveEvent, MessageStat
 from offhook.client.tasks import Handler, Tasks
 from offhook.protocol.messaging import FINAL_STATES, STATE_EVENT
 
-__all__ = ["Message", "MessageHandler", "Messages"]
+__all__ = ["HANDLER", "Message", "MessageHandler", "Messages"]
 
 MessageHandler = Callable[["Message"], Awaitable[object]]
+
+HANDLER: Final = "on_message handler"
+"""What runs for each inbound message."""
 
 _MAX_OPEN: Final = 10_000
 """Messages whose end is awaited; beyond, the oldest ends with cause ``gone``."""
@@ -159,7 +162,7 @@ class Messages:
         if isinstance(event, MessageReceiveEvent):
             if self.handler is not None:
                 message = Message(self._tasks, {"context": event.context, **event.params}, None)
-                self._tasks.run(self.handler, message, what="on_message handler", call_id=event.message_id)
+                self._tasks.run(self.handler, message, what=HANDLER, call_id=event.message_id)
         elif not isinstance(event, MessageStateEvent):
             return
         elif event.message_id in self._open:

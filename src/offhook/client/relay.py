@@ -17,6 +17,7 @@ from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.compose import compose, new_id, numbered_ids
 from offhook.client.events import MessageEvent, MessageStateEvent, RelayEvent
+from offhook.client.leaving import AT_MOST_S, Leaving
 from offhook.client.link import Driver, Link
 from offhook.client.messages import Message, MessageHandler, Messages
 from offhook.client.outputs import Output
@@ -62,7 +63,8 @@ class RelayClient:
         ca_file: PEM file of the authorities to trust, else OFFHOOK_RELAY_CA_FILE or SIGNALWIRE_RELAY_CA_FILE.
         request_timeout: seconds that a request may wait for its reply, counted from sending; within them, one that
             the server has no room for (-32005) is sent again.
-        drain_timeout: seconds that ``run`` lets handlers finish after SIGINT or SIGTERM; a second signal ends at once.
+        drain_timeout: seconds that ``run`` lets handlers and callbacks finish after SIGINT or SIGTERM; a second signal
+            ends at once. ``disconnect`` takes at most 5 of them.
         record_session: file to write every frame to, secrets masked (see ``offhook.client.recording``).
 
     Raises:
@@ -101,6 +103,7 @@ class RelayClient:
         self._record_path = None if record_session is None else Path(record_session)
         self._recorder: SessionRecorder | None = None
         self._link: Link | None = None
+        self._leaving: Leaving | None = None
 
     def __repr__(self) -> str:
         state = self._link.session.state.value if self._link is not None else "idle"
@@ -173,21 +176,32 @@ class RelayClient:
             self._recorder = open_recorder(self._record_path, _AGENT, asyncio.get_running_loop().time)
         return Connection(session, self._settings.url, tls, on_output, self._recorder)
 
-    async def disconnect(self) -> None:
-        """Close the connection. Open actions, waits and dials end with cause ``closed``; handlers are cancelled."""
-        link = self._link
-        if link is None:
+    async def disconnect(self, drain_timeout: float | None = None) -> None:
+        """Close the connection, and let what runs finish first, for a time.
+
+        Callbacks that run (``on_completed``, ``on``) may go on with their calls. Then open actions, waits and dials
+        end with cause ``closed``, and call their callbacks; nothing is sent any more. Callbacks and handlers have the
+        rest of the time; what runs then is cancelled, and named in the log. A task that waits here may be cancelled:
+        the client leaves at once. Handlers and callbacks may call this: nobody waits for the one that does.
+
+        Args:
+            drain_timeout: seconds for all of that, at least the last of them after the end of the calls; default what
+                the client was given, at most 5. 0 waits for nobody.
+        """
+        if self._link is None:
             return
-        if link.is_ready:
-            await self._calls.part()
-        self._calls.close()
-        self._messages.end("closed")
-        link.close()
-        self._link = None
-        await self._tasks.close()
-        await link.wait_closed()
-        if self._recorder is not None:
-            self._recorder.close()
+        if self._leaving is not None:
+            if not self._tasks.is_asking:  # else the one who leaves waits for us
+                await self._leaving.gone.wait()
+            return
+        within_s = min(self._drain_timeout_s, AT_MOST_S) if drain_timeout is None else drain_timeout
+        self._leaving = Leaving(self._link, self._calls, self._messages, self._tasks)
+        try:
+            await self._leaving.run(within_s)
+        finally:
+            self._link = self._leaving = None
+            if self._recorder is not None:
+                self._recorder.close()
 
     async def __aenter__(self) -> Self:
         await self.connect()

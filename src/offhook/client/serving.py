@@ -7,13 +7,17 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from offhook.client.tasks import named
 from offhook.errors import RelayError
 
 __all__ = ["Served", "serve"]
 
 log = logging.getLogger("offhook.client")
+
+_LAST_S: Final = 1.0
+"""For callbacks, when handlers took all of the time."""
 
 
 class Served(Protocol):
@@ -38,8 +42,8 @@ class Served(Protocol):
         """Connect."""
         ...
 
-    async def disconnect(self) -> None:
-        """Leave."""
+    async def disconnect(self, drain_timeout: float | None = None) -> None:
+        """Leave; what still runs has so long to finish."""
         ...
 
     def unreceive(self, contexts: Sequence[str]) -> Awaitable[object]:
@@ -48,7 +52,7 @@ class Served(Protocol):
 
 
 async def serve(client: Served, drain_timeout_s: float) -> None:
-    """Serve until SIGINT or SIGTERM, then drain; a second signal ends at once.
+    """Serve until SIGINT or SIGTERM, then drain: handlers first, then callbacks. A second signal ends at once.
 
     Raises:
         RelayError: the server refused the client.
@@ -65,17 +69,20 @@ async def serve(client: Served, drain_timeout_s: float) -> None:
             loop.add_signal_handler(number, ask)
     connecting = asyncio.create_task(client.connect())
     waiting = asyncio.create_task(asked.wait())
+    hurried = asyncio.create_task(at_once.wait())
+    left_s: float | None = None
     try:
         await asyncio.wait({connecting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if connecting.done():
             await connecting
             await _until_asked(client, waiting)
-            await _drain(client, at_once, drain_timeout_s)
+            until = loop.time() + drain_timeout_s
+            await _drain(client, hurried, drain_timeout_s)
+            left_s = max(_LAST_S, until - loop.time())
     finally:
-        for task in (connecting, waiting):
-            task.cancel()
-        await asyncio.gather(connecting, waiting, return_exceptions=True)
-        await client.disconnect()
+        await _give_up(connecting, waiting)
+        await _leave(client, hurried, left_s)
+        await _give_up(hurried)
 
 
 async def _until_asked(client: Served, waiting: asyncio.Task[bool]) -> None:
@@ -88,18 +95,32 @@ async def _until_asked(client: Served, waiting: asyncio.Task[bool]) -> None:
             raise error
 
 
-async def _drain(client: Served, at_once: asyncio.Event, timeout_s: float) -> None:
-    """Take no more calls and let the handlers that run finish."""
+async def _drain(client: Served, hurried: asyncio.Task[bool], timeout_s: float) -> None:
+    """Take no more calls and let the handlers that run finish; cancel those that take too long."""
     with contextlib.suppress(RelayError):
         await client.unreceive(client.contexts)
     handlers = client.handling
     if not handlers:
         return
     log.info("waiting for handlers", extra={"handlers": len(handlers), "timeout_s": timeout_s})
-    hurried = asyncio.create_task(at_once.wait())
     finished = asyncio.gather(*handlers, return_exceptions=True)
     watched: set[asyncio.Future[Any]] = {hurried, finished}
     await asyncio.wait(watched, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    hurried.cancel()
-    finished.cancel()
-    await asyncio.gather(hurried, finished, return_exceptions=True)
+    if not finished.done():
+        log.warning("cancelled, since it took too long: %s", named(one for one in handlers if not one.done()))
+    await _give_up(finished)
+
+
+async def _leave(client: Served, hurried: asyncio.Task[bool], left_s: float | None) -> None:
+    """Leave; callbacks have what is left of the time, and none in a hurry."""
+    leaving = asyncio.create_task(client.disconnect(left_s))
+    await asyncio.wait({leaving, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    if leaving.done():
+        await leaving
+    await _give_up(leaving)
+
+
+async def _give_up(*awaited: asyncio.Future[Any]) -> None:
+    for one in awaited:
+        one.cancel()
+    await asyncio.gather(*awaited, return_exceptions=True)

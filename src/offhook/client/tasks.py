@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
-__all__ = ["Handler", "Tasks"]
+from offhook.errors import ConnectionLost
+
+__all__ = ["Handler", "Tasks", "named"]
 
 log = logging.getLogger("offhook.client")
+
+_NAME: Final = "offhook: "
+_NAMED: Final = 5
 
 T = TypeVar("T")
 Handler = Callable[[T], Awaitable[object] | object]
@@ -22,6 +27,8 @@ class Tasks:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.is_leaving = False
+        """The client leaves: that something lost its connection is no failure."""
         self._running: dict[asyncio.Task[None], str] = {}
 
     def start(self, coroutine: Coroutine[Any, Any, object], *, what: str, call_id: str = "") -> asyncio.Task[None]:
@@ -39,7 +46,7 @@ class Tasks:
         return [task for task, kind in self._running.items() if kind == what]
 
     def _own(self, coroutine: Coroutine[Any, Any, None], what: str, call_id: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(coroutine, name=f"offhook: {what} {call_id}")
+        task = asyncio.create_task(coroutine, name=f"{_NAME}{what} {call_id}")
         self._running[task] = what
         task.add_done_callback(self._running.pop)
         return task
@@ -48,8 +55,8 @@ class Tasks:
         """Call a handler: a sync one runs now, a coroutine starts in the order of the calls. True: it runs on."""
         try:
             outcome = handler(argument)
-        except Exception:  # noqa: BLE001  the wall: a handler is the user's code
-            self._failed(what, call_id)
+        except Exception as error:  # noqa: BLE001  the wall: a handler is the user's code
+            self._failed(error, what, call_id)
             return False
         if outcome is None or not inspect.isawaitable(outcome):
             return False
@@ -59,36 +66,57 @@ class Tasks:
     async def _guard(self, coroutine: Coroutine[Any, Any, object], what: str, call_id: str) -> None:
         try:
             await coroutine
-        except Exception:  # noqa: BLE001  the wall: a handler is the user's code
-            self._failed(what, call_id)
+        except Exception as error:  # noqa: BLE001  the wall: a handler is the user's code
+            self._failed(error, what, call_id)
 
     async def _handle(self, handler: Callable[[T], Awaitable[object]], argument: T, what: str, call_id: str) -> None:
         try:
             await handler(argument)
-        except Exception:  # noqa: BLE001  the wall: a handler is the user's code
-            self._failed(what, call_id)
+        except Exception as error:  # noqa: BLE001  the wall: a handler is the user's code
+            self._failed(error, what, call_id)
 
-    def _failed(self, what: str, call_id: str) -> None:
+    def _failed(self, error: Exception, what: str, call_id: str) -> None:
+        if self.is_leaving and isinstance(error, ConnectionLost):
+            log.warning("%s ended with the client (call %s): %s", what, call_id or "-", error)
+            return
         self.failures += 1
         log.exception("%s failed (call %s)", what, call_id or "-", extra={"what": what, "call_id": call_id})
 
-    async def drain(self, timeout_s: float) -> None:
-        """Let what runs finish, for so long."""
-        others = self._others()
-        if others:
-            await asyncio.wait(others, timeout=timeout_s)
+    @property
+    def is_asking(self) -> bool:
+        """Who asks is one of ours."""
+        return asyncio.current_task() in self._running
 
-    async def close(self) -> None:
-        """Cancel what runs and wait until it is gone."""
-        others = self._others()
-        for task in others:
-            task.cancel()
-        if others:
+    async def drain(self, timeout_s: float, *, besides: frozenset[str] = frozenset()) -> None:
+        """Let what runs finish, and what begins meanwhile, for so long; nobody waits for the kinds in ``besides``."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        while awaited := {task for task in self._others() if self._running[task] not in besides}:
+            left_s = until - loop.time()
+            if left_s <= 0:
+                return
+            await asyncio.wait(awaited, timeout=left_s)
+
+    async def close(self) -> list[asyncio.Task[None]]:
+        """Cancel what runs, wait until it is gone, and say what it was."""
+        cancelled: list[asyncio.Task[None]] = []
+        while others := self._others():
+            await asyncio.sleep(0)  # a coroutine that has not begun would warn that nobody awaited it
+            for task in others:
+                task.cancel()
+            cancelled += others
             await asyncio.wait(others)
+        return cancelled
 
     def _others(self) -> set[asyncio.Task[None]]:
         """All but the task that asks, which cannot wait for itself."""
         return self._running.keys() - {asyncio.current_task()}
+
+
+def named(tasks: Iterable[asyncio.Task[None]]) -> str:
+    """What some tasks do, and for which calls."""
+    names = sorted(task.get_name().removeprefix(_NAME).strip() for task in tasks)
+    return ", ".join(names[:_NAMED] + ["..."] * (len(names) > _NAMED))
 
 
 async def _finish(outcome: Awaitable[object]) -> None:

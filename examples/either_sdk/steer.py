@@ -1,4 +1,4 @@
-"""A file again and again, steered by the keys of the party: pause, resume, volume, stop."""
+"""A file again and again, steered by the keys of the party: pause, resume, volume, stop; again when it is over."""
 
 import asyncio
 import importlib
@@ -33,6 +33,12 @@ async def handle(call):
         tell("steered", result["message"], result["control_id"] == tone.control_id)
     event = await tone.wait(timeout=60)
     tell("done", event.params["state"], tone.result is event, *keys, *codes)
+    for steer in (tone.pause, tone.resume, lambda: tone.volume(0.0)):
+        try:
+            await steer()
+        except sdk.RelayError as error:
+            tell("refused", error.code, error)
+    tell("over")
     ended = await call.wait_for_ended(timeout=60)
     tell("ended", ended.params["end_reason"], ended.params["end_source"])
 

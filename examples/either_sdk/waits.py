@@ -18,6 +18,8 @@ async def handle(call):
     await call.answer()
     answered = await call.wait_for_answered(timeout=60)
     tell("waited", answered.params["call_state"])
+    for reached in (call.wait_for_answered, call.wait_for_ringing):
+        tell("waited", await outcome(reached(timeout=60)))
     tell("never", await never)
     tell("never", await outcome(call.wait_for_ending(timeout=0.2)))
     second = asyncio.create_task(

@@ -112,7 +112,7 @@ async def steer(stage: Stage) -> Seen:
     await program.says("press", 4)
     caller.rtp.digit("4")
     await silence(caller.rtp)
-    await program.says("done")
+    await program.says("over")
     seen: Seen = [(await caller.bye()).status]
     await program.ends()
     return seen
@@ -269,6 +269,13 @@ async def left(stage: Stage) -> Seen:
     return seen
 
 
+async def leave(stage: Stage) -> Seen:
+    program = await stage.start()
+    caller = await called(stage)
+    await program.ends()
+    return [(await caller.bye()).status]
+
+
 async def several(stage: Stage) -> Seen:
     program = await stage.start()
     unlucky, first, second, final = [await called(stage, f"-of-{name}") for name in ("unlucky", "one", "two", "last")]
@@ -359,6 +366,7 @@ PARTIES: Mapping[str, Callable[[Stage], Awaitable[Seen]]] = {
             busy_line,
             hang_up,
             left,
+            leave,
             several,
             message,
             withdrawn,

@@ -29,7 +29,8 @@ class Action(Generic[Event_co]):
     """An operation on a call. It ends once: by its last event, or because the call or the client is gone.
 
     Many may wait; a wait that times out or is cancelled leaves the action alone. In ``async with`` it is stopped
-    on the way out. ``on_completed`` gets the last event; its failures are logged.
+    on the way out. ``on_completed`` gets the last event; its failures are logged. Commands but ``stop`` are refused by
+    the node, with a RelayError of code 409, when the action is over and the call is not.
 
     The last event is of the verb's own class, such as PlayEvent, also where the client makes it because the call is
     gone: it then has a ``cause`` and empty params, so that its attributes read as empty, 0 or False.
@@ -77,8 +78,11 @@ class Action(Generic[Event_co]):
         return await self._end.wait(timeout)
 
     async def stop(self) -> dict[str, Any]:
-        """Ask the node to stop. The last event follows. Empty when the action is over already."""
-        return await self._command("stop")
+        """Ask the node to stop. The last event follows.
+
+        When nothing more can come from the action nothing is sent, and the result is empty.
+        """
+        return {} if self._is_over else await self._command("stop")
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,6 +128,4 @@ class Action(Generic[Event_co]):
         return await self._send(f"{self.method}.{command}", params)
 
     async def _send(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        if self.is_over:
-            return {}
         return await self.call.steer(self, method, {"control_id": self.control_id, **params})

@@ -81,7 +81,10 @@ class Answers:
             raise CommandRefused(ResultCode.GONE, "the call is over")
         control_id = frame.params.get("control_id")
         if control_id is not None and frame.method not in SCRIPTS and control_id not in call.open:
-            raise CommandRefused(ResultCode.NOT_FOUND, f"no operation {control_id} is running")
+            if control_id not in call.begun:
+                raise CommandRefused(ResultCode.NOT_FOUND, f"no operation {control_id} is running")
+            if not frame.method.endswith(".stop"):  # to stop what has ended is no mistake
+                raise CommandRefused(ResultCode.CONFLICT, "It has ended")
         return call
 
     async def _act(self, call: ScriptedCall, method: str, params: dict[str, Any]) -> None:
@@ -98,7 +101,7 @@ class Answers:
                 await call.unbridge()
             case _ if method in SCRIPTS:
                 await call.begin_operation(method, params, held=method in self.held)
-            case _ if "control_id" in params:
+            case _ if params.get("control_id") in call.open:
                 await call.steer(method, params["control_id"])
 
     async def _dial(self, params: dial.Dial, given: dict[str, Any], session: ScriptedSession) -> None:

@@ -59,6 +59,8 @@ class ScriptedCall:
         self._node = node
         self._session = session
         self._segment_id = str(uuid.uuid4())
+        self.begun: set[str] = set()
+        """Operations by ``control_id``: those that are open, and those that were."""
         self._asked: dict[str, dict[str, Any]] = {}
         self._memory: dict[str, Any] = {}
 
@@ -185,6 +187,7 @@ class ScriptedCall:
         if script.end is None:
             return
         self.open[key] = method
+        self.begun.add(key)
         self._asked[key] = params
         self._node.stirred()
         if not (held or script.waits):

@@ -13,6 +13,7 @@ import pytest
 from offhook.client.action import Action
 from offhook.client.call import Call
 from offhook.client.relay import RelayClient
+from offhook.errors import RelayError
 from offhook.protocol.params import all_paths, parse_params
 from offhook.protocol.verbs import PARAMS
 from offhook.testing.node import NODE_ID, ScriptedCall, ScriptedNode
@@ -175,7 +176,31 @@ async def test_every_command_of_an_action_is_sent(
         assert sent == {"node_id": NODE_ID, "call_id": call.call_id, "control_id": action.control_id, **params}
     event = await action.wait(5)
     assert (event.cause, action.is_done, action.completed, action.result) == (None, True, True, event)
-    assert await action.stop() == {}, "nothing is sent for an action that is over"
+    assert await action.stop() == {}, "to stop what is over is no mistake, and nothing is sent"
+
+
+@pytest.mark.parametrize(
+    ("steering", "options"),
+    [*((steering, {}) for steering in STEERING), *STEERING_BY_KEYWORD],
+    ids=lambda value: value.verb if isinstance(value, Steering) else "",
+)
+async def test_a_command_of_an_action_that_is_over_is_refused_by_the_node_and_stop_is_not_sent(
+    pair: tuple[Call, ScriptedCall], steering: Steering, options: dict[str, Any]
+) -> None:
+    call, _ = pair
+    action = await getattr(call, steering.verb)(*steering.args, **options)
+    await action.stop()
+    await action.wait(5)
+    for command, args, _, _ in steering.commands:
+        if command == "stop":
+            assert await action.stop() == {}
+        else:
+            with pytest.raises(RelayError, match="RELAY error 409: It has ended"):
+                await getattr(action, command)(*args)
+    await call.hangup()
+    await call.wait_for_ended(5)
+    for command, args, _, _ in steering.commands:
+        assert await getattr(action, command)(*args) == {}
 
 
 def test_every_command_of_the_protocol_is_here() -> None:

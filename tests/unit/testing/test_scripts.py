@@ -238,8 +238,13 @@ async def test_pause_resume_and_stop_steer_what_is_held(peer: Peer) -> None:
     for command in ("pause", "resume", "stop"):
         await peer.ask(f"calling.play.{command}", {**address, "control_id": "p"})
     assert [word(event) for event in peer.events] == ["playing", "paused", "playing", "finished"]
-    late = await peer.ask("calling.play.stop", {**address, "control_id": "p"})
-    assert (late["code"], late["message"]) == ("404", "no operation p is running")
+    late = {
+        (command, key): (await peer.ask(f"calling.play.{command}", {**address, "control_id": key}))["code"]
+        for command in ("stop", "pause")
+        for key in ("p", "never")
+    }
+    assert late == {("stop", "p"): "200", ("pause", "p"): "409", ("stop", "never"): "404", ("pause", "never"): "404"}
+    assert len(peer.events) == 4
 
 
 async def test_a_bridge_has_a_leg_and_both_are_told_of_its_end(peer: Peer) -> None:

@@ -15,3 +15,4 @@ html_use_index = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 pygments_style = "default"
+pygments_dark_style = "github-dark"

@@ -25,8 +25,6 @@ __all__ = ["ROOT", "action_page", "call_page", "client_page", "errors_page", "ev
 
 ROOT = Path(__file__).resolve().parents[2]
 _LISTENING = ("on", "wait_for", "wait_for_ringing", "wait_for_answered", "wait_for_ending", "wait_for_ended")
-_OF_ACTIONS = ("handle", "end", "is_result", "is_last")
-"""Public for calls, of no use to programs."""
 _WIDTH = 96
 
 
@@ -39,6 +37,7 @@ def verb_page(verb: Verb) -> str:
     )
     parts += [method_entry(method, verb.subject) for method in verb.methods]
     parts += [_action_entry(action) for action in verb.actions]
+    parts += [_handle_entry(kind) for kind in verb.handles]
     annotations = [str(one.annotation) for method in verb.methods for one in method.parameters]
     if shapes := shapes_of(annotations, sys.modules[verb.owner.__module__], verb.ranges):
         parts.append(f"## Types\n\nAll are dicts in programs and on the wire.{_importable(shapes)}\n\n{_fence(shapes)}")
@@ -74,7 +73,7 @@ def call_page() -> str:
 def action_page() -> str:
     """What every action has."""
     parts = ["# Actions\n", read_docstring(Action).text, "## Attributes\n\n" + _attributes(Action)]
-    parts += [method_entry(method, "action") for method in public_methods(Action, *_OF_ACTIONS)]
+    parts += [method_entry(method, "action") for method in public_methods(Action)]
     rows = [f"| [{kind.__name__}]({verb.name}.md#{kind.__name__.lower()}) | {_ends(kind)} |" for verb, kind in _kinds()]
     parts.append("## Kinds\n\n| action | how it ends |\n|---|---|\n" + "\n".join(rows))
     return _joined(parts)
@@ -193,8 +192,10 @@ def _returned(method: Method) -> str:
             f"Returns a [{result}](#{result.lower()}) when the node has accepted it, long before it is over. On a call "
             "that is over: one that has ended, with a cause."
         )
+    if result == "Message":
+        return "Returns a [Message](#message) when the server has taken it, before it is delivered."
     if result == "dict[str, Any]" and method.owner is not RelayClient:
-        what = "action" if issubclass(method.owner, Action) else "call"
+        what = "action" if issubclass(method.owner, Action) and method.name == "stop" else "call"
         return f"Returns the whole result of the reply; `{{}}` when the {what} is over."
     return ""
 
@@ -230,8 +231,14 @@ def _action_entry(kind: type[Action]) -> str:
     )
     for owner in [one for one in kind.__mro__ if issubclass(one, Action) and one is not Action]:
         parts.append(_attributes(owner))
-        parts += [method_entry(method, "action", "###") for method in public_methods(owner, *_OF_ACTIONS)]
+        parts += [method_entry(method, "action", "###") for method in public_methods(owner)]
     return _joined(parts)
+
+
+def _handle_entry(kind: type) -> str:
+    subject = kind.__name__.lower()
+    parts = [f"## {kind.__name__}\n", read_docstring(kind).text, _attributes(kind)]
+    return _joined(parts + [method_entry(method, subject, "###") for method in public_methods(kind)])
 
 
 def _last_event(kind: type[Action]) -> str:

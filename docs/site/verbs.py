@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from docs.site.docstrings import Docstring, read_docstring
@@ -19,11 +19,17 @@ from docs.site.docstrings import Docstring, read_docstring
 from offhook.client.action import Action
 from offhook.client.call import Call
 from offhook.client.events.table import EVENT_TYPES
+from offhook.client.messages import Message
 from offhook.client.relay import RelayClient
 from offhook.node.verbs.registry import BUILT
 from offhook.protocol.params import Params
 
-__all__ = ["VERBS", "Method", "Verb", "public_methods"]
+__all__ = ["OF_THE_CLIENT_ITSELF", "VERBS", "Method", "Verb", "public_methods"]
+
+OF_THE_CLIENT_ITSELF = frozenset(
+    ("close", "command", "learn", "learn_peer", "lose", "start", "steer", "handle", "end", "is_result", "is_last")
+)
+"""Methods of calls, actions and messages that are public for the client, of no use to programs."""
 
 _EXAMPLES = {"queue": "queue_enter"}  # a program beside a queue.py could not import Python's own
 _OF_THE_CLIENT = ("dial", "send_message")
@@ -45,7 +51,18 @@ class Method:
     def signature(self) -> inspect.Signature:
         """As written, without ``self``."""
         signature = inspect.signature(self.function)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
+        parameters = [
+            one.replace(annotation=self._plain(one.annotation)) for one in list(signature.parameters.values())[1:]
+        ]
+        return signature.replace(parameters=parameters, return_annotation=self._plain(signature.return_annotation))
+
+    def _plain(self, annotation: Any) -> Any:
+        """What a variable of types stands for at least."""
+        variable = vars(sys.modules[self.function.__module__]).get(str(annotation))
+        if not isinstance(variable, TypeVar):
+            return annotation
+        bound = variable.__bound__
+        return bound.__name__ if isinstance(bound, type) else re.sub(r"\b[\w.]+\.(?=\w)", "", str(bound))
 
     @property
     def parameters(self) -> list[inspect.Parameter]:
@@ -152,6 +169,11 @@ class Verb:
         return [kind for kind in _kinds(Action) if kind.__name__ in returned]
 
     @property
+    def handles(self) -> list[type]:
+        """What else its methods return that has attributes and methods of its own."""
+        return [Message] if any(method.signature.return_annotation == "Message" for method in self.methods) else []
+
+    @property
     def events(self) -> list[str]:
         """Types of events that its action takes, its words name, or the dictionary has beside its methods."""
         found: list[str] = []
@@ -166,12 +188,12 @@ class Verb:
         return [name for name in dict.fromkeys(found) if name in EVENT_TYPES]
 
 
-def public_methods(owner: type, *hidden: str) -> list[Method]:
-    """In the order of the source."""
+def public_methods(owner: type) -> list[Method]:
+    """Those for programs, in the order of the source."""
     return [
         Method(owner, member)
         for name, member in vars(owner).items()
-        if inspect.isfunction(member) and not name.startswith("_") and name not in hidden
+        if inspect.isfunction(member) and not name.startswith("_") and name not in OF_THE_CLIENT_ITSELF
     ]
 
 

@@ -72,6 +72,9 @@ class Action(Generic[Event_co]):
     async def wait(self, timeout: float | None = None) -> Event_co:
         """Wait until the action is over and return its last event; ``cause`` says why if the client made it.
 
+        Args:
+            timeout: seconds, default as long as it takes.
+
         Raises:
             TimeoutError: after ``timeout`` seconds; the action goes on.
         """

@@ -211,6 +211,10 @@ class Listening:
 
         Handlers run in the order registered, event after event. An async one runs beside what comes after it: the
         next begins when it first waits for something.
+
+        Args:
+            event_type: such as ``calling.call.play``; types that are not known here can be listened to as well.
+            handler: sync or async, gets the event. Its failures are logged.
         """
         handlers = self._handlers.setdefault(event_type, [])
         handlers.append(handler)
@@ -494,6 +498,12 @@ class Listening:
 
         When the call is over before it comes, an event of the same class is returned, with a ``cause`` and empty
         params: its attributes read as empty.
+
+        Args:
+            event_type: such as ``calling.call.play``, or one that is not known here.
+            predicate: says of an event of that type whether it is the one, default any. Its failures are logged, and
+                count as no.
+            timeout: seconds, default as long as the call lasts.
 
         Raises:
             TimeoutError: after ``timeout`` seconds.

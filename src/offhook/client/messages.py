@@ -88,13 +88,20 @@ class Message:
     async def wait(self, timeout: float | None = None) -> MessageStateEvent:
         """Wait for the last event.
 
+        Args:
+            timeout: seconds, default as long as it takes.
+
         Raises:
             TimeoutError: after ``timeout`` seconds; the message goes on.
         """
         return await self._end.wait(timeout)
 
     def on(self, handler: Handler[MessageStateEvent]) -> Callable[[], None]:
-        """Have a handler called at each state; the result removes it."""
+        """Have a handler called at each state; the result removes it.
+
+        Args:
+            handler: sync or async, gets the event. Its failures are logged.
+        """
         self._handlers.append(handler)
 
         def remove() -> None:

@@ -54,13 +54,14 @@ class RelayClient:
         client.run()
 
     Args:
-        project: project id, else OFFHOOK_PROJECT_ID or SIGNALWIRE_PROJECT_ID.
-        token: API token, else OFFHOOK_API_TOKEN or SIGNALWIRE_API_TOKEN.
-        host: ``name`` or ``name:port``, else OFFHOOK_SPACE or SIGNALWIRE_SPACE.
+        project: project id, else ``OFFHOOK_PROJECT_ID`` or ``SIGNALWIRE_PROJECT_ID``.
+        token: API token, else ``OFFHOOK_API_TOKEN`` or ``SIGNALWIRE_API_TOKEN``.
+        host: ``name`` or ``name:port``, else ``OFFHOOK_SPACE`` or ``SIGNALWIRE_SPACE``.
         contexts: whose inbound calls to take.
-        jwt_token: instead of project and token, else OFFHOOK_JWT_TOKEN or SIGNALWIRE_JWT_TOKEN.
-        max_active_calls: inbound calls beyond are passed on; else RELAY_MAX_ACTIVE_CALLS, else 1000.
-        ca_file: PEM file of the authorities to trust, else OFFHOOK_RELAY_CA_FILE or SIGNALWIRE_RELAY_CA_FILE.
+        jwt_token: instead of project and token, else ``OFFHOOK_JWT_TOKEN`` or ``SIGNALWIRE_JWT_TOKEN``.
+        max_active_calls: inbound calls beyond are passed on; else ``OFFHOOK_MAX_ACTIVE_CALLS`` or
+            ``RELAY_MAX_ACTIVE_CALLS``, else 1000.
+        ca_file: PEM file of the authorities to trust, else ``OFFHOOK_RELAY_CA_FILE`` or ``SIGNALWIRE_RELAY_CA_FILE``.
         request_timeout: seconds that a request may wait for its reply, counted from sending; within them, one that
             the server has no room for (-32005) is sent again.
         drain_timeout: seconds that ``run`` lets handlers and callbacks finish after SIGINT or SIGTERM; a second signal
@@ -132,12 +133,20 @@ class RelayClient:
     # --- life -----------------------------------------------------------------------------------------------
 
     def on_call(self, handler: H) -> H:
-        """Have a coroutine function called, as a task of its own, with each inbound call."""
+        """Have a coroutine function called, as a task of its own, with each inbound call. Usually a decorator.
+
+        Args:
+            handler: gets the Call. Its failures are logged with the call's id, and leave other calls alone.
+        """
         self._calls.handler = handler
         return handler
 
     def on_message(self, handler: M) -> M:
-        """Have a coroutine function called, as a task of its own, with each inbound Message."""
+        """Have a coroutine function called, as a task of its own, with each inbound message. Usually a decorator.
+
+        Args:
+            handler: gets the Message. Its failures are logged with the message's id.
+        """
         self._messages.handler = handler
         return handler
 
@@ -185,8 +194,8 @@ class RelayClient:
         the client leaves at once. Handlers and callbacks may call this: nobody waits for the one that does.
 
         Args:
-            drain_timeout: seconds for all of that, at least the last of them after the end of the calls; default what
-                the client was given, at most 5. 0 waits for nobody.
+            drain_timeout: seconds for all of that, of which one (or half) is kept for after the end of the calls;
+                default what the client was given, at most 5. 0 waits for nobody.
         """
         if self._link is None:
             return
@@ -211,7 +220,10 @@ class RelayClient:
         await self.disconnect()
 
     def run(self) -> None:
-        """Connect and serve calls until SIGINT or SIGTERM; then take no more calls, let handlers finish, and leave.
+        """Connect and serve calls until SIGINT or SIGTERM; then take no more calls, let what runs finish, and leave.
+
+        Handlers have ``drain_timeout``, callbacks what these leave of it, at least a second. A second signal ends at
+        once. What is cancelled is named in the log.
 
         Raises:
             RelayError: the server refused us.
@@ -241,6 +253,10 @@ class RelayClient:
 
         While the connection is away it is queued. Cancelling leaves a request that was sent to its fate.
 
+        Args:
+            method: such as ``calling.answer``.
+            params: sent as they are.
+
         Raises:
             RelayError: refused (its code), no reply, or the connection is gone for good (-1).
         """
@@ -252,11 +268,19 @@ class RelayClient:
         return self._link.execute(method, params)
 
     async def receive(self, contexts: Sequence[str]) -> dict[str, Any]:
-        """Take inbound calls of more contexts, also after a reconnect. An empty list does nothing."""
+        """Take inbound calls of more contexts, also after a reconnect.
+
+        Args:
+            contexts: their names; an empty list does nothing.
+        """
         return await self._subscribe(methods.RECEIVE, contexts)
 
     async def unreceive(self, contexts: Sequence[str]) -> dict[str, Any]:
-        """Take no more inbound calls of these contexts. An empty list does nothing."""
+        """Take no more inbound calls of some contexts.
+
+        Args:
+            contexts: their names; an empty list does nothing.
+        """
         return await self._subscribe(methods.UNRECEIVE, contexts)
 
     async def _subscribe(self, method: str, contexts: Sequence[str]) -> dict[str, Any]:

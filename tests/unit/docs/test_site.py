@@ -12,18 +12,20 @@ import pytest
 from docs.site.__main__ import FETCHED
 from docs.site.pages import ROOT
 from docs.site.stage import MADE, groups, lay_out, site_pages
-from docs.site.verbs import VERBS, Method, Verb
+from docs.site.verbs import OF_THE_CLIENT_ITSELF, VERBS, Method, Verb, public_methods
 
 import offhook.client.verbs
+from offhook.client.action import Action
 from offhook.client.call import Call
 from offhook.client.events.table import EVENT_TYPES
+from offhook.client.messages import Message
 from offhook.client.relay import RelayClient
 
 NAMES = [verb.name for verb in VERBS]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 WITHOUT_A_PAGE = {"__init__"}
-OF_THE_CLIENT_ITSELF = {"close", "command", "handle", "learn", "learn_peer", "lose", "start", "steer"}
-"""Methods of a call that are public for the client, not for programs."""
+FOR_PROGRAMS = [RelayClient, Call, Action, *(action for verb in VERBS for action in verb.actions), Message]
+"""Classes whose methods programs call."""
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +186,60 @@ def test_every_method_of_the_client_and_of_its_calls_has_a_page(texts: dict[str,
         public = {name for name, one in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")}
         missing = {name for name in public - OF_THE_CLIENT_ITSELF if f"# {subject}.{name}\n" not in pages}
         assert missing == set(), "show it on a page (docs/site/pages.py), or say above that it is not for programs"
+
+
+def without_words(owner: type) -> list[str]:
+    """Parameters of a class's public methods, its bases' too, that nobody describes."""
+    ours = [base for base in owner.__mro__ if base.__module__.startswith(("offhook", __name__))]
+    return [
+        f"{base.__name__}.{method.name}: {parameter.name}"
+        for base in ours
+        for method in public_methods(base)
+        for parameter in method.parameters
+        if not method.words(parameter.name)
+    ]
+
+
+@pytest.mark.parametrize("owner", FOR_PROGRAMS, ids=lambda owner: owner.__name__)
+def test_every_parameter_of_what_programs_call_is_described(owner: type) -> None:
+    assert without_words(owner) == []
+
+
+def test_a_parameter_without_words_is_found() -> None:
+    class Verb:
+        def words_for_one(self, one: int, other: int) -> None:
+            """Do something.
+
+            Args:
+                one: described.
+            """
+
+        def no_words(self, third: int) -> None:
+            """Do something with ``third``."""
+
+    assert without_words(Verb) == ["Verb.words_for_one: other", "Verb.no_words: third"]
+
+
+def test_the_settings_of_a_client_are_described(texts: dict[str, str]) -> None:
+    for name in inspect.signature(RelayClient).parameters:
+        assert re.search(rf"^\| `{name}` \| .+ \| [`\w]", texts["reference/client.md"], re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("page", "method", "parameter"),
+    [
+        ("call", "call.on", "event_type"),
+        ("call", "call.wait_for", "predicate"),
+        ("actions", "action.wait", "timeout"),
+        ("client", "client.receive", "contexts"),
+        ("send_message", "message.on", "handler"),
+    ],
+)
+def test_what_is_described_stands_on_the_page(texts: dict[str, str], page: str, method: str, parameter: str) -> None:
+    [entry] = re.findall(
+        rf"^##+ {re.escape(method)}\n(.*?)(?=^##|\Z)", texts[f"reference/{page}.md"], re.MULTILINE | re.DOTALL
+    )
+    assert re.search(rf"^\| `{parameter}` \| [^|]+ \| \w", entry, re.MULTILINE)
 
 
 def test_keys_of_objects_have_the_ranges_that_the_wire_checks(texts: dict[str, str]) -> None:

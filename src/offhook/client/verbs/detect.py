@@ -109,6 +109,9 @@ class DetectAction(Action[DetectEvent]):
     async def wait_for_ready(self, timeout: float | None = None) -> DetectEvent:
         """Wait until the machine's greeting is over (``READY``), or the detector is: look at ``result``.
 
+        Args:
+            timeout: seconds, default as long as it takes.
+
         Raises:
             TimeoutError: after ``timeout`` seconds.
         """
@@ -116,6 +119,9 @@ class DetectAction(Action[DetectEvent]):
 
     async def wait_for_beep(self, timeout: float | None = None) -> DetectEvent:
         """Wait until the machine beeps (``beep``), or the detector is over.
+
+        Args:
+            timeout: seconds, default as long as it takes.
 
         Raises:
             TimeoutError: after ``timeout`` seconds.

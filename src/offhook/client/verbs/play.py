@@ -35,7 +35,11 @@ class PlayAction(Action[PlayEvent]):
         return await self._command("resume")
 
     async def volume(self, volume: float) -> dict[str, Any]:
-        """Set the volume: -40 (mute) to 40 dB, 0 unchanged."""
+        """Set the volume of what plays.
+
+        Args:
+            volume: -40 (mute) to 40 dB, 0 unchanged.
+        """
         return await self._command("volume", volume=volume)
 
 

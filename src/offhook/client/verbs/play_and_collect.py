@@ -28,7 +28,11 @@ class CollectAction(InputAction):
     method = PlayAndCollect.method
 
     async def volume(self, volume: float) -> dict[str, Any]:
-        """Set the volume of the prompt: -40 (mute) to 40 dB, 0 unchanged."""
+        """Set the volume of the prompt.
+
+        Args:
+            volume: -40 (mute) to 40 dB, 0 unchanged.
+        """
         return await self._command("volume", volume=volume)
 
 

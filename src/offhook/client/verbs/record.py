@@ -29,7 +29,11 @@ class RecordAction(Action[RecordEvent]):
         return event.params.get("state") in ("finished", "no_input", "error")
 
     async def pause(self, behavior: Literal["skip", "silence"] | None = None) -> dict[str, Any]:
-        """Pause recording. ``skip`` (the default) cuts the paused span out, ``silence`` keeps it as silence."""
+        """Pause recording.
+
+        Args:
+            behavior: ``skip`` (the default) cuts the paused span out, ``silence`` keeps it as silence.
+        """
         return await self._command("pause", **({} if behavior is None else {"behavior": behavior}))
 
     async def resume(self) -> dict[str, Any]:

@@ -50,14 +50,13 @@ def verb_page(verb: Verb) -> str:
 
 def client_page() -> str:
     """RelayClient, but for the verbs that have a page."""
-    elsewhere = [verb.name for verb in VERBS if verb.owner is RelayClient]
-    own = [one for one in public_methods(RelayClient) if one.name not in elsewhere]
+    elsewhere = [verb.name for verb in VERBS if verb.subject == "client"]
     words = read_docstring(RelayClient)
     constructor = Method(RelayClient, vars(RelayClient)["__init__"])
     parts = ["# RelayClient\n", words.text, _parameters(constructor, words.args), _raises(words.raises)]
     parts.append("## Attributes\n\n" + _attributes(RelayClient))
     parts.append(f"Its verbs: {', '.join(f'[{name}]({name}.md)' for name in elsewhere)}.")
-    parts += [method_entry(method, "client") for method in own]
+    parts += [method_entry(method, "client") for method in public_methods(RelayClient)]
     return _joined(parts)
 
 
@@ -212,7 +211,7 @@ def _page_of(error: str) -> str:
 
 
 def _raised(verb: Verb) -> str:
-    if verb.owner is RelayClient:
+    if verb.subject == "client":
         return "See above; [all errors](errors.md)."
     return (
         "[`RelayError`](errors.md#relayerror) when the node refuses: `code` is its code, `message` its sentence. "

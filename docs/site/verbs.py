@@ -32,7 +32,6 @@ OF_THE_CLIENT_ITSELF = frozenset(
 """Methods of calls, actions and messages that are public for the client, of no use to programs."""
 
 _EXAMPLES = {"queue": "queue_enter"}  # a program beside a queue.py could not import Python's own
-_OF_THE_CLIENT = ("dial", "send_message")
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Verb:
-    """One module of ``client/verbs``, or one method of the client."""
+    """One module of ``client/verbs``."""
 
     name: str
     owner: type
@@ -135,15 +134,12 @@ class Verb:
 
     @property
     def source(self) -> str:
-        """The module that has its words, from the root of the repository: of a verb of the client, its params."""
-        module = self.methods[0].sends[0].__module__ if self.owner is RelayClient else self.owner.__module__
-        return f"src/{module.replace('.', '/')}.py"
+        """The module that has its words, from the root of the repository."""
+        return f"src/{self.owner.__module__.replace('.', '/')}.py"
 
     @property
     def words(self) -> Docstring:
-        """What the module says of itself; of a method of the client, what that says."""
-        if self.owner is RelayClient:
-            return Docstring("")
+        """What the module says of itself."""
         return read_docstring(sys.modules[self.owner.__module__])
 
     @cached_property
@@ -160,7 +156,7 @@ class Verb:
     @property
     def subject(self) -> str:
         """What the methods are called on, in programs."""
-        return "client" if self.owner is RelayClient else "call"
+        return "client" if issubclass(RelayClient, self.owner) else "call"
 
     @property
     def actions(self) -> list[type[Action]]:
@@ -198,10 +194,8 @@ def public_methods(owner: type) -> list[Method]:
 
 
 def _verbs() -> Iterator[Verb]:
-    for owner in Call.__bases__:
+    for owner in (*Call.__bases__, *RelayClient.__bases__):
         yield Verb(owner.__module__.rpartition(".")[2], owner, public_methods(owner))
-    for name in _OF_THE_CLIENT:
-        yield Verb(name, RelayClient, [Method(RelayClient, vars(RelayClient)[name])])
 
 
 def _kinds(of: type[Action]) -> Iterator[type[Action]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from offhook.client.ending import Ending
 from offhook.client.events import MessageEvent, MessageReceiveEvent, MessageStateEvent
 from offhook.client.tasks import Handler, Tasks
-from offhook.protocol.messaging import FINAL_STATES, STATE_EVENT
+from offhook.protocol.messaging import FINAL_STATES, STATE_EVENT, SendMessage
 
 __all__ = ["HANDLER", "Message", "MessageHandler", "Messages"]
 
 MessageHandler = Callable[["Message"], Awaitable[object]]
+Execute = Callable[[str, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 HANDLER: Final = "on_message handler"
 """What runs for each inbound message."""
@@ -141,15 +142,32 @@ class Message:
 class Messages:
     """The messages of a client."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: Tasks, execute: Execute) -> None:
         self.handler: MessageHandler | None = None
-        self.sending = 0
-        """Requests whose reply will tell the id of a message."""
+        self.own_context = "default"
+        """That of the session, which gets the events of what it sends."""
+        self._sending = 0
         self._tasks = tasks
+        self._execute = execute
         self._open: OrderedDict[str, Message] = OrderedDict()
         self._early: list[MessageStateEvent] = []
 
-    def sent(
+    async def send(self, params: Mapping[str, Any], on_completed: Handler[MessageStateEvent] | None) -> Message:
+        """Send a message.
+
+        Raises:
+            RelayError: the server refused it.
+        """
+        self._sending += 1
+        try:
+            result = await self._execute(SendMessage.method, params)
+            return self._sent(params, str(result.get("message_id", "")), on_completed)
+        finally:
+            self._sending -= 1
+            if not self._sending:  # no reply is on its way: what came early is for nobody
+                self._early.clear()
+
+    def _sent(
         self, params: Mapping[str, Any], message_id: str, on_completed: Handler[MessageStateEvent] | None
     ) -> Message:
         """The server took a message. States that came before its reply was read are handled now."""
@@ -174,13 +192,8 @@ class Messages:
             return
         elif event.message_id in self._open:
             self._state(event)
-        elif self.sending:
+        elif self._sending:
             self._early = [*self._early[-_MAX_EARLY + 1 :], event]
-
-    def idle(self) -> None:
-        """No request is on its way: what came early is for nobody."""
-        if not self.sending:
-            self._early.clear()
 
     def end(self, cause: str, contexts: frozenset[str] = frozenset()) -> None:
         """End the messages that are open, but for those whose events still come by these contexts."""

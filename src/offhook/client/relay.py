@@ -1,7 +1,4 @@
-"""The client: one session with a node, the calls on it, and the handlers of the app.
-
-Longer than other files for the parameters of ``dial`` and ``send_message``, which editors show.
-"""
+"""The client: one session with a node, the calls on it, and the handlers of the app."""
 
 from __future__ import annotations
 
@@ -15,21 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from offhook._version import __version__
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
-from offhook.client.compose import compose, new_id, numbered_ids
-from offhook.client.events import MessageEvent, MessageStateEvent, RelayEvent
+from offhook.client.compose import numbered_ids
+from offhook.client.events import MessageEvent, RelayEvent
 from offhook.client.leaving import AT_MOST_S, Leaving
 from offhook.client.link import Driver, Link
-from offhook.client.messages import Message, MessageHandler, Messages
+from offhook.client.messages import MessageHandler, Messages
 from offhook.client.outputs import Output
 from offhook.client.serving import serve
 from offhook.client.session import Session, SessionSettings
 from offhook.client.settings import read_settings
-from offhook.client.shapes import Device
-from offhook.client.tasks import Handler, Tasks
-from offhook.errors import CallerError, ConnectionLost, RelayError
+from offhook.client.tasks import Tasks
+from offhook.client.verbs.dial import DialVerb
+from offhook.client.verbs.send_message import SendMessageVerb
+from offhook.errors import ConnectionLost, RelayError
 from offhook.protocol import methods
-from offhook.protocol.messaging import SendMessage
-from offhook.protocol.verbs import dial
 
 if TYPE_CHECKING:
     from offhook.client.recording import SessionRecorder
@@ -42,7 +38,7 @@ M = TypeVar("M", bound=MessageHandler)
 _AGENT: Final = f"offhook-python/{__version__}"
 
 
-class RelayClient:
+class RelayClient(DialVerb, SendMessageVerb):
     """A client of a RELAY node.
 
         client = RelayClient(contexts=["default"])
@@ -100,7 +96,7 @@ class RelayClient:
         self._contexts = list(dict.fromkeys(contexts or ()))
         self._tasks = Tasks()
         self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
-        self._messages = Messages(self._tasks)
+        self._messages = Messages(self._tasks, self._execute)
         self._record_path = None if record_session is None else Path(record_session)
         self._recorder: SessionRecorder | None = None
         self._link: Link | None = None
@@ -294,131 +290,6 @@ class RelayClient:
             self._link.session.contexts = list(self._contexts)
         return result
 
-    # --- dialling -------------------------------------------------------------------------------------------
-
-    async def dial(
-        self,
-        devices: Sequence[Sequence[Device]],
-        *,
-        tag: str | None = None,
-        max_duration: int | None = None,
-        dial_timeout: float | None = None,
-        timeout: float | None = None,
-        max_price_per_minute: float | None = None,
-        send_digits: str | None = None,
-        dest_swml: str | dict[str, Any] | None = None,
-        region: str | None = None,
-        **extra: Any,
-    ) -> Call:
-        """Place a call and return it when it is answered.
-
-        When this times out or is cancelled, every leg of the dial is ended, also those that appear later.
-
-        Args:
-            devices: the outer list is tried in order, the devices of an inner one ring at the same time.
-            tag: correlates events, default a new UUID.
-            max_duration: end the call after so many seconds.
-            dial_timeout: seconds to wait for an answer, default 120.
-            timeout: seconds to ring a device that says nothing itself, default 30.
-            max_price_per_minute: skip dearer devices.
-            send_digits: DTMF to send after the answer; ``w`` pauses 0.5 s, ``W`` 1 s.
-            dest_swml: SWML to run on the call, inline or by https URL.
-            region: older hint.
-            extra: sent as it is.
-
-        Raises:
-            DialFailed: nobody answered; ``reason`` says why.
-            RelayError: the dial was refused, or the connection was lost for good.
-        """
-        given = {
-            "tag": tag or new_id(),
-            "devices": devices,
-            "max_duration": max_duration,
-            "timeout": timeout,
-            "max_price_per_minute": max_price_per_minute,
-            "send_digits": send_digits,
-            "dest_swml": dest_swml,
-            "region": region,
-        }
-        params = compose(dial.Dial, given, extra)
-        return await self._calls.place(params, 120.0 if dial_timeout is None else dial_timeout)
-
-    # --- messages -------------------------------------------------------------------------------------------
-
-    async def send_message(
-        self,
-        *,
-        to_number: str,
-        from_number: str,
-        context: str | None = None,
-        body: str | None = None,
-        media: Sequence[str] | None = None,
-        tags: Sequence[str] | None = None,
-        region: str | None = None,
-        on_completed: Handler[MessageStateEvent] | None = None,
-        tag: str | None = None,
-        status_callback: str | None = None,
-        send_as_mms: bool | None = None,
-        message_type: str | None = None,
-        template_id: str | None = None,
-        header_template_parameters: Any = None,
-        body_template_parameters: Any = None,
-        button_template_parameters: Any = None,
-        **extra: Any,
-    ) -> Message:
-        """Send a message: ``body``, ``media`` or both. ``wait`` on the result tells how it went.
-
-        Args:
-            to_number: E.164.
-            from_number: E.164, a number of yours.
-            context: that gets its events, default this session's own.
-            body: its text.
-            media: at most 8 URLs.
-            tags: your own, given back with the Message.
-            region: older hint.
-            on_completed: called with the last event, sync or async.
-            tag: your own, given back in its events.
-            status_callback: https URL that is POSTed the events.
-            send_as_mms: send a text as MMS.
-            message_type: of WhatsApp: ``whatsapp_media_text`` and so on.
-            template_id: of WhatsApp; then ``body`` may be absent.
-            header_template_parameters: of the template.
-            body_template_parameters: of the template.
-            button_template_parameters: of the template.
-            extra: sent as it is.
-
-        Raises:
-            CallerError: there is nothing to send.
-            RelayError: the server refused it.
-        """
-        if not body and not media and not template_id:
-            raise CallerError("send_message needs `body` or `media`, or both")
-        given = {
-            "to_number": to_number,
-            "from_number": from_number,
-            "context": context or (self._link.session.protocol if self._link else None) or "default",
-            "body": body,
-            "media": media,
-            "tags": tags,
-            "region": region,
-            "tag": tag,
-            "status_callback": status_callback,
-            "send_as_mms": send_as_mms,
-            "message_type": message_type,
-            "template_id": template_id,
-            "header_template_parameters": header_template_parameters,
-            "body_template_parameters": body_template_parameters,
-            "button_template_parameters": button_template_parameters,
-        }
-        params = compose(SendMessage, given, extra)
-        self._messages.sending += 1
-        try:
-            result = await self.execute(SendMessage.method, params)
-            return self._messages.sent(params, str(result.get("message_id", "")), on_completed)
-        finally:
-            self._messages.sending -= 1
-            self._messages.idle()
-
     # --- what the session says ------------------------------------------------------------------------------
 
     def _dispatch(self, event: RelayEvent) -> None:
@@ -428,7 +299,9 @@ class RelayClient:
             self._calls.dispatch(event)
 
     def _connected(self, resumed: bool, again: bool) -> None:
-        """Into another session: what the last one would have told is lost."""
+        """If it is into another session, what the last one would have told is lost."""
+        if self._link is not None and self._link.session.protocol is not None:
+            self._messages.own_context = self._link.session.protocol
         if again and not resumed:
             self._calls.lose()
             self._messages.end("gone", frozenset(self._contexts))

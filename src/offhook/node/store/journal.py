@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from offhook.node.store.changes import Change
 from offhook.node.store.port import (
     LiveCall,
     OpenControl,
@@ -22,56 +23,17 @@ from offhook.node.store.writer import Writer, WriterSettings
 
 __all__ = ["SqliteJournal"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sessions (
-    protocol TEXT PRIMARY KEY, project TEXT NOT NULL, token_id TEXT NOT NULL, identity TEXT NOT NULL,
-    version_major INTEGER NOT NULL, event_acks INTEGER NOT NULL, contexts TEXT NOT NULL, seen_at REAL NOT NULL,
-    session_seq INTEGER NOT NULL, truncated_from INTEGER NOT NULL, truncated_to INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
-    session TEXT NOT NULL, session_seq INTEGER NOT NULL, id TEXT NOT NULL, call_id TEXT NOT NULL, seq INTEGER NOT NULL,
-    event_type TEXT NOT NULL, at REAL NOT NULL, frame TEXT NOT NULL, PRIMARY KEY (session, session_seq));
-CREATE TABLE IF NOT EXISTS replies (
-    at REAL NOT NULL, session TEXT NOT NULL, request_id TEXT NOT NULL, reply TEXT NOT NULL,
-    PRIMARY KEY (at, session, request_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
-    asked TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS controls (
-    call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
-    is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id)) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS raise_numbers AFTER INSERT ON events BEGIN
-    UPDATE sessions SET session_seq = max(session_seq, new.session_seq) WHERE protocol = new.session;
-    UPDATE calls SET seq = max(seq, new.seq) WHERE call_id = new.call_id;
-END;
-PRAGMA user_version = 1;
-"""
-"""A b-tree a table, and rows that belong together side by side: each page that a commit touches is written whole."""
-
-_PUT_EVENT = "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_REPLY = "INSERT OR IGNORE INTO replies (session, request_id, reply, at) VALUES (?, ?, ?, ?)"
 _REPLIES = """
 SELECT session, request_id, reply, min(at) AS first FROM replies WHERE session = ?
     GROUP BY request_id ORDER BY first
 """
-_PUT_SESSION = """
-INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (protocol) DO UPDATE SET
-    version_major = excluded.version_major, event_acks = excluded.event_acks, contexts = excluded.contexts,
-    identity = excluded.identity, seen_at = excluded.seen_at, session_seq = max(session_seq, excluded.session_seq),
-    truncated_from = excluded.truncated_from, truncated_to = excluded.truncated_to
-"""
-_PUT_CALL = """
-INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (call_id) DO UPDATE SET
-    project = excluded.project, session = excluded.session, seq = max(seq, excluded.seq), state = excluded.state,
-    asked = excluded.asked
-"""
 
 
 class SqliteJournal:
-    """The journal in a SQLite file (WAL) that nobody else writes. Implements ``port.Journal``."""
+    """The journal in a SQLite file (WAL) that nobody else writes, and its tail. Implements ``port.Journal``."""
 
     def __init__(self, path: Path, settings: WriterSettings | None = None) -> None:
-        self._writer = Writer(path, _SCHEMA, settings)
+        self._writer = Writer(path, settings)
 
     @property
     def is_healthy(self) -> bool:
@@ -95,13 +57,13 @@ class SqliteJournal:
 
     def append(self, events: Sequence[StoredEvent], *, durable: bool) -> asyncio.Future[None]:
         """See ``port.Journal``."""
-        return self._writer.submit([(_PUT_EVENT, msgspec.structs.astuple(event)) for event in events], durable=durable)
+        return self._writer.submit(
+            [Change("event", msgspec.structs.astuple(event)) for event in events], durable=durable
+        )
 
     def acknowledge(self, session: str, session_seqs: Iterable[int]) -> None:
         """See ``port.Journal``."""
-        self._writer.gather(
-            [("DELETE FROM events WHERE session = ? AND session_seq = ?", (session, seq)) for seq in session_seqs]
-        )
+        self._writer.gather([Change("ack", (session, seq)) for seq in session_seqs])
 
     async def unacknowledged(self, session: str, after: int, limit: int) -> list[StoredEvent]:
         """See ``port.Journal``."""
@@ -130,68 +92,50 @@ class SqliteJournal:
             session.truncated_from,
             session.truncated_to,
         )
-        return self._writer.submit([(_PUT_SESSION, row)])
+        return self._writer.submit([Change("session", row)])
 
     def forget_session(self, protocol: str) -> None:
         """See ``port.Journal``."""
         self._writer.gather(
-            [
-                ("DELETE FROM sessions WHERE protocol = ?", (protocol,)),
-                ("DELETE FROM events WHERE session = ?", (protocol,)),
-                ("DELETE FROM replies WHERE session = ?", (protocol,)),
-            ]
+            [Change(name, (protocol,)) for name in ("forget_session", "forget_events", "forget_replies")]
         )
 
     def save_reply(self, reply: StoredReply) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([(_PUT_REPLY, msgspec.structs.astuple(reply))])
+        self._writer.gather([Change("reply", msgspec.structs.astuple(reply))])
 
     def confirm_reply(self, reply: StoredReply) -> asyncio.Future[None]:
         """See ``port.Journal``."""
-        return self._writer.submit([(_PUT_REPLY, msgspec.structs.astuple(reply))], durable=True)
+        return self._writer.submit([Change("reply", msgspec.structs.astuple(reply))], durable=True)
 
     def forget_replies(self, before: float) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([("DELETE FROM replies WHERE at < ?", (before,))])
+        self._writer.gather([Change("forget_old_replies", (before,))])
 
     async def replies(self, session: str) -> list[StoredReply]:
         """See ``port.Journal``."""
         rows = await self._writer.read(lambda connection: connection.execute(_REPLIES, (session,)).fetchall())
         return [StoredReply(*row) for row in rows]
 
-    # --- calls, controls, engine ---
+    # --- calls and controls ---
 
     def save_call(self, call: LiveCall) -> None:
         """See ``port.Journal``."""
         state = msgspec.json.encode(call.state).decode()
         asked = msgspec.json.encode(call.asked).decode()
-        self._writer.gather([(_PUT_CALL, (call.call_id, call.project, call.session, call.seq, state, asked))])
+        self._writer.gather([Change("call", (call.call_id, call.project, call.session, call.seq, state, asked))])
 
     def forget_call(self, call_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.gather(
-            [
-                ("DELETE FROM calls WHERE call_id = ?", (call_id,)),
-                ("DELETE FROM controls WHERE call_id = ?", (call_id,)),
-            ]
-        )
+        self._writer.gather([Change("forget_call", (call_id,)), Change("forget_controls", (call_id,))])
 
     def open_control(self, control: OpenControl) -> None:
         """See ``port.Journal``."""
-        self._writer.gather(
-            [("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?, ?)", msgspec.structs.astuple(control))]
-        )
+        self._writer.gather([Change("control", msgspec.structs.astuple(control))])
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.gather(
-            [("UPDATE controls SET is_closed = 1 WHERE call_id = ? AND control_id = ?", (call_id, control_id))]
-        )
-
-    def save_engine_seq(self, boot: str, seq: int) -> asyncio.Future[None]:
-        """See ``port.Journal``."""
-        put = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-        return self._writer.submit([(put, ("engine_boot", boot)), (put, ("engine_seq", seq))])
+        self._writer.gather([Change("close_control", (call_id, control_id))])
 
 
 def _recover(connection: sqlite3.Connection) -> Recovered:
@@ -219,8 +163,7 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
         OpenControl(row[0], row[1], row[2], row[3], bool(row[4]))
         for row in connection.execute("SELECT * FROM controls")
     ]
-    meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    return Recovered(sessions, calls, controls, str(meta.get("engine_boot", "")), int(meta.get("engine_seq", 0)))
+    return Recovered(sessions, calls, controls)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -99,8 +99,6 @@ class Recovered(msgspec.Struct, frozen=True):
     sessions: list[StoredSession]
     calls: list[LiveCall]
     controls: list[OpenControl]
-    engine_boot: str
-    engine_seq: int
 
 
 class Journal(Protocol):
@@ -184,10 +182,6 @@ class Journal(Protocol):
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """A verb sent its terminal event."""
-        ...
-
-    def save_engine_seq(self, boot: str, seq: int) -> asyncio.Future[None]:
-        """All of the engine's reports up to ``seq`` are journalled."""
         ...
 
     async def flushed(self) -> None:

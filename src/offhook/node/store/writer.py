@@ -1,24 +1,24 @@
-"""One writer thread for a SQLite file: group commit, and a backlog while the disk refuses."""
+"""Takes the changes of the journal: into its tail in the turn of the loop, into the database a second later."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
 
+from offhook.node.store.changes import SCHEMA, STATEMENTS, Change, fold
 from offhook.node.store.port import JournalFailure
+from offhook.node.store.tail import Tail
 from offhook.node.store.thread import WorkThread
 
-__all__ = ["Statement", "Writer", "WriterSettings"]
+__all__ = ["Writer", "WriterSettings"]
 
 T = TypeVar("T")
-Statement = tuple[str, Sequence[Any]]
 log = structlog.get_logger(__name__)
 
 
@@ -28,54 +28,54 @@ class WriterSettings(msgspec.Struct, frozen=True):
     gather_s: float = 0.02
     """How long a write that nobody waits for may wait for company."""
     sync_interval_s: float = 1.0
-    """What was not asked to be durable is on the disk after this long."""
+    """What was not asked to be durable is on the disk, in the database, after this long."""
     retry_interval_s: float = 0.5
     """How often a write is tried again while the disk refuses."""
     backlog_max_bytes: int = 64 << 20
     """What is kept in memory meanwhile; beyond it the oldest writes are lost, and counted."""
 
 
-class _Write:
-    """Statements that belong together, and who waits for them."""
+class _Promise(NamedTuple):
+    done: asyncio.Future[None]
+    durable: bool
 
-    __slots__ = ("done", "durable", "statements")
 
-    def __init__(self, statements: Sequence[Statement], durable: bool, done: asyncio.Future[None] | None) -> None:
-        self.statements = statements
-        self.durable = durable
-        self.done = done
-
-    @property
-    def size_bytes(self) -> int:
-        """What it counts for in the backlog."""
-        return sum(len(value) if isinstance(value, str | bytes) else 16 for _, row in self.statements for value in row)
+class _Write(NamedTuple):
+    changes: list[Change]
+    size_bytes: int
 
 
 class Writer:
-    """Serialises all access to one SQLite file in one thread.
+    """Serialises all access to one SQLite file and its tail.
 
-    Everything submitted while a commit is under way goes into the next one, in the order in which it came; what was
-    only gathered goes along, or leaves by itself after ``gather_s``. ``synchronous`` is FULL for a transaction with a
-    durable write in it, and once per ``sync_interval_s``; else NORMAL, which survives the death of this process but
-    not of the machine (SQLite documentation, pragma synchronous).
+    What is submitted in one turn of the loop is one record of the tail, together with what was only gathered before;
+    what was gathered alone leaves by itself after ``gather_s``. A write to the page cache takes microseconds, a thread
+    and back a hundred times that. Only who wants a sync waits for a thread. The database gets what is left of all that
+    once per ``sync_interval_s``, synced (SQLite documentation, pragma synchronous: FULL).
+
+    When the disk refuses, what is new stays in memory until the database took all of it.
     """
 
-    def __init__(self, path: Path, schema: str, settings: WriterSettings | None = None) -> None:
+    def __init__(self, path: Path, settings: WriterSettings | None = None) -> None:
         self._path = path
-        self._schema = schema
         self._settings = settings or WriterSettings()
-        self._thread = WorkThread("offhook-journal")
+        self._tail = Tail(path)
+        self._database = WorkThread("offhook-journal")
+        self._syncs = WorkThread("offhook-sync")
         self._connection: sqlite3.Connection | None = None
-        self._pending: deque[_Write] = deque()
-        self._backlog: deque[_Write] = deque()
-        self._backlog_bytes = 0
-        self._committing: asyncio.Task[None] | None = None
-        self._gather_timer: asyncio.TimerHandle | None = None
-        self._sync_timer: asyncio.TimerHandle | None = None
-        self._retry_timer: asyncio.TimerHandle | None = None
+        self._pending: list[Change] = []
+        self._promises: list[_Promise] = []
+        self._unsynced: list[asyncio.Future[None]] = []
+        self._unapplied: list[_Write] = []
+        self._unapplied_bytes = 0
+        self._applying = asyncio.Lock()
+        self._leaving: asyncio.Handle | None = None
+        self._gathering: asyncio.TimerHandle | None = None
+        self._apply_timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._syncing: asyncio.Task[None] | None = None
         self._is_failing = False
         self._is_closed = False
-        self._synchronous = ""
         self.writes_lost = 0
         """Writes given up because the backlog was full."""
 
@@ -85,212 +85,262 @@ class Writer:
         return not self._is_failing
 
     async def start(self) -> None:
-        """Open the file.
+        """Open the file, and put into it what a process that died left in the tail.
 
         Raises:
             JournalFailure: it cannot be opened, or is no journal.
         """
         try:
-            await self._run(self._open)
-        except (sqlite3.Error, OSError) as error:
+            await self._in_database(self._open)
+        except (sqlite3.Error, OSError, KeyError, msgspec.MsgspecError) as error:
+            await self._in_database(self._close_database)
+            self._shut_threads()
             raise JournalFailure(
                 f"the journal {self._path.name} cannot be opened ({error}): free the disk or its permissions, "
-                "or move the file away to begin a new one"
+                "or move the file and its tails away to begin a new one"
             ) from error
 
     async def close(self) -> None:
         """Write what is pending, sync, close."""
         await self.flushed()
         self._is_closed = True
-        for timer in (self._sync_timer, self._retry_timer, self._gather_timer):
-            if timer is not None:
-                timer.cancel()
-        try:
-            if self._connection is not None and self._sync_timer is not None:
-                await self._run(lambda: self._commit([], durable=True))
-        except sqlite3.Error as error:
-            log.error("journal not synced at its end", error=str(error))
-        finally:
-            await self._run(self._close)
-            self._thread.shutdown(wait=True)
+        await self._apply()
+        self._stop_timers()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._unapplied:
+            log.error("the journal ends without its last writes", writes=len(self._unapplied))
+        await self._in_database(self._close_database)
+        self._tail.close(keeps_files=bool(self._unapplied))
+        self._shut_threads()
 
-    def submit(self, statements: Sequence[Statement], *, durable: bool = False) -> asyncio.Future[None]:
-        """Write; the future is done when it is committed (and synced, when durable)."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def submit(self, changes: Sequence[Change], *, durable: bool = False) -> asyncio.Future[None]:
+        """Write at the end of this turn; the future is done when it is written (and synced, when durable)."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         done.add_done_callback(_retrieve)
-        if self._take(_Write(statements, durable, done)):
-            self._kick()
+        if self._is_closed:
+            done.set_exception(JournalFailure("the journal is closed"))
+            return done
+        self._pending += changes
+        self._promises.append(_Promise(done, durable))
+        if self._leaving is None:
+            self._leaving = loop.call_soon(self._leave)
         return done
 
-    def gather(self, statements: Sequence[Statement]) -> None:
-        """Write what nobody waits for, with the next commit; after ``gather_s`` at the latest."""
-        if self._take(_Write(statements, False, None)) and self._committing is None:
-            self._kick_later()
-
-    def _take(self, write: _Write) -> bool:
-        """Whether it is pending now; else it failed or waits for the disk."""
+    def gather(self, changes: Sequence[Change]) -> None:
+        """Write what nobody waits for, with the next that leaves; after ``gather_s`` at the latest."""
         if self._is_closed:
-            if write.done is not None:
-                write.done.set_exception(JournalFailure("the journal is closed"))
-            return False
-        if self._backlog:
-            self._fail([write], "the disk does not take writes")
-            return False
-        self._pending.append(write)
-        return True
+            return
+        self._pending += changes
+        if self._gathering is None and self._leaving is None:
+            self._gathering = asyncio.get_running_loop().call_later(self._settings.gather_s, self._leave)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in the thread, after all that was submitted before.
+        """Run ``work`` on the database, after all that was submitted before.
 
         Raises:
             JournalFailure: some of that is not on the disk, or reading failed.
         """
         await self.flushed()
-        if self._is_failing:
+        await self._apply()
+        connection = self._connection
+        if self._is_failing or connection is None:
             raise JournalFailure("the journal's disk does not take writes: free some space")
-        connection = self._require()
         try:
-            return await self._run(lambda: work(connection))
+            return await self._in_database(lambda: work(connection))
         except sqlite3.Error as error:
             raise JournalFailure(f"the journal cannot be read: {error}") from error
 
     async def flushed(self) -> None:
-        """Wait until all that was submitted so far was committed or has failed."""
-        if not self._backlog:
-            await asyncio.wait([self.submit([])])
+        """Wait until all that was submitted so far was written, and synced where that was wanted, or has failed."""
+        is_syncing = self._syncing is not None or any(promise.durable for promise in self._promises)
+        await asyncio.wait([self.submit([], durable=is_syncing)])
 
-    def _kick(self) -> None:
-        if self._gather_timer is not None:
-            self._gather_timer.cancel()
-            self._gather_timer = None
-        if self._committing is None:
-            self._committing = asyncio.get_running_loop().create_task(self._drain(), name="journal commit")
+    # --- the tail ---
 
-    def _kick_later(self) -> None:
-        if self._gather_timer is None:
-            loop = asyncio.get_running_loop()
-            self._gather_timer = loop.call_later(self._settings.gather_s, self._kick)
-
-    async def _drain(self) -> None:
-        """Commit until nobody waits any more."""
+    def _leave(self) -> None:
+        """One record of all that came in this turn."""
+        self._leaving = None
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        changes, self._pending = self._pending, []
+        promises, self._promises = self._promises, []
         try:
-            is_awaited = True
-            while is_awaited:
-                batch = list(self._pending)
-                self._pending.clear()
-                await self._write(batch)
-                is_awaited = any(write.done is not None for write in self._pending)
-        finally:
-            self._committing = None
-            if self._pending:
-                self._kick_later()
-
-    async def _write(self, batch: list[_Write]) -> None:
-        durable = any(write.durable for write in batch)
-        try:
-            if durable or any(write.statements for write in batch):
-                await self._run(lambda: self._commit(batch, durable=durable))
-        except sqlite3.Error as error:
-            log.error("journal write refused", error=str(error), writes=len(batch))
-            self._is_failing = True
-            self._fail([*batch, *self._pending], str(error))  # what came meanwhile stays behind what failed
-            self._pending.clear()
-            self._schedule_retry()
+            if self._is_failing:
+                raise OSError("the disk does not take writes")
+            if changes:
+                self._write(changes)
+        except OSError as error:
+            if changes:
+                self._keep(changes)
+            self._refuse(error)
+            _fail([promise.done for promise in promises], error)
             return
-        if any(write.statements for write in batch):
-            self._is_failing = False
-        if not durable:
-            self._schedule_sync()
-        for write in batch:
-            if write.done is not None and not write.done.done():
-                write.done.set_result(None)
+        for done, durable in promises:
+            if durable:
+                self._unsynced.append(done)
+            elif not done.done():
+                done.set_result(None)
+        if self._unsynced and self._syncing is None:
+            self._syncing = self._spawn(self._sync(), "journal sync")
 
-    def _fail(self, writes: Sequence[_Write], why: str) -> None:
-        """Tell who waits, and keep the writes for the next try."""
-        for write in writes:
-            if write.done is not None and not write.done.done():
-                write.done.set_exception(JournalFailure(f"the journal could not write ({why}): free some space"))
-            if write.statements:
-                self._keep(write)
+    def _write(self, changes: list[Change]) -> None:
+        record = msgspec.msgpack.encode(changes)
+        self._tail.append(record)
+        self._unapplied.append(_Write(changes, len(record)))
+        self._unapplied_bytes += len(record)
+        if self._unapplied_bytes > self._settings.backlog_max_bytes // 4 and not self._applying.locked():
+            self._spawn(self._apply(), "journal apply")
+        elif self._apply_timer is None:
+            self._apply_after(self._settings.sync_interval_s)
 
-    def _keep(self, write: _Write) -> None:
-        self._backlog.append(write)
-        self._backlog_bytes += write.size_bytes
-        while self._backlog_bytes > self._settings.backlog_max_bytes and len(self._backlog) > 1:
-            self._backlog_bytes -= self._backlog.popleft().size_bytes
+    async def _sync(self) -> None:
+        try:
+            while self._unsynced:
+                promises, self._unsynced = self._unsynced, []
+                try:
+                    await self._in_syncs(self._tail.sync)
+                except OSError as error:
+                    self._refuse(error)
+                    _fail(promises, error)
+                else:
+                    for done in promises:
+                        if not done.done():
+                            done.set_result(None)
+        finally:
+            self._syncing = None
+
+    # --- the database ---
+
+    def _apply_after(self, delay_s: float) -> None:
+        def due() -> None:
+            self._apply_timer = None
+            self._spawn(self._apply(), "journal apply")
+
+        self._apply_timer = asyncio.get_running_loop().call_later(delay_s, due)
+
+    async def _apply(self) -> None:
+        """Bring all that is in the tail, or was kept beside it, into the database; a new tail takes what comes."""
+        async with self._applying:
+            try:
+                if self._unapplied and not self._is_failing:
+                    count = self._tail.turn()
+                    await self._apply_changes()
+                    await self._in_syncs(lambda: self._tail.drop(count))
+                if self._is_failing:
+                    await self._recover()
+            except (sqlite3.Error, OSError) as error:
+                self._refuse(error)
+
+    async def _recover(self) -> None:
+        """Nothing goes to the tail until the database took all that was kept."""
+        while self._unapplied:
+            await self._apply_changes()
+        count = self._tail.turn()
+        self._is_failing = False
+        await self._in_syncs(lambda: self._tail.drop(count))
+
+    async def _apply_changes(self) -> None:
+        writes, self._unapplied = self._unapplied, []
+        size_bytes, self._unapplied_bytes = self._unapplied_bytes, 0
+        try:
+            await self._in_database(lambda: self._commit(fold(change for write in writes for change in write.changes)))
+        except sqlite3.Error:
+            self._unapplied[:0] = writes
+            self._unapplied_bytes += size_bytes
+            raise
+
+    # --- a disk that refuses ---
+
+    def _refuse(self, error: Exception) -> None:
+        """Try again soon, by the database alone."""
+        if not self._is_failing:
+            log.error("journal write refused", error=str(error), writes=len(self._unapplied))
+            self._is_failing = True
+            if self._apply_timer is not None:
+                self._apply_timer.cancel()
+                self._apply_timer = None
+        if self._apply_timer is None:
+            self._apply_after(self._settings.retry_interval_s)
+
+    def _keep(self, changes: list[Change]) -> None:
+        write = _Write(changes, _size_bytes(changes))
+        self._unapplied.append(write)
+        self._unapplied_bytes += write.size_bytes
+        while self._unapplied_bytes > self._settings.backlog_max_bytes and len(self._unapplied) > 1:
+            self._unapplied_bytes -= self._unapplied.pop(0).size_bytes
             self.writes_lost += 1
 
-    def _schedule_retry(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._retry_timer = loop.call_later(self._settings.retry_interval_s, self._retry)
+    # --- in the threads ---
 
-    def _retry(self) -> None:
-        """Put the backlog first in the next commit; when that fails it comes back in the same order."""
-        self._retry_timer = None
-        self._pending.extendleft(reversed(self._backlog))
-        self._backlog.clear()
-        self._backlog_bytes = 0
-        self._kick()
+    def _spawn(self, work: Any, name: str) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    def _schedule_sync(self) -> None:
-        if self._sync_timer is None:
-            loop = asyncio.get_running_loop()
-            self._sync_timer = loop.call_later(self._settings.sync_interval_s, self._sync)
+    async def _in_database(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work)
 
-    def _sync(self) -> None:
-        self._sync_timer = None
-        self.submit([], durable=True)
+    async def _in_syncs(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._syncs, work)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _shut_threads(self) -> None:
+        self._database.shutdown(wait=True)
+        self._syncs.shutdown(wait=True)
 
-    def _require(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise JournalFailure("the journal is not open")
-        return self._connection
-
-    # --- in the thread ---
+    def _stop_timers(self) -> None:
+        for timer in (self._gathering, self._apply_timer, self._leaving):
+            if timer is not None:
+                timer.cancel()
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA busy_timeout=2000")
-            connection.execute("PRAGMA foreign_keys=OFF")
-            connection.executescript(self._schema)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        self._connection = connection
+        self._connection = connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA busy_timeout=2000")
+        connection.execute("PRAGMA foreign_keys=OFF")
+        connection.executescript(SCHEMA)
+        decode = msgspec.msgpack.Decoder(list[Change]).decode
+        left = fold((change for record in self._tail.recover() for change in decode(record)), may_be_done=True)
+        if left:
+            self._commit(left)
+        self._tail.forget()
+        self._tail.turn()
 
-    def _close(self) -> None:
+    def _close_database(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _commit(self, batch: Sequence[_Write], *, durable: bool) -> None:
-        connection = self._require()
-        synchronous = "FULL" if durable else "NORMAL"
-        if synchronous != self._synchronous:
-            connection.execute(f"PRAGMA synchronous={synchronous}")
-            self._synchronous = synchronous
+    def _commit(self, changes: Sequence[Change]) -> None:
+        connection = self._connection
+        if connection is None:
+            raise sqlite3.OperationalError("the journal is not open")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for write in batch:
-                for sql, row in write.statements:
-                    connection.execute(sql, row)
-            if durable:  # a commit that changes nothing would sync nothing
-                connection.execute(
-                    "INSERT OR REPLACE INTO meta VALUES ('commits', 1 + coalesce("
-                    "(SELECT value FROM meta WHERE key = 'commits'), 0))"
-                )
+            for name, row in changes:
+                connection.execute(STATEMENTS[name], row)
             connection.execute("COMMIT")
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _size_bytes(changes: Sequence[Change]) -> int:
+    """What a write counts for in the backlog."""
+    return sum(len(value) if isinstance(value, str | bytes) else 16 for _, row in changes for value in row)
+
+
+def _fail(promises: Sequence[asyncio.Future[None]], error: Exception) -> None:
+    """Tell who waits."""
+    for done in promises:
+        if not done.done():
+            done.set_exception(JournalFailure(f"the journal could not write ({error}): free some space"))
 
 
 def _retrieve(done: asyncio.Future[None]) -> None:

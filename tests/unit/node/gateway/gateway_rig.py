@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import sqlite3
 import uuid
@@ -19,6 +20,7 @@ from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.store.journal import SqliteJournal
 from offhook.node.store.writer import WriterSettings
+from rig.crash import crash
 
 PROJECT, TOKEN = "project-1", "PTsecret"
 OTHER_PROJECT, OTHER_TOKEN = "project-2", "PTother"
@@ -173,10 +175,7 @@ class Node:
     async def crash(self) -> None:
         """The process is gone: nothing more is written, nobody is told."""
         self._is_dead = True
-        writer = self.journal._writer
-        writer._is_closed = True
-        await writer._run(writer._close)
-        writer._thread.shutdown()
+        await crash(self.journal)
         await self.gateway._tasks.close()
         for connection in list(self.gateway._connections):
             connection.abort()
@@ -185,13 +184,18 @@ class Node:
     def fill_disk(self) -> None:
         """Every write fails as on a full disk, until ``free_disk``."""
 
-        def refuse(batch, durable):
+        def refuse(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def refuse_too(*_):
             raise sqlite3.OperationalError("database or disk is full")
 
-        self.journal._writer._commit = refuse
+        self.journal._writer._tail.append = refuse
+        self.journal._writer._commit = refuse_too
 
     def free_disk(self) -> None:
         """Writes work again."""
+        del self.journal._writer._tail.append
         del self.journal._writer._commit
 
     @contextlib.asynccontextmanager

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
 
+import msgspec
 import pytest
 
 from offhook.node.store.journal import SqliteJournal
 from offhook.node.store.port import JournalFailure, LiveCall, OpenControl, StoredEvent, StoredReply, StoredSession
 from offhook.node.store.writer import WriterSettings
+from rig.crash import crash
 
 
 def event(seq: int, session: str = "s", call_id: str = "c", size: int = 10) -> StoredEvent:
@@ -63,7 +68,6 @@ async def test_all_that_is_known_is_recovered_by_the_next_start(tmp_path):
     first.append([event(7)], durable=True)
     first.save_reply(StoredReply("s", "r1", "{}", 3.0))
     first.save_reply(StoredReply("s", "r1", "a second reply", 4.0))
-    first.save_engine_seq("boot", 41)
     await first.close()
 
     second = SqliteJournal(path)
@@ -74,7 +78,6 @@ async def test_all_that_is_known_is_recovered_by_the_next_start(tmp_path):
         OpenControl("c", "k1", "calling.play", "s", is_closed=True),
         OpenControl("c", "k2", "calling.record", "s"),
     ]
-    assert (recovered.engine_boot, recovered.engine_seq) == ("boot", 41)
     assert [reply.reply for reply in await second.replies("s")] == ["{}"]
     assert await second.unacknowledged("s", 0, 10) == [event(7)]
     second.forget_call("c")
@@ -134,84 +137,178 @@ async def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path):
             leftover.unlink()
 
 
-async def test_a_full_disk_is_told_and_what_was_refused_is_written_once_there_is_space(journal):
-    """SQLite's own page limit stands for the full disk: the same error (SQLITE_FULL) on the same statement."""
-    writer = journal._writer
-    await journal.append([event(1)], durable=True)
-    pages = await writer.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
-    await writer.read(lambda connection: connection.execute(f"PRAGMA max_page_count={pages + 1}").fetchone())
-    with pytest.raises(JournalFailure, match="free some space"):
-        await journal.append([event(2, size=100_000)], durable=False)
-    assert not journal.is_healthy
-    with pytest.raises(JournalFailure):
-        await journal.append([event(3)], durable=True)
-    with pytest.raises(JournalFailure):
-        await journal.unacknowledged("s", 0, 10)
-    connection = writer._connection
-    await writer._run(lambda: connection.execute("PRAGMA max_page_count=1000000").fetchone())
+async def is_well_again(journal: SqliteJournal) -> None:
     async with asyncio.timeout(5):
         while not journal.is_healthy:
             await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def no_file_grows_beyond(size_bytes: int):
+    """The kernel refuses a write beyond that, in part or whole (setrlimit(2), RLIMIT_FSIZE), as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_full_disk_is_told_and_what_was_refused_is_written_once_there_is_space(journal, tmp_path):
+    await journal.append([event(1)], durable=True)
+    size_bytes = max(path.stat().st_size for path in tmp_path.iterdir())
+    with no_file_grows_beyond(size_bytes + 50_000):
+        with pytest.raises(JournalFailure, match="free some space"):
+            await journal.append([event(2, size=1_000_000)], durable=False)
+        assert not journal.is_healthy
+        with pytest.raises(JournalFailure):
+            await journal.append([event(3)], durable=True)
+        with pytest.raises(JournalFailure):
+            await journal.unacknowledged("s", 0, 10)
+    await is_well_again(journal)
     await journal.append([event(4)], durable=False)
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3, 4]
+
+
+async def test_a_database_that_is_full_keeps_all_in_the_tail(tmp_path):
+    """SQLite's own page limit: what the tail took is there for the next process, whatever became of the database."""
+    journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(retry_interval_s=0.02))
+    await journal.start()
+    await journal.append([event(1)], durable=True)
+    writer = journal._writer
+    pages = await writer.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await writer.read(lambda connection: connection.execute(f"PRAGMA max_page_count={pages + 1}").fetchone())
+    await journal.append([event(2, size=100_000)], durable=True)
+    with pytest.raises(JournalFailure):
+        await journal.unacknowledged("s", 0, 10)
+    assert not journal.is_healthy
+    await crash(journal)
+    again = SqliteJournal(tmp_path / "journal.db")
+    await again.start()
+    assert [kept.session_seq for kept in await again.unacknowledged("s", 0, 10)] == [1, 2]
+    await again.close()
+
+
+async def test_a_sync_that_failed_is_not_tried_again_as_if_it_had_worked(journal, monkeypatch):
+    """The kernel may have dropped the pages that it could not write (fsync(2), EIO): they are written anew."""
+    await journal.append([event(1)], durable=False)
+    before = set(journal._writer._path.parent.glob("*-tail.*"))
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", fail)
+        with pytest.raises(JournalFailure, match="Input/output error"):
+            await journal.append([event(2)], durable=True)
+        assert not journal.is_healthy
+    await is_well_again(journal)
+    await journal.append([event(3)], durable=True)
+    assert not before & set(journal._writer._path.parent.glob("*-tail.*"))
+    assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 60])
+async def test_a_torn_end_of_the_tail_is_left_out_and_nothing_behind_it_is_taken(tmp_path, cut):
+    """After a power loss: what was synced is there, and no event without those before it."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.start()
+    for seq in (1, 2, 3):
+        await journal.append([event(seq)], durable=True)
+    await crash(journal)
+    (tail,) = tmp_path.glob("*-tail.*")
+    tail.write_bytes(tail.read_bytes()[:-cut])
+    later = tail.with_suffix(f".{int(tail.suffix[1:]) + 1}")
+    other = SqliteJournal(tmp_path / "other" / "journal.db")
+    await other.start()
+    await other.append([event(4)], durable=True)
+    await crash(other)
+    later.write_bytes(next((tmp_path / "other").glob("*-tail.*")).read_bytes())
+    again = SqliteJournal(tmp_path / "journal.db")
+    await again.start()
+    assert [kept.session_seq for kept in await again.unacknowledged("s", 0, 10)] == [1, 2]
+    assert len(list(tmp_path.glob("*-tail.*"))) == 1
+    await again.close()
+    assert list(tmp_path.glob("*-tail.*")) == []
+
+
+async def test_a_tail_that_was_in_the_database_already_changes_nothing(tmp_path):
+    """Killed between the commit and the end of the old tail."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.start()
+    await journal.append([event(1), event(2)], durable=False)
+    journal.acknowledge("s", [1])
+    journal.save_call(LiveCall("c", "p", "s", 2, {}))
+    await journal.flushed()
+    (tail,) = tmp_path.glob("*-tail.*")
+    content = tail.read_bytes()
+    assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [2]
+    assert not tail.exists()
+    journal.acknowledge("s", [2])
+    await journal.flushed()
+    await crash(journal)
+    tail.write_bytes(content)
+    again = SqliteJournal(tmp_path / "journal.db")
+    recovered = await again.start()
+    assert recovered.calls == [LiveCall("c", "p", "s", 2, {})]
+    assert await again.unacknowledged("s", 0, 10) == []
+    await again.close()
 
 
 async def test_a_damaged_file_is_refused_with_a_sentence(tmp_path):
     path = tmp_path / "journal.db"
     path.write_bytes(b"this is no database, and never was one" * 100)
-    with pytest.raises(JournalFailure, match="move the file away"):
+    with pytest.raises(JournalFailure, match="move the file"):
         await SqliteJournal(path).start()
 
 
-async def test_what_is_submitted_together_is_committed_together(journal):
-    """Group commit: many appends, few transactions."""
-    writer = journal._writer
-    commits = []
-    inner = writer._commit
-    writer._commit = lambda batch, durable: (commits.append(len(batch)), inner(batch, durable=durable))[1]
+def watch(journal: SqliteJournal, method: str) -> list[int]:
+    """The number of changes in each record (``append``), or a zero for each sync."""
+    tail, seen = journal._writer._tail, []
+    inner = getattr(tail, method)
+
+    def watched(*record: bytes) -> None:
+        inner(*record)
+        seen.append(len(msgspec.msgpack.decode(record[0])) if record else 0)
+
+    setattr(tail, method, watched)
+    return seen
+
+
+async def test_what_is_submitted_in_a_turn_is_one_write_and_one_sync(journal):
+    """Group commit: many appends, few writes."""
+    records, syncs = watch(journal, "append"), watch(journal, "sync")
     await asyncio.gather(*(journal.append([event(seq)], durable=True) for seq in range(1, 501)))
-    assert sum(commits) >= 500
-    assert len(commits) <= 5
+    assert records == [500]
+    assert len(syncs) == 1
 
 
-async def test_what_nobody_waits_for_goes_along_with_the_next_commit_or_leaves_soon(tmp_path):
+async def test_what_nobody_waits_for_goes_along_with_the_next_write_or_leaves_soon(tmp_path):
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(gather_s=0.01))
     await journal.start()
     await journal.append([event(1), event(2)], durable=False)
-    commits: asyncio.Queue[int] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    inner = journal._writer._commit
-
-    def commit(batch, durable):
-        inner(batch, durable=durable)
-        loop.call_soon_threadsafe(commits.put_nowait, sum(len(write.statements) for write in batch))
-
-    journal._writer._commit = commit
+    records = watch(journal, "append")
     journal.acknowledge("s", [1])
     journal.save_reply(StoredReply("s", "r", "{}", 1.0))
     await journal.append([event(3)], durable=False)
-    assert await commits.get() == 3
+    assert records == [3]
     journal.acknowledge("s", [2])
-    assert await asyncio.wait_for(commits.get(), 5) == 1
+    assert records == [3]
+    async with asyncio.timeout(5):
+        while records != [3, 1]:
+            await asyncio.sleep(0.005)
     await journal.close()
 
 
-async def test_what_is_not_durable_is_synced_soon(tmp_path):
+async def test_what_is_not_durable_is_in_the_synced_database_soon(tmp_path):
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(sync_interval_s=0.01))
     await journal.start()
-    synced = asyncio.Event()
-    inner = journal._writer._commit
-
-    def commit(batch, durable):
-        if durable:
-            loop.call_soon_threadsafe(synced.set)
-        inner(batch, durable=durable)
-
-    loop = asyncio.get_running_loop()
-    journal._writer._commit = commit
     await journal.append([event(1)], durable=False)
-    assert not synced.is_set()
-    await asyncio.wait_for(synced.wait(), 5)
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as reader:
+        async with asyncio.timeout(5):
+            while reader.execute("SELECT session_seq FROM events").fetchall() != [(1,)]:
+                await asyncio.sleep(0.005)
+    assert await journal._writer.read(lambda own: own.execute("PRAGMA synchronous").fetchone()) == (2,)  # FULL
     await journal.close()
 
 

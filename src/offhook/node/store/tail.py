@@ -1,0 +1,147 @@
+"""The newest changes, in append-only files beside the database: written in the turn of the loop that made them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+
+__all__ = ["Tail"]
+
+_HEAD: Final = struct.Struct("<II")
+"""Before each record: its length in bytes and its CRC-32 (little-endian)."""
+
+log = structlog.get_logger(__name__)
+
+
+class _File(NamedTuple):
+    path: Path
+    descriptor: int
+
+
+class Tail:
+    """Numbered files of records, the last of which is written to.
+
+    ``append`` and ``turn`` are called in the loop's thread, ``sync`` and ``drop`` in one other thread; ``recover``
+    before both. What ``append`` returned from survives the death of this process, what ``sync`` returned from that of
+    the machine: it syncs the files in their order, so that no record is ever on the disk without those before it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files: list[_File] = []
+        self._number = 0
+        self._size = 0
+        self._entry_synced = 0
+
+    def recover(self) -> Iterator[bytes]:
+        """The records that were left, in order, up to the first that is torn.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        for path in self._left():
+            content = path.read_bytes()
+            at = 0
+            while at < len(content):
+                record = _read(content, at)
+                if record is None:
+                    log.warning("the end of the journal is torn", file=path.name, size_bytes=len(content) - at)
+                    return
+                yield record
+                at += _HEAD.size + len(record)
+
+    def forget(self) -> None:
+        """Delete what ``recover`` found.
+
+        Raises:
+            OSError: a file cannot be deleted.
+        """
+        for path in self._left():
+            path.unlink()
+
+    def _left(self) -> list[Path]:
+        found = {int(path.suffix[1:]): path for path in self._path.parent.glob(f"{self._path.name}-tail.*")}
+        self._number = max(found, default=0)
+        return [found[number] for number in sorted(found)]
+
+    def turn(self) -> int:
+        """Begin a new file; ``drop`` takes the number that is returned.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        path = self._path.with_name(f"{self._path.name}-tail.{self._number + 1}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        self._number += 1
+        self._files.append(_File(path, descriptor))
+        self._size = 0
+        return len(self._files) - 1
+
+    def append(self, record: bytes) -> None:
+        """Write one record whole.
+
+        Raises:
+            OSError: the disk does not take it, and holds nothing of it.
+        """
+        descriptor = self._files[-1].descriptor
+        data = _HEAD.pack(len(record), zlib.crc32(record)) + record
+        written = os.write(descriptor, data)
+        if written < len(data):
+            os.ftruncate(descriptor, self._size)
+            raise OSError("it took only a part")
+        self._size += written
+
+    def sync(self) -> None:
+        """Wait until all that was appended is on the disk.
+
+        Raises:
+            OSError: it may not be; what was written since the last sync is to be kept in another way.
+        """
+        number = self._number
+        for file in list(self._files):
+            os.fdatasync(file.descriptor)
+        if number == self._entry_synced:
+            return
+        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)  # a file that is not in its directory is not on the disk (fsync(2))
+        finally:
+            os.close(directory)
+        self._entry_synced = number
+
+    def drop(self, count: int) -> None:
+        """Close and delete the oldest ``count`` files: what they hold is in the database.
+
+        Raises:
+            OSError: one cannot be deleted.
+        """
+        for _ in range(count):
+            file = self._files.pop(0)
+            os.close(file.descriptor)
+            file.path.unlink()
+
+    def close(self, *, keeps_files: bool) -> None:
+        """Nothing more is written; the files stay when the database does not have all of them."""
+        for file in self._files:
+            os.close(file.descriptor)
+            if not keeps_files:
+                file.path.unlink()
+        self._files.clear()
+
+
+def _read(content: bytes, at: int) -> bytes | None:
+    """The record at an offset; None when it is not whole."""
+    with contextlib.suppress(struct.error):
+        length, checksum = _HEAD.unpack_from(content, at)
+        record = content[at + _HEAD.size : at + _HEAD.size + length]
+        if len(record) == length and zlib.crc32(record) == checksum:
+            return record
+    return None

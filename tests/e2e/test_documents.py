@@ -29,7 +29,7 @@ SKIPPED = {
         "make install": INSTALLED,
         ". .venv/bin/activate": SHELL,
         'eval "$(offhook dev --env)"': SHELL,
-        "python caller.py sip:me@127.0.0.1:5070": "a phone must answer: test_the_caller_of_the_guide",
+        "python caller.py sip:demo@127.0.0.1": "ports are others in tests: test_the_caller_of_the_guide",
     },
     "docs/testing-your-app.md": {"pip install pytest": INSTALLED},
 }
@@ -67,15 +67,30 @@ def test_the_pages_can_be_followed(tmp_path: Path) -> None:
         assert result.exception() is None, f"{page}: {result.exception()}"
 
 
-async def test_the_caller_of_the_guide_reaches_a_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    [program] = [block for block in blocks(ROOT / "docs/getting-started.md") if block.file == "caller.py"]
-    (tmp_path / "caller.py").write_text(program.text)
+@pytest.fixture
+def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the programs of the guide, as they are at its end."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    for block in blocks(ROOT / "docs/getting-started.md"):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text)
+    return tmp_path
+
+
+async def start_caller(guide: Path, node: DevNode, uri: str) -> asyncio.subprocess.Process:
+    environment = {**os.environ, **node.environment}
+    return await asyncio.create_subprocess_exec(sys.executable, str(guide / "caller.py"), uri, env=environment)
+
+
+async def test_the_caller_of_the_guide_reaches_the_program_of_the_guide(guide: Path) -> None:
+    async with DevNode(guide / "app.py") as node:
+        caller = await start_caller(guide, node, node.uri)
+        assert await asyncio.wait_for(caller.wait(), 30) == 0, node.log
+
+
+async def test_the_caller_of_the_guide_reaches_a_phone(guide: Path) -> None:
     async with DevNode() as node, Phone() as phone:
-        environment = {**os.environ, **node.environment}
-        caller = await asyncio.create_subprocess_exec(
-            sys.executable, str(tmp_path / "caller.py"), phone.uri, env=environment
-        )
+        caller = await start_caller(guide, node, phone.uri)
         call = await phone.answer_next(within_s=15)
         await call.hears_energy(within_s=5)
         await call.waits_ended(within_s=10)

@@ -55,6 +55,20 @@ async def test_it_waits_for_a_prompt_presses_keys_and_keeps_what_it_heard(tmp_pa
     assert (tmp_path / "heard.wav").stat().st_size > 4800
 
 
+async def test_it_tells_that_something_was_heard_also_when_it_only_listens(tmp_path: Path) -> None:
+    async with Phone() as phone, offhook_call(phone.uri) as caller:
+        call = await phone.answer_next()
+        playing = asyncio.create_task(call.plays_source(ToneSource([Tone(60_000, [440.0])])))
+        assert caller.stdout
+        heard = await asyncio.wait_for(caller.stdout.readuntil(b"hears something\n"), 20)
+        await call.hangup()
+        await asyncio.gather(playing, return_exceptions=True)
+        text = await said(caller)
+    assert caller.returncode == 0, text
+    assert b"answered" in heard
+    assert "the other end hung up" in text
+
+
 async def test_it_says_a_text_and_plays_a_file_each_in_its_turn(tmp_path: Path) -> None:
     audio.write_wav(tmp_path / "tone.wav", audio.tone(697, 1.0))
     options = ["--say", "Good morning, this is a test.", "--play", str(tmp_path / "tone.wav")]

@@ -72,6 +72,8 @@ async def _converse(call: PhoneCall, plan: CallPlan, tell: Callable[[str], None]
         turns.append((f"presses {plan.press}", partial(call.press, plan.press)))
     if plan.play is not None:
         turns.append((f"plays {plan.play.name}", partial(call.plays, plan.play)))
+    if not turns:
+        await _listen(call, tell)
     for what, turn in turns:
         try:
             await call.hears_energy(within_s=_PROMPT_S)
@@ -81,3 +83,14 @@ async def _converse(call: PhoneCall, plan: CallPlan, tell: Callable[[str], None]
             tell("hears nothing; goes on")
         tell(what)
         await turn()
+
+
+async def _listen(call: PhoneCall, tell: Callable[[str], None]) -> None:
+    """Somebody who only listens is told that there is something to hear."""
+    try:
+        await call.hears_energy(within_s=_PROMPT_S)
+    except NotHeard:
+        if call.ended is None:
+            tell("hears nothing so far")
+    else:
+        tell("hears something")

@@ -51,6 +51,9 @@ class MemoryDriver:
         deadline = self.session.deadline
         self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick, deadline)
 
+    def pump_soon(self) -> None:
+        self.pump()
+
     def _tick(self, due: float) -> None:
         """A timer may fire an instant early, and a clock that jumps would stand still there."""
         self.session.tick(max(due, self._loop.time()))

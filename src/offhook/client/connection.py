@@ -59,7 +59,7 @@ class Connection:
         self._dropped = asyncio.Event()
         self._open_asked = False
         self._stopped = False
-        self._will_flush = False
+        self._will_end_turn = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._loop = asyncio.get_running_loop()
@@ -92,9 +92,20 @@ class Connection:
         finally:
             self._is_pumping = False
         self._arm()
-        if not self._will_flush and self._wire is not None and self._wire.outgoing:
-            self._will_flush = True
-            self._loop.call_soon(self._flush)
+        if self._wire is not None and self._wire.outgoing:
+            self.pump_soon()
+
+    def pump_soon(self) -> None:
+        """Act on what the session wants at the end of this turn of the loop, once for all that its tasks ask."""
+        if not self._will_end_turn:
+            self._will_end_turn = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self.pump()
+        self._will_end_turn = False
+        if self._wire is not None:
+            self._wire.flush()
 
     def _act(self) -> None:
         wanted = self._session.outputs
@@ -105,22 +116,23 @@ class Connection:
                     self._wire.outgoing.append(output.data)
                     if self._recorder is not None:
                         self._recorder.sent(output.data.decode())
-            elif type(output) is outputs.Open:
-                self._open_asked = True
-                self._dropped = asyncio.Event()
-                self._changed.set()
-            elif type(output) is outputs.Drop:
-                self._dropped.set()
-            else:
-                if type(output) is outputs.Stopped:
-                    self._stopped = True
-                    self._changed.set()
+            elif type(output) is outputs.Arrived or type(output) is outputs.Completed:
                 self._on_output(output)
+            else:
+                self._steer(output)
 
-    def _flush(self) -> None:
-        self._will_flush = False
-        if self._wire is not None:
-            self._wire.flush()
+    def _steer(self, output: Output) -> None:
+        if type(output) is outputs.Open:
+            self._open_asked = True
+            self._dropped = asyncio.Event()
+            self._changed.set()
+        elif type(output) is outputs.Drop:
+            self._dropped.set()
+        else:
+            if type(output) is outputs.Stopped:
+                self._stopped = True
+                self._changed.set()
+            self._on_output(output)
 
     def _arm(self) -> None:
         """Keep a timer at or before the deadline; one that fires early finds nothing due, and is set again."""

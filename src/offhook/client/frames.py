@@ -38,13 +38,13 @@ def parse_incoming(data: str | bytes) -> EventFrame | BrokenEvent | Request | Re
     Raises:
         FrameError: not JSON (-32700), or not a request or response (-32600).
     """
-    text = data.encode() if isinstance(data, str) else data
-    reason = ""
-    if _IS_EVENT in text:
-        try:
-            return _decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            reason = str(error)  # no event after all, or none that can be read: the slow way tells
+    text = data if isinstance(data, bytes) else data.encode()
+    if text.find(_IS_EVENT) < 0:  # `in` takes bytes for a number first, and an exception to find that they are none
+        return parse_frame(text)
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error)  # no event after all, or none that can be read: the slow way tells
     frame = parse_frame(text)
     if isinstance(frame, Request) and frame.method == methods.EVENT:
         return BrokenEvent(frame.id, reason)

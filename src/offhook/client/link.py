@@ -30,6 +30,10 @@ class Driver(Protocol):
         """Act on what the session wants."""
         ...
 
+    def pump_soon(self) -> None:
+        """Do so before the loop's next turn: many tasks may ask something in this one."""
+        ...
+
 
 MakeDriver = Callable[[Session, Callable[[Output], None]], Driver]
 
@@ -89,7 +93,7 @@ class Link:
         request_id = self.session.request(method, params, self._loop.time())
         reply: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._replies[request_id] = reply
-        self._driver.pump()
+        self._driver.pump_soon()
         try:
             return _checked(await reply)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import ssl
@@ -137,15 +138,21 @@ def frame_texts(messages: list[bytes]) -> bytes:
     for message in messages:
         size, key = len(message), keys[at : at + 4]
         at += 4
-        if size < 126:
-            head = bytes((_TEXT, _MASKED | size))
-        elif size < 1 << 16:
-            head = bytes((_TEXT, _MASKED | 126)) + size.to_bytes(2)
-        else:
-            head = bytes((_TEXT, _MASKED | 127)) + size.to_bytes(8)
-        mask = (key * (size // 4 + 1))[:size]
-        parts += (head, key, (number(message) ^ number(mask)).to_bytes(size))
+        head, ones, spare_bits = _shape(size) if size < 1 << 16 else _shape.__wrapped__(size)
+        parts += (head, key, (number(message) ^ (number(key) * ones >> spare_bits)).to_bytes(size))
     return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=256)
+def _shape(size: int) -> tuple[bytes, int, int]:
+    """The head of a frame, and what repeats a key over its payload: a one in each 32 bits, less the bits to spare."""
+    if size < 126:
+        head = bytes((_TEXT, _MASKED | size))
+    elif size < 1 << 16:
+        head = bytes((_TEXT, _MASKED | 126)) + size.to_bytes(2)
+    else:
+        head = bytes((_TEXT, _MASKED | 127)) + size.to_bytes(8)
+    return head, int.from_bytes(b"\0\0\0\1" * -(-size // 4)), -size % 4 * 8
 
 
 async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[[list[bytes]], None]) -> Wire:

@@ -123,9 +123,9 @@ class RelayEvent:
         self,
         event_type: str,
         params: dict[str, Any],
-        *,
         timestamp: float = 0.0,
         context: str = "",
+        *,
         cause: str | None = None,
     ) -> None:
         self.event_type = event_type

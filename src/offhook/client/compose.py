@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import warnings
@@ -34,8 +35,17 @@ def compose(struct: type[Params], given: Mapping[str, Any], extra: Mapping[str, 
     for key in extra:
         if key not in known:
             hint = _nearest(key, known)
-            warnings.warn(f"{struct.method} has no parameter {key!r}; it is sent as it is.{hint}", stacklevel=3)
+            text = f"{struct.method} has no parameter {key!r}; it is sent as it is.{hint}"
+            warnings.warn(text, stacklevel=_level_of_the_program())
     return {key: value for key, value in {**given, **extra}.items() if value is not None}
+
+
+def _level_of_the_program() -> int:
+    """How far up, from ``compose``, the line is that asked: short forms ask by their neighbours."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("offhook."):
+        frame, level = frame.f_back, level + 1
+    return max(level, 1)
 
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:

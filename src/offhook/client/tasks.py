@@ -71,7 +71,11 @@ class Tasks:
 
     async def _handle(self, handler: Callable[[T], Awaitable[object]], argument: T, what: str, call_id: str) -> None:
         try:
-            await handler(argument)
+            outcome = handler(argument)
+            if outcome is None:  # or "NoneType can't be used in 'await' expression" would be all there is to read
+                name = getattr(handler, "__qualname__", repr(handler))
+                raise TypeError(f"the {what} {name} is no coroutine function: write `async def`")
+            await outcome
         except Exception as error:  # noqa: BLE001  the wall: a handler is the user's code
             self._failed(error, what, call_id)
 

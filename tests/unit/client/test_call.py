@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from offhook.errors import RelayError
 from offhook.protocol.states import CallState
 from offhook.testing.node import ScriptedCall, ScriptedNode
 
+PHONE: Any = {"type": "phone", "params": {"to_number": "+15550001", "from_number": "+15550002"}}
 TTS: Any = {"type": "tts", "params": {"text": "hello"}}
 KEYED = {"calling.play", "calling.record", "calling.collect", "calling.play_and_collect"}
 
@@ -256,6 +258,34 @@ async def test_a_keyword_nobody_knows_is_sent_with_a_warning_that_names_the_near
     with pytest.warns(UserWarning, match=r"calling\.play has no parameter 'volum'.*Did you mean 'volume'\?"):
         await call.play([TTS], volum=3)
     assert (await node.until("calling.play"))["volum"] == 3
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client, call: call.play([TTS], volum=3),
+        lambda client, call: call.play_tts("Hello", volum=3),
+        lambda client, call: client.dial([[PHONE]], volum=3),
+    ],
+)
+async def test_the_warning_shows_the_line_of_the_program_also_of_a_short_form(
+    client: RelayClient, pair: tuple[Call, ScriptedCall], ask: Callable[[RelayClient, Call], Awaitable[object]]
+) -> None:
+    with pytest.warns(UserWarning, match="volum") as caught:
+        await ask(client, pair[0])
+    assert [one.filename for one in caught] == [__file__]
+
+
+async def test_a_handler_of_calls_that_is_no_coroutine_function_is_told_what_to_write(
+    node: ScriptedNode, client: RelayClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    def plain(call: Call) -> None:
+        """It should be ``async``."""
+
+    client.on_call(plain)  # type: ignore[type-var]
+    await node.offer()
+    await client.execute("signalwire.ping", {})
+    assert "plain is no coroutine function: write `async def`" in caplog.text
 
 
 async def test_unknown_fields_and_types_of_events_are_kept(

@@ -20,11 +20,11 @@ from offhook.client.events import RelayEvent
 from offhook.client.events.table import EVENT_TYPES
 from offhook.client.listening import Listening
 from offhook.client.relay import RelayClient
+from offhook.client.waiting import Waiting
 
 __all__ = ["ROOT", "action_page", "call_page", "client_page", "errors_page", "events_page", "verb_page"]
 
 ROOT = Path(__file__).resolve().parents[2]
-_LISTENING = ("on", "wait_for", "wait_for_ringing", "wait_for_answered", "wait_for_ending", "wait_for_ended")
 _WIDTH = 96
 
 
@@ -65,7 +65,7 @@ def call_page() -> str:
     words = read_docstring(CallBase)
     parts = ["# Call\n", words.text, "## Attributes\n", _items(words.attributes), _attributes(CallBase)]
     parts.append("## Listening\n\nWhat events there are is [listed here](events.md).")
-    parts += [method_entry(Method(Listening, vars(Listening)[name]), "call", "###") for name in _LISTENING]
+    parts += [method_entry(method, "call", "###") for owner in (Listening, Waiting) for method in public_methods(owner)]
     return _joined(parts)
 
 

@@ -12,7 +12,8 @@ from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.events.base import text_of
 from offhook.client.facts import Facts
 from offhook.client.listening import Listening
-from offhook.client.tasks import Handler, Tasks
+from offhook.client.tasks import Tasks
+from offhook.client.waiting import Waiting
 from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CallState
@@ -64,7 +65,7 @@ class Requests(Protocol):
         ...
 
 
-class CallBase(Facts, Listening):
+class CallBase(Facts, Listening, Waiting):
     """A live phone call."""
 
     call_id: str
@@ -91,14 +92,14 @@ class CallBase(Facts, Listening):
     """``node_id``, ``call_id`` and ``device_type`` of the call that made it."""
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
-        Listening.__init__(self, event.call_id)
+        self.call_id = event.call_id
+        Listening.__init__(self)
+        Waiting.__init__(self)
         Facts.__init__(self, event)
         self._client = client
         self.tasks = client.tasks
         self._released = False
         self._actions: dict[str, Action] = {}
-        self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
-        self._runs_due: asyncio.Handle | None = None
         self._is_lost = False
         self._gone_timer: asyncio.TimerHandle | None = None
 
@@ -133,16 +134,6 @@ class CallBase(Facts, Listening):
         if self._due and self._runs_due is None:
             self._run_due()
 
-    def _run_due(self) -> None:
-        """Run handlers in order; after an async one, go on when it has begun."""
-        self._runs_due = None
-        while self._due:
-            handler, event = self._due.pop(0)
-            what = f"handler of {event.event_type}"
-            if self.tasks.call(handler, event, what=what, call_id=self.call_id):
-                self._runs_due = asyncio.get_running_loop().call_soon(self._run_due)
-                return
-
     def _tell_actions(self, event: RelayEvent) -> None:
         control_id = text_of(event.params, "control_id")
         if control_id:
@@ -156,9 +147,7 @@ class CallBase(Facts, Listening):
 
     def close(self, cause: str) -> None:
         """End what is open: ``closed`` with the client, ``gone``, ``released``."""
-        while self._runs_due is not None:
-            self._runs_due.cancel()
-            self._run_due()
+        self._run_all_due()
         self._finish(CallStateEvent(STATE_EVENT, {}, cause=cause), cause)
 
     def lose(self) -> None:

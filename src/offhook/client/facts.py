@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from offhook.client.events import RelayEvent
-from offhook.client.listening import ORDER
 from offhook.protocol.states import CallState
 
-__all__ = ["Facts"]
+__all__ = ["ORDER", "Facts"]
+
+ORDER: Final = {state.value: place for place, state in enumerate(CallState)}
+"""States of a call by name, and which comes after which."""
 
 
 class Facts:

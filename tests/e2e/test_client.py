@@ -200,8 +200,7 @@ async def test_requests_queue_while_the_node_is_away_and_fail_beyond_the_bound(t
             kill_nodes(node)
             await until(lambda: not client.is_connected, "the client notices")
             asked = [asyncio.create_task(client.receive([f"context-{number % 9}"])) for number in range(505)]
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             beyond = [task for task in asked if task.done()]
             assert beyond == asked[500:]
             for task in beyond:

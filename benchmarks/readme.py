@@ -48,7 +48,7 @@ def _sdks(report: dict[str, Any]) -> dict[str, str]:
         "ours to theirs, in turns of 50 calls side by side": f"median {spread}",
         "CPU of the SDK for a call by itself": beside("lone_cpu_us_per_call", "{:.0f} µs"),
         "from offer to `ended`, one call by itself": beside("flow_ms", "{:.2f} ms"),
-        "memory of an idle call": beside("bytes_per_idle_call", "{:.0f} B"),
+        "memory of an idle call, objects that live": beside("bytes_per_idle_call", "{:.0f} B"),
         "CPU of the import; until connected": f"{beside('import_ms', '{:.0f} ms')}; {beside('start_ms', '{:.0f} ms')}",
     }
 

@@ -72,6 +72,7 @@ def compare_sdks(calls: int, idle: int, work: Path) -> dict[str, Any]:
     ``cpu_ratio`` the median of ours to theirs of neighbouring turns: a machine that slows down slows both. ``floor`` is
     a program without an SDK. ``flow_ms`` is how long a call takes, from the offer to ``ended``, with no other beside
     it, and ``lone_cpu_us_per_call`` its CPU: what is saved by waiting for more would be seen there.
+    ``bytes_per_idle_call`` is what lives in Python for a call that does nothing; resident memory moves with garbage.
     """
     home = Path(os.environ.get("OFFHOOK_PUBLISHED_VENV", ROOT / ".cache" / "published"))
     programs = {
@@ -134,7 +135,7 @@ def _sides(names: Mapping[str, object], number: int) -> Sequence[str]:
 
 
 async def _hold(program: list[str], idle: int, work: Path) -> dict[str, float]:
-    """What it took to start and what an idle call takes, in a process of its own: others leave room behind."""
+    """What it took to start and what an idle call takes, in a process of its own: counting memory takes CPU."""
     async with _started(program, _TURN, idle, work) as one, asyncio.timeout(_LIMIT_S):
         figures = await one.said()
         await one.turn(_AT_ONCE)

@@ -7,18 +7,20 @@ each TURN calls its CPU so far, and what an idle call takes, one JSON object eac
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import os
 import sys
 import time
-from pathlib import Path
+import tracemalloc
 from typing import Any
 
 
-def resident_bytes() -> int:
-    """Memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def live_bytes() -> int:
+    """What lives in this process of what was allocated since ``tracemalloc.start``."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 def say(**figures: Any) -> None:
@@ -38,7 +40,7 @@ async def main() -> None:
     @client.on_call
     async def handle(call: Any) -> None:
         nonlocal count
-        if not served.done():
+        if count < calls:
             await call.answer()
             action = await call.play([{"type": "silence", "params": {"duration": 1}}])
             await action.wait()
@@ -48,12 +50,14 @@ async def main() -> None:
         if count <= calls and count % turn == 0:
             say(cpu_s=time.process_time())
         if count == calls:
-            served.set_result(resident_bytes())
+            served.set_result(live_bytes())
         elif count == calls + idle:
-            kept.set_result(resident_bytes())
+            kept.set_result(live_bytes())
 
     await client.connect()
     say(import_ms=import_ms, start_ms=time.process_time() * 1000)
+    if idle:
+        tracemalloc.start()
     before = await served
     if idle:
         say(bytes_per_idle_call=(await kept - before) / idle)

@@ -90,13 +90,20 @@ class Story:
         self.told: dict[str, int] = {}
         self.seen: dict[str, list[int]] = {}
         self.sessions: dict[str, int] = {}
+        self.left = asyncio.Event()
+        """A handler had the client leave."""
 
     async def handle(self, call: Call) -> None:
         self.calls.append(call)
         self.sessions[call.call_id] = self.node.fresh_sessions
         seen = self.seen.setdefault(call.call_id, [])
         call.on("custom", lambda event: seen.append(event.params["number"]))
+        call.on("goodbye", self.leave)
         await call.wait_for_ended()
+
+    async def leave(self, _: RelayEvent) -> None:
+        await self.client.disconnect()
+        self.left.set()
 
     # --- the steps ------------------------------------------------------------------------------------------
 
@@ -219,7 +226,7 @@ class Story:
             alive = {call.call_id for call in self.client.calls} & self.sessions.keys()
             assert not {call_id for call_id in alive if self.is_lost(call_id)}, "calls of a lost session are gone"
 
-    async def play(self, story: list[tuple[Any, ...]]) -> None:
+    async def play(self, story: list[tuple[Any, ...]], goodbye: str) -> None:
         connecting = asyncio.create_task(self.client.connect())
         await asyncio.sleep(0)
         self.node.open(forget=False)
@@ -229,10 +236,20 @@ class Story:
             await asyncio.sleep(details[0] if name == "pass_time" else 0)
             self.check()
         await self.bring_in_what_was_told()
-        await self.client.disconnect()
+        await self.say_goodbye(goodbye)
         for _ in range(5):
             await asyncio.sleep(0)
-        self.check_the_end(await asyncio.gather(*self.asked, *self.waits, return_exceptions=True))
+        results = await asyncio.gather(*self.asked, *self.waits, return_exceptions=True)
+        self.check_the_end(results, in_a_hurry=goodbye == "at once")
+
+    async def say_goodbye(self, how: str) -> None:
+        """The program leaves, with time for what runs or without; or a handler of a call has it leave."""
+        mine = [call for call in self.client.calls if call in self.calls and not self.is_lost(call.call_id)]
+        if how == "by a handler" and self.client.is_connected and mine:
+            self.node.tell("goodbye", call_id=mine[0].call_id)
+            await self.left.wait()
+        else:
+            await self.client.disconnect(0 if how == "at once" else None)
 
     async def bring_in_what_was_told(self) -> None:
         """Let the client come back, if it is away: what was told in its session arrives."""
@@ -245,14 +262,14 @@ class Story:
             if not self.is_lost(call.call_id) and self.client._calls.find_call(call.call_id) is call:
                 assert len(self.seen[call.call_id]) == self.told.get(call.call_id, 0), "no event is lost"
 
-    def check_the_end(self, results: list[Any]) -> None:
+    def check_the_end(self, results: list[Any], *, in_a_hurry: bool) -> None:
         self.check()
         for result in results:
             assert not isinstance(result, Exception) or isinstance(result, RelayError | TimeoutError), result
         for action in self.actions:
             assert isinstance(action.result, RelayEvent)
             assert action.is_over
-            assert self.completed.count(action.control_id) == 1
+            assert self.completed.count(action.control_id) == 1 or in_a_hurry
         assert self.client.calls == []
         assert self.client._tasks.failures == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}, "no task is left"
@@ -269,7 +286,7 @@ def quiet() -> Any:
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(step, max_size=40))
-def test_all_ends_once_and_nothing_is_left(story: list[tuple[Any, ...]]) -> None:
+@given(st.lists(step, max_size=40), st.sampled_from(["in time", "at once", "by a handler"]))
+def test_all_ends_once_and_nothing_is_left(story: list[tuple[Any, ...]], goodbye: str) -> None:
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        runner.run(Story().play([("offer",), *story]))
+        runner.run(Story().play([("offer",), *story], goodbye))

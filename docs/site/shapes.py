@@ -34,7 +34,7 @@ def _commented(name: str, segment: str, ranges: Mapping[tuple[str, str], str]) -
         said = ranges.get((name, key[1]), "")
         return f"{key[0]}  # {said}" if said else key[0]
 
-    return re.sub(r"^ {4}(\w+): [^\n]+$", comment, segment, flags=re.MULTILINE)
+    return re.sub(r"^ {4}(\w+): [^\n#]+$", comment, segment, flags=re.MULTILINE)
 
 
 def _collect(name: str, module: ModuleType, found: dict[str, str]) -> None:
@@ -73,7 +73,7 @@ def _definitions(module: ModuleType) -> dict[str, str]:
     body = _tree(module).body
     for node, following in zip(body, [*body[1:], None], strict=True):
         if isinstance(node, ast.ClassDef) and _is_shape(node):
-            found[node.name] = ast.get_source_segment(source, node) or ""
+            found[node.name] = "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])  # with its comments
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _is_alias(node.value):
             words = _below(following)
             segment = ast.get_source_segment(source, node) or ""

@@ -97,7 +97,7 @@ Media = AudioMedia | TtsMedia | SilenceMedia | RingtoneMedia
 
 
 class SipHeader(TypedDict):
-    """One header field; own names begin with ``X-``."""
+    """One header field: ``name``, which begins with ``X-`` if it is your own, and ``value``, one line."""
 
     name: str
     value: str
@@ -117,7 +117,7 @@ class RingParams(TypedDict, total=False):
 
 
 class PhoneParams(RingParams):
-    """Numbers are E.164."""
+    """``to_number`` and ``from_number``, E.164; without the second the platform chooses."""
 
     to_number: str
     from_number: NotRequired[str]
@@ -134,7 +134,11 @@ _SipAddress = TypedDict("_SipAddress", {"to": str, "from": NotRequired[str]})
 
 
 class SipParams(RingParams, _SipAddress):
-    """``to``, ``from``: SIP URIs. ``session_timeout``: seconds."""
+    """``to``, ``from``: SIP URIs; ``from_name`` is shown to who is called, ``headers`` go into the INVITE.
+
+    ``codecs``: to offer, in this order. ``webrtc_media``: offer what browsers take. ``encryption``: of media.
+    ``username``, ``password``: if the other side asks. ``session_timeout``: seconds of the session timer.
+    """
 
     from_name: NotRequired[str]
     headers: NotRequired[list[SipHeader]]
@@ -154,7 +158,7 @@ class SipDevice(TypedDict):
 
 
 class FabricParams(RingParams, _SipAddress):
-    """``to``: a resource address such as ``/private/support``."""
+    """``to``: a resource address such as ``/private/support``. ``from``: who is shown."""
 
 
 class FabricDevice(TypedDict):
@@ -165,7 +169,7 @@ class FabricDevice(TypedDict):
 
 
 class WebrtcParams(RingParams, _SipAddress):
-    """``to``: the address of a browser."""
+    """``to``: the address of a browser. ``from``: who is shown. ``codecs``: to offer, in this order."""
 
     codecs: NotRequired[list[Literal["PCMU", "PCMA", "OPUS", "VP8", "H264"]]]
 
@@ -182,7 +186,7 @@ Device = PhoneDevice | SipDevice | FabricDevice | WebrtcDevice
 
 
 class CallDeviceParams(TypedDict):
-    """A call that lives already."""
+    """``node_id`` and ``call_id`` of a call that lives already."""
 
     node_id: str
     call_id: str
@@ -196,7 +200,10 @@ class CallDevice(TypedDict):
 
 
 class QueueDeviceParams(TypedDict):
-    """``execute_after_queue``: SWML for the caller when the bridge is over, inline or by URL."""
+    """``queue_name``: whose first in line, on which ``node_id``; ``queue_id`` where the name is not enough.
+
+    ``execute_after_queue``: SWML for the caller when the bridge is over, inline or by URL.
+    """
 
     node_id: str
     queue_name: str
@@ -215,6 +222,8 @@ class StreamSettings(TypedDict):
     """A WebSocket that hears and speaks.
 
     ``url``: wss. ``codec``: PCMU (default), PCMA, G722 or L16, with ``@<hz>h`` and ``@<ms>i``. ``realtime``: paced.
+    ``authorization_bearer_token``: goes into the handshake. ``name`` and ``custom_parameters`` go into its first
+    message. ``status_url``: gets the events, by ``status_url_method``, default POST.
     """
 
     url: str
@@ -250,13 +259,16 @@ class CollectDigits(TypedDict):
 
 
 class PromptDigits(CollectDigits):
-    """``min``: fewer digits are no match."""
+    """As ``CollectDigits`` (``max``, ``terminators``, ``digit_timeout``), and ``min``: fewer digits are no match."""
 
     min: NotRequired[int]
 
 
 class CollectSpeech(TypedDict, total=False):
-    """``end_silence_timeout`` (default 1) and ``speech_timeout`` (default 60) are seconds; ``language`` BCP 47."""
+    """``end_silence_timeout`` (default 1) and ``speech_timeout`` (default 60) are seconds; ``language`` BCP 47.
+
+    ``hints``: words to expect. ``engine`` and its ``model``: who recognises.
+    """
 
     end_silence_timeout: float
     speech_timeout: float
@@ -267,7 +279,10 @@ class CollectSpeech(TypedDict, total=False):
 
 
 class Collect(TypedDict, total=False):
-    """What ``play_and_collect`` collects. ``initial_timeout``: seconds from the end of playback, default 4."""
+    """What ``play_and_collect`` collects: ``digits``, ``speech`` or both.
+
+    ``initial_timeout``: seconds from the end of playback to the first input, default 4.
+    """
 
     initial_timeout: float
     digits: PromptDigits
@@ -277,9 +292,11 @@ class Collect(TypedDict, total=False):
 class RecordAudio(TypedDict, total=False):
     """What to record and when to end.
 
-    ``direction``: ``speak`` what the party says (default), ``listen`` what it hears, ``both``. Timeouts and
-    ``max_length`` are seconds, 0 off. ``terminators``: keys that end it, default ``#``. ``input_sensitivity``:
-    0 to 100, default 44; the higher, the quieter the speech that counts.
+    ``direction``: ``speak`` what the party says (default), ``listen`` what it hears, ``both``; these in two channels
+    with ``stereo``. ``format``: of the file. ``beep``: one before it begins. It ends after ``initial_timeout`` seconds
+    without speech, ``end_silence_timeout`` seconds of silence after some, ``max_length`` seconds in all; 0 is off.
+    ``terminators``: keys that end it, default ``#``. ``input_sensitivity``: 0 to 100, default 44; the higher, the
+    quieter the speech that counts.
     """
 
     beep: bool

@@ -6,7 +6,9 @@ import ast
 import inspect
 import posixpath
 import re
+import sys
 from pathlib import Path
+from typing import is_typeddict
 
 import pytest
 from docs.site.__main__ import FETCHED
@@ -242,6 +244,47 @@ def test_what_is_described_stands_on_the_page(texts: dict[str, str], page: str, 
     assert re.search(rf"^\| `{parameter}` \| [^|]+ \| \w", entry, re.MULTILINE)
 
 
+def undescribed_keys(source: str, typed: set[str]) -> list[str]:
+    """Keys of typed dicts that neither the docstring nor a comment beside them describes."""
+    lines = source.splitlines()
+    return [
+        f"{node.name}.{one.target.id}"
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef) and node.name in typed
+        for one in node.body
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+        if one.target.id not in ("type", "params")
+        if f"``{one.target.id}``" not in (ast.get_docstring(node) or "") and "  # " not in lines[one.lineno - 1]
+    ]
+
+
+def test_every_key_of_a_typed_dict_is_described() -> None:
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("offhook.client.")]
+    found = []
+    for module in modules:
+        typed = {name for name, one in vars(module).items() if is_typeddict(one)}
+        found += undescribed_keys(inspect.getsource(module), typed)
+    assert found == []
+
+
+def test_a_key_without_words_is_found() -> None:
+    shape = """
+class Shape(TypedDict):
+    "``one`` is said here."
+    type: str
+    one: str
+    two: int  # said beside it
+    three: int
+"""
+    assert undescribed_keys(shape, {"Shape"}) == ["Shape.three"]
+
+
 def test_keys_of_objects_have_the_ranges_that_the_wire_checks(texts: dict[str, str]) -> None:
     types = section(texts["reference/record.md"], "Types")
     assert re.search(r"input_sensitivity: float  # a number from 0 to 100; default 44", types)
+
+
+def test_keys_of_objects_keep_the_words_beside_them(texts: dict[str, str]) -> None:
+    types = section(texts["reference/detect.md"], "Types")
+    assert "\n    initial_timeout: float  # seconds to the first speech, default 4.5\n" in types
+    assert "\n    detect_message_end: bool  # wait for the end of the greeting" in types

@@ -12,7 +12,10 @@ __all__ = ["AiMessageVerb", "AiReset"]
 
 
 class AiReset(TypedDict, total=False):
-    """Begin the conversation anew, with other prompts."""
+    """Begin anew, with another ``system_prompt``; ``user_prompt`` is what the caller then seems to say.
+
+    ``full_reset``: forget what was said.
+    """
 
     full_reset: bool
     user_prompt: str

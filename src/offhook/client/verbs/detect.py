@@ -21,25 +21,25 @@ __all__ = ["Detect", "DetectAction", "DetectVerb"]
 
 
 class MachineParams(TypedDict, total=False):
-    """Times are seconds; see ``detect_answering_machine``."""
+    """What tells a machine from a person; as the parameters of ``detect_answering_machine``."""
 
-    initial_timeout: float
-    end_silence_timeout: float
-    machine_ready_timeout: float
-    machine_voice_threshold: float
-    machine_words_threshold: int
-    detect_interruptions: bool
-    detect_message_end: bool
+    initial_timeout: float  # seconds to the first speech, default 4.5
+    end_silence_timeout: float  # seconds of silence that end a greeting, default 1
+    machine_ready_timeout: float  # seconds of silence that make it ready, default end_silence_timeout
+    machine_voice_threshold: float  # seconds of speech that make it a machine, default 1.25
+    machine_words_threshold: int  # words that make it a machine, default 6
+    detect_interruptions: bool  # tell NOT_READY when the greeting goes on
+    detect_message_end: bool  # wait for the end of the greeting, the default; else end at MACHINE
 
 
 class FaxParams(TypedDict, total=False):
-    """``CED`` (default): the tone of a called fax; ``CNG``: of a calling one."""
+    """``tone``: ``CED`` (default) of a called fax, ``CNG`` of a calling one."""
 
     tone: Literal["CED", "CNG"]
 
 
 class DigitParams(TypedDict, total=False):
-    """Keys that count, default ``0123456789#*``."""
+    """``digits``: keys that count, default ``0123456789#*``."""
 
     digits: str
 

@@ -16,8 +16,11 @@ Party = Literal["remote-caller", "local-caller"]
 class LiveOptions(TypedDict, total=False):
     """What transcription and translation have in common.
 
-    ``direction``: whose speech. Without ``webhook`` events come over the connection. ``speech_timeout`` and
-    ``vad_silence_ms`` are milliseconds; ``vad_thresh`` 0 to 1800, default 400.
+    ``direction``: whose speech. Without ``webhook`` events come over the connection; ``live_events``: while people
+    speak; ``verbose_utterances``: with all that is known of them. ``ai_summary``: make one at the end, as
+    ``ai_summary_prompt`` says. ``speech_timeout`` (default 60000) and ``vad_silence_ms`` are milliseconds;
+    ``vad_thresh`` 0 to 1800, default 400. ``speech_engine``: default deepgram. ``hints``: words to expect.
+    ``debug_level``: 0 to 2.
     """
 
     direction: list[Party]
@@ -49,7 +52,7 @@ class Summarize(TypedDict, total=False):
 
 
 class LiveTranscribeAction(TypedDict, total=False):
-    """Exactly one of the three."""
+    """Exactly one of the three: ``start``, ``stop`` (an empty dict) and ``summarize``."""
 
     start: LiveTranscribeStart
     stop: dict[str, Any]

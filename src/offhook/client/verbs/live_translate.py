@@ -15,7 +15,8 @@ __all__ = ["LiveTranslateAction", "LiveTranslateVerb"]
 class LiveTranslateStart(LiveOptions, total=False):
     """``source``, ``target``: such as en-US and es; some services know them as ``from_lang`` and ``to_lang``.
 
-    Filters: polite, rude, professional, shakespeare, gen-z, or ``prompt:<text>``.
+    ``from_voice``, ``to_voice``: who speaks them. ``filter_from``, ``filter_to``: polite, rude, professional,
+    shakespeare, gen-z, or ``prompt:<text>``. ``mode``: default classic.
     """
 
     source: str
@@ -30,14 +31,14 @@ class LiveTranslateStart(LiveOptions, total=False):
 
 
 class Inject(TypedDict):
-    """A message to translate and speak to one of the two."""
+    """A ``message`` to translate, and to speak in the ``direction`` of one of the two."""
 
     message: str
     direction: Party
 
 
 class LiveTranslateAction(TypedDict, total=False):
-    """Exactly one of the four."""
+    """Exactly one of the four: ``start``, ``stop`` (an empty dict), ``summarize`` and ``inject``."""
 
     start: LiveTranslateStart
     stop: dict[str, Any]

@@ -25,14 +25,14 @@ Scalar = str | float | Decimal | bool
 
 
 class PayParameter(TypedDict):
-    """For the payment connector."""
+    """For the payment connector: a ``name`` of your own, and its ``value``."""
 
     name: str
     value: Scalar
 
 
 class PromptAction(TypedDict):
-    """``Say`` a phrase, or ``Play`` the URL in it."""
+    """``Say`` a ``phrase``, or ``Play`` the URL in it."""
 
     type: Literal["Say", "Play"]
     phrase: str
@@ -58,7 +58,11 @@ _For = TypedDict(
 
 
 class PayPrompt(_For):
-    """What to say when. ``card_type``, ``error_type`` and ``attempt`` narrow it: lists, as text with spaces between."""
+    """What to say (``actions``, or ``play``) when (``for``).
+
+    ``card_type``, ``error_type`` and ``attempt`` narrow it: lists, or text with spaces between;
+    ``require_matching_inputs``: all of them must fit.
+    """
 
     card_type: NotRequired[str | Sequence[str]]
     error_type: NotRequired[str | Sequence[str]]

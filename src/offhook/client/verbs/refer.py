@@ -15,7 +15,7 @@ _ReferAddress = TypedDict("_ReferAddress", {"to": str, "from": NotRequired[str]}
 
 
 class ReferParams(_ReferAddress):
-    """``to``, ``from``: SIP URIs. ``headers`` are accepted and ignored."""
+    """``to``, ``from``: SIP URIs. ``username``, ``password``: if they ask. ``headers`` are accepted and ignored."""
 
     username: NotRequired[str]
     password: NotRequired[str]

@@ -15,7 +15,7 @@ __all__ = ["Tap", "TapAction", "TapDevice", "TapVerb"]
 
 
 class TapParams(TypedDict):
-    """``listen``: what the party hears; ``speak``: what it says; ``both``: mixed."""
+    """``direction``: ``listen`` what the party hears, ``speak`` what it says, ``both`` mixed."""
 
     direction: Literal["listen", "speak", "both"]
 
@@ -28,7 +28,7 @@ class Tap(TypedDict):
 
 
 class RtpParams(TypedDict):
-    """``addr``: IPv4. ``codec``: OPUS, PCMA or PCMU. ``ptime``: milliseconds a packet, 10 to 120. ``rate``: Hz."""
+    """``addr``: IPv4, and ``port``. ``codec``: OPUS, PCMA or PCMU; ``rate``: Hz. ``ptime``: ms a packet, 10 to 120."""
 
     addr: str
     port: int

@@ -7,6 +7,7 @@ import builtins
 import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
@@ -15,6 +16,8 @@ __all__ = ["shapes_of"]
 
 _ELSEWHERE = frozenset({"Action", "Call", "CallBase", "Handler", "Message", "RelayEvent"})
 """Names with a page of their own."""
+_WIDTH = 78
+"""Of a docstring: a page shows some 85 columns of code."""
 
 
 def shapes_of(annotations: list[str], module: ModuleType, ranges: Mapping[tuple[str, str], str]) -> str:
@@ -26,7 +29,19 @@ def shapes_of(annotations: list[str], module: ModuleType, ranges: Mapping[tuple[
     for annotation in annotations:
         for name in _names(annotation):
             _collect(name, module, found)
-    return "\n\n\n".join(_commented(name, segment, ranges) for name, segment in found.items())
+    return "\n\n\n".join(_commented(name, _wrapped(segment), ranges) for name, segment in found.items())
+
+
+def _wrapped(segment: str) -> str:
+    """Docstrings as wide as a page."""
+
+    def wrap(docstring: re.Match[str]) -> str:
+        paragraphs = inspect.cleandoc(docstring[1]).replace("``", "`").split("\n\n")
+        filled = [textwrap.fill(" ".join(one.split()), _WIDTH, break_on_hyphens=False) for one in paragraphs]
+        text = textwrap.indent("\n\n".join(filled), "    ").strip()
+        return f'    """{text}\n    """' if "\n" in text else f'    """{text}"""'
+
+    return re.sub(r'^    """(.*?)"""', wrap, segment, count=1, flags=re.MULTILINE | re.DOTALL)
 
 
 def _commented(name: str, segment: str, ranges: Mapping[tuple[str, str], str]) -> str:

@@ -45,11 +45,6 @@ class Calls:
         self._max_active = max_active
         self._parting: set[asyncio.Task[None]] = set()
 
-    @property
-    def handling(self) -> list[asyncio.Task[None]]:
-        """Handlers of inbound calls that run."""
-        return self.tasks.running(HANDLER)
-
     async def part(self) -> None:
         """Let go out what keeps calls from being orphans: ends of legs nobody wants, calls passed on."""
         parting = self._parting - {asyncio.current_task()}

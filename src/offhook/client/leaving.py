@@ -12,7 +12,7 @@ from offhook.client.link import Link
 from offhook.client.messages import Messages
 from offhook.client.tasks import Tasks, named
 
-__all__ = ["AT_MOST_S", "Leaving"]
+__all__ = ["AT_MOST_S", "HANDLERS", "Leaving"]
 
 log = logging.getLogger("offhook.client")
 
@@ -22,7 +22,8 @@ AT_MOST_S: Final = 5.0
 _AFTER_THE_END_S: Final = 1.0
 """Of that time, what is kept for those that the end of their calls wakes or calls; at most half of it."""
 
-_HANDLERS: Final = frozenset({calls.HANDLER, messages.HANDLER})
+HANDLERS: Final = frozenset({calls.HANDLER, messages.HANDLER})
+"""What runs as long as a call or message keeps it."""
 
 
 class Leaving:
@@ -49,7 +50,7 @@ class Leaving:
         self._tasks.is_leaving = True
         try:
             if self._link.is_ready:
-                await self._tasks.drain(within_s - kept_s, besides=_HANDLERS)
+                await self._tasks.drain(within_s - kept_s, besides=HANDLERS)
                 await self._calls.part()
             self._end()
             await self._tasks.drain(max(kept_s, until - loop.time()))

@@ -14,7 +14,7 @@ from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.compose import numbered_ids
 from offhook.client.events import MessageEvent, RelayEvent
-from offhook.client.leaving import AT_MOST_S, Leaving
+from offhook.client.leaving import AT_MOST_S, HANDLERS, Leaving
 from offhook.client.link import Driver, Link
 from offhook.client.messages import MessageHandler, Messages
 from offhook.client.outputs import Output
@@ -228,8 +228,8 @@ class RelayClient(DialVerb, SendMessageVerb):
 
     @property
     def handling(self) -> list[asyncio.Task[None]]:
-        """Handlers of inbound calls that run."""
-        return self._calls.handling
+        """Handlers of inbound calls and messages that run."""
+        return self._tasks.running(HANDLERS)
 
     @property
     def stopped(self) -> asyncio.Future[RelayError | None]:

@@ -41,9 +41,9 @@ class Tasks:
         """Run an async handler beside the rest."""
         return self._own(self._handle(handler, argument, what, call_id), what, call_id)
 
-    def running(self, what: str) -> list[asyncio.Task[None]]:
-        """Those of a kind that run."""
-        return [task for task, kind in self._running.items() if kind == what]
+    def running(self, kinds: frozenset[str]) -> list[asyncio.Task[None]]:
+        """Those of some kinds that run."""
+        return [task for task, kind in self._running.items() if kind in kinds]
 
     def _own(self, coroutine: Coroutine[Any, Any, None], what: str, call_id: str) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine, name=f"{_NAME}{what} {call_id}")

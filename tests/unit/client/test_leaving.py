@@ -309,6 +309,15 @@ async def test_so_does_one_that_waits_for_events_of_a_call_that_is_over() -> Non
         assert (await stage.call)._asked_after < 1_000
 
 
+async def test_handlers_of_calls_and_of_messages_are_what_run_waits_for() -> None:
+    async with staged(drain_timeout=0.0) as stage:
+        stage.client.on_message(stage.never_done)
+        await stage.take_call(stage.never_done)
+        stage.node.tell("messaging.receive", message_id="m1", message_state="received")
+        names = {task.get_name() for task in stage.client.handling}
+    assert names == {"offhook: on_call handler c1", "offhook: on_message handler m1"}
+
+
 class Served:
     """What ``run`` serves: a client whose handlers and callbacks take their time, asked to stop at once."""
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 from offhook.client.ending import Ending
 from offhook.client.events import RelayEvent
 from offhook.client.tasks import Handler
+from offhook.errors import RelayError
+from offhook.protocol.codes import ResultCode
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # checkers bring it; typing has defaults from Python 3.13 on
@@ -83,9 +85,17 @@ class Action(Generic[Event_co]):
     async def stop(self) -> dict[str, Any]:
         """Ask the node to stop. The last event follows.
 
-        When nothing more can come from the action nothing is sent, and the result is empty.
+        When nothing more can come from the action nothing is sent, and the result is empty; so it is when the action
+        ended while we asked, whatever the node makes of that.
         """
-        return {} if self._is_over else await self._command("stop")
+        if self._is_over:
+            return {}
+        try:
+            return await self._command("stop")
+        except RelayError as error:
+            if self._is_over and error.code == int(ResultCode.CONFLICT):
+                return {}
+            raise
 
     async def __aenter__(self) -> Self:
         return self

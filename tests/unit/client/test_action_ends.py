@@ -177,3 +177,32 @@ async def test_a_404_of_what_a_command_names_is_not_the_end_of_the_call(client: 
     assert action.result is not None
     assert action.result.cause == "gone"
     assert (await call.answer())["code"] == "200"
+
+
+class Late(Client):
+    """An operation that ends while its stop is on the way, on a server to which that is a mistake."""
+
+    def __init__(self, last: RelayEvent | None) -> None:
+        super().__init__()
+        self.last = last
+        self.call = Call(self, event("calling.call.receive", call_state="answered"))
+
+    async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if method.endswith(".stop"):
+            if self.last is not None:
+                self.call.handle(self.last)
+            raise RelayError(409, "It has ended")
+        return await super().execute(method, params)
+
+
+async def test_a_stop_that_comes_too_late_is_no_error() -> None:
+    client = Late(event("calling.call.play", control_id="k", state="finished"))
+    async with await client.call.play([TTS], control_id="k") as action:
+        assert not action.is_over
+    assert action.is_over
+
+
+async def test_a_stop_that_is_refused_for_another_reason_is_an_error() -> None:
+    action = await Late(None).call.play([TTS], control_id="k")
+    with pytest.raises(RelayError, match="It has ended"):
+        await action.stop()

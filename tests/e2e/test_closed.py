@@ -95,7 +95,7 @@ async def test_all_that_is_kept_is_for_its_owner_alone(node: NodeProcess) -> Non
 
 
 async def test_no_secret_stands_in_the_log(node: NodeProcess, callers: Callers, relay: RelayPeer) -> None:
-    """eigger/hass-sip#51: a log to send to a colleague, credentials masked."""
+    """eigger/hass-sip#51: a log to send to a colleague, credentials masked, at the most verbose level."""
     talk = await answered(await callers(), relay)
     await record(talk)
     await talk.relay.command(

@@ -37,8 +37,8 @@ Callers = Callable[..., Awaitable[Caller]]
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """One node for all tests that leave it as they found it."""
-    with running_node(tmp_path_factory.mktemp("node")) as running:
+    """One node for all tests that leave it as they found it; its log is at its most verbose."""
+    with running_node(tmp_path_factory.mktemp("node"), extra={"OFFHOOK_LOG_LEVEL": "debug"}) as running:
         yield running
 
 

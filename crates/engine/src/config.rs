@@ -24,6 +24,7 @@ offhook-engine: SIP and media for an offhook node, which starts it.
   --tcp-idle-s N          a SIP connection that nobody uses for so long is closed (default 120)
   --max-legs N            more calls get 503 (default 2000)
   --lifeline-fd N         read end of a pipe; when the other end closes: end all calls and exit
+  --log-level LEVEL       info, or debug: a line for each call that ends as calls do (default info)
   --ready-fd N            write end of a pipe; a line is written when all sockets listen
 ";
 
@@ -58,6 +59,8 @@ pub struct Config {
     pub max_legs: usize,
     /// End of file on it ends this process.
     pub lifeline_fd: Option<u32>,
+    /// Whether each call has a line in the log.
+    pub logs_all: bool,
     /// Told when all sockets listen.
     pub ready_fd: Option<u32>,
 }
@@ -82,6 +85,7 @@ impl Config {
             tcp_idle: Duration::from_secs(120),
             max_legs: 2000,
             lifeline_fd: None,
+            logs_all: false,
             ready_fd: None,
         };
         let mut arguments = arguments.into_iter();
@@ -111,6 +115,7 @@ impl Config {
             "--tcp-idle-s" => self.tcp_idle = seconds(flag, value)?,
             "--max-legs" => self.max_legs = read(flag, value, "a number")?,
             "--lifeline-fd" => self.lifeline_fd = Some(read(flag, value, "a descriptor's number")?),
+            "--log-level" => self.logs_all = level(value)?,
             "--ready-fd" => self.ready_fd = Some(read(flag, value, "a descriptor's number")?),
             _ => return Err(format!("{flag} is not known; see --help")),
         }
@@ -154,6 +159,14 @@ fn seconds(flag: &str, value: &str) -> Result<Duration, String> {
         return Err(format!("{flag} takes {takes}, not {value:?}"));
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+fn level(value: &str) -> Result<bool, String> {
+    match value {
+        "info" => Ok(false),
+        "debug" => Ok(true),
+        _ => Err(format!("--log-level takes info or debug, not {value:?}")),
+    }
 }
 
 fn ports(value: &str) -> Result<RangeInclusive<u16>, String> {
@@ -201,6 +214,7 @@ mod tests {
             ("--rtp-ports", "10-20"),
             ("--rtp-ports", "4000"),
             ("--frobnicate", "1"),
+            ("--log-level", "loud"),
             ("--lifeline-fd", "-1"),
             ("--sip-tcp", "127.0.0.1:5070"),
         ] {

@@ -23,6 +23,7 @@ enum Line {
 pub struct Log {
     lines: SyncSender<Line>,
     dropped: Arc<AtomicU64>,
+    tells_all: bool,
 }
 
 impl Log {
@@ -44,7 +45,21 @@ impl Log {
         Ok(Self {
             lines,
             dropped: Arc::new(AtomicU64::new(0)),
+            tells_all: false,
         })
+    }
+
+    /// The same log, with what `debug` is told if `tells_all`.
+    #[must_use]
+    pub fn telling_all(self, tells_all: bool) -> Self {
+        Self { tells_all, ..self }
+    }
+
+    /// What happens all the time.
+    pub fn debug(&self, event: &'static str, fields: &[(&str, Value)]) {
+        if self.tells_all {
+            self.line("debug", event, fields);
+        }
     }
 
     /// What an operator may want to know.

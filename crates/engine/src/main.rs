@@ -31,7 +31,10 @@ fn main() -> ExitCode {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         panics.error("panic", &[("place", json!(place))]);
     }));
-    let outcome = Config::parse(arguments).and_then(|config| run(config, &log));
+    let outcome = Config::parse(arguments).and_then(|config| {
+        let log = log.clone().telling_all(config.logs_all);
+        run(config, &log)
+    });
     let code = match outcome {
         Ok(code) => code,
         Err(sentence) => {

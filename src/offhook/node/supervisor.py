@@ -321,6 +321,7 @@ def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
         media_timeout_s=rtp.timeout_s,
         tcp_idle_s=sip.tcp_idle_s,
         max_calls=engine.max_calls,
+        log_level="debug" if settings.log.level == "debug" else "info",
     )
 
 

@@ -376,14 +376,17 @@ impl Core {
             label: leg.label,
             ..leg.verdict.unwrap_or(ended)
         };
-        self.log.info(
-            "leg ended",
-            &[
-                ("leg", json!(ended.leg)),
-                ("cause", json!(ended.cause)),
-                ("status", json!(ended.status)),
-            ],
-        );
+        let fields = [
+            ("leg", json!(ended.leg)),
+            ("cause", json!(ended.cause)),
+            ("status", json!(ended.status)),
+        ];
+        match ended.cause {
+            LegEndCause::Bye | LegEndCause::Cancel | LegEndCause::Rejected | LegEndCause::Fork => {
+                self.log.debug("leg ended", &fields);
+            }
+            _ => self.log.info("leg ended", &fields),
+        }
         self.report(ReportBody::LegEnded(Box::new(ended)));
     }
 }

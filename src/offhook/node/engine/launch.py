@@ -10,6 +10,7 @@ from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -39,6 +40,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     media_timeout_s: float = 60.0
     tcp_idle_s: float = 120.0
     max_calls: int = 2000
+    log_level: Literal["info", "debug"] = "info"
 
     def arguments(self) -> list[str]:
         """Flags and values, without the descriptors."""
@@ -55,6 +57,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
             ("--media-timeout-s", f"{self.media_timeout_s:g}"),
             ("--tcp-idle-s", f"{self.tcp_idle_s:g}"),
             ("--max-legs", str(self.max_calls)),
+            ("--log-level", self.log_level),
         ]
         return [word for pair in pairs for word in pair]
 

@@ -15,7 +15,7 @@ from offhook.node.gateway.ids import new_event_id
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
-from offhook.node.gateway.terminal import ends_control, is_start
+from offhook.node.gateway.terminal import ends_control, is_start, must_settle
 from offhook.node.store.port import Journal, OpenControl, StoredEvent
 from offhook.protocol import methods
 from offhook.protocol.frames import Request, dump_frame
@@ -35,12 +35,11 @@ class _Stamped(NamedTuple):
 class _Lane:
     """The events of one call (or of one dial) that have not left yet, and who waits for those before a mark."""
 
-    __slots__ = ("key", "timer", "waiting")
+    __slots__ = ("key", "waiting")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.waiting: deque[_Stamped | asyncio.Future[None]] = deque()
-        self.timer: asyncio.TimerHandle | None = None
 
 
 class Turn:
@@ -114,7 +113,7 @@ class Outbox:
         """A command was taken up."""
         turn = Turn(self, method, params)
         self._turns.append(turn)
-        if turn.control_id and is_start(method):
+        if turn.control_id and must_settle(method):
             self._unsettled[turn.call_id, turn.control_id] = None
         return turn
 

@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["ends_control", "is_start", "lost_events"]
+__all__ = ["ends_control", "is_start", "lost_events", "must_settle"]
 
+_COLLECTS: Final = frozenset({"calling.collect", "calling.play_and_collect"})
 _STEERING: Final = frozenset({"pause", "resume", "stop", "volume", "start_input_timers"})
 
 
 def is_start(method: str) -> bool:
     """Whether a method starts a verb (and does not steer one that runs)."""
     return method.rpartition(".")[2] not in _STEERING
+
+
+def must_settle(method: str) -> bool:
+    """Whether the events of a verb wait until its result had time to arrive (relay-protocol 10.5, rule 1)."""
+    return method in _COLLECTS
 
 
 def _is_finished(params: Mapping[str, Any]) -> bool:

@@ -63,7 +63,7 @@ class SqliteJournal:
 
     def acknowledge(self, session: str, session_seqs: Iterable[int]) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([Change("ack", (session, seq)) for seq in session_seqs])
+        self._writer.note([Change("ack", (session, seq)) for seq in session_seqs])
 
     async def unacknowledged(self, session: str, after: int, limit: int) -> list[StoredEvent]:
         """See ``port.Journal``."""
@@ -96,13 +96,11 @@ class SqliteJournal:
 
     def forget_session(self, protocol: str) -> None:
         """See ``port.Journal``."""
-        self._writer.gather(
-            [Change(name, (protocol,)) for name in ("forget_session", "forget_events", "forget_replies")]
-        )
+        self._writer.note([Change(name, (protocol,)) for name in ("forget_session", "forget_events", "forget_replies")])
 
     def save_reply(self, reply: StoredReply) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([Change("reply", msgspec.structs.astuple(reply))])
+        self._writer.note([Change("reply", msgspec.structs.astuple(reply))])
 
     def confirm_reply(self, reply: StoredReply) -> asyncio.Future[None]:
         """See ``port.Journal``."""
@@ -110,7 +108,7 @@ class SqliteJournal:
 
     def forget_replies(self, before: float) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([Change("forget_old_replies", (before,))])
+        self._writer.note([Change("forget_old_replies", (before,))])
 
     async def replies(self, session: str) -> list[StoredReply]:
         """See ``port.Journal``."""
@@ -123,19 +121,19 @@ class SqliteJournal:
         """See ``port.Journal``."""
         state = msgspec.json.encode(call.state).decode()
         asked = msgspec.json.encode(call.asked).decode()
-        self._writer.gather([Change("call", (call.call_id, call.project, call.session, call.seq, state, asked))])
+        self._writer.note([Change("call", (call.call_id, call.project, call.session, call.seq, state, asked))])
 
     def forget_call(self, call_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([Change("forget_call", (call_id,)), Change("forget_controls", (call_id,))])
+        self._writer.note([Change("forget_call", (call_id,)), Change("forget_controls", (call_id,))])
 
     def open_control(self, control: OpenControl) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([Change("control", msgspec.structs.astuple(control))])
+        self._writer.note([Change("control", msgspec.structs.astuple(control))])
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.gather([Change("close_control", (call_id, control_id))])
+        self._writer.note([Change("close_control", (call_id, control_id))])
 
 
 def _recover(connection: sqlite3.Connection) -> Recovered:

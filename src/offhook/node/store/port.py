@@ -104,7 +104,7 @@ class Recovered(msgspec.Struct, frozen=True):
 class Journal(Protocol):
     """Writes in the order it is called; a returned future is done when it is written, or fails with JournalFailure.
 
-    What returns no future is written with the next that does, at the latest 20 ms later.
+    What is told it in one turn of the loop is written together, after that turn.
     """
 
     @property

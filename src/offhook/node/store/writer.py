@@ -25,8 +25,6 @@ log = structlog.get_logger(__name__)
 class WriterSettings(msgspec.Struct, frozen=True):
     """How the writer behaves."""
 
-    gather_s: float = 0.02
-    """How long a write that nobody waits for may wait for company."""
     sync_interval_s: float = 1.0
     """What was not asked to be durable is on the disk, in the database, after this long."""
     retry_interval_s: float = 0.5
@@ -48,10 +46,9 @@ class _Write(NamedTuple):
 class Writer:
     """Serialises all access to one SQLite file and its tail.
 
-    What is submitted in one turn of the loop is one record of the tail, together with what was only gathered before;
-    what was gathered alone leaves by itself after ``gather_s``. A write to the page cache takes microseconds, a thread
-    and back a hundred times that. Only who wants a sync waits for a thread. The database gets what is left of all that
-    once per ``sync_interval_s``, synced (SQLite documentation, pragma synchronous: FULL).
+    What is submitted in one turn of the loop is one record of the tail. A write to the page cache takes microseconds,
+    a thread and back a hundred times that; only who wants a sync waits for a thread. The database gets what is left of
+    all that once per ``sync_interval_s``, synced (SQLite documentation, pragma synchronous: FULL).
 
     When the disk refuses, what is new stays in memory until the database took all of it.
     """
@@ -70,7 +67,6 @@ class Writer:
         self._unapplied_bytes = 0
         self._applying = asyncio.Lock()
         self._leaving: asyncio.Handle | None = None
-        self._gathering: asyncio.TimerHandle | None = None
         self._apply_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._syncing: asyncio.Task[None] | None = None
@@ -121,19 +117,17 @@ class Writer:
         if self._is_closed:
             done.set_exception(JournalFailure("the journal is closed"))
             return done
-        self._pending += changes
         self._promises.append(_Promise(done, durable))
-        if self._leaving is None:
-            self._leaving = loop.call_soon(self._leave)
+        self.note(changes)
         return done
 
-    def gather(self, changes: Sequence[Change]) -> None:
-        """Write what nobody waits for, with the next that leaves; after ``gather_s`` at the latest."""
+    def note(self, changes: Sequence[Change]) -> None:
+        """The same for what nobody waits for."""
         if self._is_closed:
             return
         self._pending += changes
-        if self._gathering is None and self._leaving is None:
-            self._gathering = asyncio.get_running_loop().call_later(self._settings.gather_s, self._leave)
+        if self._leaving is None:
+            self._leaving = asyncio.get_running_loop().call_soon(self._leave)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on the database, after all that was submitted before.
@@ -161,9 +155,6 @@ class Writer:
     def _leave(self) -> None:
         """One record of all that came in this turn."""
         self._leaving = None
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
         changes, self._pending = self._pending, []
         promises, self._promises = self._promises, []
         try:
@@ -291,7 +282,7 @@ class Writer:
         self._syncs.shutdown(wait=True)
 
     def _stop_timers(self) -> None:
-        for timer in (self._gathering, self._apply_timer, self._leaving):
+        for timer in (self._apply_timer, self._leaving):
             if timer is not None:
                 timer.cancel()
 

@@ -119,7 +119,7 @@ def main() -> None:
         reports["held"] = held(given.held, given.held_seconds, Path(work) / "b")
         show(f"{given.held} calls at once, playing and recording, {given.held_seconds:g} s", reports["held"])
         (Path(work) / "c").mkdir()
-        reports["sdks"] = compare_sdks(given.sdk_calls, 500, Path(work) / "c")
+        reports["sdks"] = compare_sdks(given.sdk_calls, 900, Path(work) / "c")
         show(f"the published SDK and ours, {given.sdk_calls} calls each, over TLS", reports["sdks"])
     out = ROOT / "out"
     out.mkdir(exist_ok=True)

@@ -17,8 +17,18 @@ import tracemalloc
 from typing import Any
 
 
-def live_bytes() -> int:
-    """What lives in this process of what was allocated since ``tracemalloc.start``."""
+async def say_memory(served: asyncio.Future[None], kept: asyncio.Future[None], idle: int) -> None:
+    """Say that the calls served have left nothing more behind, then what lives for each of the calls kept."""
+    tracemalloc.start()
+    before = await _live_bytes(served)
+    say(live_bytes=before)
+    say(bytes_per_idle_call=(await _live_bytes(kept) - before) / idle)
+
+
+async def _live_bytes(reached: asyncio.Future[None]) -> int:
+    """What lives in this process of what was traced, a moment after this was reached."""
+    await reached
+    await asyncio.sleep(0.2)
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
@@ -50,17 +60,15 @@ async def main() -> None:
         if count <= calls and count % turn == 0:
             say(cpu_s=time.process_time())
         if count == calls:
-            served.set_result(live_bytes())
+            served.set_result(None)
         elif count == calls + idle:
-            kept.set_result(live_bytes())
+            kept.set_result(None)
 
     await client.connect()
     say(import_ms=import_ms, start_ms=time.process_time() * 1000)
     if idle:
-        tracemalloc.start()
-    before = await served
-    if idle:
-        say(bytes_per_idle_call=(await kept - before) / idle)
+        await say_memory(served, kept, idle)
+    await served
     await client.disconnect()
 
 

@@ -10,14 +10,13 @@ import os
 import ssl
 import sys
 import time
-import tracemalloc
 import uuid
 from typing import Any
 
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from benchmarks.sdk_app import live_bytes, say
+from benchmarks.sdk_app import say, say_memory
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -52,7 +51,7 @@ class Floor(WSListener):
             if self._offered <= self._calls:
                 self._ask("calling.answer", _address(params))
             elif self._offered == self._last:
-                self.kept.set_result(live_bytes())
+                self.kept.set_result(None)
         elif event_type == "calling.call.state" and params["call_state"] == "answered":
             media = [{"type": "silence", "params": {"duration": 1}}]
             self._ask("calling.play", {**_address(params), "control_id": str(uuid.uuid4()), "play": media})
@@ -63,7 +62,7 @@ class Floor(WSListener):
             if self._ended % self._turn == 0:
                 say(cpu_s=time.process_time())
             if self._ended == self._calls:
-                self.served.set_result(live_bytes())
+                self.served.set_result(None)
 
     def _ask(self, method: str, params: dict[str, Any]) -> None:
         self._send({"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params})
@@ -84,10 +83,8 @@ async def main() -> None:
     await floor.connected
     say(start_ms=time.process_time() * 1000)
     if idle:
-        tracemalloc.start()
-    before = await floor.served
-    if idle:
-        say(bytes_per_idle_call=(await floor.kept - before) / idle)
+        await say_memory(floor.served, floor.kept, idle)
+    await floor.served
 
 
 if __name__ == "__main__":

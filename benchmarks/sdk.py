@@ -21,7 +21,7 @@ from rig.node import ROOT
 
 __all__ = ["compare_sdks"]
 
-_AT_ONCE, _TURN, _LONE_TURNS = 20, 50, 3
+_AT_ONCE, _TURN, _LONE_TURNS = 20, 50, 8
 _HELD_ROUNDS = 3
 _LIMIT_S = 120
 _APP, _FLOOR = "benchmarks.sdk_app", "benchmarks.sdk_floor"

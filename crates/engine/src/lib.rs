@@ -7,4 +7,5 @@ pub mod control;
 pub mod core;
 pub mod log;
 pub mod media;
+mod quiet;
 pub mod signal;

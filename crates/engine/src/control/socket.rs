@@ -9,13 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::outbox::{Outbox, encode};
+use crate::quiet::{self, QuietReader, QuietWriter};
+
 use super::wire::{Failure, FailureCode, Hello, MAX_FRAME_BYTES, Operation, ReportBody};
 
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +39,8 @@ pub enum ControlEvent {
 pub struct Greeting {
     /// What it said.
     pub hello: Hello,
-    stream: UnixStream,
+    reader: QuietReader,
+    writer: QuietWriter,
 }
 
 /// Why the socket cannot be.
@@ -85,12 +87,11 @@ impl ControlListener {
     /// Make this connection the controller: read its operations, write what the outbox holds.
     pub fn adopt(&self, greeting: Greeting, outbox: Rc<RefCell<Outbox>>) -> Controller {
         let epoch = greeting.hello.epoch;
-        let (read, write) = greeting.stream.into_split();
         let wake = Rc::new(Notify::new());
         wake.notify_one();
-        let reading = tokio::task::spawn_local(read_operations(read, epoch, self.events.clone()));
+        let reading = tokio::task::spawn_local(read_operations(greeting.reader, epoch, self.events.clone()));
         let writing = tokio::task::spawn_local(write_reports(
-            write,
+            greeting.writer,
             epoch,
             outbox,
             Rc::clone(&wake),
@@ -116,7 +117,7 @@ impl Drop for ControlListener {
 impl Greeting {
     /// Refuse with a reply and close.
     pub fn refuse(self, sentence: &str) {
-        refuse(self.stream, sentence.to_owned());
+        refuse(self.writer, sentence.to_owned());
     }
 }
 
@@ -199,20 +200,21 @@ async fn accept(listener: UnixListener, secret: Rc<[u8]>, events: mpsc::Sender<C
 }
 
 /// Read the hello; `None`: closed without a word, or refused with one.
-async fn greet(mut stream: UnixStream, secret: &[u8]) -> Option<Greeting> {
+async fn greet(stream: UnixStream, secret: &[u8]) -> Option<Greeting> {
     if stream.peer_cred().ok()?.uid() != rustix::process::geteuid().as_raw() {
         return None;
     }
+    let (mut reader, writer) = quiet::split(stream).ok()?;
     let mut frame = Vec::new();
-    read_frame(&mut stream, &mut frame).await.ok()?;
+    read_frame(&mut reader, &mut frame).await.ok()?;
     let Ok(Operation::Hello(hello)) = rmp_serde::from_slice(&frame) else {
         return None;
     };
     if !is_same(&hello.secret, secret) {
-        refuse(stream, "the secret is not this engine's".to_owned());
+        refuse(writer, "the secret is not this engine's".to_owned());
         return None;
     }
-    Some(Greeting { hello, stream })
+    Some(Greeting { hello, reader, writer })
 }
 
 /// Compares every byte, whatever the first ones are.
@@ -224,12 +226,12 @@ fn is_same(given: &[u8], secret: &[u8]) -> bool {
     !secret.is_empty() && given.len() == secret.len() && differences == 0
 }
 
-fn refuse(mut stream: UnixStream, sentence: String) {
+fn refuse(mut writer: QuietWriter, sentence: String) {
     tokio::task::spawn_local(async move {
         let error = Some(Failure::new(FailureCode::WrongState, sentence));
         if let Some(frame) = encode(ReportBody::Reply { op: 0, error }, 0) {
             // Whether the stranger reads it is its own affair.
-            let _ = tokio::time::timeout(HELLO_TIMEOUT, stream.write_all(&frame)).await;
+            let _ = tokio::time::timeout(HELLO_TIMEOUT, writer.write_all(&frame)).await;
         }
     });
 }
@@ -247,7 +249,7 @@ async fn read_frame(stream: &mut (impl AsyncReadExt + Unpin), frame: &mut Vec<u8
     Ok(())
 }
 
-async fn read_operations(read: OwnedReadHalf, epoch: u64, events: mpsc::Sender<ControlEvent>) {
+async fn read_operations(read: QuietReader, epoch: u64, events: mpsc::Sender<ControlEvent>) {
     let mut read = BufReader::with_capacity(32 << 10, read);
     let mut frame = Vec::new();
     let why = loop {
@@ -270,7 +272,7 @@ async fn read_operations(read: OwnedReadHalf, epoch: u64, events: mpsc::Sender<C
 
 /// Writes whatever waits at once; what core reports in one turn of the loop goes out in one write.
 async fn write_reports(
-    mut write: OwnedWriteHalf,
+    mut write: QuietWriter,
     epoch: u64,
     outbox: Rc<RefCell<Outbox>>,
     wake: Rc<Notify>,

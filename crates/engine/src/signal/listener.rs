@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::quiet::QuietDatagrams;
 
 /// Ports tried until one is free for both.
 const ATTEMPTS: usize = 32;
@@ -16,7 +18,7 @@ const RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 const REMEMBERED_ROUTES: usize = 1_024;
 
 pub(super) struct Listener {
-    pub(super) udp: UdpSocket,
+    pub(super) udp: QuietDatagrams,
     tcp: TcpListener,
     /// As bound, with its real port.
     pub(super) address: SocketAddr,
@@ -28,12 +30,10 @@ impl Listener {
     pub(super) async fn bind(wanted: SocketAddr) -> io::Result<Self> {
         let mut refused = None;
         for _ in 0..ATTEMPTS {
-            let udp = UdpSocket::bind(wanted)
-                .await
-                .map_err(|error| named(&error, "UDP", wanted))?;
-            let address = udp.local_addr()?;
+            let udp = QuietDatagrams::bind(wanted).map_err(|error| named(&error, "UDP", wanted))?;
+            let address = udp.socket().local_addr()?;
             // A burst waits here while other things are done; the kernel grants what it may.
-            rustix::net::sockopt::set_socket_recv_buffer_size(&udp, RECEIVE_BYTES)?;
+            rustix::net::sockopt::set_socket_recv_buffer_size(udp.socket(), RECEIVE_BYTES)?;
             match TcpListener::bind(address).await {
                 Ok(tcp) => {
                     return Ok(Self {
@@ -85,7 +85,7 @@ impl Listener {
     }
 
     pub(super) fn poll_datagrams(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.udp.poll_recv_ready(context)
+        self.udp.poll_readable(context)
     }
 
     pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {

@@ -297,7 +297,7 @@ impl Signal {
         };
         for _ in 0..READS_A_TURN {
             // WouldBlock ends the turn; anything else is the ICMP of an earlier packet and says nothing about this one.
-            let Ok((length, peer)) = listener.udp.try_recv_from(&mut self.datagram) else {
+            let Ok((length, peer)) = listener.udp.receive(&mut self.datagram) else {
                 return;
             };
             if !(self.trust.contains(peer.ip()) || self.agent.is_dialled(peer.ip())) {
@@ -394,7 +394,7 @@ impl Signal {
                 let Some(listener) = self.listeners.iter().find(|listener| listener.is_at(flow.local)) else {
                     return Err(flow);
                 };
-                match listener.udp.try_send_to(&bytes, flow.peer) {
+                match listener.udp.socket().send_to(&bytes, flow.peer) {
                     Ok(_) => Ok(()),
                     // A full buffer loses the packet; retransmission is for that.
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),

@@ -81,6 +81,7 @@ class Engine:
             prompts=self.options.prompts,
             recordings=self.options.recordings,
             epoch=epoch,
+            traces=True,
         )
         controller = Controller(port)
         self._controllers.append(controller)

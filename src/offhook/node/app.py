@@ -49,6 +49,8 @@ _ENGINE_RETRY_S = 0.1
 _HOUSEKEEPING_S = 3600.0
 _IDLE_POLL_S = 0.5
 _HURRIED_S = 5.0
+_GC_THRESHOLD = 10_000
+"""New objects between two collections; Python's 700 are made, and freed without one, several times a call."""
 
 
 class Node:
@@ -117,6 +119,7 @@ class Node:
             self._spawn(self._keep_house(), "housekeeping")
             self._steering.send(Ready(self._ready))
             gc.freeze()  # code and settings live as long as the process: no collection looks at them again
+            gc.set_threshold(_GC_THRESHOLD)
             await stop.wait()
             await self._drain(hurry)
 

@@ -121,6 +121,8 @@ pub struct Hello {
     pub secret: ByteBuf,
     #[serde(default)]
     pub last_seq: u64,
+    #[serde(default)]
+    pub traces: bool,
 }
 
 impl std::fmt::Debug for Hello {

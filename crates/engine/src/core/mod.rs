@@ -60,6 +60,8 @@ pub struct Core {
     farewells: Farewells,
     boot: String,
     done_prompts: DonePrompts,
+    /// Whether the node wants to hear of each SIP message.
+    traces: bool,
     late_traces: LateTraces,
     panics: u64,
     ending: Option<Ending>,
@@ -136,6 +138,7 @@ impl Core {
             legs: Legs::default(),
             farewells,
             done_prompts: DonePrompts::default(),
+            traces: false,
             late_traces: LateTraces::default(),
             panics: 0,
             ending: None,
@@ -246,6 +249,7 @@ impl Core {
             return greeting.refuse("a controller with this epoch or a newer one was here; start with a newer epoch");
         }
         self.highest_epoch = hello.epoch;
+        self.traces = hello.traces;
         let last_seq = hello.last_seq;
         let welcome = ReportBody::Welcome {
             version: CONTROL_VERSION,

@@ -133,12 +133,16 @@ class Operation(msgspec.Struct, frozen=True, tag_field="op", tag=True):
 
 
 class Hello(Operation, frozen=True, tag="hello"):
-    """First on a connection. A newer epoch displaces the older controller; an older or equal one is refused."""
+    """First on a connection. A newer epoch displaces the older controller; an older or equal one is refused.
+
+    ``traces``: it wants a ``SipTrace`` for each SIP message of its legs.
+    """
 
     version: int
     epoch: int
     secret: bytes
     last_seq: int = 0
+    traces: bool = False
 
 
 class Ack(Operation, frozen=True, tag="ack"):

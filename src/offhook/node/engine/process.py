@@ -29,8 +29,8 @@ _PATIENCE_S = 0.01
 class EngineProcess:
     """The controller of one engine. ``start`` connects, and connects again after a loss.
 
-    ``epoch``: greater than that of every controller before; by default told by the clock. One unix socket
-    connection, decoded in batches; no task per message.
+    ``epoch``: greater than that of every controller before; by default told by the clock. ``traces``: it
+    wants a ``SipTrace`` for each SIP message. One unix socket connection, decoded in batches; no task per message.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class EngineProcess:
         prompts: Path,
         recordings: Path,
         epoch: int = 0,
+        traces: bool = False,
         connect_timeout_s: float = 10.0,
         reply_timeout_s: float = 10.0,
     ) -> None:
@@ -49,6 +50,7 @@ class EngineProcess:
         self._socket = socket
         self._secret = secret
         self._epoch = epoch or int((time.time() - _EPOCHS_BEGAN_S) * _EPOCHS_PER_S)
+        self._traces = traces
         self._connect_timeout_s = connect_timeout_s
         self._reply_timeout_s = reply_timeout_s
         self._connection: _Connection | None = None
@@ -71,7 +73,7 @@ class EngineProcess:
         except TimeoutError as error:
             raise EngineLost("no engine listens on its control socket") from error
         self._connection = connection
-        hello = ops.Hello(ops.CONTROL_VERSION, self._epoch, self._secret, last_seq)
+        hello = ops.Hello(ops.CONTROL_VERSION, self._epoch, self._secret, last_seq, self._traces)
         self._epoch += 1
         connection.write(hello)
         try:

@@ -24,7 +24,7 @@ SOURCES: list[ops.Source] = [
 STATS = reports.LegStats("L", 1, 2, 3, 4, 5, 6, 7, 1.5, 2.25, 80)
 
 OPERATIONS: list[ops.AnyOperation] = [
-    ops.Hello(1, 2**31, bytes(range(32)), 7),
+    ops.Hello(1, 2**31, bytes(range(32)), 7, True),
     ops.Ack(9),
     ops.Ping(2**40),
     ops.LegDial(

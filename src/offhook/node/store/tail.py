@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class _File(NamedTuple):
+    number: int
     path: Path
     descriptor: int
 
@@ -72,7 +73,7 @@ class Tail:
         return [found[number] for number in sorted(found)]
 
     def turn(self) -> int:
-        """Begin a new file; ``drop`` takes the number that is returned.
+        """Begin a new file, and return the number of the one before it, for ``drop``.
 
         Raises:
             OSError: it cannot be made.
@@ -81,9 +82,9 @@ class Tail:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
         self._number += 1
-        self._files.append(_File(path, descriptor))
+        self._files.append(_File(self._number, path, descriptor))
         self._size = 0
-        return len(self._files) - 1
+        return self._number - 1
 
     def append(self, record: bytes) -> None:
         """Write one record whole.
@@ -91,6 +92,8 @@ class Tail:
         Raises:
             OSError: the disk does not take it, and holds nothing of it.
         """
+        if not self._files:
+            raise OSError("the tail has no file")
         descriptor = self._files[-1].descriptor
         data = _HEAD.pack(len(record), zlib.crc32(record)) + record
         written = os.write(descriptor, data)
@@ -117,13 +120,13 @@ class Tail:
             os.close(directory)
         self._entry_synced = number
 
-    def drop(self, count: int) -> None:
-        """Close and delete the oldest ``count`` files: what they hold is in the database.
+    def drop(self, last: int) -> None:
+        """Close and delete the files up to this number: what they hold is in the database.
 
         Raises:
             OSError: one cannot be deleted.
         """
-        for _ in range(count):
+        while self._files and self._files[0].number <= last:
             file = self._files.pop(0)
             os.close(file.descriptor)
             file.path.unlink()

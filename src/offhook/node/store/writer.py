@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -100,7 +100,7 @@ class Writer:
         """Write what is pending, sync, close."""
         await self.flushed()
         self._is_closed = True
-        await self._apply()
+        await self._applied()
         self._stop_timers()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._unapplied:
@@ -136,7 +136,7 @@ class Writer:
             JournalFailure: some of that is not on the disk, or reading failed.
         """
         await self.flushed()
-        await self._apply()
+        await self._applied()
         connection = self._connection
         if self._is_failing or connection is None:
             raise JournalFailure("the journal's disk does not take writes: free some space")
@@ -211,14 +211,18 @@ class Writer:
 
         self._apply_timer = asyncio.get_running_loop().call_later(delay_s, due)
 
+    async def _applied(self) -> None:
+        """Wait until all that was written so far is in the database; who waits may go, the work goes on."""
+        await asyncio.wait([self._spawn(self._apply(), "journal apply")])
+
     async def _apply(self) -> None:
         """Bring all that is in the tail, or was kept beside it, into the database; a new tail takes what comes."""
         async with self._applying:
             try:
                 if self._unapplied and not self._is_failing:
-                    count = self._tail.turn()
+                    last = self._tail.turn()
                     await self._apply_changes()
-                    await self._in_syncs(lambda: self._tail.drop(count))
+                    await self._in_syncs(lambda: self._tail.drop(last))
                 if self._is_failing:
                     await self._recover()
             except (sqlite3.Error, OSError) as error:
@@ -228,9 +232,9 @@ class Writer:
         """Nothing goes to the tail until the database took all that was kept."""
         while self._unapplied:
             await self._apply_changes()
-        count = self._tail.turn()
+        last = self._tail.turn()
         self._is_failing = False
-        await self._in_syncs(lambda: self._tail.drop(count))
+        await self._in_syncs(lambda: self._tail.drop(last))
 
     async def _apply_changes(self) -> None:
         writes, self._unapplied = self._unapplied, []
@@ -265,7 +269,7 @@ class Writer:
 
     # --- in the threads ---
 
-    def _spawn(self, work: Any, name: str) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 
 import msgspec
 import pytest
@@ -317,3 +318,31 @@ async def test_the_file_is_for_its_owner_alone(tmp_path):
     with sqlite3.connect(tmp_path / "deep" / "journal.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+async def test_a_reader_that_goes_leaves_the_tail_whole(journal):
+    """A client's socket is cut while the journal is read for it, at the worst moment: as an old file is deleted."""
+    tail, is_free = journal._writer._tail, threading.Event()
+    begun, drop = [], tail.drop
+
+    def slow_drop(last: int) -> None:
+        begun.append(last)
+        is_free.wait(10)
+        drop(last)
+
+    tail.drop = slow_drop
+    await journal.append([event(1)], durable=False)
+    first = asyncio.ensure_future(journal.unacknowledged("s", 0, 10))
+    async with asyncio.timeout(10):
+        while not begun:
+            await asyncio.sleep(0.001)
+    first.cancel()
+    await asyncio.wait([first])
+    await journal.append([event(2)], durable=False)
+    second = asyncio.ensure_future(journal.unacknowledged("s", 0, 10))
+    await asyncio.sleep(0.05)
+    is_free.set()
+    assert [kept.session_seq for kept in await second] == [1, 2]
+    async with asyncio.timeout(10):
+        await journal.append([event(3)], durable=True)
+    assert journal.is_healthy

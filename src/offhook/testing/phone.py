@@ -278,7 +278,12 @@ class Phone:
             )
             stack.push_async_callback(launched.end)
             self.port = EngineProcess(
-                options.socket, secret, prompts=options.prompts, recordings=options.recordings, epoch=1
+                options.socket,
+                secret,
+                prompts=options.prompts,
+                recordings=options.recordings,
+                epoch=1,
+                traces=True,
             )
             stack.push_async_callback(self.port.close)
             welcome = await self.port.start(self._receive, on_lost=self._on_lost)

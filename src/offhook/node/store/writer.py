@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -38,6 +39,12 @@ class _Promise(NamedTuple):
     durable: bool
 
 
+class _Due(NamedTuple):
+    done: asyncio.Future[None]
+    durable: bool
+    error: OSError | None
+
+
 class _Write(NamedTuple):
     changes: list[Change]
     size_bytes: int
@@ -62,7 +69,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._pending: list[Change] = []
         self._promises: list[_Promise] = []
-        self._unsynced: list[asyncio.Future[None]] = []
+        self._due: deque[_Due] = deque()
         self._unapplied: list[_Write] = []
         self._unapplied_bytes = 0
         self._applying = asyncio.Lock()
@@ -147,8 +154,7 @@ class Writer:
 
     async def flushed(self) -> None:
         """Wait until all that was submitted so far was written, and synced where that was wanted, or has failed."""
-        is_syncing = self._syncing is not None or any(promise.durable for promise in self._promises)
-        await asyncio.wait([self.submit([], durable=is_syncing)])
+        await asyncio.wait([self.submit([])])
 
     # --- the tail ---
 
@@ -157,24 +163,41 @@ class Writer:
         self._leaving = None
         changes, self._pending = self._pending, []
         promises, self._promises = self._promises, []
+        error: OSError | None = None
         try:
             if self._is_failing:
                 raise OSError("the disk does not take writes")
             if changes:
                 self._write(changes)
-        except OSError as error:
+        except OSError as refusal:
+            error = refusal
             if changes:
                 self._keep(changes)
             self._refuse(error)
-            _fail([promise.done for promise in promises], error)
-            return
-        for done, durable in promises:
-            if durable:
-                self._unsynced.append(done)
-            elif not done.done():
-                done.set_result(None)
-        if self._unsynced and self._syncing is None:
+        self._due += [_Due(done, durable and error is None, error) for done, durable in promises]
+        if self._syncing is None:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Tell who waits, in the order of their writes: who is behind a sync waits for it."""
+        while self._due and not self._due[0].durable:
+            due = self._due.popleft()
+            _tell(due.done, due.error)
+        if self._due:
             self._syncing = self._spawn(self._sync(), "journal sync")
+
+    async def _sync(self) -> None:
+        waiting, self._due = self._due, deque()
+        error: OSError | None = None
+        try:
+            await self._in_syncs(self._tail.sync)
+        except OSError as refusal:
+            error = refusal
+            self._refuse(error)
+        for due in waiting:
+            _tell(due.done, error if due.durable else due.error)
+        self._syncing = None
+        self._settle()
 
     def _write(self, changes: list[Change]) -> None:
         record = msgspec.msgpack.encode(changes)
@@ -185,22 +208,6 @@ class Writer:
             self._spawn(self._apply(), "journal apply")
         elif self._apply_timer is None:
             self._apply_after(self._settings.sync_interval_s)
-
-    async def _sync(self) -> None:
-        try:
-            while self._unsynced:
-                promises, self._unsynced = self._unsynced, []
-                try:
-                    await self._in_syncs(self._tail.sync)
-                except OSError as error:
-                    self._refuse(error)
-                    _fail(promises, error)
-                else:
-                    for done in promises:
-                        if not done.done():
-                            done.set_result(None)
-        finally:
-            self._syncing = None
 
     # --- the database ---
 
@@ -331,11 +338,13 @@ def _size_bytes(changes: Sequence[Change]) -> int:
     return sum(len(value) if isinstance(value, str | bytes) else 16 for _, row in changes for value in row)
 
 
-def _fail(promises: Sequence[asyncio.Future[None]], error: Exception) -> None:
-    """Tell who waits."""
-    for done in promises:
-        if not done.done():
-            done.set_exception(JournalFailure(f"the journal could not write ({error}): free some space"))
+def _tell(done: asyncio.Future[None], error: OSError | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(JournalFailure(f"the journal could not write ({error}): free some space"))
 
 
 def _retrieve(done: asyncio.Future[None]) -> None:

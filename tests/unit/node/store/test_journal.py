@@ -346,3 +346,58 @@ async def test_a_reader_that_goes_leaves_the_tail_whole(journal):
     async with asyncio.timeout(10):
         await journal.append([event(3)], durable=True)
     assert journal.is_healthy
+
+
+async def test_who_waits_for_a_sync_is_told_before_those_whose_writes_came_later(journal):
+    """An event that is not durable never overtakes one that is: clients get the events of a call in order."""
+    told, is_free = [], threading.Event()
+    sync = journal._writer._tail.sync
+
+    def slow_sync() -> None:
+        is_free.wait(10)
+        sync()
+
+    journal._writer._tail.sync = slow_sync
+    waits = []
+    for seq in range(1, 10):
+        done = journal.append([event(seq)], durable=seq % 3 == 1)
+        done.add_done_callback(lambda _, seq=seq: told.append(seq))
+        waits.append(done)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert told == []
+    is_free.set()
+    async with asyncio.timeout(10):
+        await asyncio.wait(waits)
+    assert told == list(range(1, 10))
+
+
+async def test_a_write_that_failed_is_told_after_those_before_it(journal):
+    told, is_free = [], threading.Event()
+    tail = journal._writer._tail
+    sync, append = tail.sync, tail.append
+
+    def slow_sync() -> None:
+        is_free.wait(10)
+        sync()
+
+    def refuse(_: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tail.sync = slow_sync
+    first = journal.append([event(1)], durable=True)
+    first.add_done_callback(lambda _: told.append(1))
+    await asyncio.sleep(0.01)
+    tail.append = refuse
+    second = journal.append([event(2)], durable=False)
+    second.add_done_callback(lambda _: told.append(2))
+    await asyncio.sleep(0.01)
+    assert told == []
+    tail.append = append
+    is_free.set()
+    async with asyncio.timeout(10):
+        await asyncio.wait([first, second])
+    assert told == [1, 2]
+    assert first.exception() is None
+    assert isinstance(second.exception(), JournalFailure)
+    await is_well_again(journal)

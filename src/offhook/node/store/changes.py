@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE TABLE IF NOT EXISTS controls (
     call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
     is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS applied (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), tail INTEGER NOT NULL);
 PRAGMA user_version = 1;
 """
 
@@ -54,8 +55,6 @@ STATEMENTS: Final = {
     "close_control": "UPDATE controls SET is_closed = 1 WHERE call_id = ? AND control_id = ?",
     "forget_controls": "DELETE FROM controls WHERE call_id = ?",
 }
-"""Every one may be done twice, in order, with the same result: that is what recovery does."""
-
 _EVENT_CALL, _EVENT_SEQ = 3, 4
 
 
@@ -66,11 +65,10 @@ class Change(NamedTuple):
     row: Sequence[Any]
 
 
-def fold(changes: Iterable[Change], *, may_be_done: bool = False) -> list[Change]:
+def fold(changes: Iterable[Change]) -> list[Change]:
     """What is left to do of ``changes``: an event that was acknowledged meanwhile need not go to the database.
 
-    An event is put once, and acknowledged after that; the numbers that it raised are kept. ``may_be_done``: the
-    database may have the first of these changes already.
+    An event is put once, and acknowledged after that; the numbers that it raised are kept.
     """
     left: dict[object, Change] = {}
     raised: dict[tuple[str, str], int] = {}
@@ -81,7 +79,7 @@ def fold(changes: Iterable[Change], *, may_be_done: bool = False) -> list[Change
             _raise(raised, ("session_seq", row[0]), row[1])
             _raise(raised, ("call_seq", row[_EVENT_CALL]), row[_EVENT_SEQ])
         elif name == "ack":
-            if left.pop(("event", row[0], row[1]), None) is None or may_be_done:
+            if left.pop(("event", row[0], row[1]), None) is None:
                 left[object()] = change
         elif name == "call":
             left.pop(("call", row[0]), None)

@@ -41,13 +41,22 @@ class Tail:
         self._size = 0
         self._entry_synced = 0
 
-    def recover(self) -> Iterator[bytes]:
-        """The records that were left, in order, up to the first that is torn.
+    @property
+    def number(self) -> int:
+        """Of the file that is written to."""
+        return self._number
+
+    def recover(self, applied: int) -> Iterator[bytes]:
+        """The records that were left in files after ``applied``, in order, up to the first that is torn.
 
         Raises:
             OSError: a file cannot be read.
         """
-        for path in self._left():
+        left = self._left()
+        self._number = max([applied, *(number for number, _ in left)])
+        for number, path in left:
+            if number <= applied:
+                continue
             content = path.read_bytes()
             at = 0
             while at < len(content):
@@ -64,13 +73,12 @@ class Tail:
         Raises:
             OSError: a file cannot be deleted.
         """
-        for path in self._left():
+        for _, path in self._left():
             path.unlink()
 
-    def _left(self) -> list[Path]:
-        found = {int(path.suffix[1:]): path for path in self._path.parent.glob(f"{self._path.name}-tail.*")}
-        self._number = max(found, default=0)
-        return [found[number] for number in sorted(found)]
+    def _left(self) -> list[tuple[int, Path]]:
+        found = self._path.parent.glob(f"{self._path.name}-tail.*")
+        return sorted((int(path.suffix[1:]), path) for path in found if path.suffix[1:].isdecimal())
 
     def turn(self) -> int:
         """Begin a new file, and return the number of the one before it, for ``drop``.
@@ -136,7 +144,8 @@ class Tail:
         for file in self._files:
             os.close(file.descriptor)
             if not keeps_files:
-                file.path.unlink()
+                with contextlib.suppress(OSError):  # the database has it, and knows that
+                    file.path.unlink()
         self._files.clear()
 
 

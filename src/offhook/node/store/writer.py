@@ -21,6 +21,7 @@ __all__ = ["Writer", "WriterSettings"]
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+_ENCODE = msgspec.msgpack.Encoder().encode
 
 
 class WriterSettings(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class _Due(NamedTuple):
 class _Write(NamedTuple):
     changes: list[Change]
     size_bytes: int
+    is_in_tail: bool
 
 
 class Writer:
@@ -68,6 +70,7 @@ class Writer:
         self._syncs = WorkThread("offhook-sync")
         self._connection: sqlite3.Connection | None = None
         self._pending: list[Change] = []
+        self._encoded: list[msgspec.Raw] = []
         self._promises: list[_Promise] = []
         self._due: deque[_Due] = deque()
         self._unapplied: list[_Write] = []
@@ -78,6 +81,7 @@ class Writer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._syncing: asyncio.Task[None] | None = None
         self._is_failing = False
+        self._has_lost_sync = False
         self._is_closed = False
         self.writes_lost = 0
         """Writes given up because the backlog was full."""
@@ -95,7 +99,9 @@ class Writer:
         """
         try:
             await self._in_database(self._open)
+            await self._in_syncs(lambda: None)
         except (sqlite3.Error, OSError, KeyError, msgspec.MsgspecError) as error:
+            self._is_closed = True
             await self._in_database(self._close_database)
             self._shut_threads()
             raise JournalFailure(
@@ -105,11 +111,14 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is pending, sync, close."""
+        if self._is_closed:
+            return
         await self.flushed()
         self._is_closed = True
         await self._applied()
         self._stop_timers()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         if self._unapplied:
             log.error("the journal ends without its last writes", writes=len(self._unapplied))
         await self._in_database(self._close_database)
@@ -124,14 +133,16 @@ class Writer:
         if self._is_closed:
             done.set_exception(JournalFailure("the journal is closed"))
             return done
-        self._promises.append(_Promise(done, durable))
         self.note(changes)
+        self._promises.append(_Promise(done, durable))
         return done
 
     def note(self, changes: Sequence[Change]) -> None:
         """The same for what nobody waits for."""
         if self._is_closed:
             return
+        encoded = [msgspec.Raw(_ENCODE(change)) for change in changes]  # who asks for the impossible is told now
+        self._encoded += encoded
         self._pending += changes
         if self._leaving is None:
             self._leaving = asyncio.get_running_loop().call_soon(self._leave)
@@ -162,13 +173,14 @@ class Writer:
         """One record of all that came in this turn."""
         self._leaving = None
         changes, self._pending = self._pending, []
+        encoded, self._encoded = self._encoded, []
         promises, self._promises = self._promises, []
         error: OSError | None = None
         try:
             if self._is_failing:
                 raise OSError("the disk does not take writes")
             if changes:
-                self._write(changes)
+                self._write(changes, msgspec.msgpack.encode(encoded))
         except OSError as refusal:
             error = refusal
             if changes:
@@ -188,21 +200,25 @@ class Writer:
 
     async def _sync(self) -> None:
         waiting, self._due = self._due, deque()
-        error: OSError | None = None
+        error: OSError | None = OSError("its sync was given up")
         try:
+            if self._has_lost_sync:
+                raise OSError("what was written before may be lost")
             await self._in_syncs(self._tail.sync)
+            error = None
         except OSError as refusal:
             error = refusal
+            self._has_lost_sync = True  # the kernel tells it once, and may take the next sync for good (fsync(2))
             self._refuse(error)
-        for due in waiting:
-            _tell(due.done, error if due.durable else due.error)
-        self._syncing = None
+        finally:
+            for due in waiting:
+                _tell(due.done, error if due.durable else due.error)
+            self._syncing = None
         self._settle()
 
-    def _write(self, changes: list[Change]) -> None:
-        record = msgspec.msgpack.encode(changes)
+    def _write(self, changes: list[Change], record: bytes) -> None:
         self._tail.append(record)
-        self._unapplied.append(_Write(changes, len(record)))
+        self._unapplied.append(_Write(changes, len(record), is_in_tail=True))
         self._unapplied_bytes += len(record)
         if self._unapplied_bytes > self._settings.backlog_max_bytes // 4 and not self._applying.locked():
             self._spawn(self._apply(), "journal apply")
@@ -216,7 +232,8 @@ class Writer:
             self._apply_timer = None
             self._spawn(self._apply(), "journal apply")
 
-        self._apply_timer = asyncio.get_running_loop().call_later(delay_s, due)
+        if not self._is_closed:
+            self._apply_timer = asyncio.get_running_loop().call_later(delay_s, due)
 
     async def _applied(self) -> None:
         """Wait until all that was written so far is in the database; who waits may go, the work goes on."""
@@ -228,27 +245,29 @@ class Writer:
             try:
                 if self._unapplied and not self._is_failing:
                     last = self._tail.turn()
-                    await self._apply_changes()
+                    await self._apply_changes(last)
                     await self._in_syncs(lambda: self._tail.drop(last))
                 if self._is_failing:
                     await self._recover()
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, OverflowError) as error:
                 self._refuse(error)
 
     async def _recover(self) -> None:
         """Nothing goes to the tail until the database took all that was kept."""
         while self._unapplied:
-            await self._apply_changes()
+            await self._apply_changes(self._tail.number)
         last = self._tail.turn()
-        self._is_failing = False
+        self._is_failing = self._has_lost_sync = False
         await self._in_syncs(lambda: self._tail.drop(last))
 
-    async def _apply_changes(self) -> None:
+    async def _apply_changes(self, last: int) -> None:
+        """``last``: the number of the newest file that holds some of them; a recovery reads none up to it."""
         writes, self._unapplied = self._unapplied, []
         size_bytes, self._unapplied_bytes = self._unapplied_bytes, 0
         try:
-            await self._in_database(lambda: self._commit(fold(change for write in writes for change in write.changes)))
-        except sqlite3.Error:
+            changes = (change for write in writes for change in write.changes)
+            await self._in_database(lambda: self._commit(fold(changes), last))
+        except BaseException:
             self._unapplied[:0] = writes
             self._unapplied_bytes += size_bytes
             raise
@@ -267,11 +286,14 @@ class Writer:
             self._apply_after(self._settings.retry_interval_s)
 
     def _keep(self, changes: list[Change]) -> None:
-        write = _Write(changes, _size_bytes(changes))
+        write = _Write(changes, _size_bytes(changes), is_in_tail=False)
         self._unapplied.append(write)
         self._unapplied_bytes += write.size_bytes
-        while self._unapplied_bytes > self._settings.backlog_max_bytes and len(self._unapplied) > 1:
-            self._unapplied_bytes -= self._unapplied.pop(0).size_bytes
+        while self._unapplied_bytes > self._settings.backlog_max_bytes:
+            kept = next(at for at, one in enumerate(self._unapplied) if not one.is_in_tail)
+            if kept == len(self._unapplied) - 1:
+                return
+            self._unapplied_bytes -= self._unapplied.pop(kept).size_bytes
             self.writes_lost += 1
 
     # --- in the threads ---
@@ -307,9 +329,10 @@ class Writer:
         connection.execute("PRAGMA foreign_keys=OFF")
         connection.executescript(SCHEMA)
         decode = msgspec.msgpack.Decoder(list[Change]).decode
-        left = fold((change for record in self._tail.recover() for change in decode(record)), may_be_done=True)
+        applied = connection.execute("SELECT coalesce(max(tail), 0) FROM applied").fetchone()[0]
+        left = fold(change for record in self._tail.recover(applied) for change in decode(record))
         if left:
-            self._commit(left)
+            self._commit(left, self._tail.number)
         self._tail.forget()
         self._tail.turn()
 
@@ -318,7 +341,7 @@ class Writer:
             self._connection.close()
             self._connection = None
 
-    def _commit(self, changes: Sequence[Change]) -> None:
+    def _commit(self, changes: Sequence[Change], last: int) -> None:
         connection = self._connection
         if connection is None:
             raise sqlite3.OperationalError("the journal is not open")
@@ -326,8 +349,9 @@ class Writer:
         try:
             for name, row in changes:
                 connection.execute(STATEMENTS[name], row)
+            connection.execute("INSERT OR REPLACE INTO applied VALUES (1, ?)", (last,))
             connection.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise

@@ -85,14 +85,6 @@ def test_a_fold_does_what_all_changes_do(steps, cut):
     assert state_after(fold(first), fold(second)) == one_by_one
 
 
-@settings(max_examples=500)
-@given(steps, st.integers(0, 40))
-def test_what_was_folded_into_the_database_already_may_be_done_again(steps, cut):
-    """As after a crash between the commit and the end of the old tail."""
-    changes = changes_of(steps)
-    assert state_after(fold(changes[:cut]), fold(changes, may_be_done=True)) == state_after(raised(changes))
-
-
 def test_what_was_acknowledged_meanwhile_never_goes_to_the_database():
     events = changes_of([("event", 0, 0)] * 3)
     left = fold([*events, *(Change("ack", ("s0", seq)) for seq in (1, 2, 3))])

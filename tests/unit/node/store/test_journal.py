@@ -401,3 +401,87 @@ async def test_a_write_that_failed_is_told_after_those_before_it(journal):
     assert first.exception() is None
     assert isinstance(second.exception(), JournalFailure)
     await is_well_again(journal)
+
+
+async def test_a_file_that_could_not_be_deleted_is_not_done_again(tmp_path, monkeypatch):
+    """What was acknowledged since would come back."""
+    journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(retry_interval_s=0.02))
+    await journal.start()
+    await journal.append([event(1)], durable=True)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", refuse)
+        with pytest.raises(JournalFailure):
+            await journal.unacknowledged("s", 0, 10)
+    await is_well_again(journal)
+    journal.acknowledge("s", [1])
+    assert await journal.unacknowledged("s", 0, 10) == []
+    assert len(list(tmp_path.glob("*-tail.*"))) == 2, "the old one stayed"
+    (tmp_path / "journal.db-tail.1.bak").write_bytes(b"somebody's copy")
+    await crash(journal)
+    again = SqliteJournal(tmp_path / "journal.db")
+    await again.start()
+    assert await again.unacknowledged("s", 0, 10) == []
+    await again.close()
+
+
+async def test_nothing_is_durable_behind_a_sync_that_failed(journal, monkeypatch):
+    """The kernel tells a lost page once, and takes the next sync for good (fsync(2))."""
+    is_free, syncs = threading.Event(), []
+
+    def fail_once(_: int) -> None:
+        syncs.append(None)
+        is_free.wait(10)
+        if len(syncs) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    first = journal.append([event(1)], durable=True)
+    await asyncio.sleep(0.01)
+    second = journal.append([event(2)], durable=True)
+    await asyncio.sleep(0.01)
+    is_free.set()
+    async with asyncio.timeout(10):
+        await asyncio.wait([first, second])
+    assert isinstance(first.exception(), JournalFailure)
+    assert isinstance(second.exception(), JournalFailure)
+    await is_well_again(journal)
+    await journal.append([event(3)], durable=True)
+    assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3]
+
+
+async def test_who_asks_for_the_impossible_is_told_and_takes_nobody_along(journal):
+    fine = journal.append([event(1)], durable=False)
+    with pytest.raises(OverflowError):
+        journal.append([event(1 << 70)], durable=False)
+    async with asyncio.timeout(10):
+        await fine
+    assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1]
+
+
+async def test_a_backlog_that_overflows_loses_the_oldest_that_was_refused_and_nothing_confirmed(tmp_path):
+    settings = WriterSettings(retry_interval_s=0.02, backlog_max_bytes=5000)
+    journal = SqliteJournal(tmp_path / "journal.db", settings)
+    await journal.start()
+    await journal.append([event(1)], durable=True)
+    tail, writer = journal._writer._tail, journal._writer
+    append, commit = tail.append, writer._commit
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tail.append = writer._commit = refuse
+    for seq in range(2, 12):
+        with pytest.raises(JournalFailure):
+            await journal.append([event(seq, size=1000)], durable=False)
+    tail.append, writer._commit = append, commit
+    await is_well_again(journal)
+    kept = [found.session_seq for found in await journal.unacknowledged("s", 0, 100)]
+    assert kept[0] == 1, "it was confirmed"
+    assert kept[1:] == list(range(kept[1], 12))
+    assert writer.writes_lost == kept[1] - 2 > 0
+    await journal.close()
+    await journal.close()

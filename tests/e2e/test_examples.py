@@ -15,6 +15,10 @@ async def listens(call: PhoneCall) -> None:
     """Says nothing and waits for the end."""
 
 
+async def heard_ringing(call: PhoneCall) -> None:
+    await call.waits_ringing(within_s=5)
+
+
 async def hears_ringing(call: PhoneCall) -> None:
     await call.hears_tone(440, 480, within_s=15)
 
@@ -35,6 +39,7 @@ async def hears_keys(call: PhoneCall) -> None:
 
 ON_THE_NODE: list[tuple[str, Callable[[PhoneCall], Awaitable[None]], str]] = [
     ("answer", listens, ""),
+    ("accept", heard_ringing, ""),
     ("echo", listens, ""),
     ("play", hears_ringing, ""),
     ("play_and_collect", presses_one, "digit 1"),

@@ -212,6 +212,17 @@ async def pass_on(stage: Stage) -> Seen:
     return [*seen, *other.told("taken")]
 
 
+async def ringing(stage: Stage) -> Seen:
+    program = await stage.start()
+    caller = await stage.caller()
+    caller.invite()
+    rings = await caller.sip.expect(lambda m: m.status == 180, WITHIN_S, "180")
+    taken = await caller.accept(WITHIN_S)
+    seen: Seen = ["180 before 200", rings.at < taken.at, await over(caller)]
+    await program.ends()
+    return seen
+
+
 async def busy_line(stage: Stage) -> Seen:
     program = await stage.start()
     first, second = await called(stage), await stage.caller("2")
@@ -363,6 +374,7 @@ PARTIES: Mapping[str, Callable[[Stage], Awaitable[Seen]]] = {
             keys_as_they_come,
             mirror,
             pass_on,
+            ringing,
             busy_line,
             hang_up,
             left,

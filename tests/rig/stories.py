@@ -190,6 +190,15 @@ STORIES: Final[dict[str, dict[str, list[str]]]] = {
         "two": ["answered", "asked", "222", "hangup"],
         "last": ["answered", "asked", "333", "hangup"],
     },
+    "ringing": {
+        "refused": [
+            "501 RELAY error 501: `early_media` true is not built yet: leave it out",
+            "409 RELAY error 409: The call is answered already",
+        ],
+        "accepted": ["200 Accepting call", "200 Accepting call"],
+        "ringing": ["ringing ringing"],
+        "ended": ["hangup"],
+    },
     "message": {
         "refused": [
             "501 RELAY error 501: messaging.send: this node has no carrier for messages yet, only for calls",
@@ -266,6 +275,7 @@ SEEN: Final[dict[str, Seen]] = {
     "left": [200],
     "leave": [200],
     "several": ["", "", 200, ""],
+    "ringing": ["180 before 200", True, ""],
     "message": [],
     "withdrawn": [200, 487, "The caller cancelled"],
     "dial": ["Answered elsewhere", "speech", True, "42"],

@@ -68,6 +68,7 @@ class PhoneCall:
         self.ended: reports.LegEnded | None = None
         self.answered: reports.LegAnswered | None = None
         self.incoming: reports.LegIncoming | None = None
+        self.is_ringing = False
         self._phone = phone
         self._unheard_digits: deque[str] = deque()
         self._operations: dict[int, reports.OperationEnded] = {}
@@ -140,6 +141,10 @@ class PhoneCall:
             raise NotHeard(f"expected the digit {digit}, heard {heard}")
         return heard
 
+    async def waits_ringing(self, *, within_s: float = 10.0) -> None:
+        """Wait until the party that was called says that it rings (180), if it did not yet. Raises NotHeard."""
+        await self._until(lambda: self.is_ringing, "ringing", within_s)
+
     async def waits_ended(self, *, within_s: float = 30.0) -> reports.LegEnded:
         """Wait until the call is over. Raises NotHeard."""
         await self._until(lambda: self.ended is not None, "the end of the call", within_s)
@@ -181,6 +186,8 @@ class PhoneCall:
                 self._unheard_digits.append(report.digit)
             case reports.OperationEnded():
                 self._operations[report.op] = report
+            case reports.LegProgress(status=180):
+                self.is_ringing = True
             case reports.LegAnswered():
                 self.answered = report
             case reports.LegEnded():
@@ -332,7 +339,7 @@ class Phone:
         codecs: tuple[str, ...] = (),
         ring_timeout_s: float = 30.0,
     ) -> PhoneCall:
-        """As ``call``, without waiting for the answer."""
+        """As ``call``, without waiting for the answer; ``PhoneCall.waits_ringing`` tells when it rings."""
         call = PhoneCall(self, str(uuid.uuid4()))
         self._calls[call.leg] = call
         await self.port.execute(

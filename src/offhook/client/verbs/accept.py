@@ -15,7 +15,9 @@ class AcceptVerb(CallBase):
     """``accept``."""
 
     async def accept(self, early_media: bool = False, **extra: Any) -> dict[str, Any]:
-        """Tell an inbound caller that it rings, without answering.
+        """Tell an inbound caller that it rings, without answering: the call is ours then, and ``answer`` may follow.
+
+        ``calling.call.state`` ``ringing`` follows. A second time changes nothing; after the answer it is refused (409).
 
         Args:
             early_media: False rings (SIP 180); True opens the audio before the answer (183).

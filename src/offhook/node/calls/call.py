@@ -18,6 +18,7 @@ from offhook.node.calls.endings import REFUSAL_STATUS, REFUSAL_TEXT, Ending, end
 from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, OpenAction, dump_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
+from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.waiting import until_any
@@ -26,7 +27,7 @@ from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.state import STATE_EVENT
 
-__all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms", "refusal_of"]
+__all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
 
 MAX_LABELLED_URI = 512
 
@@ -118,6 +119,8 @@ class Call:
         self.past_actions: deque[str] = deque(maxlen=256)
         """Keys of actions that are over."""
         self.answering: asyncio.Future[None] | None = None
+        self._ringing = asyncio.Lock()
+        self._rung_for = ""
         self.is_on_hold = False
         self._sink = sink
         self._supervisor = Supervisor()
@@ -256,6 +259,36 @@ class Call:
 
     # --- commands on the call itself -------------------------------------------------------------------------
 
+    async def accept(self, session: str) -> None:
+        """Let an inbound call ring for the session that took it, which is told so once (RFC 3261 section 13.3.1.1).
+
+        Raises:
+            CommandRefused: not to be answered (any more), or the engine could not ring.
+        """
+        if self.identity.direction is Direction.OUTBOUND:
+            raise CommandRefused(ResultCode.CONFLICT, "This call was placed by us: it rings at the other side")
+        if self.state is CallState.ANSWERED or self.answering is not None:
+            raise CommandRefused(ResultCode.CONFLICT, "The call is answered already")
+        if not self.is_ending:
+            try:
+                await self._ring()
+            except (EngineRefused, EngineLost) as error:
+                raise refusal_of(error) from error
+        if self.is_ending:
+            raise CommandRefused(ResultCode.GONE, "The call ended before it was answered")
+        if self.state is CallState.RINGING and self._rung_for != session:
+            self._rung_for = session
+            self._emit_state()
+
+    async def _ring(self) -> None:
+        """Send 180, unless it went out before."""
+        async with self._ringing:
+            if self.state is not CallState.CREATED:
+                return
+            await self.leg.ring()
+            if self.state is CallState.CREATED and not self.is_ending:
+                self._move(CallState.RINGING)
+
     async def answer(self, codecs: list[str], max_duration_s: float) -> None:
         """Answer an inbound call and wait until media flows.
 
@@ -293,8 +326,8 @@ class Call:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self.end, ending)
 
     def own(self, session: str) -> None:
-        """The first session that commands an inbound call is kept as its owner, for adoption."""
-        if not self.owner:
+        """The session that commands the call is kept as its owner, for adoption."""
+        if self.owner != session:
             self.owner = session
             self.relabel()
 
@@ -316,13 +349,11 @@ class Call:
         return self.state in (CallState.CREATED, CallState.RINGING) and not self.is_ending and self.answering is None
 
     async def alert(self) -> None:
-        """Send 180. No event: ``receive`` must be the first that a client sees of an inbound call."""
+        """Send 180. No event: a client sees ``receive`` of an inbound call first, and ``accept`` tells the rest."""
         if not self.is_open:
             return
         with contextlib.suppress(EngineRefused, EngineLost):  # both mean that the leg's end is on its way
-            await self.leg.ring()
-        if self.state is CallState.CREATED and self.is_open:
-            self._move(CallState.RINGING)
+            await self._ring()
 
     async def reject(self, status: int, reason: str) -> None:
         """Refuse the call on SIP with a sentence; ends it."""
@@ -449,19 +480,3 @@ def _brief(device: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and len(value) <= MAX_LABELLED_URI
     }
     return device | {"params": params} if device else {}
-
-
-_REFUSALS = {
-    "bad_request": ResultCode.BAD_REQUEST,
-    "not_negotiated": ResultCode.BAD_REQUEST,
-    "wrong_state": ResultCode.CONFLICT,
-    "unknown_leg": ResultCode.GONE,
-    "unknown_operation": ResultCode.CONFLICT,
-}
-
-
-def refusal_of(error: EngineRefused | EngineLost) -> CommandRefused:
-    """What the engine's refusal of a command means for the client."""
-    if isinstance(error, EngineLost):
-        return CommandRefused(ResultCode.SERVER_ERROR, "The engine is not connected: try again in a moment")
-    return CommandRefused(_REFUSALS.get(error.code, ResultCode.SERVER_ERROR), error.message)

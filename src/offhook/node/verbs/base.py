@@ -12,10 +12,11 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, OffhookError
-from offhook.node.calls.call import Call, Cause, refusal_of
+from offhook.node.calls.call import Call, Cause
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
+from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import CallParams, ControlParams

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.calls.call import Call, Cause, refusal_of
+from offhook.node.calls.call import Call, Cause
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import EngineOperation
+from offhook.node.calls.refusals import refusal_of
 from offhook.node.engine import ops, reports
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.protocol.states import RecordState

@@ -16,6 +16,7 @@ from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
 from offhook.node.verbs import dial as dialing
+from offhook.node.verbs.accept import Accept
 from offhook.node.verbs.answer import Answer
 from offhook.node.verbs.base import Command, Unbuilt, Verb, VerbPorts, emit_frame
 from offhook.node.verbs.collect import Collect
@@ -49,7 +50,7 @@ ACTIONS: Final[Mapping[str, type[Verb[Any]]]] = MappingProxyType(
 """Methods that start an action."""
 
 COMMANDS: Final[Mapping[str, type[Command]]] = MappingProxyType(
-    {"calling.answer": Answer, "calling.end": End, "calling.pass": Pass}
+    {"calling.accept": Accept, "calling.answer": Answer, "calling.end": End, "calling.pass": Pass}
 )
 """Methods that are done when they are answered."""
 

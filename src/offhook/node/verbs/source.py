@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, MachineError
-from offhook.node.calls.call import refusal_of
 from offhook.node.calls.leg import EngineOperation, Leg
+from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import Play, SilenceSource, Source, Tone, ToneSource
 from offhook.node.engine.reports import OperationEnded

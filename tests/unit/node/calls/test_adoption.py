@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from bench import SETTINGS, Bench
+from offhook.node.calls.ports import Origin
 from offhook.node.engine import ops, reports
 from offhook.testing.engine import FakeEngine, Peer
 from offhook.testing.ports import FakeOfferDesk, RecordingSink
@@ -324,3 +325,16 @@ async def test_what_happened_while_the_connection_was_away_is_told_as_it_was(mor
     assert (ended["end_reason"], ended["end_source"]) == ("hangup", "inbound")
     await asyncio.sleep(1)
     assert mortal.exchange.calls.by_leg(new) is not None
+
+
+async def test_a_call_that_changed_hands_is_adopted_for_its_last_owner(mortal):
+    """The first took it and went before it answered; the offer desk gave the call to the next without a ``pass``."""
+    call = mortal.ring()
+    await mortal.run("calling.accept", call)
+    where = {"node_id": SETTINGS.node_id, "call_id": call.call_id}
+    await mortal.registry.run("calling.accept", where, Origin("session-2", "project-1"))
+    bench = await kill(mortal)
+    assert bench.desk.owners == {call.call_id: "session-2"}
+    [call] = list(bench.exchange.calls)
+    await bench.run("calling.answer", call)
+    assert bench.states(call) == ["answered"]

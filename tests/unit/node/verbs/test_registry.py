@@ -105,6 +105,8 @@ ROWS: list[tuple[str, str, dict, str]] = [
     ("calling.answer", "codecs", {"codecs": ["PCMU"]}, DONE),
     ("calling.answer", "codecs", {"codecs": ["G722"]}, UNBUILT),
     ("calling.answer", "max_duration", {"max_duration": 5}, DONE),
+    ("calling.accept", "early_media", {"early_media": False}, DONE),
+    ("calling.accept", "early_media", {"early_media": True}, UNBUILT),
     ("calling.end", "reason", {"reason": "busy"}, DONE),
     ("calling.play", "control_id", play(), DONE),
     ("calling.play", "play", play(), DONE),
@@ -196,7 +198,7 @@ ADDRESS = {"node_id", "call_id"}
 
 async def running_call(bench, method: str):
     """A call on which the method may be used."""
-    if method == "calling.answer":
+    if method in ("calling.accept", "calling.answer"):
         return bench.ring()
     if method == "calling.dial":
         return None

@@ -1,0 +1,22 @@
+"""``calling.accept``: let an inbound call ring, and answer it later."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from offhook.node.calls.call import Call
+from offhook.node.calls.ports import Origin
+from offhook.node.verbs.base import Command, Unbuilt, VerbPorts
+
+__all__ = ["Accept"]
+
+
+class Accept(Command):
+    """Done when the 180 went out; ``ringing`` is told. A second time changes nothing."""
+
+    unbuilt: ClassVar[Unbuilt] = MappingProxyType({"early_media": frozenset({True})})
+
+    @classmethod
+    async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003
+        await call.accept(origin.session)

@@ -131,8 +131,19 @@ class Commands:
         self._tasks.spawn(self._answer(command, result), f"late {method}")
 
     async def _answer(self, command: _Command, result: dict[str, Any]) -> None:
-        method, turn = command.request.method, command.turn
+        """Whatever becomes of the reply, the events that wait for it go on: they may be other clients' too."""
         command.is_answered = True
+        try:
+            reply = await self._remember(command, result)
+            if not command.connection.send(reply, command.turn.written):
+                command.turn.written()
+            command.first.set_result(reply)
+        finally:
+            command.turn.replied()
+
+    async def _remember(self, command: _Command, result: dict[str, Any]) -> str:
+        """Its reply as a frame, kept for who asks again."""
+        method, turn = command.request.method, command.turn
         try:
             reply = _reply(command.frame_id, result)
         except (TypeError, ValueError):
@@ -151,10 +162,7 @@ class Commands:
                 log.warning("accepted dial is not journalled", method=method)
         else:
             self._journal.save_reply(stored)
-        if not command.connection.send(reply, turn.written):
-            turn.written()
-        turn.replied()
-        command.first.set_result(reply)
+        return reply
 
     def _authorise(self, session: Session, request: Request) -> Request:
         if request.method == SendMessage.method:

@@ -72,14 +72,17 @@ class Connection:
     def _put(self, outgoing: _Outgoing) -> bool:
         if not self.is_open:
             return False
-        self._queue.append(outgoing)
-        self._queued_events += outgoing.is_event
-        self._queued_bytes += len(outgoing.text)
-        self._wake.set()
+        self._enqueue(outgoing)
         settings = self._settings
         if self._queued_events > settings.queue_max_events or self._queued_bytes > settings.queue_max_bytes:
             self._overflow()
         return True
+
+    def _enqueue(self, outgoing: _Outgoing) -> None:
+        self._queue.append(outgoing)
+        self._queued_events += outgoing.is_event
+        self._queued_bytes += len(outgoing.text)
+        self._wake.set()
 
     async def room(self) -> None:
         """Wait until the queue is less than half full, or the socket is gone."""
@@ -110,10 +113,12 @@ class Connection:
     def disconnect(self, *, restart: bool) -> asyncio.Task[None]:
         """Send ``signalwire.disconnect``, await its reply shortly, close (relay-protocol 1.8)."""
         if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(WSCloseCode.GOING_AWAY, ""))
             self._disconnect_id = new_event_id()
             params = dump_params(DisconnectParams(restart=restart))
-            self._put(_Outgoing(dump_frame(Request(self._disconnect_id, methods.DISCONNECT, params)), None, False))
-            self._ending = asyncio.get_running_loop().create_task(self._end(WSCloseCode.GOING_AWAY, ""))
+            goodbye = dump_frame(Request(self._disconnect_id, methods.DISCONNECT, params))
+            if self.is_open:  # beyond the bound of the queue: a peer that fills it is told too
+                self._enqueue(_Outgoing(goodbye, None, is_event=False))
         return self._ending
 
     def close_after_reply(self, reason: str) -> None:

@@ -386,3 +386,29 @@ async def test_only_so_many_ids_are_remembered(make_node):
         assert len(node.runner.ran) == 5
         await client.command("calling.play", "call", "id-0")
         assert len(node.runner.ran) == 6
+
+
+async def test_a_client_that_reads_no_replies_holds_up_nobody_else(make_node):
+    """Its command's events wait for a reply that overflows its queue: they and the engine's acks must still leave."""
+    async with make_node(queue_max_bytes=1 << 16, requests_burst=1000) as node, node.client() as client:
+        node.desk.assign("call", client.hello["protocol"])
+        is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def answer(_params, _origin):
+            is_asked.set()
+            await may_answer.wait()
+            return {"code": "200", "message": "OK"}
+
+        node.runner.script["calling.answer"] = answer
+        await client.ask("calling.answer", {"node_id": "node-1", "call_id": "call"})
+        await is_asked.wait()
+        client.reading.cancel()
+        node.outbox.emit(state("call", "answered"))
+        connection = next(iter(node.gateway._connections))
+        while connection._queued_bytes < 1 << 15:
+            connection.send("r" * 10_000)
+            await asyncio.sleep(0)
+        connection.send("r" * ((1 << 16) - connection._queued_bytes - 50))
+        may_answer.set()
+        async with asyncio.timeout(5):
+            await node.outbox.journalled()

@@ -34,3 +34,53 @@ async def test_a_reply_whose_socket_dies_under_it_is_settled() -> None:
     await asyncio.wait_for(connection.serve(lambda _frame: 0.0), 5)
     assert settled == ["first", "second"]
     assert connection.send("one that comes later", lambda: settled.append("third")) is False
+
+
+class StuckSocket:
+    """The peer reads nothing."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    async def send_str(self, _text: str) -> None:
+        await self.closed.wait()
+        raise ConnectionResetError("the peer has gone")
+
+    async def receive(self) -> WSMessage:
+        await self.closed.wait()
+        return WSMessage(WSMsgType.CLOSED, None, None)
+
+    async def close(self, **_words: object) -> bool:
+        self.closed.set()
+        return True
+
+
+class HungUp:
+    """A transport that only notes its end."""
+
+    def __init__(self, socket: StuckSocket) -> None:
+        self._socket = socket
+        self.aborted = 0
+
+    def abort(self) -> None:
+        self.aborted += 1
+        self._socket.closed.set()
+
+
+async def test_replies_beyond_the_bound_are_followed_by_one_goodbye() -> None:
+    """Dropping its events does not make room when it is replies that nobody reads; the goodbye goes all the same."""
+    socket = StuckSocket()
+    transport = HungUp(socket)
+    connection = Connection(socket, transport, settings(queue_max_bytes=1000, disconnect_timeout_s=0.05))  # type: ignore[arg-type]
+    overflows: list[str] = []
+    connection.on_overflow = lambda: overflows.append("told")
+    serving = asyncio.create_task(connection.serve(lambda _frame: 0.0))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        assert connection.send("r" * 400)
+    assert overflows == ["told"]
+    assert transport.aborted == 0
+    connection.send("one more while it takes its leave")
+    assert transport.aborted == 1
+    await asyncio.wait_for(serving, 5)
+    assert overflows == ["told"]

@@ -41,6 +41,8 @@ class _Command:
     connection: Connection
     request: Request
     frame_id: FrameId
+    at: float
+    """When it came (seconds of the Unix epoch)."""
     first: asyncio.Future[str]
     """Its first reply, for who asks again."""
     turn: Turn
@@ -65,7 +67,7 @@ class Commands:
         self._journal = journal
         self._settings = settings
         self._tasks = tasks
-        self._repeats = Repeats(settings.reply_ids_max)
+        self._repeats = Repeats(settings.starts_max)
         outbox.on_leave = self._repeats.left
         self.is_draining = False
         """New calls are refused."""
@@ -91,12 +93,14 @@ class Commands:
             session.ledger.begin(frame_id, time.time()).set_result(reply)
             connection.send(reply)
             return
+        at = time.time()
         command = _Command(
             session,
             connection,
             request,
             frame_id,
-            session.ledger.begin(frame_id, time.time()),
+            at,
+            session.ledger.begin(frame_id, at),
             self._outbox.begin_turn(request.method, request.params),
         )
         self._tasks.spawn(self._perform(command), request.method)
@@ -154,13 +158,13 @@ class Commands:
         if is_accepted:
             self._repeats.started(command.session, command.request, result)
             self._outbox.open_control(turn.call_id, turn.control_id, method, command.session.protocol)
-        stored = StoredReply(command.session.protocol, key_of(command.frame_id), reply, time.time())
+        stored = StoredReply(command.session.protocol, key_of(command.frame_id), reply, command.at)
         if is_accepted and method in _NEW_CALLS:
             try:
                 await self._journal.confirm_reply(stored)
             except JournalFailure:
                 log.warning("accepted dial is not journalled", method=method)
-        else:
+        elif command.session.ledger.find(command.frame_id) is command.first:
             self._journal.save_reply(stored)
         return reply
 

@@ -29,7 +29,11 @@ class _Outgoing(NamedTuple):
 
 
 class Connection:
-    """Reads and writes one socket. ``receive`` gets each text frame and may ask for a pause before the next."""
+    """Reads and writes one socket.
+
+    ``receive`` gets each text frame and may ask for a pause before the next, as may ``receive_control``, which is told
+    of each PING and PONG of the WebSocket.
+    """
 
     def __init__(
         self,
@@ -160,7 +164,7 @@ class Connection:
 
     # --- the socket ---
 
-    async def serve(self, receive: Callable[[str], float]) -> None:
+    async def serve(self, receive: Callable[[str], float], receive_control: Callable[[], float] = lambda: 0.0) -> None:
         """Read until the socket ends, with a writer and a watch beside."""
         loop = asyncio.get_running_loop()
         self._heard_at = loop.time()
@@ -168,7 +172,7 @@ class Connection:
         for task in beside:
             task.add_done_callback(self._beside_ended)
         try:
-            await self._read(receive)
+            await self._read(receive, receive_control)
         finally:
             self.is_open = False
             self._flushed.set()
@@ -193,7 +197,7 @@ class Connection:
             if outgoing.written is not None and not outgoing.is_event:
                 outgoing.written()
 
-    async def _read(self, receive: Callable[[str], float]) -> None:
+    async def _read(self, receive: Callable[[str], float], receive_control: Callable[[], float]) -> None:
         loop = asyncio.get_running_loop()
         while True:
             message = await self._socket.receive()
@@ -202,12 +206,15 @@ class Connection:
                 pause_s = receive(message.data)
                 if pause_s:
                     await asyncio.sleep(pause_s)
-            elif message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
+            elif message.type in (WSMsgType.PING, WSMsgType.PONG):
+                if pause_s := receive_control():
+                    await asyncio.sleep(pause_s)
+                if message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
             elif message.type is WSMsgType.BINARY:
                 await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text frames only")
                 return
-            elif message.type is not WSMsgType.PONG:
+            else:
                 return
 
     async def _write(self) -> None:

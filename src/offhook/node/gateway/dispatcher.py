@@ -13,7 +13,7 @@ from offhook.node.gateway.commands import Commands, refusal
 from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.delivery import Truncation
 from offhook.node.gateway.handshake import Handshake, HandshakeRefused
-from offhook.node.gateway.limits import TokenBucket, find_excess
+from offhook.node.gateway.limits import TokenBucket, find_excess, is_long
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
@@ -39,8 +39,12 @@ EVENTS_TRUNCATED = "signalwire.events_truncated"
 """Event that tells a resumed client which of its events (``session_seq`` ``from`` to ``to``) are lost."""
 _PING_KEYS: tuple[str, ...] = ("timestamp", "payload")
 _PAUSE_S = 0.02
-_CONTEXTS_LOGGED = 10
 """A client beyond its rate is read this much slower, so that its flood costs itself."""
+_TOKEN_BYTES = 16 << 10
+"""A frame takes a token for each so many characters, beside that of its request."""
+_STRANGER_PER_S = 1.0
+_TOO_MANY = "too many frames before signalwire.connect"
+_CONTEXTS_LOGGED = 10
 
 
 class Dispatcher:
@@ -61,13 +65,41 @@ class Dispatcher:
         self._commands = commands
         self._settings = settings
         self._tasks = tasks
-        self._bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
+        self._bucket = TokenBucket(_STRANGER_PER_S, settings.stranger_frames_max)
         self._connecting = False
         self.session: Session | None = None
         """Whose connection it is, once connect was accepted."""
 
     def receive(self, text: str) -> float:
         """Take one frame; returns for how long (seconds) to read nothing."""
+        if self.session is None:
+            return self._receive_from_stranger(text)
+        tokens = len(text) // _TOKEN_BYTES
+        unpaid_s = self._spend(self.session, tokens) if tokens else 0.0
+        return max(self._receive(text), unpaid_s)
+
+    def receive_control(self) -> float:
+        """A PING or PONG of the WebSocket came; the same."""
+        if self.session is not None:
+            return self._pause()
+        return 0.0 if self._bucket.take(asyncio.get_running_loop().time()) else self._send_away(_TOO_MANY)
+
+    def _receive_from_stranger(self, text: str) -> float:
+        """Who has not connected may say little: it is looked at before anything is read."""
+        if len(text) > self._settings.first_message_max_bytes:
+            return self._send_away(
+                f"more than {self._settings.first_message_max_bytes} bytes before signalwire.connect"
+            )
+        if not self._bucket.take(asyncio.get_running_loop().time()):
+            return self._send_away(_TOO_MANY)
+        return self._receive(text)
+
+    def _send_away(self, why: str) -> float:
+        self._error(None, RpcCode.CAPACITY_EXCEEDED, f"{why}: send signalwire.connect alone and await its reply")
+        self._connection.close_after_reply(why)
+        return self._settings.disconnect_timeout_s
+
+    def _receive(self, text: str) -> float:
         try:
             frame = parse_frame(text)
         except FrameError as error:
@@ -77,7 +109,9 @@ class Dispatcher:
         if frame.id is None:
             self._error(None, RpcCode.INVALID_REQUEST, "a request needs an `id`, by which it is answered")
             return self._pause()
-        if not self._take_token():
+        if is_long(frame.id, self._settings):
+            return self._refuse_frame(FrameError(RpcCode.INVALID_REQUEST, self._long_id()))
+        if self.session is not None and not self._take_token(self.session):
             self._error(
                 frame.id,
                 RpcCode.CAPACITY_EXCEEDED,
@@ -85,7 +119,7 @@ class Dispatcher:
                 f"{self._settings.requests_per_s_per_call:g} for each live call: send slower and try again",
             )
             return _PAUSE_S
-        excess = find_excess(frame.params, self._settings)
+        excess = _long_method(frame, self._settings) or find_excess(frame.params, self._settings)
         if excess:
             self._error(frame.id, RpcCode.INVALID_REQUEST, excess)
             return 0.0
@@ -93,19 +127,26 @@ class Dispatcher:
         return 0.0
 
     def _refuse_frame(self, error: FrameError) -> float:
-        frame_id = error.frame_id
-        self._error(frame_id, error.code, str(error))
+        frame_id, why = error.frame_id, str(error)
+        if is_long(frame_id, self._settings):
+            frame_id, why = None, self._long_id()
+        self._error(frame_id, error.code, why)
         return self._pause()
 
-    def _pause(self) -> float:
-        return 0.0 if self._take_token() else _PAUSE_S
+    def _long_id(self) -> str:
+        return f"a request needs an `id` of at most {self._settings.id_max_characters} characters: choose a shorter one"
 
-    def _take_token(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if self.session is None:
-            return self._bucket.take(now)
-        calls = self._commands.calls_of(self.session)
-        return self.session.bucket.take(now, calls * self._settings.requests_per_s_per_call)
+    def _pause(self) -> float:
+        return 0.0 if self.session is None or self._take_token(self.session) else _PAUSE_S
+
+    def _take_token(self, session: Session) -> bool:
+        return session.bucket.take(asyncio.get_running_loop().time(), self._earned_per_s(session))
+
+    def _spend(self, session: Session, tokens: int) -> float:
+        return session.bucket.spend(asyncio.get_running_loop().time(), tokens, self._earned_per_s(session))
+
+    def _earned_per_s(self, session: Session) -> float:
+        return self._commands.calls_of(session) * self._settings.requests_per_s_per_call
 
     def _take_response(self, frame: Response) -> bool:
         """Whether it answered anything; what answers nothing counts like a request."""
@@ -190,8 +231,11 @@ class Dispatcher:
         except CommandRefused as refused:
             self._error(frame_id, RpcCode.INVALID_PARAMS, refused.message)
             return
+        longest = self._settings.context_max_characters
         if not contexts:
             self._error(frame_id, RpcCode.INVALID_PARAMS, "`contexts` must name at least one context")
+        elif any(len(context) > longest for context in contexts):
+            self._error(frame_id, RpcCode.INVALID_PARAMS, f"`contexts` must be names of at most {longest} characters")
         elif request.method == methods.UNRECEIVE:
             self._sessions.unsubscribe(session, contexts)
             self._result(frame_id, {"code": str(ResultCode.OK), "message": "Unreceiving events"})
@@ -218,6 +262,11 @@ class Dispatcher:
     def _error(self, frame_id: FrameId | None, code: RpcCode, message: str, data: Any = None) -> None:
         error = RpcError(int(code), message, data)
         self._connection.send(dump_frame(Response(id=frame_id, error=error)))
+
+
+def _long_method(request: Request, settings: GatewaySettings) -> str:
+    longest = settings.id_max_characters
+    return f"`method` is longer than {longest} characters: no method is" if len(request.method) > longest else ""
 
 
 def _short(request: Request) -> str:

@@ -92,6 +92,11 @@ class Handshake:
             raise HandshakeRefused(
                 RpcCode.INVALID_PARAMS, f"at most {self._settings.contexts_max} `contexts` may be subscribed to"
             )
+        longest = self._settings.context_max_characters
+        if any(len(context) > longest for context in (*params.contexts, *params.topics)):
+            raise HandshakeRefused(
+                RpcCode.INVALID_PARAMS, f"`contexts` must be names of at most {longest} characters: choose shorter ones"
+            )
         return params
 
     def _authenticate(self, params: ConnectParams) -> tuple[str, str]:

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
 from offhook.node.store.port import StoredReply
 from offhook.protocol.frames import FrameId
 
 __all__ = ["Ledger", "key_of"]
 
+_OVERHEAD_BYTES = 400
+"""What an id costs beside its text and its reply: the future, the entry and the place in the table."""
 
-class _Entry(NamedTuple):
-    at: float
-    reply: asyncio.Future[str]
+
+class _Entry:
+    __slots__ = ("at", "reply", "size_bytes")
+
+    def __init__(self, at: float, reply: asyncio.Future[str]) -> None:
+        self.at = at
+        self.reply = reply
+        self.size_bytes = _OVERHEAD_BYTES
 
 
 class Ledger:
-    """Bounded in count and age. Times are seconds of the Unix epoch, as in the journal."""
+    """Bounded in count, bytes and age. Times are seconds of the Unix epoch, as in the journal.
 
-    def __init__(self, max_ids: int) -> None:
+    ``on_drop`` is told the key (``key_of``) and the time of each reply that goes before its time.
+    """
+
+    def __init__(self, max_ids: int, max_bytes: int, on_drop: Callable[[str, float], None]) -> None:
         self._max_ids = max_ids
+        self._max_bytes = max_bytes
+        self._on_drop = on_drop
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._size_bytes = 0
 
     def restore(self, replies: Iterable[StoredReply]) -> None:
         """Take what a journal kept, oldest first; ids that are known already stay as they are."""
@@ -32,7 +44,7 @@ class Ledger:
             if stored.request_id not in self._entries:
                 reply: asyncio.Future[str] = loop.create_future()
                 reply.set_result(stored.reply)
-                self._entries[stored.request_id] = _Entry(stored.at, reply)
+                self._put(stored.request_id, _Entry(stored.at, reply), len(stored.reply))
         self._trim()
 
     def find(self, frame_id: FrameId) -> asyncio.Future[str] | None:
@@ -43,23 +55,44 @@ class Ledger:
     def begin(self, frame_id: FrameId, at: float) -> asyncio.Future[str]:
         """Note a new id; its reply is to be set on the future."""
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._entries[key_of(frame_id)] = _Entry(at, reply)
+        key = key_of(frame_id)
+        entry = _Entry(at, reply)
+        self._put(key, entry, 0)
+        reply.add_done_callback(lambda reply: self._replied(key, entry, reply))
         self._trim()
         return reply
 
+    def _put(self, key: str, entry: _Entry, size_bytes: int) -> None:
+        entry.size_bytes += len(key) + size_bytes
+        self._entries[key] = entry
+        self._size_bytes += entry.size_bytes
+
+    def _replied(self, key: str, entry: _Entry, reply: asyncio.Future[str]) -> None:
+        if self._entries.get(key) is entry and not reply.cancelled():
+            entry.size_bytes += len(reply.result())
+            self._size_bytes += len(reply.result())
+            self._trim()
+
     def _trim(self) -> None:
-        while len(self._entries) > self._max_ids:
-            self._entries.popitem(last=False)
+        while len(self._entries) > self._max_ids or self._size_bytes > self._max_bytes:
+            self._on_drop(*self._pop())
+
+    def _pop(self) -> tuple[str, float]:
+        key, entry = self._entries.popitem(last=False)
+        self._size_bytes -= entry.size_bytes
+        return key, entry.at
 
     def sweep(self, before: float) -> None:
         """Forget ids that are too old."""
         while self._entries:
-            key, entry = next(iter(self._entries.items()))
+            entry = next(iter(self._entries.values()))
             if entry.at >= before or not entry.reply.done():
                 return
-            del self._entries[key]
+            self._pop()
 
 
 def key_of(frame_id: FrameId) -> str:
-    """A text that tells 1 from "1"."""
-    return frame_id if isinstance(frame_id, str) else f"#{frame_id}"
+    """A text that tells 1 from "1", and both from "#1"."""
+    if isinstance(frame_id, str):
+        return f"#{frame_id}" if frame_id.startswith("#") else frame_id
+    return f"#{frame_id}"

@@ -1,12 +1,13 @@
-"""What one client may send: how often, how deep, how long."""
+"""What one client may send: how often, how deep, how long, how much."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from offhook.node.gateway.settings import GatewaySettings
+from offhook.protocol.frames import FrameId
 
-__all__ = ["TokenBucket", "find_excess"]
+__all__ = ["TokenBucket", "find_excess", "is_long"]
 
 
 class TokenBucket:
@@ -20,17 +21,34 @@ class TokenBucket:
 
     def take(self, now: float, more_per_s: float = 0.0) -> bool:
         """Take one; False when none is left. ``more_per_s`` is added to the rate since the last time."""
-        self._level = min(self._burst, self._level + max(0.0, now - self._at) * (self._rate + more_per_s))
-        self._at = now
+        self._refill(now, more_per_s)
         if self._level < 1.0:
             return False
         self._level -= 1.0
         return True
 
+    def spend(self, now: float, amount: float, more_per_s: float = 0.0) -> float:
+        """Take what was spent already, on credit if need be; returns after how long (seconds) it is paid."""
+        self._refill(now, more_per_s)
+        self._level -= amount
+        return max(0.0, -self._level / (self._rate + more_per_s))
+
+    def _refill(self, now: float, more_per_s: float) -> None:
+        self._level = min(self._burst, self._level + max(0.0, now - self._at) * (self._rate + more_per_s))
+        self._at = now
+
+
+def is_long(frame_id: FrameId | None, settings: GatewaySettings) -> bool:
+    """Whether an id is too long to be kept, or to be told again."""
+    if isinstance(frame_id, int):
+        return frame_id.bit_length() > 3 * settings.id_max_characters  # at least 0.9 digits of each 3 bits
+    return frame_id is not None and len(frame_id) > settings.id_max_characters
+
 
 def find_excess(value: Any, settings: GatewaySettings) -> str:
     """Say in a sentence which limit a decoded frame breaks; empty when none."""
     level: list[Any] = [value]
+    room = settings.values_max
     for _ in range(settings.depth_max):
         below: list[Any] = []
         for item in level:
@@ -40,9 +58,19 @@ def find_excess(value: Any, settings: GatewaySettings) -> str:
             elif isinstance(item, dict):
                 if len(item) > settings.keys_max:
                     return f"an object in this frame has more than {settings.keys_max} keys: send fewer"
+                for key in item:
+                    if len(key) > settings.key_max_characters:
+                        return (
+                            f"a key in this frame is longer than {settings.key_max_characters} characters: shorten it"
+                        )
+                room -= len(item)
                 below.extend(item.values())
             elif isinstance(item, list):
-                below.extend(item)
+                room -= len(item)
+                if room >= 0:
+                    below.extend(item)
+            if room < 0:
+                return f"this frame has more than {settings.values_max} values: send fewer"
         if not below:
             return ""
         level = below

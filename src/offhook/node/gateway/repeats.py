@@ -7,6 +7,8 @@ it is a new one (clients may use one ``control_id`` for all their prompts).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict
 from typing import Any
 
@@ -26,7 +28,9 @@ _Key = tuple[str, str, str]
 
 
 class _Start(msgspec.Struct):
-    request: Request
+    method: str
+    digest: bytes
+    """Of its params: who asks again is to ask the same, and what a client sends is not kept."""
     result: dict[str, Any]
     connections: int
     """Which connection of the session it came by."""
@@ -47,7 +51,7 @@ class Repeats:
         key = _key(session.protocol, request.params)
         if key[2]:
             self._starts.pop(key, None)
-            self._starts[key] = _Start(request, result, session.connections)
+            self._starts[key] = _Start(request.method, _digest(request.params), result, session.connections)
             if len(self._starts) > self._max_starts:
                 self._starts.popitem(last=False)
 
@@ -58,7 +62,7 @@ class Repeats:
         else:
             key = (session.protocol, event.call_id, str(event.params.get("control_id", "")))
         start = self._starts.get(key)
-        if start is not None and not start.end_id and _is_end(start.request.method, event):
+        if start is not None and not start.end_id and _is_end(start.method, event):
             start.end_id, start.end_seq = event_id, session_seq
 
     def find(self, session: Session, request: Request) -> dict[str, Any] | None:
@@ -66,9 +70,18 @@ class Repeats:
         start = self._starts.get(_key(session.protocol, request.params))
         if start is None or not start.end_id or start.connections == session.connections:
             return None
-        first = start.request
-        is_same = (first.method, first.params) == (request.method, request.params)
-        return start.result if is_same and session.delivery.is_unacked(start.end_id, start.end_seq) else None
+        if start.method != request.method or not session.delivery.is_unacked(start.end_id, start.end_seq):
+            return None
+        return start.result if start.digest == _digest(request.params) else None
+
+
+def _digest(params: dict[str, Any]) -> bytes:
+    """The same for the same params in any order of their keys."""
+    try:
+        text = msgspec.msgpack.encode(params, order="deterministic")
+    except (OverflowError, ValueError):  # a number of more than 64 bits, half a surrogate pair: in a key nobody reads
+        text = json.dumps(params, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def _is_end(method: str, event: OutgoingEvent) -> bool:

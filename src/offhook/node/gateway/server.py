@@ -157,7 +157,7 @@ class Gateway:
         connection.is_authenticated = lambda: dispatcher.session is not None
         patience = loop.call_later(self._settings.connect_timeout_s, _close_if_stranger, connection)
         try:
-            await connection.serve(dispatcher.receive)
+            await connection.serve(dispatcher.receive, dispatcher.receive_control)
         finally:
             patience.cancel()
             self._connections.discard(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from offhook.node.gateway.connection import Connection
@@ -15,14 +16,20 @@ from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, StoredSession
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Session", "Sessions", "Subscribed"]
 
 
 class Session:
     """What outlives the socket: who it is, what it subscribed to, what it must still get, what it was answered."""
 
     def __init__(
-        self, protocol: str, project: str, token_id: str, delivery: Delivery, settings: GatewaySettings
+        self,
+        protocol: str,
+        project: str,
+        token_id: str,
+        delivery: Delivery,
+        journal: Journal,
+        settings: GatewaySettings,
     ) -> None:
         self.protocol = protocol
         self.project = project
@@ -31,7 +38,11 @@ class Session:
         self.identity = new_identity(settings.node_id)
         self.version_major = 0
         self.contexts: dict[str, None] = {}
-        self.ledger = Ledger(settings.reply_ids_max)
+        self.ledger = Ledger(
+            settings.reply_ids_max,
+            settings.reply_max_bytes,
+            lambda key, at: journal.forget_reply(protocol, key, at),
+        )
         self.is_ledger_loaded = True
         self.bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
         self.connection: Connection | None = None
@@ -48,6 +59,28 @@ class Session:
         return self.connection is not None
 
 
+class Subscribed:
+    """Names of contexts, of which the latest ``max_names`` are remembered."""
+
+    def __init__(self, max_names: int) -> None:
+        self._max_names = max_names
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add(self, names: Iterable[str]) -> None:
+        """A client subscribes to these."""
+        for name in names:
+            self._names[name] = None
+            self._names.move_to_end(name)
+        while len(self._names) > self._max_names:
+            self._names.popitem(last=False)
+
+
 class Sessions:
     """All sessions of this node, by their ``protocol``."""
 
@@ -56,7 +89,7 @@ class Sessions:
         self._settings = settings
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
-        self._ever_subscribed: set[str] = set()
+        self._ever_subscribed = Subscribed(settings.contexts_known_max)
         self.on_change: Callable[[Session], None] = lambda _session: None
         """Called when a session came, went, or subscribed."""
         self.on_event_ack: Callable[[Session, str, str], None] = lambda _session, _call_id, _type: None
@@ -85,7 +118,7 @@ class Sessions:
             session.delivery.wants_acks = kept.event_acks
             session.contexts = dict.fromkeys(kept.contexts)
             session.lost_at = now
-            self._ever_subscribed.update(kept.contexts)
+            self._ever_subscribed.add(kept.contexts)
 
     def resumable(self, protocol: str, project: str, token_id: str) -> Session | None:
         """The session to go on with, if this credential made it."""
@@ -112,7 +145,7 @@ class Sessions:
             truncation=truncation,
             is_loaded=is_new,
         )
-        session = Session(protocol, project, token_id, delivery, self._settings)
+        session = Session(protocol, project, token_id, delivery, self._journal, self._settings)
         session.is_ledger_loaded = is_new
         delivery.on_ack = lambda call_id, event_type: self.on_event_ack(session, call_id, event_type)
         self._sessions[protocol] = session
@@ -152,7 +185,7 @@ class Sessions:
     def subscribe(self, session: Session, contexts: Iterable[str]) -> None:
         """Offer inbound calls of these contexts to the session."""
         session.contexts.update(dict.fromkeys(contexts))
-        self._ever_subscribed.update(session.contexts)
+        self._ever_subscribed.add(session.contexts)
         self.save(session)
         self.on_change(session)
 
@@ -164,7 +197,7 @@ class Sessions:
         self.on_change(session)
 
     def was_subscribed(self, context: str) -> bool:
-        """Whether any client has ever subscribed to the context."""
+        """Whether a client has ever subscribed to the context, as far as it is remembered."""
         return context in self._ever_subscribed
 
     def save(self, session: Session) -> asyncio.Future[None]:

@@ -33,12 +33,26 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     frame_max_bytes: int = 1 << 20
     """A larger frame closes its socket (1009)."""
+    first_message_max_bytes: int = 64 << 10
+    """How long a message may be before its socket connected (in the sense of the protocol)."""
+    stranger_frames_max: int = 10
+    """Messages and control frames of a socket before it connected; more close it."""
     depth_max: int = 32
     """How deep the JSON of a frame may be nested."""
     keys_max: int = 64
     """How many keys an object of a frame may have."""
     text_max_bytes: int = 64 << 10
     """How long a text in a frame may be."""
+    id_max_characters: int = 256
+    """How long the id or the method of a request may be."""
+    key_max_characters: int = 256
+    """How long a key in an object of a frame may be."""
+    values_max: int = 20_000
+    """How many entries the lists of a frame may have together."""
+    context_max_characters: int = 255
+    """How long the name of a context may be."""
+    contexts_known_max: int = 10_000
+    """Of how many contexts it is remembered that a client once subscribed to them."""
     contexts_max: int = 256
     """How many contexts a session may subscribe to."""
     requests_per_s: float = 100.0
@@ -75,6 +89,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many events of a replay may be unacked."""
     reply_ids_max: int = 4096
     """How many request ids of a session are remembered."""
+    reply_max_bytes: int = 4 << 20
+    """The same with their replies, in bytes."""
+    starts_max: int = 4096
+    """Of how many accepted starts, of all sessions, a repetition is known."""
     authorization_state_s: float = 24 * 3600.0
     """How long an ``authorization_state`` is good for."""
     settle_s: float = 0.05

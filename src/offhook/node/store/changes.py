@@ -44,6 +44,7 @@ STATEMENTS: Final = {
     "forget_events": "DELETE FROM events WHERE session = ?",
     "forget_replies": "DELETE FROM replies WHERE session = ?",
     "reply": "INSERT OR IGNORE INTO replies (session, request_id, reply, at) VALUES (?, ?, ?, ?)",
+    "forget_reply": "DELETE FROM replies WHERE at = ? AND session = ? AND request_id = ?",
     "forget_old_replies": "DELETE FROM replies WHERE at < ?",
     "call": """
         INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (call_id) DO UPDATE SET

@@ -106,6 +106,10 @@ class SqliteJournal:
         """See ``port.Journal``."""
         return self._writer.submit([Change("reply", msgspec.structs.astuple(reply))], durable=True)
 
+    def forget_reply(self, session: str, request_id: str, at: float) -> None:
+        """See ``port.Journal``."""
+        self._writer.note([Change("forget_reply", (at, session, request_id))])
+
     def forget_replies(self, before: float) -> None:
         """See ``port.Journal``."""
         self._writer.note([Change("forget_old_replies", (before,))])

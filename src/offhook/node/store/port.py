@@ -156,6 +156,10 @@ class Journal(Protocol):
         """The same, done after a sync."""
         ...
 
+    def forget_reply(self, session: str, request_id: str, at: float) -> None:
+        """Drop one reply before its time; ``at`` as it was kept."""
+        ...
+
     def forget_replies(self, before: float) -> None:
         """Drop replies that are older than ``before`` (seconds of the Unix epoch)."""
         ...

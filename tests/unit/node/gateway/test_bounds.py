@@ -1,0 +1,190 @@
+"""What a client's ids, keys, lists and control frames may cost, before anything is kept of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from gateway_rig import connect_params
+
+from offhook.node.gateway.ledger import Ledger, key_of
+from offhook.node.gateway.limits import TokenBucket
+from offhook.node.gateway.sessions import Subscribed
+from offhook.node.store.port import StoredReply
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        ({"id": "i" * 257, "method": "signalwire.ping"}, "`id` of at most 256 characters"),
+        ({"id": 10**300, "method": "signalwire.ping"}, "`id` of at most 256 characters"),
+        ({"id": "i" * 257, "result": 5, "method": 7}, "`id` of at most 256 characters"),
+        ({"id": "x", "method": "signalwire.ping", "params": {"k" * 257: 1}}, "a key in this frame is longer than 256"),
+        ({"id": "x", "method": "signalwire.ping", "params": {"a": {"b": [{"k" * 257: 1}]}}}, "a key in this frame"),
+        ({"id": "x", "method": "signalwire.ping", "params": {"a": [0] * 20_001}}, "more than 20000 values"),
+        ({"id": "x", "method": "signalwire.ping", "params": {"a": [[[0] * 100] * 100] * 3}}, "more than 20000 values"),
+        ({"id": "x", "method": "m" * 257}, "`method`"),
+    ],
+)
+async def test_what_would_be_kept_or_walked_is_bounded_and_refused_with_a_sentence(node, frame, sentence):
+    async with node.client() as client:
+        await client.send({"jsonrpc": "2.0", **frame})
+        await client.until(lambda: any("error" in frame for frame in client.frames))
+        refusals = [frame for frame in client.frames if "error" in frame]
+        assert refusals[0]["error"]["code"] in (-32600, -32601)
+        assert sentence in refusals[0]["error"]["message"]
+        assert len(json.dumps(refusals[0])) < 1000, "what was too long is not echoed"
+        assert (await client.request("signalwire.ping", {}))["result"] == {}
+
+
+@pytest.mark.parametrize("frame_id", ["i" * 256, 10**200, -(10**200), 0, "", "#1"])
+async def test_an_id_within_the_bound_is_echoed_as_it_came(node, frame_id):
+    async with node.client() as client:
+        assert (await client.request("signalwire.ping", {}, frame_id))["id"] == frame_id
+
+
+async def test_a_text_that_looks_like_the_key_of_a_number_is_another_id(node):
+    async with node.client() as client:
+        await client.command("calling.play", "call", 1, control_id="a")
+        await client.command("calling.play", "call", "#1", control_id="b")
+        await client.command("calling.play", "call", "##1", control_id="c")
+    assert [params["control_id"] for _, params, _ in node.runner.ran] == ["a", "b", "c"]
+
+
+def test_every_id_has_a_key_of_its_own():
+    ids = [1, -1, "1", "#1", "#-1", "##1", "###1", "", "#", "##", 0, "0", "#0"]
+    assert len({key_of(frame_id) for frame_id in ids}) == len(ids)
+
+
+def test_the_key_of_an_ordinary_text_is_the_text_as_journals_have_it():
+    assert key_of("0191-abc") == "0191-abc"
+    assert key_of(7) == "#7"
+
+
+async def test_replies_are_bounded_in_bytes_and_the_oldest_goes_first():
+    dropped = []
+    ledger = Ledger(100, 10_000, lambda key, _at: dropped.append(key))
+    for number in range(20):
+        ledger.begin(f"id-{number}", float(number)).set_result("r" * 1000)
+        await asyncio.sleep(0)
+    assert ledger.find("id-0") is None
+    assert ledger.find("id-19") is not None
+    assert dropped == [f"id-{number}" for number in range(len(dropped))]
+    assert sum(ledger.find(f"id-{number}") is not None for number in range(20)) == 7
+
+
+async def test_replies_of_a_journal_are_bounded_too():
+    ledger = Ledger(100, 10_000, lambda _key, _at: None)
+    ledger.restore(StoredReply("s", f"id-{number}", "r" * 1000, float(number)) for number in range(20))
+    assert sum(ledger.find(f"id-{number}") is not None for number in range(20)) == 7
+
+
+async def test_a_reply_that_is_no_longer_remembered_is_not_in_the_journal_either(make_node):
+    async with make_node(reply_ids_max=3) as node, node.client() as client:
+        for number in range(5):
+            await client.command("calling.play", "call", f"id-{number}")
+        kept = await node.journal.replies(client.hello["protocol"])
+        assert [reply.request_id for reply in kept] == ["id-2", "id-3", "id-4"]
+
+
+async def test_a_repetition_is_known_by_a_hash_not_by_a_copy_of_its_params(node):
+    async with node.client() as client:
+        params = {f"key-{number}": "x" * 60_000 for number in range(10)}
+        await client.command("calling.play", "call", control_id="k", **params)
+    starts = node.gateway._commands._repeats._starts
+    assert len(starts) == 1
+    assert "xxxxxxxx" not in repr(list(starts.values()))
+
+
+@pytest.mark.parametrize("method", ["signalwire.receive", "signalwire.unreceive"])
+async def test_the_name_of_a_context_has_a_bound(node, method):
+    async with node.client() as client:
+        error = (await client.request(method, {"contexts": ["c" * 256]}))["error"]
+        assert error["code"] == -32602
+        assert "255 characters" in error["message"]
+    async with node.client(connect=False) as client:
+        error = (await client.request("signalwire.connect", connect_params(contexts=["c" * 256])))["error"]
+        assert "255 characters" in error["message"]
+
+
+def test_contexts_that_were_ever_subscribed_to_are_bounded_and_the_latest_are_known():
+    known = Subscribed(100)
+    for number in range(1000):
+        known.add([f"context-{number}", "always"])
+    assert "always" in known
+    assert "context-999" in known
+    assert "context-0" not in known
+    assert len(known) == 100
+
+
+def test_a_large_frame_takes_tokens_by_its_size_and_they_are_paid_by_waiting():
+    bucket = TokenBucket(100.0, 600)
+    assert bucket.spend(0.0, 64) == 0.0
+    assert bucket.spend(0.0, 600) == pytest.approx(0.64)
+    assert not bucket.take(0.5)
+    assert bucket.take(0.7)
+
+
+async def test_large_frames_are_read_slower_and_small_ones_of_others_at_once(make_node):
+    async with make_node(requests_per_s=100.0, requests_burst=20) as node, node.client() as client:
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        for _ in range(3):
+            await client.send({"id": "x", "result": {"padding": "x" * 1_000_000}})
+        await client.request("signalwire.ping", {})
+        assert loop.time() - began_at > 0.6
+
+
+@pytest.mark.parametrize("kind", ["ping", "pong"])
+async def test_control_frames_take_tokens_like_requests(make_node, kind):
+    """A flood of them is read 50 times a second, as one of requests is."""
+    async with make_node(requests_per_s=1.0, requests_burst=20) as node, node.client() as client:
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        for _ in range(40):
+            await getattr(client.socket, kind)(b"")
+        await client.request("signalwire.ping", {})
+        assert loop.time() - began_at > 0.3
+
+
+# --- before connect ---
+
+
+async def _sent_away(client) -> dict:
+    await client.until(client.closed.is_set)
+    assert client.socket.close_code == 1008
+    return [frame for frame in client.frames if "error" in frame][-1]
+
+
+async def test_a_stranger_that_sends_much_in_one_message_is_sent_away_unread(node):
+    async with node.client(connect=False) as client:
+        await client.socket.send_str("[" * ((64 << 10) + 1))
+        refusal = await _sent_away(client)
+        assert refusal["error"]["code"] == -32005
+        assert "65536 bytes before signalwire.connect" in refusal["error"]["message"]
+
+
+@pytest.mark.parametrize("text", ['{"id":"p","method":"signalwire.ping"}', "{", '{"id":"stray","result":{}}', ""])
+async def test_a_stranger_that_sends_many_messages_is_sent_away(node, text):
+    async with node.client(connect=False) as client:
+        for _ in range(11):
+            await client.socket.send_str(text)
+        assert "too many frames" in (await _sent_away(client))["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["ping", "pong"])
+async def test_a_stranger_that_sends_many_control_frames_is_sent_away(node, kind):
+    async with node.client(connect=False) as client:
+        for _ in range(11):
+            await getattr(client.socket, kind)(b"")
+        assert "too many frames" in (await _sent_away(client))["error"]["message"]
+
+
+async def test_a_program_that_pings_before_and_after_it_connects_is_served(node):
+    async with node.client(connect=False) as client:
+        await client.socket.ping(b"x")
+        await client.connect(contexts=["c" * 200 + str(number) for number in range(250)])
+        for _ in range(50):
+            await client.socket.ping(b"x")
+        assert (await client.request("signalwire.ping", {}))["result"] == {}

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from offhook.client import outputs
+from offhook.client.opening import open_wire
 from offhook.client.outputs import Output
 from offhook.client.recording import SessionRecorder
+from offhook.client.resolving import Resolver
 from offhook.client.session import Session
-from offhook.client.wire import Wire, open_wire
+from offhook.client.wire import Wire
 from offhook.errors import ConfigurationError
 
 __all__ = ["Connection", "make_tls_context"]
@@ -53,6 +55,7 @@ class Connection:
         self._tls = tls
         self._on_output = on_output
         self._recorder = recorder
+        self._resolver = Resolver()
         self._wire: Wire | None = None
         self._is_pumping = False
         self._changed = asyncio.Event()
@@ -170,7 +173,7 @@ class Connection:
         """Open a WebSocket; a text says why there is none."""
         try:
             async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                return await open_wire(self._url, self._tls, self._received)
+                return await open_wire(self._url, self._tls, self._received, self._resolver)
         except TimeoutError:
             return f"no connection to {self._url} in {_OPEN_TIMEOUT_S:g} s"
         except OSError as error:
@@ -183,6 +186,7 @@ class Connection:
                 self._recorder.opened()
             self._session.opened(self._loop.time())
             self.pump()
+            wire.begin()
             watched: set[asyncio.Future[Any]] = {wire.lost, dropped}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -161,6 +161,7 @@ class RelayClient(DialVerb, SendMessageVerb):
             contexts=tuple(self._contexts),
             request_timeout_s=self._request_timeout_s,
         )
+        self._tasks.is_leaving = False
         session = Session(settings, random=random.random, new_id=numbered_ids())
         self._link = Link(session, self._make_driver, on_event=self._dispatch, on_connected=self._connected)
         self._link.stopped.add_done_callback(self._refused)
@@ -278,6 +279,11 @@ class RelayClient(DialVerb, SendMessageVerb):
             contexts: their names; an empty list does nothing.
         """
         return await self._subscribe(methods.UNRECEIVE, contexts)
+
+    async def stop_receiving(self) -> None:
+        """Take no more calls: what is offered from now on is passed on. For programs that leave; see ``run``."""
+        self._tasks.is_leaving = True
+        await self.unreceive(self._contexts)
 
     async def _subscribe(self, method: str, contexts: Sequence[str]) -> dict[str, Any]:
         wanted = list(dict.fromkeys(contexts))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
 from offhook.client.tasks import named
@@ -19,14 +19,14 @@ log = logging.getLogger("offhook.client")
 _LAST_S: Final = 1.0
 """For callbacks, when handlers took all of the time."""
 
+_ASKING_S: Final = 1.0
+"""For the node to hear that no more calls are taken. While it is away, that goes out if it is back in time."""
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 
 class Served(Protocol):
     """What is served: a client."""
-
-    @property
-    def contexts(self) -> list[str]:
-        """Contexts whose calls it takes."""
-        ...
 
     @property
     def handling(self) -> list[asyncio.Task[None]]:
@@ -46,13 +46,15 @@ class Served(Protocol):
         """Leave; what still runs has so long to finish."""
         ...
 
-    def unreceive(self, contexts: Sequence[str]) -> Awaitable[object]:
+    def stop_receiving(self) -> Coroutine[Any, Any, object]:
         """Take no more calls."""
         ...
 
 
 async def serve(client: Served, drain_timeout_s: float) -> None:
     """Serve until SIGINT or SIGTERM, then drain: handlers first, then callbacks. A second signal ends at once.
+
+    From the third on signals do what they do to any program, in case a handler will not be cancelled.
 
     Raises:
         RelayError: the server refused the client.
@@ -62,9 +64,14 @@ async def serve(client: Served, drain_timeout_s: float) -> None:
     at_once = asyncio.Event()
 
     def ask() -> None:
-        (at_once if asked.is_set() else asked).set()
+        if not asked.is_set():
+            asked.set()
+        elif not at_once.is_set():
+            at_once.set()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
             loop.add_signal_handler(number, ask)
     connecting = asyncio.create_task(client.connect())
@@ -97,11 +104,17 @@ async def _until_asked(client: Served, waiting: asyncio.Task[bool]) -> None:
 
 async def _drain(client: Served, hurried: asyncio.Task[bool], timeout_s: float) -> None:
     """Take no more calls and let the handlers that run finish; cancel those that take too long."""
-    with contextlib.suppress(RelayError):
-        await client.unreceive(client.contexts)
-    handlers = client.handling
-    if not handlers:
-        return
+    telling = asyncio.create_task(client.stop_receiving())
+    try:
+        told: set[asyncio.Future[Any]] = {telling, hurried}
+        await asyncio.wait(told, timeout=min(_ASKING_S, timeout_s), return_when=asyncio.FIRST_COMPLETED)
+        if handlers := client.handling:
+            await _finish(handlers, hurried, timeout_s)
+    finally:
+        await _give_up(telling)
+
+
+async def _finish(handlers: list[asyncio.Task[None]], hurried: asyncio.Task[bool], timeout_s: float) -> None:
     log.info("waiting for handlers", extra={"handlers": len(handlers), "timeout_s": timeout_s})
     finished = asyncio.gather(*handlers, return_exceptions=True)
     watched: set[asyncio.Future[Any]] = {hurried, finished}

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
-import socket
-import ssl
 from collections.abc import Callable
 from typing import Final
 
-from aiohappyeyeballs import start_connection
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-from picows.url import WSParsedURL
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-__all__ = ["Wire", "frame_texts", "open_wire"]
+__all__ = ["MAX_MESSAGE_BYTES", "Wire", "frame_texts"]
 
-_MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
-_EYEBALLS_S: Final = 0.25
+MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
+_MAX_PARTS: Final = 16_384
+"""Frames of one message: also those without a byte take their time."""
+
+_MAX_UNSENT_BYTES: Final = 16 * 1024 * 1024
+"""What may wait to be written for a server that does not read."""
+
 _MANY: Final = 4
 _READS_APART_S: Final = 0.0005
 _TEXT: Final = 0x81
@@ -26,7 +26,7 @@ _MASKED: Final = 0x80
 
 
 class Wire(WSListener):
-    """``lost`` ends with why nothing more comes. Messages are handed on as they arrive, text and binary as bytes.
+    """``lost`` ends with why nothing more comes. From ``begin`` on messages are handed on, text and binary as bytes.
 
     ``outgoing`` takes messages for the next ``flush``. After a read that brought several messages the next waits 0.5 ms
     for more of them: under load a read costs more than what it brings. One call by itself never waits.
@@ -38,19 +38,26 @@ class Wire(WSListener):
         self._on_messages = on_messages
         self._transport: WSTransport | None = None
         self.outgoing: list[bytes] = []
+        self._has_begun = False
         self._messages: list[bytes] = []
-        self._parts: list[bytes] = []
-        self._parts_bytes = 0
+        self._parts = bytearray()
+        self._parts_count = 0
+        self._ping: bytes | None = None
         self._reason = "the server closed the socket"
         self._resume: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Hand messages on, those first that came with the handshake."""
+        self._has_begun = True
+        self._hand_on()
 
     def flush(self) -> None:
         """Write what is to be sent, all at once: a TLS record and a system call cost more than a message.
 
-        Nothing after the end.
+        Nothing after the end, which is also when too much waits for a server that does not read.
         """
         messages, self.outgoing = self.outgoing, []
-        if messages and self._transport is not None and not self.lost.done():
+        if messages and self._transport is not None and not self.lost.done() and self._has_room(self._transport):
             self._transport.underlying_transport.write(frame_texts(messages))
 
     async def close(self, timeout_s: float) -> None:
@@ -70,21 +77,23 @@ class Wire(WSListener):
         self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take a frame; messages go on with the last frame of what was read at once."""
+        """Take a frame; messages go on with the last frame of what was read at once, whatever that one is."""
+        if self.lost.done():
+            return  # what was read behind the end
         kind = frame.msg_type
         if kind is WSMsgType.TEXT and frame.fin:
             self._messages.append(frame.get_payload_as_bytes())
         elif kind is WSMsgType.CLOSE:
-            self._hand_on()
-            self.flush()
-            self._end(f"the server closed the socket (code {frame.get_close_code():d})")
-            transport.send_close(WSCloseCode.OK)
-            transport.disconnect()
+            self._take_close(transport, frame)
             return
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+        elif kind is WSMsgType.PING:
+            self._ping = frame.get_payload_as_bytes()
+        elif kind is not WSMsgType.PONG:
             self._take(frame)
         if frame.last_in_buffer:
             self._hand_on()
+            if self._ping is not None:
+                self._answer_ping(transport)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002
         """Nothing more comes."""
@@ -92,23 +101,52 @@ class Wire(WSListener):
         self._end(self._reason)
 
     def _take(self, frame: WSFrame) -> None:
-        self._parts_bytes += frame.payload_size
-        if self._parts_bytes > _MAX_MESSAGE_BYTES:
-            self._end(f"the server sent a message of more than {_MAX_MESSAGE_BYTES} bytes")
-            if self._transport is not None:
-                self._transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
-                self._transport.disconnect()
-            return
-        self._parts.append(frame.get_payload_as_bytes())
-        if frame.fin:
-            self._messages.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
-            self._parts, self._parts_bytes = [], 0
+        self._parts_count += 1
+        if len(self._parts) + frame.payload_size > MAX_MESSAGE_BYTES:
+            self._refuse(f"the server sent a message of more than {MAX_MESSAGE_BYTES} bytes")
+        elif self._parts_count > _MAX_PARTS:
+            self._refuse(f"the server sent a message in more than {_MAX_PARTS} parts")
+        else:
+            self._parts += frame.get_payload_as_memoryview()
+            if frame.fin:
+                self._messages.append(bytes(self._parts))
+                self._parts, self._parts_count = bytearray(), 0
+
+    def _refuse(self, reason: str) -> None:
+        self._end(reason)
+        if self._transport is not None:
+            self._transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
+            self._transport.disconnect()
+
+    def _take_close(self, transport: WSTransport, frame: WSFrame) -> None:
+        self._hand_on()
+        self.flush()
+        self._end(f"the server closed the socket (code {frame.get_close_code():d})")
+        transport.send_close(WSCloseCode.OK)
+        transport.disconnect()
+
+    def _answer_ping(self, transport: WSTransport) -> None:
+        """One pong for all that were read at once (RFC 6455, 5.5.3)."""
+        ping, self._ping = self._ping, None
+        if not self.lost.done() and self._has_room(transport):
+            transport.send_pong(ping)
+
+    def _has_room(self, transport: WSTransport) -> bool:
+        """Not too much waits to be written; else it is the end, at once."""
+        unsent = transport.underlying_transport.get_write_buffer_size()
+        if unsent <= _MAX_UNSENT_BYTES:
+            return True
+        self._end(f"the server does not read: {unsent} bytes wait to be written")
+        transport.disconnect(graceful=False)
+        return False
 
     def _hand_on(self) -> None:
+        if not self._has_begun:
+            return
         messages, self._messages = self._messages, []
-        if messages and not self.lost.done():
+        if messages:
             self._on_messages(messages)
-            if len(messages) >= _MANY and self._resume is None:
+            if len(messages) >= _MANY and self._resume is None and not self.lost.done():
                 self._pause()
 
     def _pause(self) -> None:
@@ -153,53 +191,3 @@ def _shape(size: int) -> tuple[bytes, int, int]:
     else:
         head = bytes((_TEXT, _MASKED | 127)) + size.to_bytes(8)
     return head, int.from_bytes(b"\0\0\0\1" * -(-size // 4)), -size % 4 * 8
-
-
-async def open_wire(url: str, tls: ssl.SSLContext | None, on_messages: Callable[[list[bytes]], None]) -> Wire:
-    """Connect and shake hands. Cancelled on the way, it leaves nothing open.
-
-    Raises:
-        OSError: nobody is there, TLS failed, or it is no WebSocket server.
-    """
-    dialled: list[socket.socket] = []
-
-    async def dial(parsed: WSParsedURL) -> socket.socket:
-        dialled.append(await _dial(parsed.host, parsed.port))
-        return dialled[-1]
-
-    is_open = False
-    try:
-        _, wire = await ws_connect(
-            lambda: Wire(on_messages),
-            url,
-            ssl_context=tls,
-            logger_name="offhook",
-            websocket_handshake_timeout=None,
-            enable_auto_pong=True,
-            max_frame_size=_MAX_MESSAGE_BYTES,
-            max_redirects=0,
-            socket_factory=dial,
-        )
-        if not isinstance(wire, Wire):
-            raise ConnectionError("the server closed the socket in the handshake")
-        is_open = True
-    except WSError as error:
-        raise ConnectionError(str(error)) from error
-    finally:
-        if not is_open:
-            _hang_up(dialled)
-    return wire
-
-
-async def _dial(host: str, port: int) -> socket.socket:
-    """Whichever address answers first (RFC 8305); asyncio's own way leaks a socket when it is cancelled."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await start_connection(found, happy_eyeballs_delay=_EYEBALLS_S, interleave=1)
-
-
-def _hang_up(sockets: list[socket.socket]) -> None:
-    """End what picows leaves open when its handshake is cancelled: its transport closes once it reads the end."""
-    for one in sockets:
-        if one.fileno() >= 0:
-            with contextlib.suppress(OSError):  # the other side was first
-                one.shutdown(socket.SHUT_RDWR)

@@ -323,7 +323,6 @@ class Served:
 
     def __init__(self, handler_s: float) -> None:
         loop = asyncio.get_running_loop()
-        self.contexts = ["default"]
         self.handling = [asyncio.create_task(asyncio.sleep(handler_s), name="offhook: on_call handler c1")]
         self.stopped: asyncio.Future[Any] = loop.create_future()
         self.stopped.set_result(None)
@@ -332,7 +331,7 @@ class Served:
     async def connect(self) -> None:
         """It is connected."""
 
-    async def unreceive(self, contexts: object) -> None:
+    async def stop_receiving(self) -> None:
         """It takes no more calls."""
 
     async def disconnect(self, drain_timeout: float | None = None) -> None:
@@ -349,3 +348,29 @@ async def test_run_leaves_callbacks_what_handlers_left_of_the_time_and_never_les
     [handler] = served.handling
     assert handler.cancelled() == (handler_s > 10)
     assert lines(caplog) == ["cancelled, since it took too long: on_call handler c1"] * (handler_s > 10)
+
+
+class Away(Served):
+    """One whose node does not answer."""
+
+    async def stop_receiving(self) -> None:
+        await asyncio.sleep(10_000)
+
+
+@pytest.mark.parametrize(("handler_s", "left_s"), [(0.0, 9.0), (2.0, 8.0), (60.0, 1.0)])
+async def test_run_waits_a_second_at_most_for_a_node_that_does_not_hear_that_no_more_calls_are_taken(
+    handler_s: float, left_s: float
+) -> None:
+    served = Away(handler_s)
+    await serve(served, 10.0)
+    assert served.had_s == pytest.approx(left_s)
+
+
+async def test_a_program_that_ends_passes_on_what_is_offered_meanwhile() -> None:
+    async with staged() as stage:
+        await stage.take_call(stage.never_done)
+        await stage.client.stop_receiving()
+        await stage.offer("c2")
+        await asyncio.sleep(0.1)
+        assert "calling.pass" in stage.node.done
+        assert [call.call_id for call in stage.client.calls] == ["c1"]

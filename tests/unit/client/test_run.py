@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -96,3 +97,120 @@ async def test_a_second_signal_ends_at_once(node: ScriptedNode) -> None:
     process.send_signal(signal.SIGTERM)
     output, _ = await finished(process)
     assert output.split("\n") == ["handling", "left", ""]
+
+
+async def start_waiting(host: str, before: str = "") -> asyncio.subprocess.Process:
+    """A program without a call: it says what it logs."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "dev", "-W", "error", "-c", before + APP, host, "20"),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ends_soon(process: asyncio.subprocess.Process) -> None:
+    """Much sooner than the drain time-out, also on a busy machine."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    output, _ = await finished(process)
+    assert output == "left\n"
+    assert loop.time() - began < 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("state", ["gone", "silent"])
+async def test_a_signal_ends_a_program_whose_node_is_away(
+    node: ScriptedNode, state: str, number: signal.Signals
+) -> None:
+    """Nothing but SIGKILL ended it: it waited to tell the node that it takes no more calls."""
+    process = await start_waiting(node.host)
+    await node.until_connected(timeout_s=10)
+    if state == "silent":
+        node.freeze()
+    else:
+        await node.__aexit__()
+        await read_until(process, "connection lost")
+    process.send_signal(number)
+    await ends_soon(process)
+
+
+async def read_until(process: asyncio.subprocess.Process, what: str) -> None:
+    assert process.stderr is not None
+    async with asyncio.timeout(10):
+        while what not in (await process.stderr.readline()).decode():
+            pass
+
+
+async def test_a_signal_ends_a_program_that_never_found_its_node() -> None:
+    process = await start_waiting("ws://127.0.0.1:1")
+    await read_until(process, "connection lost")
+    process.send_signal(signal.SIGINT)
+    await ends_soon(process)
+
+
+SILENT_NAMES = """
+import socket, time
+numbers = socket.getaddrinfo
+
+def ask(*args, **options):
+    if options.get("flags", 0) & socket.AI_NUMERICHOST:
+        return numbers(*args, **options)
+    print("asked", flush=True)
+    time.sleep(30)
+
+socket.getaddrinfo = ask
+"""
+
+
+async def test_a_signal_ends_a_program_whose_name_server_is_silent() -> None:
+    """Python waits for the threads in which asyncio looks names up, when it ends."""
+    process = await start_waiting("silent.example", SILENT_NAMES)
+    assert process.stdout is not None
+    while b"asked" not in await asyncio.wait_for(process.stdout.readline(), 10):
+        pass
+    process.send_signal(signal.SIGINT)
+    await ends_soon(process)
+
+
+STUBBORN = """
+import asyncio
+import contextlib
+
+async def stay(call):
+    while True:
+        try:
+            print("staying", flush=True)
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_handler_that_refuses_to_be_cancelled_is_ended_by_more_signals(
+    node: ScriptedNode, number: signal.Signals
+) -> None:
+    """From the third on a signal does what it does to any program."""
+    app = STUBBORN + APP.replace("client.run()", "client.on_call(stay)\nclient.run()")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", app, node.host, "20"),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await node.until_connected(timeout_s=10)
+        await node.offer()
+        assert process.stdout is not None
+        await asyncio.wait_for(process.stdout.readline(), 10)
+        for _ in range(20):
+            if process.returncode is None:
+                process.send_signal(number)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), 0.5)
+        assert process.returncode is not None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -11,8 +11,10 @@ import pytest
 import pytest_asyncio
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
+from offhook.client import opening
 from offhook.client import wire as module
-from offhook.client.wire import Wire, frame_texts, open_wire
+from offhook.client.opening import Resolver, open_wire
+from offhook.client.wire import Wire, frame_texts
 
 Serve = Callable[[WSTransport], None]
 
@@ -43,7 +45,8 @@ class Bench:
     async def open(self, serve: Serve = lambda _: None) -> Wire:
         self.server = await ws_create_server(lambda _: Server(serve, self.heard), "127.0.0.1", 0, use_aiofastnet=False)
         port = self.server.sockets[0].getsockname()[1]
-        self.wire = await open_wire(f"ws://127.0.0.1:{port}", None, self.take)
+        self.wire = await open_wire(f"ws://127.0.0.1:{port}", None, self.take, Resolver())
+        self.wire.begin()
         return self.wire
 
     def take(self, messages: list[bytes]) -> None:
@@ -137,7 +140,8 @@ async def test_a_server_that_goes_without_a_word_is_an_end_too(bench: Bench) -> 
 async def test_a_message_over_the_limit_ends_the_connection(
     bench: Bench, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MAX_MESSAGE_BYTES", 100)
+    monkeypatch.setattr(module, "MAX_MESSAGE_BYTES", 100)
+    monkeypatch.setattr(opening, "MAX_MESSAGE_BYTES", 100)
 
     def serve(transport: WSTransport) -> None:
         for number, size in enumerate(sizes):
@@ -168,7 +172,7 @@ async def test_what_is_no_websocket_is_a_connection_error_that_says_so(answer: b
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(OSError, match=reason or ".+"):
-            await asyncio.wait_for(open_wire(f"ws://127.0.0.1:{port}", None, lambda _: None), 5)
+            await asyncio.wait_for(open_wire(f"ws://127.0.0.1:{port}", None, lambda _: None, Resolver()), 5)
 
 
 async def test_a_connect_given_up_on_the_way_leaves_no_socket(bench: Bench) -> None:
@@ -178,7 +182,7 @@ async def test_a_connect_given_up_on_the_way_leaves_no_socket(bench: Bench) -> N
     with warnings.catch_warnings(record=True) as left_open:
         warnings.simplefilter("always", ResourceWarning)
         for steps in range(40):
-            connecting = asyncio.create_task(open_wire(f"ws://localhost:{port}", None, bench.take))
+            connecting = asyncio.create_task(open_wire(f"ws://localhost:{port}", None, bench.take, Resolver()))
             for _ in range(steps):
                 await asyncio.sleep(0)
             connecting.cancel()
@@ -203,5 +207,5 @@ async def test_a_server_that_never_answers_the_handshake_is_hung_up_on(bench: Be
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as mute:
         port = mute.sockets[0].getsockname()[1]
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(open_wire(f"ws://127.0.0.1:{port}", None, bench.take), 0.1)
+            await asyncio.wait_for(open_wire(f"ws://127.0.0.1:{port}", None, bench.take, Resolver()), 0.1)
         await asyncio.wait_for(hung_up.wait(), 5)

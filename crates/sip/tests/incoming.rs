@@ -611,7 +611,7 @@ fn digits_by_info_are_told_once_each() {
     bench.feed(&info(7, "json", "{}"));
     let refused = bench.only();
     assert!(refused.starts_with("SIP/2.0 415 "));
-    assert_eq!(field(&refused, "Accept"), "application/dtmf-relay, application/dtmf");
+    assert!(field(&refused, "Accept").starts_with("application/dtmf-relay, application/dtmf, multipart/mixed"));
     bench.feed(&in_dialog("INFO", 8, &tag, "z9hG4bKi8", "", ""));
     assert!(bench.only().starts_with("SIP/2.0 200 OK"));
 }

@@ -39,11 +39,6 @@ fn malformed_requests_get_400_that_names_the_header() {
         ("From: \"Caller\" <", "From: \"Caller <", "From"),
         ("sip:127.0.0.1 SIP", "sip:127.0.0.1?X=y SIP", "Request-URI"),
         ("branch=z9hG4bKo", "branch=z9hG4bK", "branch"),
-        (
-            "Max-Forwards: 70",
-            "Max-Forwards: 70\r\nDate: Fri, 01 Jan 2010 16:00:00 EST",
-            "Date",
-        ),
         ("Content-Length: 0", "Content-Length: 99", "cannot be read"),
         ("Content-Length: 0", "Content-Length: -1", "cannot be read"),
     ] {
@@ -99,7 +94,9 @@ fn methods_that_are_not_served_get_405_and_unknown_ones_501_both_with_allow() {
 fn bodies_that_cannot_be_read_get_415_with_what_can() {
     let text = invite().replace("application/sdp", "application/isup");
     let answer = refused(&text);
-    assert!(answer.starts_with("SIP/2.0 415 ") && field(&answer, "Accept") == "application/sdp");
+    assert!(
+        answer.starts_with("SIP/2.0 415 ") && field(&answer, "Accept").starts_with("application/sdp, multipart/mixed")
+    );
     let answer = refused(&request(
         "INVITE",
         "sip:a@b",

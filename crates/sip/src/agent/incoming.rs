@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::leg::{Accepted, Leg, Offered, Stage};
-use super::refuse::{ALLOW, phrase};
+use super::refuse::{ALLOW, MULTIPARTS, phrase, unreadable_body};
+use super::session::DIGITS;
 use super::{Agent, Alarm, GIVE_UP, LONGEST_RING};
-use crate::api::{By, Cause, CommandError, Event, Flow, Incoming, LegKey};
+use crate::api::{By, Cause, CommandError, Event, Flow, Incoming, LegKey, Refusal};
 use crate::dialog::{Dialog, contact};
 use crate::shares::source;
-use crate::wire::{Request, Text, TransactionId, reply, warning};
+use crate::wire::{Request, SDP, Text, TransactionId, reply, warning};
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -33,7 +34,10 @@ impl Agent {
             }
         }
         if !has_tag && !matches!(request.uri_scheme().as_str(), "sip" | "tel") {
-            let sentence = "Only sip: and tel: are served in a Request-URI; use one of them";
+            let sentence = match request.uri_scheme().as_str() {
+                "sips" => "sips: needs TLS on the whole way, which is not built yet; use sip:",
+                _ => "Only sip: and tel: are served in a Request-URI; use one of them",
+            };
             return self.refuse(id, &request, flow, 416, sentence, now);
         }
         if let Err(unknown) = request.supports_nothing_but("Require", &[]) {
@@ -41,8 +45,8 @@ impl Agent {
             let sentence = format!("No extension is supported; leave {unknown} out of Require");
             return self.refuse_with(id, &request, flow, 420, &sentence, &[("Unsupported", unknown)], now);
         }
-        if let Some((sentence, headers)) = Self::unreadable_body(&request) {
-            return self.refuse_with(id, &request, flow, 415, &sentence, &headers, now);
+        if let Some((Refusal { status, reason }, headers)) = unreadable_body(&request) {
+            return self.refuse_with(id, &request, flow, status, &reason, &headers, now);
         }
         if matches!(request.method(), "INVITE" | "UPDATE") && !request.accepts_sdp() {
             let sentence = "Our answer is application/sdp; leave that in Accept, or leave Accept out";
@@ -63,34 +67,6 @@ impl Agent {
         self.refuse(id, request, flow, 481, sentence, now);
     }
 
-    fn unreadable_body(request: &Request) -> Option<(String, Vec<(&'static str, String)>)> {
-        request.body()?;
-        let known: &[&str] = match request.method() {
-            "INVITE" | "UPDATE" => &["application/sdp"],
-            "INFO" => &["application/dtmf-relay", "application/dtmf"],
-            _ => return None,
-        };
-        let accept = known.join(", ");
-        if request
-            .value("Content-Encoding")
-            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
-        {
-            let sentence = "The body is encoded; send it without Content-Encoding".to_owned();
-            return Some((sentence, vec![("Accept-Encoding", "identity".to_owned())]));
-        }
-        let content_type = request.content_type();
-        if content_type
-            .as_deref()
-            .is_some_and(|content_type| known.contains(&content_type))
-        {
-            return None;
-        }
-        Some((
-            format!("The body has to be {}", known.join(" or ")),
-            vec![("Accept", accept)],
-        ))
-    }
-
     pub(super) fn on_options(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         if let Some(sentence) = self.closed.clone() {
             return self.refuse(id, request, flow, 503, &sentence, now);
@@ -99,7 +75,7 @@ impl Agent {
         let text = reply(request, flow, 200, "OK", Some(&tag))
             .header("Contact", contact(flow))
             .header("Allow", ALLOW)
-            .header("Accept", "application/sdp, application/dtmf-relay, application/dtmf")
+            .header("Accept", [&[SDP][..], &DIGITS, &MULTIPARTS].concat().join(", "))
             .header("Accept-Encoding", "identity")
             .header("Accept-Language", "en")
             .header("Supported", "")
@@ -127,7 +103,7 @@ impl Agent {
             to_uri: to.uri,
             from_display: from.display,
             headers: request.headers(),
-            offer: request.body(),
+            offer: request.sdp(),
         };
         let trying = reply(&request, flow, 100, "Trying", None).finish();
         self.enter(Leg {
@@ -189,7 +165,7 @@ impl Agent {
         if let Some(leg) = self.legs.get_mut(&key) {
             leg.stage = Stage::Up;
         }
-        self.await_ack(key, invite, bytes, cseq, request.body().is_none(), true, now);
+        self.await_ack(key, invite, bytes, cseq, request.sdp().is_none(), true, now);
         Ok(())
     }
 
@@ -325,11 +301,7 @@ impl Agent {
         let text = reply(cancel, flow, 200, "OK", Some(&tag)).header("Server", &self.config.product);
         self.transactions.respond(id, &text.finish(), now);
         if let Some(key) = key {
-            let reason = cancel
-                .value("Reason")
-                .as_deref()
-                .and_then(crate::wire::quoted)
-                .unwrap_or_default();
+            let reason = cancel.reason().1;
             // After our final response a CANCEL has no effect (9.2); the BYE that follows it has.
             if self.refuse_offered(key, 487, "The caller cancelled", &[], now).is_ok() {
                 self.end(key, By::Remote, Cause::Cancel, 487, &reason, now);

@@ -140,7 +140,7 @@ impl Agent {
         if is_told || status == 100 {
             return;
         }
-        let body = sdp(response);
+        let body = response.sdp();
         if let Some(tag) = response.to().map(|to| to.tag).filter(|tag| !tag.is_empty())
             && calling.early.len() < 16
         {
@@ -175,7 +175,7 @@ impl Agent {
             }
         };
         let dialog = Dialog::of_client(response, &local, &uri, cseq, flow);
-        let body = sdp(response).or(early);
+        let body = response.sdp().or(early);
         self.acknowledge(key, &tag, &dialog, cseq);
         if !is_first {
             // Another fork answered too: it gets its ACK and a BYE.
@@ -312,12 +312,6 @@ impl Agent {
         // Whoever does not answer the INVITE even now is given up after 32 s (9.1).
         self.arm(key, Alarm::Forget, now.saturating_add(GIVE_UP));
     }
-}
-
-fn sdp(response: &Response) -> Option<String> {
-    response
-        .body()
-        .filter(|_| response.content_type().as_deref() == Some("application/sdp"))
 }
 
 fn check_invite(invite: &Invite) -> Result<(), CommandError> {

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::Agent;
-use crate::api::Flow;
-use crate::wire::{Request, Text, TransactionId, quote, reply, warning};
+use super::session::DIGITS;
+use crate::api::{Flow, Refusal};
+use crate::wire::{Request, SDP, Text, TransactionId, Unreadable, quote, reply, warning};
 
 /// The methods that are served.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+
+/// What a body may stand in.
+pub(super) const MULTIPARTS: [&str; 3] = ["multipart/mixed", "multipart/alternative", "multipart/related"];
 
 impl Agent {
     /// Start a refusal: the sentence is reason phrase and Warning.
@@ -97,4 +101,30 @@ pub(super) fn phrase(status: u16) -> &'static str {
         604 => "Does Not Exist Anywhere",
         _ => "Refused",
     }
+}
+
+/// The refusal of a body that cannot be read, and the header field that says what can.
+pub(super) fn unreadable_body(request: &Request) -> Option<(Refusal, Vec<(&'static str, String)>)> {
+    let known: &[&str] = match request.method() {
+        "INVITE" | "UPDATE" => &[SDP],
+        "INFO" => &DIGITS,
+        _ => return None,
+    };
+    let (status, reason, beside) = match request.body(known).err()? {
+        Unreadable::Type(sentence) => (
+            415,
+            sentence,
+            vec![("Accept", [known, &MULTIPARTS].concat().join(", "))],
+        ),
+        Unreadable::Encoding => {
+            let sentence = "The body is encoded; send it without Content-Encoding and Content-Transfer-Encoding";
+            (
+                415,
+                sentence.to_owned(),
+                vec![("Accept-Encoding", "identity".to_owned())],
+            )
+        }
+        Unreadable::Malformed(sentence) => (400, sentence.to_owned(), Vec::new()),
+    };
+    Some((Refusal { status, reason }, beside))
 }

@@ -7,7 +7,11 @@ use super::refuse::{phrase, reason};
 use super::{Agent, Alarm};
 use crate::api::{By, Cause, CommandError, Event, Flow, LegKey, Refusal};
 use crate::dialog::Dialog;
-use crate::wire::{Request, TransactionId, quoted, reply};
+use crate::wire::{Request, TransactionId, reply};
+
+const DTMF_RELAY: &str = "application/dtmf-relay";
+/// Digits by INFO.
+pub(super) const DIGITS: [&str; 2] = [DTMF_RELAY, "application/dtmf"];
 
 /// How long the owner of a leg may think about an offer.
 const REOFFER_ANSWER: Duration = Duration::from_secs(10);
@@ -107,8 +111,7 @@ impl Agent {
         if leg.is_told {
             return;
         }
-        let is_sdp = ack.content_type().as_deref() == Some("application/sdp");
-        let body = ack.body().filter(|_| accepted.is_offer && is_sdp);
+        let body = ack.sdp().filter(|_| accepted.is_offer);
         if accepted.is_offer && body.is_none() {
             let text = "The ACK had no SDP answer to the offer in our 200";
             self.bye(key, 488, text, now);
@@ -120,10 +123,7 @@ impl Agent {
     fn on_bye(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         let text = reply(request, flow, 200, "OK", None).header("Server", &self.config.product);
         self.transactions.respond(id, &text.finish(), now);
-        let (status, reason) = request
-            .value("Reason")
-            .map(|value| parse_reason(&value))
-            .unwrap_or_default();
+        let (status, reason) = request.reason();
         self.drop_reoffer(key, now);
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
@@ -137,10 +137,9 @@ impl Agent {
     }
 
     fn on_info(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
-        let body = request.body().unwrap_or_default();
-        let digit = match request.content_type().as_deref() {
-            Some("application/dtmf-relay") => Some(parse_dtmf_relay(&body)),
-            Some("application/dtmf") => Some(parse_digit(body.trim()).map(|digit| (digit, 0))),
+        let digit = match request.body(&DIGITS) {
+            Ok(Some(body)) if body.content_type == DTMF_RELAY => Some(parse_dtmf_relay(&body.text)),
+            Ok(Some(body)) => Some(parse_digit(body.text.trim()).map(|digit| (digit, 0))),
             // An INFO without a body is a keep-alive.
             _ => None,
         };
@@ -160,7 +159,7 @@ impl Agent {
     }
 
     fn on_update(&mut self, key: LegKey, id: TransactionId, request: Request, flow: Flow, now: Duration) {
-        if request.body().is_some() {
+        if request.sdp().is_some() {
             return self.on_offer(key, id, request, flow, now);
         }
         self.refresh(key, &request, flow);
@@ -198,7 +197,7 @@ impl Agent {
             self.confirm(key);
             self.tell(Event::Confirmed { leg: key, body: None });
         }
-        let body = request.body();
+        let body = request.sdp();
         let is_update = request.method() == "UPDATE";
         if !is_update {
             let trying = reply(&request, flow, 100, "Trying", None).finish();
@@ -374,28 +373,6 @@ impl Agent {
         }
         self.transactions.request(&bye.finish(), flow, now);
     }
-}
-
-/// Cause and text of the first Reason value (RFC 3326).
-fn parse_reason(value: &str) -> (u16, String) {
-    let is_sip = value
-        .trim_start()
-        .get(..3)
-        .is_some_and(|protocol| protocol.eq_ignore_ascii_case("SIP"));
-    let cause = value
-        .split(';')
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("cause"))
-        .and_then(|(_, cause)| {
-            cause
-                .trim()
-                .split([',', ' '])
-                .next()
-                .and_then(|cause| cause.parse().ok())
-        })
-        .filter(|_| is_sip)
-        .unwrap_or(0);
-    (cause, quoted(value).unwrap_or_default())
 }
 
 fn parse_digit(text: &str) -> Option<char> {

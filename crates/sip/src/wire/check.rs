@@ -1,9 +1,10 @@
 //! Whether a request may be acted on, and the sentence that says what to change if not.
 
-use sipx_sip::headers::{Contact, ContactValue, ContentType, Date, Expires, RecordRoute, Route};
-use sipx_sip::{Finding, Method, TypedHeader, Via};
+use sipx_sip::headers::ContactValue;
+use sipx_sip::{Finding, HeaderName, Method, Via};
 
 use super::Request;
+use super::message::{addresses, is_about_a_party, party};
 use crate::api::Refusal;
 
 fn bad(sentence: impl Into<String>) -> Refusal {
@@ -13,26 +14,27 @@ fn bad(sentence: impl Into<String>) -> Refusal {
     }
 }
 
-/// Refuse what RFC 3261 calls malformed. A missing Max-Forwards is repaired in silence (RFC 2543 peers).
+/// Refuse what cannot be acted on: a field that is needed and cannot be read. Fields that are not needed may hold anything
+/// (RFC 3261, section 8.2.2). A missing Max-Forwards is repaired in silence (RFC 2543 peers).
 pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
-    for finding in sipx_sip::validate_request(&request.0) {
-        if finding.is_repairable() {
-            continue;
-        }
-        return Err(refusal(&finding));
-    }
     let headers = &request.0.headers;
-    every::<Via>(request, "Via")?;
-    every::<Route>(request, "Route")?;
-    every::<RecordRoute>(request, "Record-Route")?;
-    every::<Date>(request, "Date")?;
-    every::<Expires>(request, "Expires")?;
-    every::<ContentType>(request, "Content-Type")?;
-    if request.0.method == Method::Register {
-        every::<ContactValue>(request, "Contact")?;
-    } else {
-        every::<Contact>(request, "Contact")?;
+    for finding in sipx_sip::validate_request(&request.0) {
+        if !finding.is_repairable() && !is_about_a_party(&finding) {
+            return Err(refusal(&finding));
+        }
     }
+    for (field, label) in [(HeaderName::From, "From"), (HeaderName::To, "To")] {
+        if let Some(Err(change)) = party(headers, &field) {
+            return Err(malformed(label, change));
+        }
+    }
+    if !headers.typed_all::<Via>().all(|via| via.is_ok()) {
+        return Err(malformed("Via", "correct its value"));
+    }
+    if !request.0.body().is_empty() && headers.count(&HeaderName::ContentType) > 1 {
+        return Err(refusal(&Finding::RepeatedSingleValueHeader("Content-Type")));
+    }
+    check_addresses(request)?;
     // A cookie without an identifier names no transaction (RFC 4475, section 3.2.1).
     if let Some(Ok(via)) = headers.typed::<Via>()
         && via
@@ -46,19 +48,34 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn every<H: TypedHeader>(request: &Request, label: &str) -> Result<(), Refusal> {
-    if request.0.headers.typed_all::<H>().all(|value| value.is_ok()) {
-        return Ok(());
+/// Contact and Record-Route say where our requests go.
+fn check_addresses(request: &Request) -> Result<(), Refusal> {
+    let headers = &request.0.headers;
+    let needed: &[(HeaderName, &str)] = match &request.0.method {
+        Method::Invite => &[
+            (HeaderName::Contact, "Contact"),
+            (HeaderName::RecordRoute, "Record-Route"),
+        ],
+        Method::Update => &[(HeaderName::Contact, "Contact")],
+        Method::Register if !headers.typed_all::<ContactValue>().all(|contact| contact.is_ok()) => {
+            return Err(malformed("Contact", "correct its value"));
+        }
+        _ => &[],
+    };
+    for (field, label) in needed {
+        addresses(headers, field).map_err(|change| malformed(label, change))?;
     }
-    Err(bad(format!("The {label} header field is malformed; correct its value")))
+    Ok(())
+}
+
+fn malformed(label: &str, change: &str) -> Refusal {
+    bad(format!("The {label} header field is malformed: {change}"))
 }
 
 fn refusal(finding: &Finding) -> Refusal {
     match finding {
         Finding::MissingRequiredHeader(label) => bad(format!("The {label} header field is missing; add it")),
-        Finding::MalformedRequiredHeader(label) => {
-            bad(format!("The {label} header field is malformed; correct its value"))
-        }
+        Finding::MalformedRequiredHeader(label) => malformed(label, "correct its value"),
         Finding::RepeatedSingleValueHeader(label) => bad(format!(
             "The {label} header field stands there more than once; send it once"
         )),

@@ -1,12 +1,16 @@
 //! What the agent reads in a message.
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
-use sipx_sip::headers::{Address, Contact, ContentType, From, RecordRoute, To};
-use sipx_sip::{CSeq, Header, HeaderName, Headers, Host, Limits, Uri, Via};
+use sipx_sip::{CSeq, Finding, Header, HeaderName, Headers, Limits, Via};
 
 use super::MAX_MESSAGE_BYTES;
+use super::address::Address;
+use super::body::{self, Body, Entity, SDP, Unreadable, is_plain};
+use super::grammar::{closing_quote, position, split, unescaped, value_of, with_parameters};
+use super::uri::mended;
 use crate::api::Transport;
 
 /// One message that frames and whose start line and header lines are well formed.
@@ -46,43 +50,32 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message, String> {
         max_body_bytes: MAX_MESSAGE_BYTES,
         ..Limits::datagram()
     };
-    match sipx_sip::parse_datagram(Bytes::copy_from_slice(bytes), &limits) {
+    // RFC 3261, section 7.5: lines before the start line are nothing.
+    let mut bytes = bytes;
+    while let Some(rest) = bytes.strip_prefix(b"\r\n") {
+        bytes = rest;
+    }
+    match sipx_sip::parse_datagram(Bytes::from(with_mended_uri(bytes).into_owned()), &limits) {
         Ok(sipx_sip::Message::Request(request)) => Ok(Message::Request(Request(request))),
         Ok(sipx_sip::Message::Response(response)) => Ok(Message::Response(Response(response))),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Where a `sip:` URI with a literal address points; `None` for names and other schemes.
-pub(crate) fn parse_uri(text: &str) -> Result<UriFacts, String> {
-    let uri = Uri::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|error| error.to_string())?;
-    let scheme = String::from_utf8_lossy(uri.scheme().as_bytes()).to_ascii_lowercase();
-    let ip = uri.host().and_then(host_ip);
-    let transport = match uri.transport() {
-        Some(name) if name.eq_ignore_ascii_case(b"tcp") => Transport::Tcp,
-        _ => Transport::Udp,
+/// A request whose Request-URI is written as the grammar wants it.
+fn with_mended_uri(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let end = bytes.iter().position(|byte| *byte == b'\r').unwrap_or(bytes.len());
+    let (line, rest) = bytes.split_at(end);
+    let words: Vec<&[u8]> = line.splitn(4, |byte| *byte == b' ').collect();
+    let [method, uri, version] = words.as_slice() else {
+        return Cow::Borrowed(bytes);
     };
-    Ok(UriFacts {
-        scheme,
-        address: ip.map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060))),
-        transport,
-        has_headers: uri.has_headers(),
-    })
-}
-
-/// What routing needs of a URI.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UriFacts {
-    pub(crate) scheme: String,
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) transport: Transport,
-    pub(crate) has_headers: bool,
-}
-
-pub(super) fn host_ip(host: &Host) -> Option<IpAddr> {
-    let bytes = host.to_bytes();
-    let text = std::str::from_utf8(&bytes).ok()?;
-    text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    match mended(uri) {
+        Cow::Owned(mended) if version.starts_with(b"SIP/") && mended != *uri => {
+            Cow::Owned([*method, b" ", &mended, b" ", *version, rest].concat())
+        }
+        _ => Cow::Borrowed(bytes),
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -93,48 +86,30 @@ fn name(text: &str) -> HeaderName {
     HeaderName::parse(&Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn party(address: &Address) -> Party {
-    Party {
-        display: address.display_name.as_deref().map(lossy).unwrap_or_default(),
-        uri: lossy(&address.uri.to_bytes()),
-        tag: address.tag().map(lossy).unwrap_or_default(),
+/// From or To.
+pub(super) fn party(headers: &Headers, field: &HeaderName) -> Option<Result<Party, &'static str>> {
+    let value = headers.value(field)?;
+    Some(Address::parse(&value).and_then(|address| {
+        Ok(Party {
+            tag: address.tag()?,
+            display: address.display,
+            uri: address.uri,
+        })
+    }))
+}
+
+/// The addresses of every field of this name; the first error is all.
+pub(super) fn addresses(headers: &Headers, field: &HeaderName) -> Result<Vec<Address>, &'static str> {
+    let mut all = Vec::new();
+    for header in headers.get_all(field) {
+        all.extend(Address::parse_list(&header.value())?);
     }
-}
-
-fn from(headers: &Headers) -> Option<Party> {
-    headers.typed::<From>()?.ok().map(|from| party(&from))
-}
-
-fn to(headers: &Headers) -> Option<Party> {
-    headers.typed::<To>()?.ok().map(|to| party(&to))
+    Ok(all)
 }
 
 fn cseq(headers: &Headers) -> Option<(u32, String)> {
     let cseq = headers.typed::<CSeq>()?.ok()?;
     Some((cseq.sequence, lossy(cseq.method.as_bytes())))
-}
-
-fn contact(headers: &Headers) -> Option<String> {
-    headers
-        .typed_all::<Contact>()
-        .next()?
-        .ok()
-        .map(|contact| lossy(&contact.uri.to_bytes()))
-}
-
-fn record_routes(headers: &Headers) -> Vec<Route> {
-    headers
-        .typed_all::<RecordRoute>()
-        .filter_map(Result::ok)
-        .map(|route| Route {
-            uri: lossy(&route.uri.to_bytes()),
-            is_loose: route.uri.params().is_some_and(|params| params.contains("lr")),
-        })
-        .collect()
-}
-
-fn text_body(body: &Bytes) -> Option<String> {
-    if body.is_empty() { None } else { Some(lossy(body)) }
 }
 
 macro_rules! reading {
@@ -156,7 +131,7 @@ macro_rules! reading {
             }
 
             pub(crate) fn to(&self) -> Option<Party> {
-                to(&self.0.headers)
+                party(&self.0.headers, &HeaderName::To)?.ok()
             }
 
             pub(crate) fn call_id(&self) -> String {
@@ -164,29 +139,36 @@ macro_rules! reading {
             }
 
             pub(crate) fn contact(&self) -> Option<String> {
-                contact(&self.0.headers)
+                let value = self.0.headers.value(&HeaderName::Contact)?;
+                Some(Address::parse_list(&value).ok()?.into_iter().next()?.uri)
             }
 
             pub(crate) fn record_routes(&self) -> Vec<Route> {
-                record_routes(&self.0.headers)
+                let routes = addresses(&self.0.headers, &HeaderName::RecordRoute).unwrap_or_default();
+                let route = |address: Address| Route {
+                    is_loose: address.facts.is_loose,
+                    uri: address.uri,
+                };
+                routes.into_iter().map(route).collect()
             }
 
-            pub(crate) fn body(&self) -> Option<String> {
-                text_body(self.0.body())
+            /// The body, or the part of it, that has one of these types.
+            pub(crate) fn body(&self, known: &[&'static str]) -> Result<Option<Body>, Unreadable> {
+                let field = |name: HeaderName| self.0.headers.value(&name).unwrap_or_default();
+                let encoding = field(HeaderName::ContentEncoding);
+                let entity = Entity {
+                    content_type: &field(HeaderName::ContentType),
+                    disposition: &field(name("Content-Disposition")),
+                    encoding: if is_plain(&encoding) { b"" } else { &encoding },
+                    id: b"",
+                    content: self.0.body(),
+                };
+                body::find(entity, known)
             }
 
-            /// Media type and subtype, lower case, of the body.
-            pub(crate) fn content_type(&self) -> Option<String> {
-                let content_type = self.0.headers.typed::<ContentType>()?.ok()?;
-                ["application/sdp", "application/dtmf-relay", "application/dtmf"]
-                    .into_iter()
-                    .find(|known| {
-                        known
-                            .split_once('/')
-                            .is_some_and(|(media_type, subtype)| content_type.is(media_type, subtype))
-                    })
-                    .map(str::to_owned)
-                    .or_else(|| self.value("Content-Type"))
+            /// The session description, where there is one that can be read.
+            pub(crate) fn sdp(&self) -> Option<String> {
+                self.body(&[SDP]).ok().flatten().map(|body| body.text)
             }
         }
     };
@@ -197,7 +179,7 @@ reading!(Response);
 
 impl Request {
     pub(crate) fn from(&self) -> Option<Party> {
-        from(&self.0.headers)
+        party(&self.0.headers, &HeaderName::From)?.ok()
     }
 
     pub(crate) fn cseq(&self) -> Option<(u32, String)> {
@@ -231,6 +213,11 @@ impl Request {
         kept
     }
 
+    /// Cause and text of its Reason (RFC 3326).
+    pub(crate) fn reason(&self) -> (u16, String) {
+        reason(&self.values("Reason").join(&b','))
+    }
+
     /// Where a response goes: the source for TCP and for `rport` (RFC 3581), else the port of sent-by at the source's
     /// address (RFC 3261, section 18.2.2). `maddr` is ignored: a peer does not choose who gets our packets.
     pub(crate) fn reply_address(&self, transport: Transport, source: SocketAddr) -> SocketAddr {
@@ -243,16 +230,19 @@ impl Request {
         SocketAddr::new(source.ip(), via.port.unwrap_or(5060))
     }
 
-    /// Whether Accept allows an SDP answer (RFC 3261, section 20.1: without one it does).
+    /// Whether Accept allows an SDP answer (RFC 3261, section 20.1: without one it does, an empty one allows nothing).
+    /// One that cannot be read is as good as none.
     pub(crate) fn accepts_sdp(&self) -> bool {
-        let values = self.values("Accept");
-        values.is_empty()
-            || values.iter().any(|value| {
-                lossy(value).split(',').any(|range| {
-                    let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-                    matches!(range.as_str(), "application/sdp" | "application/*" | "*/*")
-                })
-            })
+        let accept = self.values("Accept").join(&b',');
+        let ranges: Vec<(String, bool)> = split(&accept, b',')
+            .into_iter()
+            .map(|span| with_parameters(accept.get(span).unwrap_or_default()))
+            .map(|(range, parameters)| (lossy(range).to_ascii_lowercase(), !is_zero(value_of(&parameters, "q"))))
+            .filter(|(range, _)| range.contains('/'))
+            .collect();
+        let is_silent = ranges.is_empty() && (self.values("Accept").is_empty() || !accept.trim_ascii().is_empty());
+        let allows = |range: &str| matches!(range, "application/sdp" | "application/*" | "*/*");
+        is_silent || ranges.iter().any(|(range, is_wanted)| *is_wanted && allows(range))
     }
 
     pub(crate) fn supports_nothing_but(&self, field: &str, known: &[&str]) -> Result<(), Vec<String>> {
@@ -274,7 +264,10 @@ impl Request {
 impl Response {
     /// Whether every header that the agent reads can be read.
     pub(crate) fn is_valid(&self) -> bool {
-        sipx_sip::validate_response(&self.0).is_empty()
+        let findings = sipx_sip::validate_response(&self.0);
+        findings.iter().all(is_about_a_party)
+            && party(&self.0.headers, &HeaderName::From).is_some_and(|from| from.is_ok())
+            && party(&self.0.headers, &HeaderName::To).is_some_and(|to| to.is_ok())
     }
 
     pub(crate) fn status(&self) -> u16 {
@@ -287,15 +280,54 @@ impl Response {
 
     /// The first Warning or Reason text, where the peer says more than its status.
     pub(crate) fn explanation(&self) -> Option<String> {
-        quoted(&self.value("Warning")?)
+        quoted(self.value("Warning")?.as_bytes())
     }
 }
 
-/// What stands between the first pair of double quotes.
-pub(crate) fn quoted(value: &str) -> Option<String> {
-    let (_, rest) = value.split_once('"')?;
-    let (text, _) = rest.split_once('"')?;
-    if text.is_empty() { None } else { Some(text.to_owned()) }
+/// A quality of 0, 0.0 and so on: not acceptable.
+fn is_zero(quality: Option<&[u8]>) -> bool {
+    quality.is_some_and(|quality| !quality.is_empty() && quality.iter().all(|byte| matches!(byte, b'0' | b'.')))
+}
+
+/// The first quoted string, without its quotes.
+fn quoted(value: &[u8]) -> Option<String> {
+    let open = position(value, b'"').or_else(|| value.iter().position(|byte| *byte == b'"'))?;
+    let text = value.get(open + 1..closing_quote(value, open)?)?;
+    if text.is_empty() {
+        None
+    } else {
+        Some(lossy(&unescaped(text)))
+    }
+}
+
+/// Those of SIP, else 0 and the first text.
+fn reason(value: &[u8]) -> (u16, String) {
+    let reasons: Vec<_> = split(value, b',')
+        .into_iter()
+        .map(|span| with_parameters(value.get(span).unwrap_or_default()))
+        .collect();
+    let text = |parameters| value_of(parameters, "text").map(lossy).unwrap_or_default();
+    match reasons
+        .iter()
+        .find(|(protocol, _)| protocol.eq_ignore_ascii_case(b"SIP"))
+    {
+        Some((_, parameters)) => {
+            let cause = value_of(parameters, "cause").and_then(|cause| lossy(cause).parse().ok());
+            (cause.unwrap_or(0), text(parameters))
+        }
+        None => (
+            0,
+            reasons
+                .first()
+                .map(|(_, parameters)| text(parameters))
+                .unwrap_or_default(),
+        ),
+    }
+}
+
+/// From and To are read here, in the words of the field; the library's finding is not looked at.
+pub(super) fn is_about_a_party(finding: &Finding) -> bool {
+    matches!(finding, Finding::MalformedRequiredHeader("From" | "To"))
 }
 
 /// Whether a header of an application may go on the wire.

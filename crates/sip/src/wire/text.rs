@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use sipx_sip::{HeaderName, Via};
 
 use super::Request;
+use super::grammar::split;
+use super::uri::host_ip;
 use crate::api::Flow;
 
 /// A message being written; control characters in any value become spaces, so no value can start a line.
@@ -95,47 +97,39 @@ fn with_source(request: &Request, value: &[u8], source: SocketAddr) -> Vec<u8> {
     let Some(Ok(via)) = request.0.headers.typed::<Via>() else {
         return value.to_vec();
     };
-    let end = first_value_end(value);
+    let end = split(value, b',').first().map_or(value.len(), |span| span.end);
     let (first, rest) = value.split_at(end.min(value.len()));
-    let mut first = first.to_vec();
-    let ip = source.ip();
-    if matches!(via.rport(), Some(None)) {
-        let lower = first.to_ascii_lowercase();
-        if let Some(position) = lower.windows(5).position(|window| window == b"rport") {
-            let tail = first.split_off(position + 5);
-            first.extend_from_slice(format!("={}", source.port()).as_bytes());
-            first.extend_from_slice(&tail);
-        }
+    let mut told = first.to_vec();
+    if matches!(via.rport(), Some(None))
+        && let Some(at) = rport_end(first)
+    {
+        let tail = told.split_off(at);
+        told.extend_from_slice(format!("={}", source.port()).as_bytes());
+        told.extend_from_slice(&tail);
     }
-    let is_told = via.received().is_some();
-    if !is_told && (via.rport().is_some() || super::message::host_ip(&via.host) != Some(ip)) {
-        first.extend_from_slice(format!(";received={ip}").as_bytes());
+    let (ip, is_told) = (source.ip(), via.received().is_some());
+    if !is_told && (via.rport().is_some() || host_ip(&via.host) != Some(ip)) {
+        told.extend_from_slice(format!(";received={ip}").as_bytes());
     }
-    first.extend_from_slice(rest);
-    first
+    told.extend_from_slice(rest);
+    told
 }
 
-/// Where the first of several comma-separated values ends.
-fn first_value_end(value: &[u8]) -> usize {
-    let mut is_quoted = false;
-    let mut is_escaped = false;
-    for (position, byte) in value.iter().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_quoted => is_escaped = true,
-            b'"' => is_quoted = !is_quoted,
-            b',' if !is_quoted => return position,
-            _ => {}
-        }
-    }
-    value.len()
+/// Where the parameter `rport` ends, if it has no value.
+fn rport_end(via: &[u8]) -> Option<usize> {
+    split(via, b';').into_iter().skip(1).find_map(|span| {
+        let name = via.get(span.clone())?;
+        let end = span.start + name.trim_ascii_end().len();
+        name.trim_ascii().eq_ignore_ascii_case(b"rport").then_some(end)
+    })
 }
 
 /// A refusal for bytes that do not parse, made from what of them can be read; none for what must not be answered.
 pub(crate) fn salvage_refusal(bytes: &[u8], sentence: &str) -> Option<Vec<u8>> {
     let head = head_lines(bytes);
     let start = head.first()?;
-    if start.starts_with(b"SIP/") || start.starts_with(b"ACK ") || !start.windows(4).any(|w| w == b"SIP/") {
+    let version = start.trim_ascii_end().rsplit(|byte| *byte == b' ').next()?;
+    if start.starts_with(b"SIP/") || start.starts_with(b"ACK ") || !version.starts_with(b"SIP/") {
         return None;
     }
     let mut text = Text::response(400, sentence);

@@ -52,7 +52,7 @@ const CASES: [(&str, Expect); 49] = [
     ("lwsstart", Refused(400)),
     ("trws", Refused(400)),
     ("escruri", Refused(400)),
-    ("baddate", Refused(400)),
+    ("baddate", Answered(100)),
     ("regbadct", Refused(400)),
     ("badaspec", Refused(400)),
     ("baddn", Refused(400)),

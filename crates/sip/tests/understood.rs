@@ -1,0 +1,460 @@
+//! What is understood of a request whose sender did not keep to the grammar, and what is refused with a sentence.
+//!
+//! The rule is in `docs/internals/sip.md`, "What is understood".
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use offhook_sip::{Command, Event, Incoming};
+use proptest::prelude::*;
+use support::{ANSWER, Bench, OFFER, field, in_dialog, invite, request, response, tag_of};
+
+const FROM: &str = "\"Caller\" <sip:caller@127.0.0.1>;tag=peer";
+const TO: &str = "<sip:ivr@127.0.0.1>";
+const CONTACT: &str = "<sip:caller@127.0.0.1:5070>";
+
+/// The facts of an INVITE that is taken, with other words in one place.
+fn taken(from: &str, to: &str) -> Incoming {
+    let text = invite().replace(from, to);
+    assert!(text.contains(to), "{to}");
+    Bench::new().incoming(&text)
+}
+
+/// Status and sentence of the one answer.
+fn refused(text: &str) -> (u16, String) {
+    let mut bench = Bench::new();
+    bench.feed(text);
+    let answer = bench.only();
+    assert!(bench.events().is_empty(), "{answer}");
+    let status = answer.get(8..11).unwrap().parse().unwrap();
+    (status, field(&answer, "Warning"))
+}
+
+#[test]
+fn fields_that_nothing_here_reads_may_be_malformed() {
+    // SIPp/sipp#535: its [date] writes UTC where RFC 3261, 20.17 wants GMT.
+    for field in [
+        "Date: Mon, 02 Nov 2026 09:15:00 UTC",
+        "Date: yesterday",
+        "Expires: soon",
+        "Expires: 99999999999999999999",
+        "Timestamp: a.b.c",
+        "Organization: \"open",
+        "Subject: \"",
+        "Warning: what",
+        "Retry-After: later (",
+        "Reply-To: Bell, Alexander <sip:a@b>",
+        "User-Agent: (((",
+        "Allow: ;;",
+        "Supported: ,,;",
+        "P-Asserted-Identity: <<sip:a@b",
+        "P-Preferred-Identity: nobody",
+        "Remote-Party-ID: \"x <sip:a@b>;party",
+        "Diversion: ,",
+        "Privacy:",
+        "Min-SE: x",
+        "Session-Expires: often",
+        "Route: not a route",
+        "Accept: ,;",
+        "Accept-Language: ;;;",
+        "Accept-Encoding: \"",
+        "Alert-Info: <",
+        "Call-Info: http",
+        "In-Reply-To: ,",
+        "Priority: very much so",
+        "Server: /",
+        "Geolocation: <cid",
+        "History-Info: <sip:a@b?Reason=%",
+        "Content-Language: 7",
+        "MIME-Version: one",
+        "Authorization: Basic",
+    ] {
+        let text = invite().replace("Max-Forwards", &format!("{field}\r\nMax-Forwards"));
+        let incoming = Bench::new().incoming(&text);
+        assert!(incoming.offer.is_some(), "{field}");
+    }
+}
+
+#[test]
+fn fields_that_are_needed_are_refused_by_name_when_they_are_broken() {
+    for (from, to, words) in [
+        ("SIP/2.0/UDP 127.0.0.1:5070", "SIP/2.0/UDP", "Via"),
+        (";rport", ";;rport", "Via"),
+        ("CSeq: 1 INVITE", "CSeq: one INVITE", "CSeq"),
+        ("Call-ID: call-1", "Call-ID:", "Call-ID"),
+        ("Max-Forwards: 70", "Max-Forwards: -1", "Max-Forwards"),
+        (
+            TO,
+            "<sip:ivr@127.0.0.1",
+            "To header field is malformed: close the URI with >",
+        ),
+        (TO, "ivr", "To header field is malformed"),
+        (TO, "", "To header field is malformed"),
+        (
+            TO,
+            "\"ivr <sip:ivr@127.0.0.1>",
+            "To header field is malformed: close the quotes",
+        ),
+        (
+            FROM,
+            "<sip:caller@127.0.0.1>;tag=",
+            "From header field is malformed: the tag is empty",
+        ),
+        (FROM, "<sip:caller@127.0.0.1>;tag=a;tag=b", "one tag"),
+        (FROM, "<>;tag=peer", "From header field is malformed: no URI"),
+        (
+            FROM,
+            "Bell, Alexander <sip:a@b>;tag=peer",
+            "put the display name in quotes",
+        ),
+        (FROM, "< sip:a@b >;tag=peer", "From header field is malformed: the URI"),
+        (FROM, "<sip:a@b@c>;tag=peer", "From header field is malformed: the URI"),
+        (
+            FROM,
+            "<sip:a@2001:db8::1>;tag=peer",
+            "From header field is malformed: the URI",
+        ),
+        (FROM, "<sip:a b@c>;tag=peer", "From header field is malformed: the URI"),
+        (FROM, "<sip:a@b> x;tag=peer", "From header field is malformed"),
+        (FROM, "<tel:>;tag=peer", "From header field is malformed: the URI"),
+        (CONTACT, "*", "Contact"),
+        (
+            CONTACT,
+            "sip:caller@127.0.0.1?X=y",
+            "Contact header field is malformed: put the URI into <>",
+        ),
+        (CONTACT, "<sip:caller@127.0.0.1:99999>", "Contact"),
+        (CONTACT, "<sip:a@b>\r\nRecord-Route: <sip:p1;lr>, <sip:", "Record-Route"),
+    ] {
+        let text = invite().replacen(from, to, 1);
+        assert_ne!(text, invite(), "{from}");
+        let (status, sentence) = refused(&text);
+        assert!(status == 400 && sentence.contains(words), "{to}: {status} {sentence}");
+    }
+}
+
+#[test]
+fn a_contact_is_looked_at_only_where_it_is_needed() {
+    let mut bench = Bench::new();
+    let (leg, tag) = bench.answered();
+    let broken = |text: String| text.replace(CONTACT, "nobody at home");
+    bench.feed(&broken(in_dialog("INFO", 2, &tag, "z9hG4bKi", "", "")));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+    bench.feed(&broken(in_dialog("INVITE", 3, &tag, "z9hG4bKr", "", OFFER)));
+    let answer = bench.only();
+    assert!(
+        answer.starts_with("SIP/2.0 400 ") && answer.contains("Contact"),
+        "{answer}"
+    );
+    bench.feed(&broken(in_dialog("BYE", 4, &tag, "z9hG4bKb", "", "")));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+    assert!(matches!(bench.events()[..], [Event::Ended { leg: ended, .. }] if ended == leg));
+}
+
+#[test]
+fn a_name_without_its_quotes_is_shown_as_it_stands() {
+    // DoubangoTelecom/doubango#333.
+    for (display, shown) in [
+        ("Zoë Müller", "Zoë Müller"),
+        ("日本 太郎", "日本 太郎"),
+        ("John Smith (Sales)", "John Smith (Sales)"),
+        ("+1 (555) 010-0199", "+1 (555) 010-0199"),
+        ("alice@example.com", "alice@example.com"),
+        ("sip:alice@example.com", "sip:alice@example.com"),
+        ("Dept: 7/8 [east]", "Dept: 7/8 [east]"),
+        ("\"Müller, Zoë \\\"Z\\\" <x>\"", "Müller, Zoë \"Z\" <x>"),
+        ("\"\"", ""),
+        ("", ""),
+    ] {
+        let incoming = taken(FROM, &format!("{display} <sip:a@b.example>;tag=peer"));
+        assert_eq!(
+            (incoming.from_display.as_str(), incoming.from_uri.as_str()),
+            (shown, "sip:a@b.example")
+        );
+        let incoming = taken(TO, &format!("{display} <sip:a@b.example>"));
+        assert_eq!(incoming.to_uri, "sip:a@b.example");
+    }
+}
+
+#[test]
+fn a_name_in_another_encoding_than_utf_8_loses_no_call() {
+    let mut bytes = invite().into_bytes();
+    let at = bytes.windows(6).position(|window| window == b"Caller").unwrap();
+    bytes[at + 2] = 0xEB;
+    let mut bench = Bench::new();
+    bench.agent.receive(bench.flow, &bytes, bench.now).unwrap();
+    let is_taken = |output: &offhook_sip::Output| matches!(output, offhook_sip::Output::Event(Event::Incoming(_)));
+    assert!(std::iter::from_fn(|| bench.agent.poll_output()).any(|output| is_taken(&output)));
+}
+
+#[test]
+fn uris_of_the_field_are_read_with_what_is_missing_put_in() {
+    for (written, read) in [
+        // pjsip/pjproject#324, MicrosoftDocs/OfficeDocs-SkypeForBusiness#9145: a carrier's prefix, not escaped.
+        ("sip:4021#15550100@h.example", "sip:4021%2315550100@h.example"),
+        (
+            "sip:a^b[c]{d}|e\\f`g@h.example",
+            "sip:a%5Eb%5Bc%5D%7Bd%7D%7Ce%5Cf%60g@h.example",
+        ),
+        ("sip:100%off@h.example", "sip:100%25off@h.example"),
+        ("sip:%41%2@h.example", "sip:%41%252@h.example"),
+        ("sip:Zoë@h.example", "sip:Zo%C3%AB@h.example"),
+        // meetecho/janus-gateway#3164: a caller whose number is withheld.
+        ("sip:@10.9.8.7", "sip:10.9.8.7"),
+        ("sips:@10.9.8.7:5061", "sips:10.9.8.7:5061"),
+        ("sip:10.9.8.7", "sip:10.9.8.7"),
+        ("sip:anonymous@anonymous.invalid", "sip:anonymous@anonymous.invalid"),
+        ("sip:a@h.example:;transport=udp", "sip:a@h.example;transport=udp"),
+        ("sip:a@h.example;", "sip:a@h.example"),
+        ("sip:a@h.example;;user=phone", "sip:a@h.example;user=phone"),
+        ("sip:a@h.example;x=Zoë%", "sip:a@h.example;x=Zo%C3%AB%25"),
+        (
+            "sip:+1555;npdi;rn=+1444@h.example;user=phone",
+            "sip:+1555;npdi;rn=+1444@h.example;user=phone",
+        ),
+        (
+            "sip:100;phone-context=a.example@h.example",
+            "sip:100;phone-context=a.example@h.example",
+        ),
+        ("tel:+1-(555).0100", "tel:+1-(555).0100"),
+        ("tel:%2B15550100", "tel:+15550100"),
+        (
+            "tel:7042;phone-context=a.example;ext=9;isub=1",
+            "tel:7042;phone-context=a.example;ext=9;isub=1",
+        ),
+        ("tel:*31#", "tel:*31#"),
+    ] {
+        let (field_from, field_to) = (format!("<{written}>;tag=peer"), format!("<{written}>"));
+        let incoming = taken(FROM, &field_from);
+        assert_eq!(incoming.from_uri, read);
+        assert_eq!(taken(TO, &field_to).to_uri, read);
+        if !written.starts_with("sips") {
+            assert_eq!(
+                taken("INVITE sip:ivr@127.0.0.1:5060", &format!("INVITE {written}")).request_uri,
+                read
+            );
+        }
+    }
+    for written in ["mailto:a@h.example", "urn:service:sos", "im:a@h.example"] {
+        assert_eq!(taken(FROM, &format!("<{written}>;tag=peer")).from_uri, written);
+    }
+}
+
+#[test]
+fn a_response_has_the_sender_s_own_words_and_a_request_to_it_the_mended_uri() {
+    let mut bench = Bench::new();
+    let text = invite()
+        .replace(FROM, "Zoë Müller <sip:9#1@127.0.0.1>;tag=peer")
+        .replace(CONTACT, "Zoë <sip:9#1@127.0.0.1:5070>");
+    let leg = bench.incoming(&text).leg;
+    bench
+        .command(Command::Answer {
+            leg,
+            body: ANSWER.to_owned(),
+        })
+        .unwrap();
+    let answer = bench.only();
+    assert_eq!(field(&answer, "From"), "Zoë Müller <sip:9#1@127.0.0.1>;tag=peer");
+    let tag = tag_of(&answer);
+    bench.feed(&in_dialog("ACK", 1, &tag, "z9hG4bKack", "", ""));
+    bench.hangup(leg, 0, "");
+    let bye = bench.only();
+    assert!(bye.starts_with("BYE sip:9%231@127.0.0.1:5070 SIP/2.0\r\n"), "{bye}");
+    assert_eq!(field(&bye, "To"), "Zoë Müller <sip:9#1@127.0.0.1>;tag=peer");
+    // And who writes its own name otherwise in a later request is the same party: the tags say so (RFC 3261, 12.2.2).
+    bench.feed(&in_dialog("BYE", 2, &tag, "z9hG4bKbye", "", ""));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+}
+
+#[test]
+fn a_response_with_a_bare_name_answers_our_call() {
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.dial();
+    let answer = response(&invite, "200 OK", "theirs", "Date: now\r\nExpires: x\r\n", ANSWER);
+    bench.feed(&answer.replace("To: <sip", "To: Zoë Müller <sip"));
+    assert!(matches!(bench.events()[..], [Event::Answered { leg: answered, .. }] if answered == leg));
+}
+
+#[test]
+fn parameters_of_a_party_that_are_not_its_tag_may_be_anything() {
+    for tail in [
+        ";x=@!;tag=peer",
+        ";;tag=peer",
+        ";tag=peer;y",
+        " ; TAG = peer ; n=\"a;tag=b\"",
+        ";x=;tag=peer;",
+    ] {
+        let mut bench = Bench::new();
+        let text = invite().replace(FROM, &format!("<sip:caller@127.0.0.1>{tail}"));
+        let leg = bench.incoming(&text).leg;
+        bench
+            .command(Command::Answer {
+                leg,
+                body: ANSWER.to_owned(),
+            })
+            .unwrap();
+        let tag = tag_of(&bench.only());
+        bench.feed(&in_dialog("ACK", 1, &tag, "z9hG4bKack", "", ""));
+        assert_eq!(bench.events(), [Event::Confirmed { leg, body: None }], "{tail}");
+    }
+    let without = taken(FROM, "sip:caller@127.0.0.1;user=phone;tag=peer");
+    assert_eq!(
+        without.from_uri, "sip:caller@127.0.0.1",
+        "without <> they are the field's (20.10)"
+    );
+}
+
+#[test]
+fn schemes_that_are_not_served_are_told_apart() {
+    for (uri, words) in [
+        ("sips:a@h.example", "sips: needs TLS"),
+        ("urn:service:sos", "Only sip: and tel:"),
+        ("mailto:a@h.example", "Only sip: and tel:"),
+    ] {
+        let (status, sentence) = refused(&request("INVITE", uri, 1, "", "z9hG4bKs", "", OFFER));
+        assert!(status == 416 && sentence.contains(words), "{sentence}");
+    }
+    for uri in ["<sip:a@h.example>", "sip:", "tel:", "tel:call-me-maybe", "a@h.example"] {
+        let (status, sentence) = refused(&request("INVITE", uri, 1, "", "z9hG4bKs", "", OFFER));
+        assert!(status == 400 && sentence.contains("Request-URI"), "{uri}: {sentence}");
+    }
+}
+
+#[test]
+fn accept_is_read_by_its_ranges() {
+    for (accept, is_taken) in [
+        ("application/sdp", true),
+        ("text/plain;x=\"a,application/sdp\"", false),
+        ("text/plain, APPLICATION/* ; q=0.1", true),
+        ("*/*", true),
+        ("application/sdp;q=0", false),
+        ("text/nobody\r\nAccept: application/sdp", true),
+        ("text/nobody", false),
+        ("", false),
+    ] {
+        let mut bench = Bench::new();
+        bench.feed(&invite().replace("Max-Forwards", &format!("Accept: {accept}\r\nMax-Forwards")));
+        let answer = bench.only();
+        assert!(
+            answer.starts_with(if is_taken { "SIP/2.0 100" } else { "SIP/2.0 406" }),
+            "{accept}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn a_blank_line_before_a_datagram_is_no_part_of_it() {
+    let incoming = Bench::new().incoming(&format!("\r\n\r\n{}", invite()));
+    assert!(incoming.offer.is_some(), "RFC 3261, 7.5");
+}
+
+#[test]
+fn the_port_is_told_in_the_parameter_rport_and_nowhere_else() {
+    for (via, told) in [
+        (
+            "127.0.0.1:9;branch=z9hG4bKrport77;rport",
+            "127.0.0.1:9;branch=z9hG4bKrport77;rport=5070;received=127.0.0.1",
+        ),
+        (
+            "127.0.0.1:9;rport;branch=z9hG4bKa",
+            "127.0.0.1:9;rport=5070;branch=z9hG4bKa;received=127.0.0.1",
+        ),
+        (
+            "rport.example;branch=z9hG4bKa;RPort",
+            "rport.example;branch=z9hG4bKa;RPort=5070;received=127.0.0.1",
+        ),
+        (
+            "127.0.0.1;x-rport=1;branch=z9hG4bKa; rport ",
+            "127.0.0.1;x-rport=1;branch=z9hG4bKa; rport=5070;received=127.0.0.1",
+        ),
+        (
+            "127.0.0.1;x=\"a;rport,b\";branch=z9hG4bKa;rport",
+            "127.0.0.1;x=\"a;rport,b\";branch=z9hG4bKa;rport=5070;received=127.0.0.1",
+        ),
+        (
+            "127.0.0.1;branch=z9hG4bKa;rport, SIP/2.0/UDP 127.0.0.2;branch=z9hG4bKrport;rport",
+            "127.0.0.1;branch=z9hG4bKa;rport=5070;received=127.0.0.1, SIP/2.0/UDP 127.0.0.2;branch=z9hG4bKrport;rport",
+        ),
+        (
+            "127.0.0.1:5070;branch=z9hG4bKrport",
+            "127.0.0.1:5070;branch=z9hG4bKrport",
+        ),
+    ] {
+        let mut bench = Bench::new();
+        bench.feed(&invite().replace("127.0.0.1:5070;branch=z9hG4bKinvite;rport", via));
+        assert_eq!(
+            field(&bench.only(), "Via").trim_end(),
+            format!("SIP/2.0/UDP {told}").trim_end()
+        );
+    }
+}
+
+#[test]
+fn a_reason_is_read_by_its_parameters_and_the_sip_one_wins() {
+    for (value, status, words) in [
+        ("SIP;cause=480;text=\"away\"", 480, "away"),
+        ("SIP;text=\"a;cause=5, b\";cause=486", 486, "a;cause=5, b"),
+        (
+            "Q.850;cause=16;text=\"Normal call clearing\"",
+            0,
+            "Normal call clearing",
+        ),
+        (
+            "Q.850;cause=16;text=\"clear\", SIP;cause=200;text=\"elsewhere\"",
+            200,
+            "elsewhere",
+        ),
+        ("SIP ; cause = 200 ; text = \"say \\\"hi\\\"\"", 200, "say \"hi\""),
+        ("sip;text=busy;cause=486", 486, "busy"),
+        ("SIPX;cause=200", 0, ""),
+        ("\"", 0, ""),
+    ] {
+        let mut bench = Bench::new();
+        let (leg, tag) = bench.answered();
+        bench.feed(&in_dialog(
+            "BYE",
+            2,
+            &tag,
+            "z9hG4bKb",
+            &format!("Reason: {value}\r\n"),
+            "",
+        ));
+        let events = bench.events();
+        let Event::Ended {
+            leg: ended,
+            status: got,
+            reason,
+            ..
+        } = &events[0]
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((*ended, *got, reason.as_str()), (leg, status, words), "{value}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_sip_request_get_no_answer() {
+    for start in ["GET /SIP/2.0 HTTP/1.1", "INVITE sip:SIP/2.0@h HTTP/1.1"] {
+        let mut bench = Bench::new();
+        bench.feed(
+            &invite()
+                .replace("INVITE sip:ivr@127.0.0.1:5060 SIP/2.0", start)
+                .replace("Content-Length: ", "Content-Length: x"),
+        );
+        assert!(bench.take().is_empty(), "{start}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_stands_in_a_party_the_answer_is_one_message_and_the_agent_lives(value in "[ -~ë]{0,40}", uri in "(sip|sips|tel|x):[!-~é]{0,24}") {
+        for (from, to) in [(FROM, format!("{value};tag=peer")), (FROM, format!("<{uri}>;tag=peer")), (TO, value.clone()), (CONTACT, format!("<{uri}>"))] {
+            let mut bench = Bench::new();
+            bench.feed(&invite().replacen(from, &to, 1));
+            let answer = bench.only();
+            prop_assert!(answer.starts_with("SIP/2.0 100 ") || answer.starts_with("SIP/2.0 400 "), "{}", answer);
+            prop_assert_eq!(answer.matches("\r\n\r\n").count(), 1);
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -17,16 +18,22 @@ use offhook_sip::{Cause, Command, Event, Invite, Transport};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
+/// When a request by UDP is sent again (RFC 3261 17.1.1.2).
+const T1: Duration = Duration::from_millis(500);
+/// What is waited for comes at once, if the machine has nothing else to do; nothing is judged by this.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A node of its own thread that answers each call; its events can be waited for.
 struct Answering {
     address: SocketAddr,
+    thread: PathBuf,
     events: mpsc::Receiver<Event>,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 fn answering(trusted: &str) -> Answering {
     let (told, events) = mpsc::channel();
-    let (ready, address) = mpsc::channel();
+    let (ready, begun) = mpsc::channel();
     let (stop, mut stopped) = tokio::sync::oneshot::channel();
     let trusted = vec![trusted.to_owned()];
     std::thread::spawn(move || {
@@ -44,7 +51,7 @@ fn answering(trusted: &str) -> Answering {
             })
             .await
             .unwrap();
-            ready.send(signal.udp_address()).unwrap();
+            ready.send((signal.udp_address(), this_thread())).unwrap();
             loop {
                 let event = tokio::select! {
                     event = signal.next() => event,
@@ -64,8 +71,10 @@ fn answering(trusted: &str) -> Answering {
             }
         });
     });
+    let (address, thread) = begun.recv().unwrap();
     Answering {
-        address: address.recv().unwrap(),
+        address,
+        thread,
         events,
         _stop: stop,
     }
@@ -93,7 +102,7 @@ fn request(method: &str, transport: &str, port: u16, id: &str, to_tag: &str, cse
 
 fn peer() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
@@ -103,24 +112,35 @@ fn receive(socket: &UdpSocket) -> String {
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
 
-fn call_by_udp(address: SocketAddr, id: &str) -> Duration {
+/// How a call went: how long its answer took, and how often its INVITE was sent until it was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Placed {
+    took: Duration,
+    invites: usize,
+}
+
+fn call_by_udp(address: SocketAddr, id: &str) -> Placed {
     call_on(&peer(), address, id)
 }
 
-/// A call from its INVITE to the answer of its BYE; how long the answer took.
-fn call_on(socket: &UdpSocket, address: SocketAddr, id: &str) -> Duration {
+/// A call from its INVITE to the answer of its BYE.
+fn call_on(socket: &UdpSocket, address: SocketAddr, id: &str) -> Placed {
     let port = socket.local_addr().unwrap().port();
     let begun = Instant::now();
-    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    socket.set_read_timeout(Some(T1)).unwrap();
     let invite = request("INVITE", "UDP", port, id, "", 1);
     let mut buffer = [0; 4_096];
-    // A datagram may be lost where a buffer is full; a peer repeats it (T1).
-    let is_heard = (0..8).any(|_| {
+    // A datagram may be lost where a buffer is full; a peer repeats it.
+    let invites = (1..=8).find(|_| {
         socket.send_to(invite.as_bytes(), address).unwrap();
         matches!(socket.recv_from(&mut buffer), Ok((length, _)) if buffer[..length].starts_with(b"SIP/2.0 100 "))
     });
-    assert!(is_heard, "no 100 within 4 s");
-    let answer = receive(socket);
+    let invites = invites.expect("no 100 within 4 s");
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = receive(socket);
+    while answer.starts_with("SIP/2.0 100 ") {
+        answer = receive(socket); // of an INVITE that was sent again although the first was on its way
+    }
     assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
     let took = begun.elapsed();
     let tag = answer
@@ -140,12 +160,49 @@ fn call_on(socket: &UdpSocket, address: SocketAddr, id: &str) -> Duration {
     socket
         .send_to(request("BYE", "UDP", port, id, &tag, 2).as_bytes(), address)
         .unwrap();
-    assert!(receive(socket).starts_with("SIP/2.0 200 "));
-    took
+    let mut last = receive(socket);
+    while last.contains("CSeq: 1 INVITE") {
+        last = receive(socket); // the 200 once more, in answer to an INVITE that was
+    }
+    assert!(last.starts_with("SIP/2.0 200 "), "{last}");
+    Placed { took, invites }
+}
+
+/// How long a thread of ours has waited for a CPU, in all (Documentation/scheduler/sched-stats.rst). Zero where the
+/// kernel does not say.
+fn waited_for_cpu(thread: &Path) -> Duration {
+    let text = std::fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+    let waited_ns = text.split(' ').nth(1).and_then(|field| field.parse().ok());
+    Duration::from_nanos(waited_ns.unwrap_or(0))
+}
+
+/// This thread's directory in /proc.
+fn this_thread() -> PathBuf {
+    Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap())
+}
+
+/// How long calls took, shortest first, without the time in which the node or we waited for a CPU: that says how busy
+/// the machine is, not how busy the node. Those in the middle are sent but once.
+fn served(node: &Answering, calls: usize) -> Vec<Duration> {
+    let (theirs, ours) = (node.thread.as_path(), this_thread());
+    let waited = || waited_for_cpu(theirs) + waited_for_cpu(&ours);
+    let mut placed: Vec<Placed> = (0..calls)
+        .map(|number| {
+            let before = waited();
+            let placed = call_by_udp(node.address, &format!("c{number}"));
+            let took = placed.took.saturating_sub(waited() - before);
+            Placed { took, ..placed }
+        })
+        .collect();
+    placed.sort_unstable();
+    let (middle, slowest) = (placed[calls / 2], placed[calls - 1]);
+    println!("{calls} calls: {middle:?}, slowest {slowest:?}");
+    assert_eq!(middle.invites, 1, "{placed:?}");
+    placed.into_iter().map(|call| call.took).collect()
 }
 
 fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let (mut text, mut buffer) = (String::new(), [0; 4_096]);
     while !text.contains(wanted) {
         let length = stream.read(&mut buffer).expect("more of the stream");
@@ -237,13 +294,11 @@ fn two_nodes_call_each_other_by_tcp_and_by_udp() {
                     from_display: String::new(),
                     headers: Vec::new(),
                     body: SDP.to_owned(),
-                    ring_timeout: Duration::from_secs(5),
+                    ring_timeout: PATIENCE,
                 }))
                 .unwrap();
             loop {
-                let event = tokio::time::timeout(Duration::from_secs(5), caller.next())
-                    .await
-                    .expect("an event");
+                let event = tokio::time::timeout(PATIENCE, caller.next()).await.expect("an event");
                 match event {
                     Event::Answered { leg: answered, .. } if answered == leg => break,
                     Event::Trace { .. } => {}
@@ -283,7 +338,7 @@ fn a_stranger_gets_nothing_by_udp_and_is_closed_by_tcp() {
     let mut buffer = [0; 64];
     assert!(socket.recv_from(&mut buffer).is_err());
     let mut stream = TcpStream::connect(node.address).unwrap();
-    assert!(is_closed(&mut stream, Duration::from_secs(2)));
+    assert!(is_closed(&mut stream, PATIENCE));
 }
 
 #[test]
@@ -304,11 +359,8 @@ fn a_tcp_peer_that_sends_thousands_and_reads_nothing_slows_nobody() {
         }
         sent
     });
-    let mut slowest = Duration::ZERO;
-    for number in 0..50 {
-        slowest = slowest.max(call_by_udp(node.address, &format!("c{number}")));
-    }
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let took = served(&node, 50);
+    assert!(took[49] < Duration::from_millis(500), "{took:?}");
     let sent = flooder.join().unwrap();
     assert!(sent < 20_000, "who does not read is closed");
     call_by_udp(node.address, "after");
@@ -349,18 +401,11 @@ fn a_udp_peer_that_floods_slows_nobody() {
             f64::from(sent) / begun.elapsed().as_secs_f64()
         });
         std::thread::sleep(Duration::from_millis(500));
-        let mut took: Vec<Duration> = (0..30)
-            .map(|number| call_by_udp(address, &format!("c{number}")))
-            .collect();
+        let took = served(&node, 30);
         drop(stop);
-        let rate = flooder.join().unwrap();
-        took.sort();
-        println!(
-            "{method}: {rate:.0} a second; calls: median {:?}, slowest {:?}",
-            took[15], took[29]
-        );
         assert!(took[15] < Duration::from_millis(50), "{method}: {took:?}");
         assert!(took[29] < Duration::from_millis(2_500), "{method}: {took:?}");
+        println!("{method}: {:.0} a second", flooder.join().unwrap());
     }
 }
 
@@ -379,7 +424,7 @@ fn pings_are_answered_and_what_cannot_be_framed_is_told_and_closed() {
         refusal.starts_with("SIP/2.0 400 The message is longer than 64 KiB"),
         "{refusal}"
     );
-    assert!(is_closed(&mut stream, Duration::from_secs(2)));
+    assert!(is_closed(&mut stream, PATIENCE));
 }
 
 #[test]
@@ -400,7 +445,7 @@ fn a_tcp_connection_that_nobody_uses_is_closed_and_a_ping_keeps_it() {
         std::thread::sleep(Duration::from_millis(500));
         pinging.write_all(b"\r\n\r\n").unwrap();
     }
-    assert!(is_closed(&mut idle, Duration::from_millis(100)));
+    assert!(is_closed(&mut idle, Duration::from_millis(1_000)));
     assert!(!is_closed(&mut pinging, Duration::from_millis(100)));
     assert!(!is_closed(&mut calling, Duration::from_millis(100)));
 }
@@ -436,8 +481,8 @@ fn a_call_to_a_port_where_nobody_listens_ends_within_two_seconds() {
                 ring_timeout: Duration::from_secs(60),
             }))
             .unwrap();
-        let begun = Instant::now();
-        let cause = tokio::time::timeout(Duration::from_secs(2), async {
+        let (begun, waited) = (Instant::now(), waited_for_cpu(&this_thread()));
+        let cause = tokio::time::timeout(PATIENCE, async {
             loop {
                 if let Event::Ended { cause, .. } = caller.next().await {
                     return cause;
@@ -445,7 +490,9 @@ fn a_call_to_a_port_where_nobody_listens_ends_within_two_seconds() {
             }
         });
         assert_eq!(cause.await, Ok(Cause::Unreachable));
-        println!("nobody there: told after {:?}", begun.elapsed());
+        let took = begun.elapsed().saturating_sub(waited_for_cpu(&this_thread()) - waited);
+        println!("nobody there: told after {took:?}");
+        assert!(took < Duration::from_secs(2), "{took:?}");
     });
 }
 
@@ -453,7 +500,7 @@ fn a_call_to_a_port_where_nobody_listens_ends_within_two_seconds() {
 fn one_address_gets_32_connections() {
     let node = answering("127.0.0.0/8");
     let mut streams: Vec<TcpStream> = (0..33).map(|_| TcpStream::connect(node.address).unwrap()).collect();
-    assert!(is_closed(streams.last_mut().unwrap(), Duration::from_secs(2)));
+    assert!(is_closed(streams.last_mut().unwrap(), PATIENCE));
     streams[0].write_all(b"\r\n\r\n").unwrap();
     read_until(&mut streams[0], "\r\n");
     call_by_udp(node.address, "still");

@@ -6,6 +6,7 @@ below and in ``verbs`` are read from them by ``params.parse_params``.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from offhook.errors import PeerError
 from offhook.protocol import methods
 from offhook.protocol.codes import RpcCode
+from offhook.protocol.wellformed import find_ill_formed, mend
 
 __all__ = [
     "AUTHORIZATION_STATE",
@@ -33,6 +35,7 @@ __all__ = [
     "RpcError",
     "Version",
     "dump_frame",
+    "mended_json",
     "parse_frame",
 ]
 
@@ -86,21 +89,28 @@ class _Frame(msgspec.Struct):
     error: RpcError | UnsetType = UNSET
 
 
+class _OnlyId(msgspec.Struct):
+    id: FrameId | None = None
+
+
 _decoder = msgspec.json.Decoder(_Frame)
+_id_decoder = msgspec.json.Decoder(_OnlyId)
 _encoder = msgspec.json.Encoder()
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+_SENT_BACK: Final = frozenset({"control_id", "tag", "payload"})
+"""Params by which a client knows events and replies again."""
 
 
 def parse_frame(data: str | bytes) -> Request | Response:
-    """Read one text frame.
+    """Read one text frame. U+FFFD stands for half a character (an escape of a lone surrogate, RFC 8259 section 8.2).
 
     Raises:
-        FrameError: not JSON (-32700), or not a request or response (-32600).
+        FrameError: not JSON (-32700), not a request or response (-32600), or a param that nobody can use (-32602).
     """
     try:
         frame = _decoder.decode(data)
     except _UNREADABLE as error:
-        raise _refusal(data, error) from error
+        frame = _read_again(data, error)
     if frame.method is not UNSET:
         return Request(frame.id, frame.method, frame.params or {})
     if frame.error is not UNSET:
@@ -111,20 +121,65 @@ def parse_frame(data: str | bytes) -> Request | Response:
     return Response(id=frame.id, result=result)
 
 
-def _refusal(data: str | bytes, error: Exception) -> FrameError:
-    """Tell JSON that is no frame (its id, if any, serves for the reply) from what is not JSON."""
+def mended_json(data: str | bytes) -> str | None:
+    """The same JSON with U+FFFD for each half of a character; None when it has none, or cannot be read at all."""
     try:
-        loose = msgspec.json.decode(data)
-    except _UNREADABLE as unreadable:
-        return FrameError(RpcCode.PARSE, f"not JSON: {unreadable}")
+        text = json.dumps(json.loads(data if isinstance(data, str) else data.decode()), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    mended = mend(text)
+    return None if mended == text else mended
+
+
+def _read_again(data: str | bytes, error: Exception) -> _Frame:
+    """Read what others write and msgspec does not: halves of characters. What is sent back must be whole."""
+    mended = mended_json(data)
+    if mended is None:
+        raise _refusal(data, error) from error
+    try:
+        frame = _decoder.decode(mended)
+    except _UNREADABLE as still:
+        raise _refusal(data, still) from still
+    given = json.loads(data)
+    if frame.method is not UNSET and (half := find_ill_formed({"id": frame.id and given["id"]})):
+        raise FrameError(RpcCode.INVALID_REQUEST, half, given["id"])
+    names = {name: value for name, value in (given.get("params") or {}).items() if name in _SENT_BACK}
+    if half := find_ill_formed({"params": names}):
+        raise FrameError(RpcCode.INVALID_PARAMS, half, frame.id)
+    return frame
+
+
+def _refusal(data: str | bytes, error: Exception) -> FrameError:
+    """Tell JSON that is no frame from what is not JSON. Its id serves for the reply, wherever it can be found."""
+    try:
+        loose = json.loads(data if isinstance(data, str) else data.decode(), strict=False)
+    except (ValueError, RecursionError) as unreadable:
+        loose = _only_id(data)
+        error = error if loose else unreadable
     found = loose.get("id") if isinstance(loose, dict) else None
     frame_id = found if isinstance(found, str | int) and not isinstance(found, bool) else None
-    return FrameError(RpcCode.INVALID_REQUEST, f"not a JSON-RPC 2.0 frame: {error}", frame_id)
+    is_json = isinstance(error, msgspec.ValidationError)
+    if number := find_ill_formed(loose):
+        return FrameError(RpcCode.INVALID_PARAMS if is_json else RpcCode.PARSE, number, frame_id)
+    if is_json:
+        return FrameError(RpcCode.INVALID_REQUEST, f"not a JSON-RPC 2.0 frame: {error}", frame_id)
+    return FrameError(RpcCode.PARSE, f"not JSON: {error}", frame_id)
+
+
+def _only_id(data: str | bytes) -> dict[str, Any] | None:
+    """What has a number too long for Python has an id all the same."""
+    try:
+        return {"id": _id_decoder.decode(data).id}
+    except _UNREADABLE:
+        return None
 
 
 def dump_frame(frame: Request | Response) -> str:
-    """Write one frame as text."""
-    return _encoder.encode(frame).decode()
+    """Write one frame as text. An id that is no Unicode, of a request that is refused, is escaped as it came."""
+    try:
+        return _encoder.encode(frame).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(frame))
 
 
 class Version(msgspec.Struct, frozen=True, order=True):

@@ -319,6 +319,58 @@ async def test_garbage_is_answered_and_nothing_dies(node, text, code):
         assert (await client.request("signalwire.ping", {}))["result"] == {}
 
 
+@pytest.mark.parametrize(
+    ("text", "frame_id"),
+    [
+        ('{"id":"x","method":"signalwire.ping","params":{"a":NaN}}', "x"),
+        ('{"id":"x","method":"signalwire.ping","params":{"a":1e999}}', "x"),
+        ('{"id":7,"method":"signalwire.ping","params":{"a":' + "9" * 6000 + "}}", 7),
+        ('{"id":"x","method":"signalwire.ping","params":{"payload":"a\\ud83d"}}', "x"),
+        ('{"id":"x\\ud83d","method":"signalwire.ping","params":{}}', "x\ud83d"),
+        ('{"id":"x","method":"signalwire.ping","params":{"a":"two\nlines"}}', "x"),
+    ],
+)
+async def test_what_is_refused_is_refused_to_its_id_with_a_sentence(node, text, frame_id):
+    async with node.client() as client:
+        await client.socket.send_str(text)
+        await client.until(lambda: frame_id in client.responses)
+        error = client.responses[frame_id]["error"]
+        assert error["code"] in (-32700, -32600, -32602)
+        assert len(error["message"].split()) >= 4
+        assert (await client.request("signalwire.ping", {}))["result"] == {}
+    assert node.gateway._tasks.failures == 0
+
+
+async def test_half_a_character_in_a_text_reaches_the_verb_as_unicode(node):
+    """What a JavaScript program sends after ``text.slice(0, n)``: the frame is taken, and nothing of it is lost."""
+    got = asyncio.get_running_loop().create_future()
+
+    async def play(params, _origin):
+        got.set_result(params)
+        return {"code": "200", "message": "ok"}
+
+    node.runner.script["calling.play"] = play
+    half = '{"text":"Well done \\ud83d","a\\ude00":["\\udc00"]}'
+    async with node.client() as client:
+        await client.socket.send_str(
+            f'{{"jsonrpc":"2.0","id":"2","method":"calling.play","params":{{"call_id":"c","control_id":"k","p":{half}}}}}'
+        )
+        await client.until(lambda: "2" in client.responses)
+        assert client.responses["2"]["result"]["code"] == "200"
+    assert got.result()["p"] == {"text": "Well done \ufffd", "a\ufffd": ["\ufffd"]}
+
+
+async def test_bytes_that_are_no_utf_8_close_with_1007(node):
+    """RFC 6455 section 8.1; a lone surrogate encoded by hand is no UTF-8 either (RFC 3629 section 3)."""
+    for data in (b'{"id":"x","method":"signalwire.ping","params":{"a":"\xff"}}', b'"\xed\xa0\xbd"'):
+        async with node.client() as client:
+            await client.socket._writer.send_frame(data, 1)
+            await client.until(client.closed.is_set)
+            assert client.socket.close_code == 1007
+    async with node.client() as client:
+        assert (await client.request("signalwire.ping", {}))["result"] == {}
+
+
 async def test_random_mutations_of_frames_kill_nothing(node):
     dice = random.Random(20)
     base = json.dumps({"jsonrpc": "2.0", "id": "x", "method": "calling.play", "params": {"call_id": "c", "play": [1]}})

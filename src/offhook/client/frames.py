@@ -6,10 +6,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from offhook.errors import CallerError
 from offhook.protocol import methods
-from offhook.protocol.frames import EventParams, FrameId, Request, Response, parse_frame
+from offhook.protocol.frames import EventParams, FrameError, FrameId, Request, Response, mended_json, parse_frame
+from offhook.protocol.wellformed import find_ill_formed, mend
 
-__all__ = ["BrokenEvent", "EventFrame", "dump_ack", "dump_frame", "parse_incoming"]
+__all__ = ["BrokenEvent", "EventFrame", "dump_ack", "dump_frame", "dump_request", "parse_incoming"]
 
 
 class EventFrame(msgspec.Struct, frozen=True):
@@ -28,6 +30,7 @@ class BrokenEvent(msgspec.Struct, frozen=True):
 
 
 _IS_EVENT: Final = b'"signalwire.event"'
+_NOTHING: Final = b"null"
 _decoder: Final = msgspec.json.Decoder(EventFrame, strict=False)
 _encoder: Final = msgspec.json.Encoder()
 
@@ -35,25 +38,48 @@ _encoder: Final = msgspec.json.Encoder()
 def parse_incoming(data: str | bytes) -> EventFrame | BrokenEvent | Request | Response:
     """Read one text frame.
 
+    Half a character is read as U+FFFD: what the server says is taken as far as it can be.
+
     Raises:
         FrameError: not JSON (-32700), or not a request or response (-32600).
     """
-    text = data if isinstance(data, bytes) else data.encode()
-    if text.find(_IS_EVENT) < 0:  # `in` takes bytes for a number first, and an exception to find that they are none
-        return parse_frame(text)
+    text = data if isinstance(data, bytes) else mend(data).encode()
     try:
+        if text.find(_IS_EVENT) < 0:  # `in` takes bytes for a number first, and an exception to find that they are none
+            return parse_frame(text)
         return _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error)  # no event after all, or none that can be read: the slow way tells
+    except (FrameError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _parse_slowly(text, error)
+
+
+def _parse_slowly(text: bytes, error: Exception) -> EventFrame | BrokenEvent | Request | Response:
+    """Read what has half a character, is no event after all, or is none that can be read."""
+    if (mended := mended_json(text)) is not None:
+        return parse_incoming(mended)
     frame = parse_frame(text)
     if isinstance(frame, Request) and frame.method == methods.EVENT:
-        return BrokenEvent(frame.id, reason)
+        return BrokenEvent(frame.id, str(error))
     return frame
 
 
 def dump_frame(frame: Request | Response) -> bytes:
     """Write one frame."""
     return _encoder.encode(frame)
+
+
+def dump_request(frame: Request) -> bytes:
+    """Write what the program asks for.
+
+    Raises:
+        CallerError: it has what JSON cannot hold; says where, and what to change.
+    """
+    try:
+        data = _encoder.encode(frame)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
+        raise CallerError(f"{frame.method}: {find_ill_formed(frame.params) or error}") from error
+    if data.find(_NOTHING) >= 0 and (number := find_ill_formed(frame.params)):  # msgspec writes null for NaN
+        raise CallerError(f"{frame.method}: {number}")
+    return data
 
 
 def dump_ack(frame_id: FrameId) -> bytes:

@@ -46,7 +46,8 @@ class SessionRecorder:
         self._clock = clock
         self._began = clock()
         self._secrets: set[str] = set()
-        self._file: TextIO | None = path.open("w", encoding="utf-8")
+        # Half a character is written as JSON escapes it, for no UTF-8 can hold it.
+        self._file: TextIO | None = path.open("w", encoding="utf-8", errors="backslashreplace")
         path.chmod(0o600)
         self._write({"format": FORMAT, "version": VERSION, "agent": agent})
 

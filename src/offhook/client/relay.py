@@ -20,7 +20,7 @@ from offhook.client.messages import MessageHandler, Messages
 from offhook.client.outputs import Output
 from offhook.client.serving import serve
 from offhook.client.session import Session, SessionSettings
-from offhook.client.settings import read_settings
+from offhook.client.settings import check_texts, read_settings
 from offhook.client.tasks import Tasks
 from offhook.client.verbs.dial import DialVerb
 from offhook.client.verbs.send_message import SendMessageVerb
@@ -94,6 +94,7 @@ class RelayClient(DialVerb, SendMessageVerb):
         self._request_timeout_s = request_timeout
         self._drain_timeout_s = drain_timeout
         self._contexts = list(dict.fromkeys(contexts or ()))
+        check_texts("contexts", self._contexts)
         self._tasks = Tasks()
         self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks, self._execute)
@@ -256,6 +257,7 @@ class RelayClient(DialVerb, SendMessageVerb):
 
         Raises:
             RelayError: refused (its code), no reply, or the connection is gone for good (-1).
+            CallerError: ``params`` have what cannot be sent (half a character, NaN); says where. Nothing was sent.
         """
         return await self._execute(method, params)
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from offhook.client import outputs
-from offhook.client.frames import dump_frame
+from offhook.client.frames import dump_request
 from offhook.client.outputs import Output
 from offhook.client.session_states import SessionSettings
 from offhook.errors import ConnectionLost, RelayError, RequestTimeout
@@ -31,7 +31,7 @@ class _Pending:
 
     def __init__(self, frame: Request) -> None:
         self.frame = frame
-        self.data = dump_frame(frame)
+        self.data = dump_request(frame)
         self.sent_at: float | None = None
         self.first_sent_at: float | None = None
         self.retry_at: float | None = None
@@ -186,7 +186,7 @@ class PendingRequests:
         pending.refusals += 1
         pending.refused, pending.retry_at = error, retry_at
         pending.frame = msgspec.structs.replace(pending.frame, id=self._new_id())
-        pending.data = dump_frame(pending.frame)
+        pending.data = dump_request(pending.frame)
         self._renamed[str(pending.frame.id)] = request_id
         self._waiting[request_id] = pending
         return True

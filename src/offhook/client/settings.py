@@ -10,8 +10,9 @@ import msgspec
 
 from offhook.errors import ConfigurationError
 from offhook.protocol.frames import Authentication
+from offhook.protocol.wellformed import mend
 
-__all__ = ["DEFAULT_HOST", "ClientSettings", "parse_host", "read_settings"]
+__all__ = ["DEFAULT_HOST", "ClientSettings", "check_texts", "parse_host", "read_settings"]
 
 DEFAULT_HOST: Final = "relay.signalwire.com"
 _DEFAULT_MAX_ACTIVE_CALLS: Final = 1000
@@ -57,6 +58,16 @@ def parse_host(host: str) -> str:
     return url
 
 
+def check_texts(setting: str, texts: Sequence[str]) -> None:
+    """Refuse what cannot be sent.
+
+    Raises:
+        ConfigurationError: one has half a character, as also a variable has that is no UTF-8 (PEP 383).
+    """
+    if any(mend(text) != text for text in texts):
+        raise ConfigurationError(setting, "has half a character, which no UTF-8 can hold: give it whole")
+
+
 def read_settings(
     environment: Mapping[str, str],
     *,
@@ -91,6 +102,8 @@ def read_settings(
 
 
 def _authentication(project: str | None, token: str | None, jwt_token: str | None) -> Authentication:
+    for name, given in {"project": project, "token": token, "jwt_token": jwt_token}.items():
+        check_texts(name, [given or ""])
     if jwt_token:
         return Authentication(jwt_token=jwt_token)
     if not project:

@@ -31,6 +31,7 @@ from offhook.protocol.frames import (
     AUTHORIZATION_STATE,
     ConnectParams,
     ConnectResult,
+    FrameError,
     Request,
     Response,
     RpcError,
@@ -242,7 +243,12 @@ class ScriptedNode:
         async for message in socket:
             if message.type is not WSMsgType.TEXT or socket in self._frozen:
                 continue
-            frame = parse_frame(message.data)
+            try:
+                frame = parse_frame(message.data)
+            except FrameError as error:
+                reply = Response(id=error.frame_id, error=RpcError(int(error.code), str(error)))
+                await socket.send_str(dump_frame(reply))
+                continue
             if isinstance(frame, Response):
                 if session is not None:
                     session.unacked.pop(str(frame.id), None)

@@ -1,4 +1,4 @@
-//! Fixed-ratio polyphase resampling to 8 kHz.
+//! Fixed-ratio polyphase resampling to 8 kHz, from any rate at a bounded price.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -11,6 +11,11 @@ const LOBES: f64 = 24.0;
 const KAISER_BETA: f64 = 8.0;
 /// Middle of the transition, as a part of 4 kHz.
 const CUT: f64 = 0.93;
+/// Coefficients of a filter whose every phase is kept: 128 KiB, for all rates that people use. Odd rates have
+/// thousands of phases; for those, what lies between two kept ones is interpolated.
+const MOST_EXACT: usize = 32_768;
+/// Kept phases per sample at 8 kHz, when they are interpolated: the error stays 80 dB down.
+const PHASES: f64 = 128.0;
 
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
@@ -51,7 +56,9 @@ pub struct Resampler {
     up: usize,
     down: usize,
     taps: usize,
-    /// One filter after another, each for a phase.
+    /// Kept per input sample: `up`, or fewer, between which is interpolated.
+    phases: usize,
+    /// One filter after another, each for a phase; with interpolation there is one more, of the next sample.
     filters: Arc<[f32]>,
     kept: Vec<f32>,
     /// Where in `kept` the next output's filter begins, in units of 1/`up` input sample.
@@ -61,16 +68,19 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// From `rate_hz` (4000 to 192000) to 8 kHz.
+    /// From `rate_hz` (4000 to 192000) to 8 kHz. Designing takes up to some milliseconds, and at most 128 KiB.
     pub fn new(rate_hz: u32) -> Self {
         let common = gcd(rate_hz, RATE_HZ);
         let (up, down) = ((RATE_HZ / common) as usize, (rate_hz / common) as usize);
         let scale = (f64::from(RATE_HZ) / f64::from(rate_hz)).min(1.0) * CUT;
         let half = (LOBES / scale).ceil();
         let taps = if up == down { 1 } else { half as usize * 2 };
-        let mut filters = Vec::with_capacity(up * taps);
-        for phase in 0..up {
-            let shift = phase as f64 / up as f64;
+        let is_exact = up * taps <= MOST_EXACT;
+        let phases = if is_exact { up } else { (PHASES * scale).ceil() as usize };
+        let rows = if is_exact { phases } else { phases + 1 };
+        let mut filters = Vec::with_capacity(rows * taps);
+        for phase in 0..rows {
+            let shift = phase as f64 / phases as f64;
             let row: Vec<f64> = (0..taps)
                 .map(|tap| Self::coefficient(tap as f64 - half + 1.0 - shift, half, scale))
                 .collect();
@@ -83,12 +93,30 @@ impl Resampler {
             up,
             down,
             taps,
+            phases,
             filters: filters.into(),
             kept,
             position: 0,
             input: 0,
             output: 0,
         }
+    }
+
+    /// What is kept of the filter.
+    pub fn filter_bytes(&self) -> usize {
+        self.filters.len() * size_of::<f32>()
+    }
+
+    /// One output: the filter of a phase (0 to `up`) over its window.
+    fn output(&self, window: &[f32], phase: usize) -> f32 {
+        let row = |at: usize| self.filters.get(at * self.taps..(at + 1) * self.taps).unwrap_or(&[]);
+        if self.phases == self.up {
+            return dot(window, row(phase));
+        }
+        let (at, rest) = (phase * self.phases / self.up, phase * self.phases % self.up);
+        let share = rest as f32 / self.up as f32;
+        let (before, after) = (dot(window, row(at)), dot(window, row(at + 1)));
+        before + (after - before) * share
     }
 
     fn coefficient(x: f64, half: f64, scale: f64) -> f64 {
@@ -145,12 +173,7 @@ impl Resampler {
             let Some(window) = self.kept.get(start..start + self.taps) else {
                 break;
             };
-            let row = self
-                .filters
-                .get(phase * self.taps..(phase + 1) * self.taps)
-                .unwrap_or(&[]);
-            let sum = dot(window, row);
-            out.push(nearest(sum));
+            out.push(nearest(self.output(window, phase)));
             self.position += self.down;
             done += 1;
         }
@@ -201,9 +224,48 @@ mod tests {
         }
     }
 
+    /// Each has thousands of phases, which once took a second and 39 MB to design.
+    const ODD_RATES: [u32; 8] = [4001, 7999, 11_029, 22_051, 44_101, 47_999, 95_999, 191_999];
+
+    #[test]
+    fn odd_rates_are_heard_with_60_db_and_no_delay() {
+        for rate in ODD_RATES {
+            for frequency in [300.0, 1000.0, 1500.0] {
+                let out = converted(rate, &tone(rate, frequency, rate as usize), 997);
+                assert_eq!(out.len(), 8000, "{rate}");
+                let ideal = tone(8000, frequency, 8000);
+                let (mut signal, mut noise) = (0.0, 0.0);
+                for (got, want) in out[200..7800].iter().zip(&ideal[200..7800]) {
+                    signal += f64::from(*want).powi(2);
+                    noise += (f64::from(*got) - f64::from(*want)).powi(2);
+                }
+                let snr = 10.0 * (signal / noise.max(1.0)).log10();
+                assert!(snr >= 60.0, "{rate} Hz, tone {frequency} Hz: {snr:.1} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn no_rate_makes_a_large_filter() {
+        for rate in (4000..=192_000)
+            .step_by(997)
+            .chain(ODD_RATES)
+            .chain(RATES)
+            .chain([88_200, 96_000, 176_400, 192_000])
+        {
+            let bytes = Resampler::new(rate).filter_bytes();
+            assert!(bytes <= MOST_EXACT * 4, "{rate} Hz: {bytes} bytes");
+        }
+        // The usual ones are exact.
+        for rate in RATES.into_iter().chain([88_200, 96_000, 176_400, 192_000]) {
+            let resampler = Resampler::new(rate);
+            assert_eq!(resampler.phases, resampler.up, "{rate} Hz");
+        }
+    }
+
     #[test]
     fn what_cannot_be_heard_at_8_khz_does_not_fold_back() {
-        for rate in [16000, 22050, 24000, 44100, 48000] {
+        for rate in [16000, 22050, 24000, 44100, 48000, 44_101, 95_999] {
             for frequency in [4600.0, 5500.0, 7000.0] {
                 let out = converted(rate, &tone(rate, frequency, rate as usize), 4096);
                 let loudest = out[200..7800].iter().map(|sample| sample.abs()).max().unwrap();

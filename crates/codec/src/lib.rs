@@ -2,9 +2,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
 mod g711;
+mod mpeg;
 mod wav;
 
-pub use wav::{SampleFormat, WAV_HEADER_BYTES, WavError, WavFormat, wav_header};
+pub use mpeg::{Cut, Frame, FrameHeader, MOST_LEADING_JUNK, MpegFramer};
+pub use wav::{ByteOrder, SampleFormat, WAV_HEADER_BYTES, WavError, WavFormat, WavHeader, wav_header};
 
 /// The codecs that a leg can speak; both are 8 kHz and a byte a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

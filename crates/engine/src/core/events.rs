@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde_bytes::ByteBuf;
+use serde_json::json;
 
 use crate::control::wire::{self, LegEndCause, OperationEnded, ReportBody};
 use crate::core::{Core, convert};
@@ -17,7 +18,7 @@ pub fn leg_of(event: &MediaEvent) -> Option<LegKey> {
         | MediaEvent::Audio { leg, .. }
         | MediaEvent::MediaTimeout { leg }
         | MediaEvent::Closed { leg, .. } => Some(*leg),
-        MediaEvent::PcmCredit { .. } | MediaEvent::Stats { .. } => None,
+        MediaEvent::PcmCredit { .. } | MediaEvent::Stats { .. } | MediaEvent::Faults { .. } => None,
     }
 }
 
@@ -58,6 +59,10 @@ impl Core {
                 }
             }
             MediaEvent::Stats { legs, ticks_late } => self.stats(&legs, ticks_late),
+            MediaEvent::Faults { count } => {
+                self.panics += count;
+                self.log.error("panic in media", &[("panics", json!(self.panics))]);
+            }
             MediaEvent::MediaTimeout { leg } => self.media_timeout(leg),
             MediaEvent::Closed { leg, stats } => self.media_closed(leg, stats),
         }

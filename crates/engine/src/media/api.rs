@@ -364,6 +364,11 @@ pub enum MediaEvent {
         /// Ticks of that thread that began more than 5 ms late, since its start.
         ticks_late: u64,
     },
+    /// So many panics were caught in decoders and the writer; each ended one operation with an error.
+    Faults {
+        /// Since the last such event.
+        count: u64,
+    },
     /// No packet came for [`MediaConfig::media_timeout`]. The leg goes on; core decides.
     MediaTimeout {
         /// Where.

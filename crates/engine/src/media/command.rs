@@ -192,8 +192,9 @@ impl MediaPool {
         }
         let source = PlaySource { samples, state };
         let player = Player::new(id, source, side, volume_db, interrupt, unix_us());
-        self.send(thread, ThreadCommand::Play(leg, Box::new(player)))?;
+        // The leg last: what is refused never plays. A decoder drops what nobody listens to.
         self.decode(id, DecoderCommand::Play(Box::new(play)))?;
+        self.send(thread, ThreadCommand::Play(leg, Box::new(player)))?;
         let streams: Vec<u64> = streams.into_iter().map(|(stream, _)| stream).collect();
         self.registry.streams.extend(streams.iter().map(|stream| (*stream, id)));
         let entry = OperationEntry {
@@ -319,6 +320,8 @@ impl MediaPool {
             samples,
             state,
             thread,
+            #[cfg(test)]
+            fault: None,
         };
         if let Err(refusal) = self.send(thread, ThreadCommand::Record(leg, recorder)) {
             // The file was made a moment ago and nobody knows of it.

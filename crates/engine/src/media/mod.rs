@@ -14,6 +14,7 @@ mod command;
 mod decode;
 mod directory;
 mod ended;
+mod faults;
 mod leg;
 mod notice;
 mod pool;

@@ -14,6 +14,7 @@ use super::api::{LegKey, LegStats, MediaConfig, MediaEvent, OperationId, Refusal
 use super::clock::unix_us;
 use super::decode::Decoder;
 use super::directory::Directory;
+use super::faults::Faults;
 use super::leg::{Identity, Leg};
 use super::notice::{NOTICE_RING, Notice};
 use super::ports::{BoundPort, Ports, random};
@@ -47,6 +48,7 @@ pub struct MediaPool {
     ports: Ports,
     max_legs: usize,
     from_decoders: Receiver<MediaEvent>,
+    faults: Faults,
     ready: VecDeque<MediaEvent>,
     /// Statistics of a thread until they are whole.
     stats: Vec<(LegKey, LegStats)>,
@@ -95,6 +97,7 @@ impl MediaPool {
             done.push(written_in);
         }
         let (to_core, from_decoders) = channel();
+        let faults = Faults::default();
         let mut decoders = Vec::new();
         for index in 0..(cores / 2).max(1) {
             let (to_core, wake) = (to_core.clone(), Arc::clone(&wake));
@@ -103,12 +106,12 @@ impl MediaPool {
                     wake();
                 }
             });
-            decoders.push(Decoder::start(&format!("decoder-{index}"), report)?);
+            decoders.push(Decoder::start(&format!("decoder-{index}"), report, faults.clone())?);
         }
         Ok(Self {
             registry: Registry::default(),
             prompts_directory: Directory::open(&config.prompts)?,
-            writer: Writer::start(Arc::clone(&recordings), done)?,
+            writer: Writer::start(Arc::clone(&recordings), done, faults.clone())?,
             recordings,
             prompts: Prompts::default(),
             decoders,
@@ -116,6 +119,7 @@ impl MediaPool {
             ports: Ports::new(&config.ports, config.quarantine)?,
             max_legs: config.max_legs,
             from_decoders,
+            faults,
             ready: VecDeque::new(),
             stats: Vec::new(),
             unsent: Vec::new(),
@@ -228,6 +232,10 @@ impl MediaPool {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
+            }
+            let count = self.faults.take();
+            if count > 0 {
+                return Some(MediaEvent::Faults { count });
             }
             if let Ok(event) = self.from_decoders.try_recv() {
                 return Some(event);

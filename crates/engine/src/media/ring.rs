@@ -1,6 +1,6 @@
 //! The rings between a media thread and those that may wait: decoders, the writer, core.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use offhook_dsp::{FRAME, Frame};
@@ -54,6 +54,22 @@ pub struct PlaySource {
     pub state: Arc<PlayState>,
 }
 
+impl PlaySource {
+    /// Who makes the samples is gone, and did not say that it was done: nothing will come any more.
+    fn is_orphaned(&self) -> bool {
+        if !self.samples.is_abandoned() {
+            return false;
+        }
+        // What it said before it went is seen now.
+        fence(Ordering::Acquire);
+        let is_orphaned = self.state.state.load(Ordering::Acquire) == RUNNING;
+        if is_orphaned {
+            self.state.fail("what decodes this is gone; this is a bug");
+        }
+        is_orphaned
+    }
+}
+
 impl FrameSource for PlaySource {
     fn touch(&self) -> u16 {
         self.samples.peek().map_or(0, |sample| sample.unsigned_abs())
@@ -66,6 +82,7 @@ impl FrameSource for PlaySource {
             return Supply::Frame;
         }
         match state {
+            RUNNING if self.is_orphaned() => return Supply::Failed,
             RUNNING => return Supply::Starved,
             FAILED => return Supply::Failed,
             _ => {}

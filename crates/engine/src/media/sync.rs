@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 
 use super::directory::Directory;
+use super::faults::Faults;
 
 /// So many files are made to last one by one; with more, the whole file system is cheaper.
 const MOST_FILES: usize = 8;
@@ -16,15 +18,35 @@ pub struct Syncer {
     lots: Sender<Vec<Arc<File>>>,
     outcomes: Receiver<io::Result<()>>,
     is_busy: bool,
+    /// The next lot meets a fault.
+    #[cfg(test)]
+    pub fault: Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Syncer {
-    pub fn start(directory: Arc<Directory>) -> io::Result<Self> {
+    pub fn start(directory: Arc<Directory>, faults: Faults) -> io::Result<Self> {
         let (lots, inbox) = channel::<Vec<Arc<File>>>();
         let (done, outcomes) = channel();
+        #[cfg(test)]
+        let fault = Arc::<std::sync::atomic::AtomicBool>::default();
+        #[cfg(test)]
+        let fails = Arc::clone(&fault);
         thread::Builder::new().name("media-sync".into()).spawn(move || {
             for lot in inbox {
-                if done.send(sync(&lot, &directory)).is_err() {
+                // After a panic it is not known what is on the disk: the recordings of this lot failed, later ones go on.
+                let outcome = catch_unwind(AssertUnwindSafe(|| {
+                    #[cfg(test)]
+                    assert!(
+                        !fails.swap(false, std::sync::atomic::Ordering::Relaxed),
+                        "a fault, as the test wants it"
+                    );
+                    sync(&lot, &directory)
+                }))
+                .unwrap_or_else(|_| {
+                    faults.add();
+                    Err(io::Error::other("syncing failed; this is a bug"))
+                });
+                if done.send(outcome).is_err() {
                     return;
                 }
             }
@@ -33,6 +55,8 @@ impl Syncer {
             lots,
             outcomes,
             is_busy: false,
+            #[cfg(test)]
+            fault,
         })
     }
 
@@ -65,4 +89,34 @@ fn sync(lot: &[Arc<File>], directory: &Directory) -> io::Result<()> {
         return directory.sync_all();
     }
     lot.iter().try_for_each(|file| file.sync_data())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_panic_the_next_lot_is_synced() {
+        let root = std::env::temp_dir().join(format!("offhook-sync-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let directory = Arc::new(Directory::open(&root).unwrap());
+        let file = Arc::new(directory.create_part("r.wav").unwrap());
+        let faults = Faults::default();
+        let mut syncer = Syncer::start(directory, faults.clone()).unwrap();
+        let mut outcome = |is_fault| {
+            syncer.fault.store(is_fault, std::sync::atomic::Ordering::Relaxed);
+            syncer.begin(vec![Arc::clone(&file)]);
+            loop {
+                match syncer.outcome() {
+                    None => thread::yield_now(),
+                    Some(outcome) => return outcome.is_ok(),
+                }
+            }
+        };
+        assert!(!outcome(true));
+        assert!(outcome(false));
+        assert_eq!(faults.take(), 1);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -14,6 +15,7 @@ use rtrb::Producer;
 
 use super::api::{LegKey, OperationId};
 use super::directory::Directory;
+use super::faults::Faults;
 use super::ring::{RecordOut, RecordState};
 use super::sync::Syncer;
 
@@ -34,6 +36,9 @@ pub struct Recording {
     pub state: Arc<RecordState>,
     /// Which media thread to tell.
     pub thread: usize,
+    /// A fault while it is written, or (`true`) while it is made to last.
+    #[cfg(test)]
+    pub fault: Option<bool>,
 }
 
 /// A recording is on the disk under its name, or failed.
@@ -56,12 +61,12 @@ pub struct Writer {
 
 impl Writer {
     /// `done`: a ring to each media thread.
-    pub fn start(directory: Arc<Directory>, done: Vec<Producer<Written>>) -> io::Result<Self> {
+    pub fn start(directory: Arc<Directory>, done: Vec<Producer<Written>>, faults: Faults) -> io::Result<Self> {
         let (recordings, inbox) = channel();
-        let syncer = Syncer::start(Arc::clone(&directory))?;
+        let syncer = Syncer::start(Arc::clone(&directory), faults.clone())?;
         let handle = thread::Builder::new()
             .name("media-writer".into())
-            .spawn(move || run(&inbox, &directory, done, syncer))?;
+            .spawn(move || run(&inbox, &directory, done, syncer, &faults))?;
         Ok(Self {
             recordings,
             thread: handle.thread().clone(),
@@ -78,10 +83,19 @@ struct Job {
     recording: Recording,
     data_bytes: u64,
     is_dirty: bool,
+    /// The sync that is under way is of it, too.
+    is_in_lot: bool,
+    has_header: bool,
     error: Option<Arc<str>>,
 }
 
-fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Producer<Written>>, mut syncer: Syncer) {
+fn run(
+    inbox: &Receiver<Recording>,
+    directory: &Directory,
+    mut done: Vec<Producer<Written>>,
+    mut syncer: Syncer,
+    faults: &Faults,
+) {
     let mut begun = Instant::now();
     let mut jobs: Vec<Job> = Vec::new();
     let mut waiting: Vec<(usize, Written)> = Vec::new();
@@ -96,7 +110,7 @@ fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Produce
         }
         let mut at = 0;
         while let Some(job) = jobs.get_mut(at) {
-            if job.work(directory, &mut bytes) {
+            if job.guarded(directory, &mut bytes, faults) {
                 at += 1;
             } else {
                 let job = jobs.swap_remove(at);
@@ -114,20 +128,31 @@ fn run(inbox: &Receiver<Recording>, directory: &Directory, mut done: Vec<Produce
 
 /// Once a second, what was written is made to last.
 fn sync(jobs: &mut [Job], syncer: &mut Syncer, begun: &mut Instant) {
-    if let Some(Err(error)) = syncer.outcome() {
+    if let Some(outcome) = syncer.outcome() {
         for job in jobs.iter_mut() {
-            job.note(Err(copied(&error)));
+            if std::mem::take(&mut job.is_in_lot)
+                && let Err(error) = &outcome
+            {
+                job.note(Err(copied(error)));
+            }
         }
     }
     if syncer.is_busy() || begun.elapsed() < SYNC {
         return;
     }
-    let dirty = jobs
-        .iter_mut()
-        .filter_map(|job| std::mem::take(&mut job.is_dirty).then_some(&job.recording.file));
+    let dirty = jobs.iter_mut().filter_map(|job| {
+        job.is_in_lot = std::mem::take(&mut job.is_dirty);
+        job.is_in_lot.then_some(&job.recording.file)
+    });
     let lot: Vec<Arc<File>> = dirty.map(Arc::clone).collect();
     if !lot.is_empty() {
         *begun = Instant::now();
+        #[cfg(test)]
+        let is_fault = jobs
+            .iter()
+            .any(|job| job.is_in_lot && job.recording.fault == Some(true));
+        #[cfg(test)]
+        syncer.fault.store(is_fault, Ordering::Relaxed);
         syncer.begin(lot);
     }
 }
@@ -147,15 +172,23 @@ fn tell(done: &mut [Producer<Written>], thread: usize, written: Written) -> Opti
 
 impl Job {
     fn new(recording: Recording) -> Self {
-        let mut job = Self {
+        Self {
             recording,
             data_bytes: 0,
             is_dirty: true,
+            is_in_lot: false,
+            has_header: false,
             error: None,
-        };
-        let outcome = job.write_header();
-        job.note(outcome);
-        job
+        }
+    }
+
+    /// Like [`work`](Self::work). A panic ends this recording and no other.
+    fn guarded(&mut self, directory: &Directory, bytes: &mut Vec<u8>, faults: &Faults) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.work(directory, bytes))).unwrap_or_else(|_| {
+            faults.add();
+            self.note(Err(io::Error::other("writing it failed; this is a bug")));
+            false
+        })
     }
 
     fn note(&mut self, outcome: io::Result<()>) {
@@ -168,6 +201,12 @@ impl Job {
 
     /// Write what there is. `false`: the recording is over.
     fn work(&mut self, directory: &Directory, bytes: &mut Vec<u8>) -> bool {
+        if !std::mem::replace(&mut self.has_header, true) {
+            let outcome = self.write_header();
+            self.note(outcome);
+        }
+        #[cfg(test)]
+        assert_ne!(self.recording.fault, Some(false), "a fault, as the test wants it");
         let is_finished =
             self.recording.state.finished.load(Ordering::Acquire) || self.recording.samples.is_abandoned();
         self.take(bytes, is_finished);

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::file::{FileDecoder, Growth, Resamplers, Step};
+use super::file::{FileDecoder, Growth, Step};
+use super::resamplers::Resamplers;
 use crate::media::api::FileEncoding;
 
 /// A longer prompt is decoded by each play for itself: 30 s.
@@ -58,7 +59,7 @@ struct Kept {
 /// The prompts of one decoder thread.
 #[derive(Default)]
 pub struct PromptCache {
-    resamplers: Resamplers,
+    pub resamplers: Resamplers,
     prompts: HashMap<Key, Kept>,
     samples: usize,
     uses: u64,
@@ -78,15 +79,13 @@ impl PromptCache {
             used: 0,
         });
         kept.used = self.uses;
-        let before = kept.samples.len();
+        // Out of the count while it is out of the map: decoding may panic.
+        self.samples -= kept.samples.len();
         let outcome = kept.read(source.at, room, &mut self.resamplers, out);
-        self.samples += kept.samples.len();
-        self.samples -= before;
         if outcome.is_ok() {
+            self.samples += kept.samples.len();
             self.make_room();
             self.prompts.insert(key, kept);
-        } else {
-            self.samples -= kept.samples.len();
         }
         outcome
     }
@@ -113,7 +112,8 @@ impl Kept {
         resamplers: &mut Resamplers,
         out: &mut Vec<i16>,
     ) -> Result<Option<Step>, String> {
-        while self.samples.len() <= from && !self.is_long {
+        // A step at a time: a file that is long before its first sample keeps nobody waiting.
+        if self.samples.len() <= from && !self.is_long {
             let Some(decoder) = &mut self.decoder else {
                 return Ok(Some(Step::Done));
             };

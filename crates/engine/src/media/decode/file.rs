@@ -1,22 +1,20 @@
 //! One pass through a file, which may still grow.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use offhook_codec::{SampleFormat, WavError, WavFormat};
+use offhook_codec::{WavFormat, WavHeader};
 use offhook_dsp::Resampler;
 
 use super::mpeg::MpegDecoder;
+use super::resamplers::Resamplers;
 use crate::media::api::FileEncoding;
 
 /// Read at a time.
 const PIECE: usize = 16_384;
-/// A header is looked for in so much.
-const HEADER: usize = 65_536;
 /// A growing prompt that does not grow for so long has failed.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -43,22 +41,6 @@ impl Growth {
     }
 }
 
-/// Resamplers by rate: designing a filter takes longer than a second of using it.
-#[derive(Default)]
-pub struct Resamplers {
-    known: HashMap<u32, Resampler>,
-}
-
-impl Resamplers {
-    /// One that begins anew.
-    pub fn of(&mut self, rate_hz: u32) -> Resampler {
-        self.known
-            .entry(rate_hz)
-            .or_insert_with(|| Resampler::new(rate_hz))
-            .fresh()
-    }
-}
-
 /// How far a step came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -72,10 +54,13 @@ pub enum Step {
 
 enum Reader {
     Unknown,
+    Header(WavHeader),
     Pcm {
         format: WavFormat,
         end: Option<u64>,
         resampler: Resampler,
+        /// A WAV file without a sample has failed; headerless audio may be of nothing.
+        may_be_empty: bool,
     },
     Mpeg(Box<MpegDecoder>),
 }
@@ -100,20 +85,12 @@ impl FileDecoder {
     ) -> Self {
         let reader = match encoding {
             FileEncoding::Auto => Reader::Unknown,
-            FileEncoding::PcmS16le { rate_hz } => {
-                let format = WavFormat {
-                    format: SampleFormat::Signed16,
-                    channels: 1,
-                    rate_hz,
-                    data_offset: 0,
-                    data_bytes: None,
-                };
-                Reader::Pcm {
-                    format,
-                    end: None,
-                    resampler: resamplers.of(rate_hz),
-                }
-            }
+            FileEncoding::PcmS16le { rate_hz } => Reader::Pcm {
+                format: WavFormat::headerless(rate_hz),
+                end: None,
+                resampler: resamplers.of(rate_hz),
+                may_be_empty: true,
+            },
         };
         Self {
             file,
@@ -144,7 +121,10 @@ impl FileDecoder {
                 Some(size) => self.at >= size as u64 || self.grew.elapsed() > STALL,
             };
         if matches!(self.reader, Reader::Unknown) {
-            self.recognise(is_whole, resamplers)?;
+            self.recognise(is_whole);
+        }
+        if matches!(self.reader, Reader::Header(_)) {
+            self.read_header(is_whole, resamplers)?;
         }
         let is_done = self.decode(is_whole, resamplers, out)?;
         if is_done {
@@ -167,34 +147,53 @@ impl FileDecoder {
         Ok(count)
     }
 
-    fn recognise(&mut self, is_whole: bool, resamplers: &mut Resamplers) -> Result<(), String> {
-        match WavFormat::parse(&self.kept) {
-            Ok(format) => {
-                let end = format.data_bytes.map(|size| format.data_offset + size);
-                let behind = self.kept.get(format.data_offset as usize..).unwrap_or(&[]).to_vec();
-                self.kept = behind;
+    /// WAV by its first bytes; whatever else there is may have MP3 in it.
+    fn recognise(&mut self, is_whole: bool) {
+        if !WavHeader::may_be(&self.kept) || (is_whole && self.kept.is_empty()) {
+            self.reader = Reader::Mpeg(Box::default());
+        } else if is_whole || self.kept.len() >= 12 {
+            self.reader = Reader::Header(WavHeader::default());
+        }
+    }
+
+    /// Read on in the header. What it does not want is not read from the file.
+    fn read_header(&mut self, is_whole: bool, resamplers: &mut Resamplers) -> Result<(), String> {
+        let Reader::Header(header) = &mut self.reader else {
+            return Ok(());
+        };
+        let found = header.read(&self.kept).map_err(|error| error.to_string())?;
+        let wanted = found.map_or(header.wanted(), |format| format.data_offset);
+        let begun = self.at - self.kept.len() as u64;
+        if wanted > self.at {
+            self.kept.clear();
+            self.at = wanted;
+        } else {
+            self.kept.drain(..(wanted - begun) as usize);
+        }
+        match found {
+            Some(format) => {
                 self.reader = Reader::Pcm {
                     format,
-                    end,
+                    end: format.data_bytes.map(|size| format.data_offset.saturating_add(size)),
                     resampler: resamplers.of(format.rate_hz),
+                    may_be_empty: false,
                 };
                 Ok(())
             }
-            Err(WavError::Incomplete) if !is_whole && self.kept.len() < HEADER => Ok(()),
-            Err(WavError::NotWav) if MpegDecoder::may_be(&self.kept) => {
-                self.reader = Reader::Mpeg(Box::default());
-                Ok(())
-            }
-            Err(WavError::NotWav) if self.kept.is_empty() && !is_whole => Ok(()),
-            Err(WavError::NotWav) => Err("the prompt is neither WAV nor MP3".into()),
-            Err(error) => Err(error.to_string()),
+            None if is_whole => Err("the WAV file ends before its samples begin".into()),
+            None => Ok(()),
         }
     }
 
     fn decode(&mut self, is_whole: bool, resamplers: &mut Resamplers, out: &mut Vec<i16>) -> Result<bool, String> {
         match &mut self.reader {
-            Reader::Unknown => Ok(false),
-            Reader::Pcm { format, end, resampler } => {
+            Reader::Unknown | Reader::Header(_) => Ok(false),
+            Reader::Pcm {
+                format,
+                end,
+                resampler,
+                may_be_empty,
+            } => {
                 let begun = self.at - self.kept.len() as u64;
                 let left = end.map_or(usize::MAX, |end| end.saturating_sub(begun) as usize);
                 let bytes = self.kept.get(..left.min(self.kept.len())).unwrap_or(&[]);
@@ -203,6 +202,10 @@ impl FileDecoder {
                 let is_done = is_whole || left - taken < format.block_bytes();
                 resampler.process(&self.mono, out);
                 self.kept.drain(..taken);
+                *may_be_empty |= taken > 0;
+                if is_done && !*may_be_empty {
+                    return Err("the WAV file holds no samples".into());
+                }
                 if is_done {
                     resampler.finish(out);
                 }

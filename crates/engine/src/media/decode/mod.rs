@@ -4,8 +4,10 @@ mod cache;
 mod file;
 mod mpeg;
 mod play;
+mod resamplers;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +17,7 @@ pub use play::{Play, Prepared};
 
 use self::cache::PromptCache;
 use super::api::{MediaEvent, OperationId};
+use super::faults::Faults;
 
 /// How often rings are filled up.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -48,11 +51,17 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub fn start(name: &str, report: Report) -> io::Result<Self> {
+    pub fn start(name: &str, report: Report, faults: Faults) -> io::Result<Self> {
         let (commands, inbox) = channel();
+        let mut room = Room {
+            plays: Vec::new(),
+            cache: PromptCache::default(),
+            report,
+            faults,
+        };
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(&inbox, &report))?;
+            .spawn(move || room.run(&inbox))?;
         Ok(Self { commands })
     }
 
@@ -62,52 +71,94 @@ impl Decoder {
     }
 }
 
-fn run(inbox: &Receiver<DecoderCommand>, report: &Report) {
-    let mut plays: Vec<Play> = Vec::new();
-    let mut cache = PromptCache::default();
-    loop {
-        let first = match plays.iter().map(Play::is_waiting).reduce(|a, b| a || b) {
-            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(true) => inbox.recv_timeout(WAITING),
-            Some(false) => inbox.recv_timeout(PERIOD),
-        };
-        match first {
-            Ok(command) => take(command, &mut plays),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
+/// What a play says that ended by a fault.
+const FAULT: &str = "decoding this failed; this is a bug";
+
+/// What a decoder thread holds.
+struct Room {
+    plays: Vec<Play>,
+    cache: PromptCache,
+    report: Report,
+    faults: Faults,
+}
+
+impl Room {
+    fn run(&mut self, inbox: &Receiver<DecoderCommand>) {
         loop {
-            match inbox.try_recv() {
-                Ok(command) => take(command, &mut plays),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return,
+            let first = match self.plays.iter().map(Play::is_waiting).reduce(|a, b| a || b) {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(true) => inbox.recv_timeout(WAITING),
+                Some(false) => inbox.recv_timeout(PERIOD),
+            };
+            match first {
+                Ok(command) => self.take(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+            loop {
+                match inbox.try_recv() {
+                    Ok(command) => self.take(command),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+            self.fill();
         }
+    }
+
+    fn fill(&mut self) {
         // The emptiest first, so that a new play does not wait for the others to be filled.
-        plays.sort_by_key(Play::buffered);
-        plays.retain_mut(|play| play.fill(&mut cache, report));
+        self.plays.sort_by_key(Play::buffered);
+        let Self {
+            plays,
+            cache,
+            report,
+            faults,
+        } = self;
+        plays.retain_mut(|play| Self::guarded(play, faults, |play| play.fill(cache, report)));
+    }
+
+    /// A panic, of ours or of the MP3 decoder, ends the play that it happened to and no other. `false`: the play is over.
+    fn guarded(play: &mut Play, faults: &Faults, work: impl FnOnce(&mut Play) -> bool) -> bool {
+        catch_unwind(AssertUnwindSafe(|| work(play))).unwrap_or_else(|_| {
+            faults.add();
+            play.fail(FAULT);
+            false
+        })
+    }
+
+    fn take(&mut self, command: DecoderCommand) {
+        match command {
+            DecoderCommand::Play(play) => self.plays.push(*play),
+            DecoderCommand::Append { target, sources, more } => {
+                if let Some(play) = self.plays.iter_mut().find(|play| play.id == target) {
+                    play.append(sources, more);
+                }
+            }
+            DecoderCommand::Pcm {
+                target,
+                stream,
+                samples,
+                last,
+            } => {
+                let Some(at) = self.plays.iter().position(|play| play.id == target) else {
+                    return;
+                };
+                let resamplers = &mut self.cache.resamplers;
+                let goes_on = self.plays.get_mut(at).is_some_and(|play| {
+                    Self::guarded(play, &self.faults, |play| {
+                        play.pushed(stream, &samples, last, resamplers);
+                        true
+                    })
+                });
+                if !goes_on {
+                    self.plays.swap_remove(at);
+                }
+            }
+            DecoderCommand::Look => {}
+        }
     }
 }
 
-fn take(command: DecoderCommand, plays: &mut Vec<Play>) {
-    let find = |plays: &mut Vec<Play>, id| plays.iter().position(|play| play.id == id);
-    match command {
-        DecoderCommand::Play(play) => plays.push(*play),
-        DecoderCommand::Append { target, sources, more } => {
-            if let Some(play) = find(plays, target).and_then(|at| plays.get_mut(at)) {
-                play.append(sources, more);
-            }
-        }
-        DecoderCommand::Pcm {
-            target,
-            stream,
-            samples,
-            last,
-        } => {
-            if let Some(play) = find(plays, target).and_then(|at| plays.get_mut(at)) {
-                play.pushed(stream, &samples, last);
-            }
-        }
-        DecoderCommand::Look => {}
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
-//! MP3: frames are cut out here, so that a file can be decoded while it grows; symphonia decodes them.
+//! MP3: frames are cut out by our codec crate, so that a file can be decoded while it grows; symphonia decodes them.
 
-use super::file::Resamplers;
+use offhook_codec::{Frame, MOST_LEADING_JUNK, MpegFramer};
 use offhook_dsp::Resampler;
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
@@ -9,62 +9,61 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 use symphonia::default::codecs::MpaDecoder;
 
-const BITRATES_1: [u32; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
-const BITRATES_2: [u32; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
-/// Without a frame for so long it is no MP3.
-const MOST_GARBAGE: usize = 65_536;
+use super::resamplers::Resamplers;
 
-/// What the four bytes of a frame's header say (ISO 11172-3, layer III).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FrameHeader {
+/// So much at the end of a file may be unreadable (a cut frame, a tag that nobody knows): with more, it was not heard.
+const MOST_LOST_S: f64 = 1.0;
+
+/// Frames of one rate and number of channels. Where files were joined, another begins.
+struct Stream {
     rate_hz: u32,
-    bytes: usize,
+    channels: u8,
+    decoder: MpaDecoder,
+    resampler: Resampler,
 }
 
-impl FrameHeader {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (head, _) = bytes.split_first_chunk::<4>()?;
-        let [a, b, c, _] = *head;
-        let version = (b >> 3) & 3;
-        // Sync, layer III, and neither a reserved version, a free nor a bad bit rate.
-        if a != 0xff || b & 0xe0 != 0xe0 || (b >> 1) & 3 != 1 || version == 1 {
-            return None;
-        }
-        let full = version == 3;
-        let table = if full { &BITRATES_1 } else { &BITRATES_2 };
-        let bitrate = *table.get(usize::from(c >> 4)).filter(|rate| **rate > 0)? * 1000;
-        let base = *[44_100, 48_000, 32_000].get(usize::from((c >> 2) & 3))?;
-        let rate_hz = match version {
-            3 => base,
-            2 => base / 2,
-            _ => base / 4,
-        };
-        let scale = if full { 144 } else { 72 };
-        let size = scale * bitrate / rate_hz + u32::from((c >> 1) & 1);
-        Some(Self {
-            rate_hz,
-            bytes: size as usize,
-        })
+/// What could not be decoded, beside what could.
+#[derive(Default)]
+struct Loss {
+    heard_s: f64,
+    heard_bytes: u64,
+    /// Of the framer's count, what was seen with the last frame that was heard.
+    seen_bytes: u64,
+    /// Frames that did not decode, since the last that did.
+    broken_s: f64,
+    before_s: f64,
+}
+
+impl Loss {
+    /// Since the last frame that was heard: bytes count as long as frames of that size.
+    fn since_s(&self, lost_bytes: u64) -> f64 {
+        let bytes = (lost_bytes - self.seen_bytes) as f64;
+        self.broken_s + bytes * self.heard_s / self.heard_bytes.max(1) as f64
     }
+
+    fn heard(&mut self, frame: &Frame<'_>, lost_bytes: u64) {
+        self.before_s += self.since_s(lost_bytes);
+        self.seen_bytes = lost_bytes;
+        self.broken_s = 0.0;
+        self.heard_s += seconds(frame);
+        self.heard_bytes += frame.bytes.len() as u64;
+    }
+}
+
+fn seconds(frame: &Frame<'_>) -> f64 {
+    f64::from(frame.header.samples) / f64::from(frame.header.rate_hz)
 }
 
 /// Takes MP3 in pieces, gives samples at 8 kHz.
 #[derive(Default)]
 pub struct MpegDecoder {
-    decoder: Option<MpaDecoder>,
-    resampler: Option<(u32, Resampler)>,
-    tag_left: usize,
-    begun: bool,
-    garbage: usize,
+    framer: MpegFramer,
+    stream: Option<Stream>,
+    loss: Loss,
     mono: Vec<i16>,
 }
 
 impl MpegDecoder {
-    /// The first bytes may be those of an MP3 file.
-    pub fn may_be(start: &[u8]) -> bool {
-        start.starts_with(b"ID3") || FrameHeader::parse(start).is_some()
-    }
-
     /// Decode all whole frames and say how many bytes were used.
     pub fn decode(
         &mut self,
@@ -75,89 +74,88 @@ impl MpegDecoder {
     ) -> Result<usize, String> {
         let mut at = 0;
         loop {
-            let skip = self.tag_left.min(bytes.len() - at);
-            self.tag_left -= skip;
-            at += skip;
-            let rest = bytes.get(at..).unwrap_or(&[]);
-            if rest.len() < 10 {
-                return Ok(if is_whole { bytes.len() } else { at });
-            }
-            if let Some([.., a, b, c, d]) = rest.get(..10).filter(|_| rest.starts_with(b"ID3")) {
-                self.tag_left = 10
-                    + [a, b, c, d]
-                        .iter()
-                        .fold(0, |size, byte| size << 7 | usize::from(**byte & 0x7f));
-                continue;
-            }
-            let Some(header) = FrameHeader::parse(rest) else {
-                at += 1;
-                self.garbage += 1;
-                if self.garbage > MOST_GARBAGE {
-                    return Err("the MP3 file holds no audio that can be read".into());
+            let cut = self.framer.next(bytes.get(at..).unwrap_or(&[]), is_whole);
+            at += cut.used;
+            let Some(frame) = cut.frame else {
+                let is_begun = self.framer.is_begun();
+                if !is_begun && (is_whole || self.framer.lost() > MOST_LEADING_JUNK) {
+                    return Err(self.no_frames());
                 }
-                continue;
+                return Ok(at);
             };
-            let Some(frame) = rest.get(..header.bytes) else {
-                return Ok(if is_whole { bytes.len() } else { at });
-            };
-            at += header.bytes;
-            self.frame(header, frame, resamplers, out)?;
+            if !frame.is_table() {
+                self.frame(&frame, resamplers, out)?;
+            }
         }
     }
 
-    fn frame(
-        &mut self,
-        header: FrameHeader,
-        frame: &[u8],
-        resamplers: &mut Resamplers,
-        out: &mut Vec<i16>,
-    ) -> Result<(), String> {
-        let is_first = !std::mem::replace(&mut self.begun, true);
-        let holds = |word: &[u8; 4]| {
-            frame
-                .get(..64.min(frame.len()))
-                .is_some_and(|head| head.windows(4).any(|part| part == word))
-        };
-        if is_first && (holds(b"Xing") || holds(b"Info") || holds(b"VBRI")) {
-            return Ok(());
+    fn no_frames(&self) -> String {
+        if self.framer.saw_free_format() {
+            return "MP3 of the free format is not read; convert it to a bit rate that has a number".into();
         }
-        self.garbage = 0;
-        let decoder = match &mut self.decoder {
-            Some(decoder) => decoder,
-            empty => {
-                let mut parameters = AudioCodecParameters::new();
-                parameters.for_codec(CODEC_ID_MP3).with_sample_rate(header.rate_hz);
-                let made = MpaDecoder::try_new(&parameters, &AudioDecoderOptions::default());
-                empty.insert(made.map_err(|error| format!("no MP3 decoder: {error}"))?)
+        "the prompt is neither WAV nor MP3".into()
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, resamplers: &mut Resamplers, out: &mut Vec<i16>) -> Result<(), String> {
+        let (rate_hz, channels) = (frame.header.rate_hz, frame.header.channels);
+        let stream = match &mut self.stream {
+            Some(stream) if (stream.rate_hz, stream.channels) == (rate_hz, channels) => stream,
+            other => {
+                if let Some(before) = other {
+                    before.resampler.finish(out);
+                }
+                other.insert(Stream {
+                    rate_hz,
+                    channels,
+                    decoder: decoder(rate_hz)?,
+                    resampler: resamplers.of(rate_hz),
+                })
             }
         };
-        let packet = Packet::new(0, Timestamp::from(0), Duration::from(1152_u64), frame);
+        let packet = Packet::new(0, Timestamp::from(0), Duration::from(1152_u64), frame.bytes);
         // A damaged frame is left out; the ones behind it are heard.
-        let Ok(audio) = decoder.decode(&packet) else {
+        let Ok(audio) = stream.decoder.decode(&packet) else {
+            self.loss.broken_s += seconds(frame);
             return Ok(());
         };
         self.mono.clear();
         mix_down(&audio, &mut self.mono);
-        let rate = audio.spec().rate();
-        if !matches!(&self.resampler, Some((known, _)) if *known == rate) {
-            self.resampler = Some((rate, resamplers.of(rate)));
-        }
-        if let Some((_, resampler)) = &mut self.resampler {
-            resampler.process(&self.mono, out);
-        }
+        stream.resampler.process(&self.mono, out);
+        self.loss.heard(frame, self.framer.lost());
         Ok(())
     }
 
-    /// The file is over.
+    /// The file is over. What is played to its end was heard, or this is an error: more than a second at the end of
+    /// which nothing could be decoded, or more in all than what could.
     pub fn finish(&mut self, out: &mut Vec<i16>) -> Result<(), String> {
-        match &mut self.resampler {
-            Some((_, resampler)) => {
-                resampler.finish(out);
-                Ok(())
-            }
-            None => Err("the MP3 file holds no audio that can be read".into()),
+        if let Some(stream) = &mut self.stream {
+            stream.resampler.finish(out);
         }
+        let loss = &self.loss;
+        let (heard_s, since_s) = (loss.heard_s, loss.since_s(self.framer.lost()));
+        if heard_s == 0.0 {
+            return Err("the MP3 file holds no audio that can be read".into());
+        }
+        if since_s > MOST_LOST_S {
+            return Err(format!(
+                "the MP3 file is damaged: the last {since_s:.1} s of it could not be decoded"
+            ));
+        }
+        let lost_s = since_s + loss.before_s;
+        if lost_s > heard_s {
+            return Err(format!(
+                "the MP3 file is damaged: {heard_s:.1} s of it were decoded, {lost_s:.1} s could not be"
+            ));
+        }
+        Ok(())
     }
+}
+
+fn decoder(rate_hz: u32) -> Result<MpaDecoder, String> {
+    let mut parameters = AudioCodecParameters::new();
+    parameters.for_codec(CODEC_ID_MP3).with_sample_rate(rate_hz);
+    MpaDecoder::try_new(&parameters, &AudioDecoderOptions::default())
+        .map_err(|error| format!("no MP3 decoder: {error}"))
 }
 
 fn mix_down(decoded: &GenericAudioBufferRef<'_>, mono: &mut Vec<i16>) {

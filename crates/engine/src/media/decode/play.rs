@@ -11,11 +11,14 @@ use rtrb::Producer;
 use super::Report;
 use super::cache::{FileSource, PromptCache};
 use super::file::{Growth, Step};
+use super::resamplers::Resamplers;
 use crate::media::api::{FileEncoding, MediaEvent, OperationId};
 use crate::media::ring::{PLAY_RING, PlayState};
 
 /// Made at a time, so that one play does not keep the others waiting.
 const MOST_AT_ONCE: usize = 4000;
+/// The same, of steps that need not give samples: 1 MiB of a file.
+const MOST_STEPS: usize = 64;
 /// The node may push so far ahead: 500 ms.
 const PCM_AHEAD: usize = 4000;
 /// Credit is given in pieces of at least 40 ms.
@@ -36,6 +39,9 @@ pub enum Prepared {
     Pcm {
         stream: u64,
     },
+    /// A fault of ours or of a decoder.
+    #[cfg(test)]
+    Fault,
 }
 
 enum Open {
@@ -47,7 +53,9 @@ enum Open {
 
 /// Samples of a stream that wait for their turn.
 struct Stream {
-    resampler: Resampler,
+    rate_hz: u32,
+    /// Made by the decoder thread: designing it takes milliseconds, which core does not have.
+    resampler: Option<Resampler>,
     waiting: VecDeque<i16>,
     is_last: bool,
     /// At 8 kHz: into the ring, and what credit was given for.
@@ -104,10 +112,10 @@ impl Play {
 
     /// Expect samples of a stream.
     pub fn expect(&mut self, stream: u64, rate_hz: u32) {
-        let resampler = Resampler::new(rate_hz);
         let waiting = VecDeque::with_capacity(PCM_AHEAD);
         let stream_state = Stream {
-            resampler,
+            rate_hz,
+            resampler: None,
             waiting,
             is_last: false,
             moved: 0,
@@ -124,7 +132,7 @@ impl Play {
     }
 
     /// Samples came for a stream; what is beyond its credit is dropped.
-    pub fn pushed(&mut self, stream: u64, bytes: &[u8], last: bool) {
+    pub fn pushed(&mut self, stream: u64, bytes: &[u8], last: bool, resamplers: &mut Resamplers) {
         let buffered = self.buffered();
         let Some(stream) = self.streams.get_mut(&stream).filter(|stream| !stream.is_last) else {
             return;
@@ -137,9 +145,11 @@ impl Play {
             }
         }
         let mut at_8k = Vec::with_capacity(samples.len());
-        stream.resampler.process(&samples, &mut at_8k);
+        let rate_hz = stream.rate_hz;
+        let resampler = stream.resampler.get_or_insert_with(|| resamplers.of(rate_hz));
+        resampler.process(&samples, &mut at_8k);
         if last {
-            stream.resampler.finish(&mut at_8k);
+            resampler.finish(&mut at_8k);
             stream.is_last = true;
         }
         // A little more than the credit, for what the resampler's edges add.
@@ -158,16 +168,26 @@ impl Play {
         self.is_waiting
     }
 
+    /// It ends with `error`, because of `why`.
+    pub fn fail(&self, why: &str) {
+        self.state.fail(why);
+    }
+
     /// Fill the ring up. `false`: the play is over, for one reason or another.
     pub fn fill(&mut self, cache: &mut PromptCache, report: &Report) -> bool {
         if self.state.abandoned.load(Ordering::Acquire) || self.ring.is_abandoned() {
             return false;
         }
-        let mut made = 0;
+        let (mut made, mut steps) = (0, 0);
         self.is_waiting = !self.streams.is_empty();
         while made < MOST_AT_ONCE {
             made += self.move_staged();
             if self.ring.slots() == 0 || self.taken < self.staged.len() {
+                break;
+            }
+            steps += 1;
+            if steps > MOST_STEPS {
+                self.is_waiting = true;
                 break;
             }
             match self.produce(cache) {
@@ -257,6 +277,8 @@ impl Play {
                 Prepared::Tone(tones) => Open::Tone(tones),
                 Prepared::Silence { samples } => Open::Silence(samples),
                 Prepared::Pcm { stream } => Open::Pcm(stream),
+                #[cfg(test)]
+                Prepared::Fault => unreachable!("a fault, as the test wants it"),
             });
             return Ok(Step::Going);
         }

@@ -14,6 +14,7 @@ struct Bench {
     directory: Arc<Directory>,
     writer: Writer,
     done: rtrb::Consumer<Written>,
+    faults: Faults,
 }
 
 impl Bench {
@@ -22,12 +23,14 @@ impl Bench {
         std::fs::create_dir_all(&root).unwrap();
         let directory = Arc::new(Directory::open(&root).unwrap());
         let (done_in, done) = RingBuffer::new(4);
-        let writer = Writer::start(Arc::clone(&directory), vec![done_in]).unwrap();
+        let faults = Faults::default();
+        let writer = Writer::start(Arc::clone(&directory), vec![done_in], faults.clone()).unwrap();
         Self {
             root,
             directory,
             writer,
             done,
+            faults,
         }
     }
 
@@ -43,6 +46,7 @@ impl Bench {
             samples,
             state,
             thread: 0,
+            fault: None,
         };
         (sink, recording)
     }
@@ -100,4 +104,64 @@ fn a_writer_that_comes_late_leaves_silence_of_the_right_length_and_tells_how_muc
     let silent = bytes.iter().skip(WAV_HEADER_BYTES).rev().take_while(|byte| **byte == 0);
     // The last byte of the last sample that is heard is 0 as well.
     assert_eq!(silent.count(), 2600 * 32 + 1);
+}
+
+impl Bench {
+    fn named(&self, op: OperationId, name: &str) -> (RecordSink, Recording) {
+        let (sink, recording) = Self::recording(self.directory.create_part(name).unwrap());
+        let name = name.to_owned();
+        (sink, Recording { op, name, ..recording })
+    }
+}
+
+#[test]
+fn a_panic_while_one_recording_is_written_ends_that_one_and_is_counted() {
+    let mut bench = Bench::new("fault");
+    let (mut good_sink, good) = bench.named(1, "good.wav");
+    let (mut bad_sink, bad) = bench.named(2, "bad.wav");
+    let bad = Recording {
+        fault: Some(false),
+        ..bad
+    };
+    good_sink.push(&[1; FRAME * 2]);
+    bad_sink.push(&[1; FRAME * 2]);
+    assert!(bench.writer.send(bad) && bench.writer.send(good));
+    let ended = bench.written();
+    assert_eq!(ended.op, 2);
+    assert!(ended.error.unwrap().contains("this is a bug"));
+    assert_eq!(bench.faults.take(), 1);
+    good_sink.finish();
+    bench.writer.thread.unpark();
+    let ended = bench.written();
+    assert_eq!((ended.op, ended.duration_ms, ended.error), (1, 20, None));
+    assert!(bench.root.join("good.wav").exists());
+    // And new ones are taken.
+    let (mut sink, recording) = bench.named(3, "new.wav");
+    sink.push(&[1; FRAME * 2]);
+    sink.finish();
+    assert!(bench.writer.send(recording));
+    let ended = bench.written();
+    assert_eq!((ended.op, ended.error), (3, None));
+}
+
+#[test]
+fn a_panic_while_recordings_are_synced_ends_these_and_new_ones_are_taken() {
+    let mut bench = Bench::new("sync-fault");
+    let (mut bad_sink, bad) = bench.named(1, "bad.wav");
+    let bad = Recording {
+        fault: Some(true),
+        ..bad
+    };
+    bad_sink.push(&[1; FRAME * 2]);
+    assert!(bench.writer.send(bad));
+    let ended = bench.written();
+    assert_eq!(ended.op, 1);
+    assert!(ended.error.unwrap().contains("syncing failed"));
+    assert_eq!(bench.faults.take(), 1);
+    let (mut sink, recording) = bench.named(2, "new.wav");
+    sink.push(&[1; FRAME * 2]);
+    sink.finish();
+    assert!(bench.writer.send(recording));
+    let ended = bench.written();
+    assert_eq!((ended.op, ended.error), (2, None));
 }

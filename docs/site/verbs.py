@@ -27,7 +27,8 @@ from offhook.protocol.params import Params
 __all__ = ["OF_THE_CLIENT_ITSELF", "VERBS", "Method", "Verb", "public_methods"]
 
 OF_THE_CLIENT_ITSELF = frozenset(
-    ("close", "command", "learn", "learn_peer", "lose", "start", "steer", "handle", "end", "is_result", "is_last")
+    ("close", "command", "learn", "learn_peer", "lose", "missed_all", "missed_events", "start", "steer", "handle")
+    + ("end", "is_result", "is_last")
 )
 """Methods of calls, actions and messages that are public for the client, of no use to programs."""
 

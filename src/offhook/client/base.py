@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
-from offhook.client.events.base import text_of
 from offhook.client.facts import Facts
 from offhook.client.listening import Listening
+from offhook.client.running import RunningActions
 from offhook.client.tasks import Tasks
 from offhook.client.waiting import Waiting
 from offhook.errors import CallReleased, RelayError
@@ -99,7 +100,7 @@ class CallBase(Facts, Listening, Waiting):
         self._client = client
         self.tasks = client.tasks
         self._released = False
-        self._actions: dict[str, Action] = {}
+        self._running = RunningActions()
         self._is_lost = False
         self._gone_timer: asyncio.TimerHandle | None = None
 
@@ -122,8 +123,8 @@ class CallBase(Facts, Listening, Waiting):
             self._states[self.state] = event
         elif kind == CONNECT_EVENT:
             self.learn_peer(event.params)
-        if self._actions:
-            self._tell_actions(event)
+        if self._running.by_id:
+            self._running.tell(event)
         if self._waits:
             for wait in [wait for wait in self._waits if wait.event_type == kind]:
                 wait.offer(event, self.tasks, self.call_id)
@@ -133,17 +134,6 @@ class CallBase(Facts, Listening, Waiting):
             self._due.extend((handler, event) for handler in handlers)
         if self._due and self._runs_due is None:
             self._run_due()
-
-    def _tell_actions(self, event: RelayEvent) -> None:
-        control_id = text_of(event.params, "control_id")
-        if control_id:
-            action = self._actions.get(control_id)
-            concerned = [] if action is None else [action]
-        else:
-            concerned = [action for action in self._actions.values() if event.event_type in action.keyless]
-        for action in concerned:
-            if action.handle(event):
-                self._forget(action)
 
     def close(self, cause: str) -> None:
         """End what is open: ``closed`` with the client, ``gone``, ``released``."""
@@ -165,10 +155,7 @@ class CallBase(Facts, Listening, Waiting):
         self._released = cause == "released"
         if self._gone_timer is not None:
             self._gone_timer.cancel()
-        actions = list(self._actions.values())
-        self._actions.clear()
-        for action in actions:
-            action.end(made_here(action.event_type, cause))
+        self._running.end_all(cause)
         for wait in self._waits:
             wait.settle(made_here(wait.event_type, cause))
         self._client.call_over(self)
@@ -203,21 +190,25 @@ class CallBase(Facts, Listening, Waiting):
             return None
 
     async def start(self, action: A, params: Mapping[str, Any]) -> A:
-        """Start an operation. An action on a call that is gone comes back ended, with a cause."""
+        """Start an operation. An action on a call that is gone comes back ended, with a cause.
+
+        Raises:
+            RelayError: refused, no reply, or (409) an action that runs on the call has its ``control_id``.
+        """
         if self._over is not None and not self._released:
             action.end(made_here(action.event_type, self._over.cause or "ended"))
             await self._let_others_run()
             return action
-        self._actions[action.control_id] = action
+        self._running.begin(action)
         try:
             result = await self._ask(action.method, params)
         except RelayError:
             if action.is_done:  # its events tell more than the reply that did not come
                 return action
-            self._forget(action)
+            self._running.forget(action)
             raise
         except BaseException:
-            self._forget(action)
+            self._running.forget(action)
             raise
         action.accepted = result or {}
         self._check_gone(action, result)
@@ -232,15 +223,25 @@ class CallBase(Facts, Listening, Waiting):
     def _check_gone(self, action: Action, result: dict[str, Any] | None) -> None:
         """The node knows nothing of the action: nothing more comes from it."""
         if result is None and not action.is_over:
-            self._forget(action)
+            self._running.forget(action)
             action.end(made_here(action.event_type, "gone"))
 
-    def _forget(self, action: Action) -> None:
-        if self._actions.get(action.control_id) is action:
-            del self._actions[action.control_id]
+    def missed_events(self, running: Collection[str] | None) -> None:
+        """Events of this call may be lost; ``running`` are the actions that the server knows, None: not the call.
 
-    def _expect_end(self) -> None:
+        What it does not know ends, unless its own end comes soon.
+        """
+        if running is None:
+            self._expect_end()
+        elif actions := self._running.accepted_besides(running):
+            asyncio.get_running_loop().call_later(_GONE_GRACE_S, self._running.end_gone, actions)
+
+    def missed_all(self) -> None:
+        """Events of this call may be lost, and nobody knows whether it lives: it is lost, unless its end comes soon."""
+        self._expect_end(self.lose)
+
+    def _expect_end(self, give_up: Callable[[], None] | None = None) -> None:
         """The node does not know the call: without its ``ended`` soon, end it here."""
         if self._gone_timer is None and self._over is None:
             loop = asyncio.get_running_loop()
-            self._gone_timer = loop.call_later(_GONE_GRACE_S, self.close, "gone")
+            self._gone_timer = loop.call_later(_GONE_GRACE_S, give_up or functools.partial(self.close, "gone"))

@@ -12,6 +12,7 @@ from offhook.client.call import Call
 from offhook.client.dialing import Dials, PendingDial
 from offhook.client.events import ConnectEvent, DialEvent, RelayEvent
 from offhook.client.events.base import text_of
+from offhook.client.link import LiveCalls
 from offhook.client.tasks import Tasks
 from offhook.errors import ConnectionLost, DialFailed, RelayError
 from offhook.protocol.states import CallState, Direction
@@ -43,6 +44,8 @@ class Calls:
         self.execute = execute
         """Sends a request of a call."""
         self._max_active = max_active
+        self._hearsay: dict[str, str] = {}
+        """Calls that only the bridge of another call told of, and that call: as a rule another client's."""
         self._parting: set[asyncio.Task[None]] = set()
 
     async def part(self) -> None:
@@ -63,6 +66,17 @@ class Calls:
         for call in list(self.live.values()):
             log.warning("the session was lost, and the call with it", extra={"call_id": call.call_id})
             call.lose()
+
+    def truncated(self, lives: LiveCalls | None) -> None:
+        """Events were lost. What does not live ends, unless its own end is still on its way.
+
+        Where nobody says what lives, no call may wait for what perhaps never comes.
+        """
+        for call in list(self.live.values()):
+            if lives is None:
+                call.missed_all()
+            elif call.call_id not in self._hearsay:
+                call.missed_events(lives.get(call.call_id))
 
     async def place(self, params: Mapping[str, Any], wait_s: float) -> Call:
         """Dial and wait for the answer; see ``RelayClient.dial``.
@@ -129,7 +143,10 @@ class Calls:
             self.dials.handle(event, self._winner(event))
             return
         is_state = event.event_type == STATE_EVENT
-        call = self.live.get(text_of(event.params, "call_id"))
+        call_id = text_of(event.params, "call_id")
+        call = self.live.get(call_id)
+        if self._hearsay:
+            self._hearsay.pop(call_id, None)  # it has events of its own: it is ours
         if call is None and is_state:
             call = self._leg(event)
         if call is None:
@@ -149,7 +166,7 @@ class Calls:
             self._decline(call, "no handler is registered with @client.on_call")
         elif self.tasks.is_leaving:
             self._decline(call, "the client is leaving")
-        elif len(self.live) >= self._max_active:
+        elif len(self.live) - len(self._hearsay) >= self._max_active:
             self._decline(call, f"{self._max_active} calls are active (max_active_calls)")
         else:
             self.live[call.call_id] = call
@@ -177,7 +194,7 @@ class Calls:
         if not self.dials.is_ours(event.tag):
             return None
         nested = RelayEvent(STATE_EVENT, event.call, timestamp=event.timestamp)
-        call = self.live.get(nested.call_id)
+        call = self.live.get(nested.call_id) or self.dials.past_leg(event.tag, nested.call_id)
         if call is None:
             call = self.live[nested.call_id] = Call(self, nested)
             if self.dials.is_abandoned(event.tag):
@@ -187,13 +204,24 @@ class Calls:
         return call
 
     def _peer(self, event: ConnectEvent) -> None:
-        """Somebody answered a connect: their call is ours too, if no event of it told us before."""
+        """Somebody answered a connect: their call is known too, if no event of it told us before.
+
+        Unless one comes it is another client's, whose end nobody will tell us: it goes with the bridge.
+        """
         peer_id = event.peer.get("call_id")
+        self._forget_peers(event.call_id, besides=peer_id if event.connect_state == "connected" else None)
         if event.connect_state != "connected" or not isinstance(peer_id, str) or peer_id in self.live:
             return
         known = {"call_state": CallState.ANSWERED, "direction": Direction.OUTBOUND, **event.peer}
         known["peer"] = {"node_id": event.node_id, "call_id": event.call_id}
         self.live[peer_id] = Call(self, RelayEvent(STATE_EVENT, known, timestamp=event.timestamp))
+        self._hearsay[peer_id] = event.call_id
+
+    def _forget_peers(self, call_id: str, besides: object = None) -> None:
+        """What the bridge of this call told of is not there any more."""
+        for peer_id, teller in list(self._hearsay.items()):
+            if teller == call_id and peer_id != besides:
+                self.live[peer_id].close("gone")
 
     def find_call(self, call_id: str) -> Call | None:
         """The call with this id, if it is ours and lives."""
@@ -203,3 +231,5 @@ class Calls:
         """The call is over, or released: forget it."""
         if self.live.get(call.call_id) is call:
             del self.live[call.call_id]
+            self._hearsay.pop(call.call_id, None)
+            self._forget_peers(call.call_id)

@@ -24,6 +24,8 @@ class PendingDial:
         self.tag = tag
         self.answer: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
         self.legs: dict[str, Call] = {}
+        self.past_legs: dict[str, Call] = {}
+        """Those that are over: a dial event may tell of them later."""
 
     @property
     def is_answered(self) -> bool:
@@ -82,6 +84,11 @@ class Dials:
         """Nobody wants a call with this tag."""
         return bool(tag) and tag in self._abandoned
 
+    def past_leg(self, tag: str, call_id: str) -> Call | None:
+        """A leg of a pending dial that is over."""
+        dial = self._pending.get(tag)
+        return None if dial is None else dial.past_legs.get(call_id)
+
     def leg(self, call: Call) -> None:
         """A leg appeared or changed."""
         dial = self._pending.get(call.tag)
@@ -89,6 +96,7 @@ class Dials:
             return
         if call.state == CallState.ENDED:
             dial.legs.pop(call.call_id, None)
+            dial.past_legs[call.call_id] = call
         else:
             dial.legs[call.call_id] = call
 

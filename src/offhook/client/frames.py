@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -11,7 +11,7 @@ from offhook.protocol import methods
 from offhook.protocol.frames import EventParams, FrameError, FrameId, Request, Response, mended_json, parse_frame
 from offhook.protocol.wellformed import find_ill_formed, mend
 
-__all__ = ["BrokenEvent", "EventFrame", "dump_ack", "dump_frame", "dump_request", "parse_incoming"]
+__all__ = ["BrokenEvent", "EventFrame", "dump_ack", "dump_frame", "dump_request", "parse_incoming", "read_live_calls"]
 
 
 class EventFrame(msgspec.Struct, frozen=True):
@@ -85,3 +85,11 @@ def dump_request(frame: Request) -> bytes:
 def dump_ack(frame_id: FrameId) -> bytes:
     """Write the reply to an event."""
     return b'{"jsonrpc":"2.0","id":%b,"result":{}}' % _encoder.encode(frame_id)
+
+
+def read_live_calls(calls: Any) -> dict[str, frozenset[str]] | None:
+    """What ``signalwire.events_truncated`` says of the calls that live; None when it does not, or not as expected."""
+    try:
+        return msgspec.convert(calls, dict[str, frozenset[str]])
+    except msgspec.ValidationError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,8 +21,13 @@ _VERSION: Final = Version(2, 0, 0)
 
 _TRANSIENT: Final = frozenset(
     {RpcCode.REQUEST_TIMEOUT, RpcCode.NOT_AVAILABLE, RpcCode.CAPACITY_EXCEEDED, RpcCode.INTERNAL}
-)
-"""Refusals of a connect that say nothing about the credentials: tried again without being counted."""
+) | frozenset({408, 429, *range(500, 600)})
+"""Refusals that say nothing of the credentials or the session: tried again without being counted."""
+
+_OF_CREDENTIALS: Final = frozenset({RpcCode.AUTHENTICATION_FAILED, RpcCode.VERSION_INCOMPATIBLE})
+"""Refusals that say nothing of the session: with the right ones it may be resumed."""
+
+_NAMES_THE_SESSION: Final = re.compile(r"\b(protocol|session)\b", re.IGNORECASE)
 
 
 class Handshake:
@@ -34,6 +40,7 @@ class Handshake:
         self.was_connected = False
         self._settings = settings
         self._refusals = 0
+        self._refused_resumes = 0
 
     def __repr__(self) -> str:
         return f"Handshake(resumes={self.protocol is not None}, refusals={self._refusals})"
@@ -58,7 +65,7 @@ class Handshake:
 
     def accept(self, frame: Response) -> bool | RelayError:
         """Take the reply: whether we are in the session that was before; or the refusal."""
-        refusal = _refusal(frame)
+        refusal = self._refusal(frame)
         if refusal is not None:
             return self._refused(refusal)
         try:
@@ -72,27 +79,39 @@ class Handshake:
         self.protocol = result.protocol
         self.keeps_ids_s = result.keeps_request_ids_s
         self.was_connected = True
-        self._refusals = 0
+        self._refusals = self._refused_resumes = 0
         return resumed
 
     def forget(self) -> None:
         """Begin afresh the next time."""
         self.protocol = self.authorization_state = None
+        self._refused_resumes = 0
 
     def _refused(self, error: RelayError) -> RelayError:
-        """A refused resume is tried afresh."""
-        self.forget()
-        if error.code not in _TRANSIENT:
-            self._refusals += 1
+        """Count it. A session is forgotten when it is what the server refuses, or nothing else is left to change."""
+        if error.code in _TRANSIENT:
+            return error
+        self._refusals += 1
+        if self.protocol is not None and error.code not in _OF_CREDENTIALS:
+            self._refused_resumes += 1
+            if error.code == RpcCode.NOT_ALLOWED and self.authorization_state is not None:
+                self.authorization_state = None  # a corrupt one is refused like this (1.6); the credentials do without
+            elif self._is_of_the_session(error) or self._refused_resumes >= self._settings.max_refusals:
+                self.forget()
         return error
 
+    def _is_of_the_session(self, error: RelayError) -> bool:
+        if error.code == codes.LOCAL_ERROR:
+            return False  # the text is ours
+        is_named = self.protocol is not None and self.protocol in error.message
+        return error.code == RpcCode.NOT_ALLOWED or is_named or bool(_NAMES_THE_SESSION.search(error.message))
 
-def _refusal(frame: Response) -> RelayError | None:
-    """What a reply to connect refuses with: an error, or a result whose code is not 2xx (9, row 2)."""
-    if isinstance(frame.error, RpcError):
-        return RelayError(frame.error.code, frame.error.message)
-    result = frame.result if isinstance(frame.result, dict) else {}
-    code = str(result.get("code", "200"))
-    if codes.is_success(code):
-        return None
-    return RelayError(int(code) if code.isdecimal() else codes.LOCAL_ERROR, str(result.get("message", "refused")))
+    def _refusal(self, frame: Response) -> RelayError | None:
+        """What a reply to connect refuses with: an error, or a result whose code is not 2xx (9, row 2)."""
+        if isinstance(frame.error, RpcError):
+            return RelayError(codes.number_of_code(frame.error.code), self._settings.mask(frame.error.message))
+        result = frame.result if isinstance(frame.result, dict) else {}
+        code = codes.number_of_code(result.get("code", 200))
+        if 200 <= code < 300:
+            return None
+        return RelayError(code, self._settings.mask(str(result.get("message", "refused"))))

@@ -14,7 +14,7 @@ from offhook.client.session import Session, State
 from offhook.errors import ConnectionLost, RelayError
 from offhook.protocol import codes
 
-__all__ = ["Driver", "Link", "MakeDriver"]
+__all__ = ["Driver", "Link", "LiveCalls", "MakeDriver"]
 
 log = logging.getLogger("offhook.client")
 
@@ -35,6 +35,9 @@ class Driver(Protocol):
         ...
 
 
+LiveCalls = dict[str, frozenset[str]]
+"""Calls by id, with the ``control_id`` of what runs on each."""
+
 MakeDriver = Callable[[Session, Callable[[Output], None]], Driver]
 
 
@@ -42,7 +45,8 @@ class Link:
     """A session that is being kept connected. ``stopped`` ends with the server's refusal, or None when closed.
 
     ``on_event`` gets each event once, in order; ``on_connected`` whether the session is the one that was before, and
-    whether there was one. Neither may raise.
+    whether there was one; ``on_lapsed`` that it was away for too long to wait for its events; ``on_truncated`` that
+    events were lost, and what lives, if that is known. None may raise.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Link:
         *,
         on_event: Callable[[RelayEvent], None],
         on_connected: Callable[[bool, bool], None],
+        on_lapsed: Callable[[], None],
+        on_truncated: Callable[[LiveCalls | None], None],
     ) -> None:
         loop = self._loop = asyncio.get_running_loop()
         self.session = session
@@ -60,6 +66,8 @@ class Link:
         self._driver = make_driver(session, self._take)
         self._on_event = on_event
         self._on_connected = on_connected
+        self._on_lapsed = on_lapsed
+        self._on_truncated = on_truncated
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._running: asyncio.Task[None] | None = None
 
@@ -95,10 +103,20 @@ class Link:
         self._replies[request_id] = reply
         self._driver.pump_soon()
         try:
-            return _checked(await reply)
+            return self._checked(await reply)
         finally:
             if self._replies.pop(request_id, None) is not None:  # it was given up
                 self.session.forget(request_id)
+
+    def _checked(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a result whose code is not 2xx; absent is fine (relay-protocol 2)."""
+        code = result.get("code", "200")
+        if code == "200":
+            return result
+        number = codes.number_of_code(code)
+        if 200 <= number < 300:
+            return result
+        raise RelayError(number, self.session.mask(str(result.get("message", ""))))
 
     # --- what the session says ------------------------------------------------------------------------------
 
@@ -122,6 +140,12 @@ class Link:
                 self._connected(resumed=resumed, again=again)
             case outputs.Lost(reason, delay_s):
                 log.warning("connection lost: %s; next try in %.1f s", reason, delay_s)
+            case outputs.Lapsed():
+                log.warning("the connection is away for too long: nothing waits for events of its calls any more")
+                self._on_lapsed()
+            case outputs.Truncated(calls):
+                log.warning("the server could not keep all events for us while we were away")
+                self._on_truncated(calls)
             case outputs.Ignored(reason):
                 log.warning("ignored an unreadable frame", extra={"reason": reason})
             case outputs.Stopped(error):
@@ -149,15 +173,3 @@ class Link:
             self.session.close()
             while (output := self.session.poll()) is not None:
                 self._take(output)
-
-
-def _checked(result: dict[str, Any]) -> dict[str, Any]:
-    """Refuse a result whose code is not 2xx; absent is fine (relay-protocol 2)."""
-    code = result.get("code", "200")
-    if code == "200":
-        return result
-    code = str(code)
-    if codes.is_success(code):
-        return result
-    number = int(code) if code.isascii() and code.lstrip("-").isdecimal() else codes.LOCAL_ERROR
-    raise RelayError(number, str(result.get("message", "")))

@@ -173,6 +173,11 @@ class Messages:
         """The server took a message. States that came before its reply was read are handled now."""
         known = {**params, "message_id": message_id, "direction": "outbound", "message_state": "queued"}
         message = Message(self._tasks, known, on_completed)
+        if (former := self._open.pop(message_id, None)) is not None:
+            former.end(_made_here("gone"))  # the server gave its id away
+        if not message_id:
+            message.end(_made_here("gone"))  # nothing that comes can be told to be about it
+            return message
         self._open[message_id] = message
         while len(self._open) > _MAX_OPEN:
             self._open.popitem(last=False)[1].end(_made_here("gone"))

@@ -16,11 +16,13 @@ __all__ = [
     "Drop",
     "Failed",
     "Ignored",
+    "Lapsed",
     "Lost",
     "Open",
     "Output",
     "Send",
     "Stopped",
+    "Truncated",
 ]
 
 
@@ -75,6 +77,16 @@ class Lost(msgspec.Struct, frozen=True):
     delay_s: float
 
 
+class Lapsed(msgspec.Struct, frozen=True):
+    """The socket has been gone for so long that nothing may wait for the session's events. It is still resumed."""
+
+
+class Truncated(msgspec.Struct, frozen=True):
+    """The server could not keep all events. ``calls``: what lives, with the ``control_id`` of what runs, if known."""
+
+    calls: dict[str, frozenset[str]] | None
+
+
 class Ignored(msgspec.Struct, frozen=True):
     """Something unreadable arrived."""
 
@@ -87,4 +99,4 @@ class Stopped(msgspec.Struct, frozen=True):
     error: RelayError | None
 
 
-Output = Open | Send | Drop | Completed | Failed | Arrived | Connected | Lost | Ignored | Stopped
+Output = Open | Send | Drop | Completed | Failed | Arrived | Connected | Lost | Lapsed | Truncated | Ignored | Stopped

@@ -164,7 +164,14 @@ class RelayClient(DialVerb, SendMessageVerb):
         )
         self._tasks.is_leaving = False
         session = Session(settings, random=random.random, new_id=numbered_ids())
-        self._link = Link(session, self._make_driver, on_event=self._dispatch, on_connected=self._connected)
+        self._link = Link(
+            session,
+            self._make_driver,
+            on_event=self._dispatch,
+            on_connected=self._connected,
+            on_lapsed=self._session_lost,
+            on_truncated=self._calls.truncated,
+        )
         self._link.stopped.add_done_callback(self._refused)
         self._link.open()
         try:
@@ -311,8 +318,11 @@ class RelayClient(DialVerb, SendMessageVerb):
         if self._link is not None and self._link.session.protocol is not None:
             self._messages.own_context = self._link.session.protocol
         if again and not resumed:
-            self._calls.lose()
-            self._messages.end("gone", frozenset(self._contexts))
+            self._session_lost()
+
+    def _session_lost(self) -> None:
+        self._calls.lose()
+        self._messages.end("gone", frozenset(self._contexts))
 
     def _refused(self, stopped: asyncio.Future[RelayError | None]) -> None:
         error = stopped.result()

@@ -3,6 +3,8 @@
 queued -> sent -> (refused with -32005 -> waiting -> sent)* -> Completed or Failed
    ^       |
    +- away +   only where the server keeps ids; else Failed, with word that it was sent
+
+What is queued fails when its time is over, too.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from offhook.client.frames import dump_request
 from offhook.client.outputs import Output
 from offhook.client.session_states import SessionSettings
 from offhook.errors import ConnectionLost, RelayError, RequestTimeout
-from offhook.protocol.codes import RpcCode
+from offhook.protocol.codes import RpcCode, number_of_code
 from offhook.protocol.frames import FrameId, Request, Response, RpcError
 
 __all__ = ["PendingRequests"]
@@ -27,10 +29,11 @@ __all__ = ["PendingRequests"]
 class _Pending:
     """A request. ``sent_at`` None: queued. ``retry_at``: refused for now, to be sent again then."""
 
-    __slots__ = ("data", "first_sent_at", "frame", "refusals", "refused", "retry_at", "sent_at")
+    __slots__ = ("asked_at", "data", "first_sent_at", "frame", "refusals", "refused", "retry_at", "sent_at")
 
-    def __init__(self, frame: Request) -> None:
+    def __init__(self, frame: Request, now: float) -> None:
         self.frame = frame
+        self.asked_at = now
         self.data = dump_request(frame)
         self.sent_at: float | None = None
         self.first_sent_at: float | None = None
@@ -59,6 +62,8 @@ class PendingRequests:
         self._new_id = new_id
         self._pending: dict[str, _Pending] = {}
         self._waiting: dict[str, _Pending] = {}
+        self._queued: dict[str, float] = {}
+        """Since when each waits for a connection, the oldest first."""
         self._renamed: dict[FrameId, str] = {}
 
     def __len__(self) -> int:
@@ -70,6 +75,14 @@ class PendingRequests:
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due."""
+        due = self._sent_due
+        for since in self._queued.values():
+            queued_due = since + self._settings.queue_timeout_s
+            return queued_due if due is None else min(due, queued_due)
+        return due
+
+    @property
+    def _sent_due(self) -> float | None:
         for oldest in self._pending.values():  # sent in the order of the dict, all with one time-out
             if oldest.sent_at is None:
                 return None
@@ -82,18 +95,19 @@ class PendingRequests:
     def send(self, method: str, params: Mapping[str, Any], now: float) -> str:
         """Send a request at once: its id."""
         request_id = self._new_id()
-        pending = self._pending[request_id] = _Pending(Request(request_id, method, dict(params)))
+        pending = self._pending[request_id] = _Pending(Request(request_id, method, dict(params)), now)
         pending.sent_at = pending.first_sent_at = now
         self._outputs.append(outputs.Send(pending.data))
         return request_id
 
-    def queue(self, method: str, params: Mapping[str, Any]) -> str:
+    def queue(self, method: str, params: Mapping[str, Any], now: float) -> str:
         """Keep a request until the next ``flush``: its id. Beyond the limit it fails."""
         if len(self._pending) >= self._settings.max_queued:
             text = f"Execute queue full \N{EM DASH} too many requests while disconnected ({method})"
             return self.refuse(text)
         request_id = self._new_id()
-        self._pending[request_id] = _Pending(Request(request_id, method, dict(params)))
+        self._pending[request_id] = _Pending(Request(request_id, method, dict(params)), now)
+        self._queued[request_id] = now
         return request_id
 
     def refuse(self, text: str) -> str:
@@ -117,8 +131,9 @@ class PendingRequests:
             self._pop(request_id)
             self._outputs.append(outputs.Completed(request_id, frame.result))
         elif isinstance(frame.error, RpcError):
-            error = RelayError(frame.error.code, frame.error.message)
-            if frame.error.code != RpcCode.CAPACITY_EXCEEDED or not self._wait(request_id, pending, error, now):
+            code = number_of_code(frame.error.code)
+            error = RelayError(code, self._settings.mask(frame.error.message))
+            if code != RpcCode.CAPACITY_EXCEEDED or not self._wait(request_id, pending, error, now):
                 self._pop(request_id)
                 self._fail(request_id, error)
 
@@ -130,6 +145,10 @@ class PendingRequests:
             self._pop(request_id)
             late = RequestTimeout(pending.frame.method, self._settings.request_timeout_s)
             self._fail(request_id, pending.refused if pending.retry_at is not None and pending.refused else late)
+        for request_id, since in list(self._queued.items()):
+            if now < since + self._settings.queue_timeout_s:
+                break
+            self._lose(request_id, f"no connection for {self._settings.queue_timeout_s:g} s")
         for request_id, pending in list(self._waiting.items()):
             if pending.retry_at is not None and now >= pending.retry_at:
                 del self._waiting[request_id]
@@ -137,21 +156,25 @@ class PendingRequests:
                 self._outputs.append(outputs.Send(pending.data))
 
     def away(self, reason: str, now: float, *, keeps_ids_s: float) -> None:
-        """The socket is gone: keep what may be sent again with its id, fail what may not."""
-        self.hold()
+        """The socket is gone: keep what may be sent again with its id, fail what may not, or was asked too long ago."""
+        self.hold(now)
         for request_id, pending in list(self._pending.items()):
-            if pending.sent_at is None:
+            if now - pending.asked_at >= self._settings.away_s:
+                self._lose(request_id, f"it had no reply in {self._settings.away_s:g} s, on any connection")
+            elif pending.sent_at is None:
                 continue
-            if now - pending.sent_at < keeps_ids_s:
+            elif now - pending.sent_at < keeps_ids_s:
                 pending.sent_at = None
+                self._queued[request_id] = now
             else:
                 self._lose(request_id, f"the connection was lost ({reason})")
 
-    def hold(self) -> None:
+    def hold(self, now: float) -> None:
         """Nothing more may be sent on this socket: what was refused for now had no effect, and is as good as new."""
         for request_id, pending in self._waiting.items():
             pending.sent_at = pending.first_sent_at = pending.retry_at = None
             self._pending[request_id] = self._pending.pop(request_id)
+            self._queued[request_id] = now
         self._waiting.clear()
 
     def flush(self, now: float, *, resumed: bool, keeps_ids_s: float) -> None:
@@ -162,10 +185,11 @@ class PendingRequests:
                 self._lose(request_id, "the connection was lost and the session could not be resumed in time")
             else:
                 self._transmit(pending, now)
+        self._queued.clear()
 
     def lose_all(self, reason: str) -> None:
         """Nothing can be sent any more."""
-        self.hold()
+        self.hold(0.0)  # they end at once
         for request_id in list(self._pending):
             self._lose(request_id, reason)
 
@@ -193,6 +217,8 @@ class PendingRequests:
 
     def _pop(self, request_id: str) -> _Pending | None:
         pending = self._pending.pop(request_id, None)
+        if self._queued:
+            self._queued.pop(request_id, None)
         if pending is not None and pending.refused is not None:
             self._waiting.pop(request_id, None)
             self._renamed.pop(str(pending.frame.id), None)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from offhook.client import outputs
-from offhook.client.frames import BrokenEvent, EventFrame, dump_ack, dump_frame, parse_incoming
+from offhook.client.frames import BrokenEvent, EventFrame, dump_ack, dump_frame, parse_incoming, read_live_calls
 from offhook.client.handshake import Handshake
 from offhook.client.outputs import Output
 from offhook.client.requests import PendingRequests
@@ -26,7 +26,16 @@ from offhook.client.session_states import TRANSITIONS, SessionSettings, State
 from offhook.errors import RelayError
 from offhook.protocol import methods
 from offhook.protocol.codes import RpcCode
-from offhook.protocol.frames import AUTHORIZATION_STATE, EventParams, FrameError, FrameId, Request, Response, RpcError
+from offhook.protocol.frames import (
+    AUTHORIZATION_STATE,
+    EVENTS_TRUNCATED,
+    EventParams,
+    FrameError,
+    FrameId,
+    Request,
+    Response,
+    RpcError,
+)
 
 __all__ = ["TRANSITIONS", "Session", "SessionSettings", "State"]
 
@@ -54,6 +63,9 @@ class Session:
         self._ping_id: str | None = None
         self._attempt = 0
         self._state_deadline: float | None = None
+        self._lapses_at: float | None = None
+        self._is_current = False
+        """The server told us all up to the loss of this socket, if it goes."""
         self._heard_at = 0.0
         self._seen: set[FrameId] = set()
         self._seen_before: set[FrameId] = set()
@@ -79,11 +91,17 @@ class Session:
         request_due = self._requests.deadline
         if request_due is not None and (due is None or request_due < due):
             due = request_due
+        if self._lapses_at is not None and (due is None or self._lapses_at < due):
+            due = self._lapses_at
         if self.state is State.READY:
             silence_due = self._heard_at + (self._settings.silence_s if self._ping_id else self._settings.quiet_s)
             if due is None or silence_due < due:
                 due = silence_due
         return due
+
+    def mask(self, text: str) -> str:
+        """A text of the server's as it may stand in errors and logs."""
+        return self._settings.mask(text)
 
     # --- what the app asks ----------------------------------------------------------------------------------
 
@@ -98,7 +116,7 @@ class Session:
             return self._requests.send(method, params, now)
         if self.state is State.CLOSED:
             return self._requests.refuse(f"{method}: the client is closed")
-        return self._requests.queue(method, params)
+        return self._requests.queue(method, params, now)
 
     def forget(self, request_id: str) -> bool:
         """Nobody waits for this request any more. False: it was not sent yet, and now never will be."""
@@ -145,7 +163,7 @@ class Session:
         else:
             self._requests.settle(frame, now)
             if self.state is not State.READY:
-                self._requests.hold()
+                self._requests.hold(now)
 
     def lost(self, reason: str, now: float) -> None:
         """The socket went, or could not be opened. Try again later (1.11)."""
@@ -155,6 +173,9 @@ class Session:
     def tick(self, now: float) -> None:
         """A deadline may have passed."""
         self._requests.tick(now)
+        if self._lapses_at is not None and now >= self._lapses_at:
+            self._lapses_at = None
+            self.outputs.append(outputs.Lapsed())
         if self._state_deadline is not None and now >= self._state_deadline:
             self._state_deadline = None
             if self.state is State.WAITING:
@@ -185,6 +206,8 @@ class Session:
             self._seen.clear()
             self._seen_before.clear()
         self._attempt = 0
+        self._lapses_at = None
+        self._is_current = True
         self._enter(State.READY)
         self.outputs.append(outputs.Connected(resumed=outcome, again=again))
         self._requests.flush(now, resumed=outcome, keeps_ids_s=self._handshake.keeps_ids_s)
@@ -208,6 +231,8 @@ class Session:
         if event.event_type == AUTHORIZATION_STATE:
             state = event.params.get("authorization_state")
             self._handshake.authorization_state = state if isinstance(state, str) else None
+        elif event.event_type == EVENTS_TRUNCATED:
+            self.outputs.append(outputs.Truncated(read_live_calls(event.params.get("calls"))))
         else:
             self.outputs.append(outputs.Arrived(event))
 
@@ -227,7 +252,7 @@ class Session:
             self._handshake.forget()
         if self.state is not State.DRAINING:
             self._enter(State.DRAINING, now + self._settings.drain_timeout_s)
-            self._requests.hold()
+            self._requests.hold(now)
 
     def _reply(self, frame: Request, result: dict[str, Any]) -> None:
         if frame.id is not None:
@@ -251,9 +276,12 @@ class Session:
 
     def _away(self, reason: str, now: float) -> None:
         """No socket: keep what may be sent again with its id, fail what may not, and wait."""
+        reason = self._settings.mask(reason)
         self._connect_id = self._ping_id = None
         keeps_ids_s = self._handshake.keeps_ids_s if self._handshake.protocol is not None else 0.0
         self._requests.away(reason, now, keeps_ids_s=keeps_ids_s)
+        if self._is_current:
+            self._is_current, self._lapses_at = False, now + self._settings.away_s
         self._attempt += 1
         ceiling = min(self._settings.backoff_max_s, self._settings.backoff_min_s * 2 ** min(self._attempt, 10))
         delay_s = self._settings.backoff_min_s + self._random() * (ceiling - self._settings.backoff_min_s)
@@ -264,6 +292,7 @@ class Session:
         if self.state in (State.OPENING, *_ON_SOCKET):
             self.outputs.append(outputs.Drop())
         self._enter(State.CLOSED)
+        self._lapses_at = None
         self._requests.lose_all("the client is closed" if error is None else error.message)
         self.outputs.append(outputs.Stopped(error))
 

@@ -14,6 +14,12 @@ from offhook.protocol.frames import Authentication
 __all__ = ["TRANSITIONS", "SessionSettings", "State"]
 
 
+_MIN_SECRET: Final = 6
+"""Shorter ones are words."""
+
+_MAX_TEXT: Final = 2_000
+
+
 class State(enum.Enum):
     """Where the session is."""
 
@@ -43,8 +49,9 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who we are, and every limit of the session. Times are seconds.
 
     ``request_timeout_s`` counts from sending, not while queued. ``quiet_s`` without a frame: we ping;
-    ``silence_s`` without one: the peer is dead. ``retry_min_s``, ``retry_max_s``: how long to wait before a request
-    that was refused with -32005 is sent again.
+    ``silence_s`` without one: the peer is dead. ``queue_timeout_s``: how long a request waits for a connection;
+    ``away_s``: after so long without one nothing may wait for the session's events. ``retry_min_s``,
+    ``retry_max_s``: how long to wait before a request that was refused with -32005 is sent again.
     """
 
     authentication: Authentication
@@ -59,5 +66,14 @@ class SessionSettings(msgspec.Struct, frozen=True, kw_only=True):
     backoff_max_s: float = 30.0
     retry_min_s: float = 0.2
     retry_max_s: float = 2.0
+    queue_timeout_s: float = 120.0
+    away_s: float = 600.0
     max_queued: int = 500
     max_refusals: int = 3
+
+    def mask(self, text: str) -> str:
+        """A text of the server's as it may stand in errors and logs: short, and without our own secrets."""
+        for secret in (self.authentication.token, self.authentication.jwt_token):
+            if secret and len(secret) >= _MIN_SECRET:
+                text = text.replace(secret, "***")
+        return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."

@@ -80,8 +80,10 @@ class Tasks:
             self._failed(error, what, call_id)
 
     def _failed(self, error: Exception, what: str, call_id: str) -> None:
-        if self.is_leaving and isinstance(error, ConnectionLost):
-            log.warning("%s ended with the client (call %s): %s", what, call_id or "-", error)
+        if isinstance(error, ConnectionLost):  # what a program does about it is its own; it has no bug there
+            ended = "ended with the client" if self.is_leaving else "ended with the connection"
+            log.warning("%s %s (call %s): %s", what, ended, call_id or "-", error)
+            self.failures += not self.is_leaving
             return
         self.failures += 1
         log.exception("%s failed (call %s)", what, call_id or "-", extra={"what": what, "call_id": call_id})

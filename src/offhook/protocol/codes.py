@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import re
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["LOCAL_ERROR", "RESULT_MEANINGS", "ResultCode", "RpcCode", "is_success"]
+__all__ = ["LOCAL_ERROR", "RESULT_MEANINGS", "ResultCode", "RpcCode", "is_success", "number_of_code"]
 
 LOCAL_ERROR: Final = -1
 """The code of a failure that the client itself found: no reply came, the socket went, the queue is full."""
@@ -60,3 +61,13 @@ RESULT_MEANINGS: Final = MappingProxyType(
 def is_success(code: str) -> bool:
     """Say whether a result's ``code`` is 2xx (RELAY counts all of them as success)."""
     return len(code) == 3 and code[0] == "2" and code.isdecimal()
+
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+
+
+def number_of_code(code: object) -> int:
+    """Read a ``code`` as a number, whatever a server wrote there; ``LOCAL_ERROR`` when it is none."""
+    if isinstance(code, int) and not isinstance(code, bool):
+        return code if abs(code) < 10**9 else LOCAL_ERROR
+    return int(code) if isinstance(code, str) and _NUMBER.fullmatch(code) else LOCAL_ERROR

@@ -19,6 +19,7 @@ from offhook.protocol.wellformed import find_ill_formed, mend
 
 __all__ = [
     "AUTHORIZATION_STATE",
+    "EVENTS_TRUNCATED",
     "Authentication",
     "ConnectParams",
     "ConnectResult",
@@ -41,6 +42,13 @@ __all__ = [
 
 AUTHORIZATION_STATE: Final = "signalwire.authorization.state"
 """Type of the event that carries the latest ``authorization_state`` (not a method)."""
+
+EVENTS_TRUNCATED: Final = "signalwire.events_truncated"
+"""Type of the event by which our node tells a session, after a resume, that events were too many or too old to keep.
+
+``from`` and ``to`` are the first and last ``session_seq`` lost; ``calls`` has the session's calls that live, each with
+the ``control_id`` of what runs on it.
+"""
 
 FrameId = str | int
 """SDKs choose UUID strings; a number is read too and echoed as it came."""

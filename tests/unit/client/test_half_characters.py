@@ -80,7 +80,7 @@ async def test_a_text_with_half_a_character_is_refused_by_name_and_costs_nothing
     with pytest.raises(CallerError, match=r"calling\.play: `play\[0\]\.params\.text` has half a character") as refused:
         await call.play_tts(text)
     str(refused.value).encode()
-    assert call._actions == {}
+    assert call._running.by_id == {}
     with pytest.raises(CallerError, match="half a character"):
         await client.execute("calling.play", {"\ud83d": 1})
     action = await call.play_tts("Well done")

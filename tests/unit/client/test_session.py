@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,76 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from offhook.client import outputs
-from offhook.client.session import TRANSITIONS, Session, SessionSettings, State
-from offhook.errors import ConnectionLost, RelayError, RequestTimeout
-from offhook.protocol.frames import Authentication
-
-TOKEN = "PTsecret"
-
-
-class Bench:
-    """Drives a session by hand: ``now`` moves only when told to."""
-
-    def __init__(self, **changes: Any) -> None:
-        self.now = 100.0
-        numbers = itertools.count(1)
-        chosen = {"authentication": Authentication(project="p", token=TOKEN), "agent": "test", "contexts": ("office",)}
-        self.session = Session(
-            SessionSettings(**{**chosen, **changes}), random=lambda: 0.5, new_id=lambda: f"id{next(numbers)}"
-        )
-        self.seen: list[outputs.Output] = []
-
-    def drain(self) -> list[outputs.Output]:
-        fresh = []
-        while (output := self.session.poll()) is not None:
-            fresh.append(output)
-        self.seen += fresh
-        return fresh
-
-    def sent(self) -> list[dict[str, Any]]:
-        return [json.loads(output.data) for output in self.drain() if isinstance(output, outputs.Send)]
-
-    def feed(self, **frame: Any) -> None:
-        self.session.received(json.dumps({"jsonrpc": "2.0", **frame}), self.now)
-
-    def refuse_for_now(self, frame_id: str) -> None:
-        """More than the server allows: it did nothing."""
-        self.feed(id=frame_id, error={"code": -32005, "message": "slower"})
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-        self.session.tick(self.now)
-
-    def open(self) -> dict[str, Any]:
-        """Open the socket; returns the connect request."""
-        self.session.opened(self.now)
-        (connect,) = self.sent()
-        return connect
-
-    def ready(self, protocol: str = "sig_a", **result: Any) -> None:
-        self.session.connect() if self.session.state is State.IDLE else None
-        connect = self.open()
-        self.feed(id=connect["id"], result={"protocol": protocol, **result})
-        assert self.session.state is State.READY
-
-    def reopen(self, protocol: str = "sig_a", **result: Any) -> None:
-        """Wait out the back-off and connect again."""
-        assert self.session.deadline is not None
-        self.pass_time(self.session.deadline - self.now)
-        assert outputs.Open() in self.drain()
-        self.ready(protocol, **result)
-
-    def failures(self) -> dict[str, RelayError]:
-        self.drain()
-        return {one.request_id: one.error for one in self.seen if isinstance(one, outputs.Failed)}
-
-
-def event(name: str, **params: Any) -> dict[str, Any]:
-    return {"method": "signalwire.event", "params": {"event_type": name, "params": params}}
+from offhook.client.session import TRANSITIONS, State
+from offhook.errors import ConnectionLost, RequestTimeout
+from rig.session_bench import TOKEN, SessionBench, event
 
 
 def test_the_first_frame_says_who_we_are_and_asks_for_acks() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.session.connect()
     assert bench.drain() == [outputs.Open()]
     params = bench.open()["params"]
@@ -94,7 +29,7 @@ def test_the_first_frame_says_who_we_are_and_asks_for_acks() -> None:
 
 
 def test_a_resume_brings_protocol_and_authorization_state_and_a_restart_neither() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.feed(id="e", **event("signalwire.authorization.state", authorization_state="a:b"))
     bench.session.lost("cut", bench.now)
@@ -116,7 +51,7 @@ def test_a_resume_brings_protocol_and_authorization_state_and_a_restart_neither(
 
 def test_contexts_taken_later_are_subscribed_again_after_a_reconnect() -> None:
     """signalwire-legacy-js#1187: a reconnected client got no more calls."""
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.session.contexts = ["office", "support"]
     bench.session.lost("cut", bench.now)
@@ -126,7 +61,7 @@ def test_contexts_taken_later_are_subscribed_again_after_a_reconnect() -> None:
 
 
 def test_events_are_acked_at_once_and_a_repeat_after_a_resume_is_acked_and_dropped() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     bench.feed(id="e1", **event("calling.call.play", state="playing"))
@@ -142,14 +77,14 @@ def test_events_are_acked_at_once_and_a_repeat_after_a_resume_is_acked_and_dropp
 
 
 def test_a_server_ping_is_echoed() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.feed(id="p", method="signalwire.ping", params={"timestamp": 1.5, "payload": "x"})
     assert bench.sent() == [{"jsonrpc": "2.0", "id": "p", "result": {"timestamp": 1.5, "payload": "x"}}]
 
 
 def test_a_silent_peer_is_pinged_and_dropped_within_twenty_seconds() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.pass_time(8)
     assert [frame["method"] for frame in bench.sent()] == ["signalwire.ping"]
@@ -162,7 +97,7 @@ def test_a_silent_peer_is_pinged_and_dropped_within_twenty_seconds() -> None:
 
 
 def test_any_frame_is_a_sign_of_life() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     for _ in range(5):
         bench.pass_time(7)
@@ -172,7 +107,7 @@ def test_any_frame_is_a_sign_of_life() -> None:
 
 
 def test_a_request_times_out_from_sending_and_a_late_reply_is_ignored() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.session.connect()
     queued = bench.session.request("calling.play", {}, bench.now)
     bench.pass_time(60)
@@ -187,7 +122,7 @@ def test_a_request_times_out_from_sending_and_a_late_reply_is_ignored() -> None:
 
 
 def test_a_request_refused_for_now_is_sent_again_under_another_id_with_growing_pauses() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     request = bench.session.request("calling.play", {"call_id": "c"}, bench.now)
@@ -211,7 +146,7 @@ def test_a_request_refused_for_now_is_sent_again_under_another_id_with_growing_p
 
 
 def test_a_request_refused_for_now_as_long_as_its_time_lasts_fails_with_the_refusal() -> None:
-    bench = Bench(request_timeout_s=2.0)
+    bench = SessionBench(request_timeout_s=2.0)
     bench.ready()
     bench.drain()
     began = bench.now
@@ -228,7 +163,7 @@ def test_a_request_refused_for_now_as_long_as_its_time_lasts_fails_with_the_refu
 
 
 def test_a_retry_that_gets_no_reply_times_out_with_the_first_sending() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     request = bench.session.request("m", {}, bench.now)
@@ -243,7 +178,7 @@ def test_a_retry_that_gets_no_reply_times_out_with_the_first_sending() -> None:
 
 @pytest.mark.parametrize("protocol", ["sig_a", "sig_b"])
 def test_a_request_refused_for_now_had_no_effect_and_goes_into_any_next_session(protocol: str) -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     request = bench.session.request("m", {}, bench.now)
@@ -258,7 +193,7 @@ def test_a_request_refused_for_now_had_no_effect_and_goes_into_any_next_session(
 
 
 def test_nothing_refused_for_now_is_sent_again_after_the_server_asked_us_to_leave() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     early, late = (bench.session.request("m", {}, bench.now) for _ in range(2))
@@ -275,7 +210,7 @@ def test_nothing_refused_for_now_is_sent_again_after_the_server_asked_us_to_leav
 
 
 def test_a_refused_request_that_is_forgotten_is_not_sent_again() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     request = bench.session.request("m", {}, bench.now)
@@ -286,7 +221,7 @@ def test_a_refused_request_that_is_forgotten_is_not_sent_again() -> None:
 
 
 def test_in_flight_requests_fail_with_word_that_they_were_sent_where_ids_are_not_kept() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     request = bench.session.request("calling.play", {}, bench.now)
     bench.session.lost("cut", bench.now)
@@ -296,7 +231,7 @@ def test_in_flight_requests_fail_with_word_that_they_were_sent_where_ids_are_not
 
 
 def test_in_flight_requests_are_sent_again_with_their_id_where_ids_are_kept() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready(keeps_request_ids_s=600)
     first = bench.session.request("calling.play", {"a": 1}, bench.now)
     bench.session.lost("cut", bench.now)
@@ -310,7 +245,7 @@ def test_in_flight_requests_are_sent_again_with_their_id_where_ids_are_kept() ->
 
 
 def test_in_flight_requests_are_not_repeated_into_another_session() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready(keeps_request_ids_s=600)
     request = bench.session.request("calling.dial", {}, bench.now)
     bench.session.lost("cut", bench.now)
@@ -322,7 +257,7 @@ def test_in_flight_requests_are_not_repeated_into_another_session() -> None:
 
 
 def test_requests_beyond_the_queue_fail_and_those_in_it_go_out_in_order() -> None:
-    bench = Bench(max_queued=3)
+    bench = SessionBench(max_queued=3)
     bench.session.connect()
     kept = [bench.session.request("m", {"n": n}, bench.now) for n in range(3)]
     over = bench.session.request("m", {}, bench.now)
@@ -332,7 +267,7 @@ def test_requests_beyond_the_queue_fail_and_those_in_it_go_out_in_order() -> Non
 
 
 def test_a_queued_request_that_is_forgotten_is_never_sent() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.session.connect()
     request = bench.session.request("calling.dial", {}, bench.now)
     assert bench.session.forget(request) is False
@@ -341,7 +276,7 @@ def test_a_queued_request_that_is_forgotten_is_never_sent() -> None:
 
 
 def test_three_refusals_before_the_first_success_stop_with_the_servers_message() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.session.connect()
     for attempt in range(3):
         bench.drain()
@@ -356,7 +291,7 @@ def test_three_refusals_before_the_first_success_stop_with_the_servers_message()
 
 
 def test_a_result_with_a_code_that_is_not_2xx_refuses_too() -> None:
-    bench = Bench(max_refusals=1)
+    bench = SessionBench(max_refusals=1)
     bench.session.connect()
     connect = bench.open()
     bench.feed(id=connect["id"], result={"code": "401", "message": "no"})
@@ -365,7 +300,7 @@ def test_a_result_with_a_code_that_is_not_2xx_refuses_too() -> None:
 
 @pytest.mark.parametrize("code", [-32000, -32005, -32603])
 def test_a_server_in_trouble_is_tried_for_ever(code: int) -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.session.connect()
     for _ in range(10):
         connect = bench.open()
@@ -376,7 +311,7 @@ def test_a_server_in_trouble_is_tried_for_ever(code: int) -> None:
 
 
 def test_a_refused_resume_is_tried_afresh() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.session.lost("cut", bench.now)
     bench.pass_time(30)
@@ -389,7 +324,7 @@ def test_a_refused_resume_is_tried_afresh() -> None:
 
 
 def test_back_off_grows_from_one_to_thirty_seconds_and_starts_again_after_success() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.session.connect()
     delays = []
     for _ in range(8):
@@ -406,7 +341,7 @@ def test_back_off_grows_from_one_to_thirty_seconds_and_starts_again_after_succes
 
 
 def test_unreadable_frames_are_told_and_ignored() -> None:
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.drain()
     bench.session.received("{", bench.now)
@@ -418,7 +353,7 @@ def test_unreadable_frames_are_told_and_ignored() -> None:
 def test_closed_is_final_and_every_state_has_a_row() -> None:
     assert set(TRANSITIONS) == set(State)
     assert TRANSITIONS[State.CLOSED] == frozenset()
-    bench = Bench()
+    bench = SessionBench()
     bench.ready()
     bench.session.close()
     bench.session.close()
@@ -432,7 +367,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bench = Bench(max_queued=5)
+        self.bench = SessionBench(max_queued=5)
         self.session = self.bench.session
         self.session.connect()
         self.requests: list[str] = []

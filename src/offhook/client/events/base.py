@@ -19,7 +19,12 @@ def text_of(source: Mapping[str, Any], key: str) -> str:
 def number_of(source: Mapping[str, Any], key: str) -> float:
     """Read a number, 0 if there is none."""
     value = source.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    try:
+        return float(value)
+    except OverflowError:  # JSON has whole numbers of any length
+        return 0.0
 
 
 class Field(Generic[T]):

@@ -78,6 +78,10 @@ class Commands:
         """How many live calls the session controls or is asked to take."""
         return self._ownership.load_of(session.protocol)
 
+    def live_calls_of(self, session: Session) -> dict[str, list[str]]:
+        """Live calls that the session controls or is asked to take, with the ``control_id`` of what runs on each."""
+        return {call_id: self._outbox.running_on(call_id) for call_id in self._ownership.held_by(session.protocol)}
+
     def take(self, session: Session, connection: Connection, request: Request, frame_id: FrameId) -> None:
         """Run a command, or answer what its id was answered before."""
         first = session.ledger.find(frame_id)

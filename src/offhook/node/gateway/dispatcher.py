@@ -21,6 +21,7 @@ from offhook.node.store.port import JournalFailure
 from offhook.protocol import methods
 from offhook.protocol.codes import ResultCode, RpcCode
 from offhook.protocol.frames import (
+    EVENTS_TRUNCATED,
     ContextsParams,
     FrameError,
     FrameId,
@@ -32,10 +33,9 @@ from offhook.protocol.frames import (
 )
 from offhook.protocol.params import parse_params
 
-__all__ = ["EVENTS_TRUNCATED", "Dispatcher"]
+__all__ = ["Dispatcher"]
 
 log = structlog.get_logger(__name__)
-EVENTS_TRUNCATED = "signalwire.events_truncated"
 """Event that tells a resumed client which of its events (``session_seq`` ``from`` to ``to``) are lost."""
 _PING_KEYS: tuple[str, ...] = ("timestamp", "payload")
 _PAUSE_S = 0.02
@@ -214,7 +214,7 @@ class Dispatcher:
     def _tell_truncation(self, session: Session) -> None:
         lost = session.delivery.truncation
         if lost.last:
-            params = {"from": lost.first, "to": lost.last}
+            params = {"from": lost.first, "to": lost.last, "calls": self._commands.live_calls_of(session)}
             self._connection.send(self._handshake.event_frame(session, EVENTS_TRUNCATED, params))
             session.delivery.truncation = Truncation(0, 0)
 

@@ -257,6 +257,10 @@ class Outbox:
             self._closed_before[call_id].discard(control_id)
         self._journal.open_control(control)
 
+    def running_on(self, call_id: str) -> list[str]:
+        """The ``control_id`` of each verb that was accepted and has not ended."""
+        return [control_id for owner, control_id in self._controls if owner == call_id]
+
     def recover(self, call_id: str, controls: Collection[OpenControl]) -> None:
         """Go on with a call of a node that ran before; what ended there must not end again."""
         self._closed_before[call_id] = {control.control_id for control in controls if control.is_closed}

@@ -137,6 +137,10 @@ class Ownership:
         """How many live calls the session controls or is asked to take."""
         return len(self._held.get(session, ()))
 
+    def held_by(self, session: str) -> list[str]:
+        """Live calls that the session controls or is asked to take."""
+        return list(self._held.get(session, ()))
+
     def controlled_by(self, session: str) -> list[CallEntry]:
         """Live calls that the session controls."""
         held = [self._calls[call_id] for call_id in self._held.get(session, ())]

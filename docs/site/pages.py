@@ -15,6 +15,7 @@ from docs.site.verbs import VERBS, Method, Verb, public_methods
 import offhook
 from offhook import errors
 from offhook.client.action import Action
+from offhook.client.all_events import AllEvents
 from offhook.client.base import CallBase
 from offhook.client.events import RelayEvent
 from offhook.client.events.table import EVENT_TYPES
@@ -56,7 +57,7 @@ def client_page() -> str:
     parts = ["# RelayClient\n", words.text, _parameters(constructor, words.args), _raises(words.raises)]
     parts.append("## Attributes\n\n" + _attributes(RelayClient))
     parts.append(f"Its verbs: {', '.join(f'[{name}]({name}.md)' for name in elsewhere)}.")
-    parts += [method_entry(method, "client") for method in public_methods(RelayClient)]
+    parts += [method_entry(method, "client") for owner in (RelayClient, AllEvents) for method in public_methods(owner)]
     return _joined(parts)
 
 

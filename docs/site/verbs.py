@@ -17,6 +17,7 @@ import msgspec
 from docs.site.docstrings import Docstring, read_docstring
 
 from offhook.client.action import Action
+from offhook.client.all_events import AllEvents
 from offhook.client.call import Call
 from offhook.client.events.table import EVENT_TYPES
 from offhook.client.messages import Message
@@ -27,8 +28,10 @@ from offhook.protocol.params import Params
 __all__ = ["OF_THE_CLIENT_ITSELF", "VERBS", "Method", "Verb", "public_methods"]
 
 OF_THE_CLIENT_ITSELF = frozenset(
-    ("close", "command", "learn", "learn_peer", "lose", "missed_all", "missed_events", "start", "steer", "handle")
-    + ("end", "is_result", "is_last")
+    (
+        *("close", "command", "learn", "learn_peer", "lose", "missed_all", "missed_events", "start", "steer", "handle"),
+        *("end", "is_result", "is_last"),
+    )
 )
 """Methods of calls, actions and messages that are public for the client, of no use to programs."""
 
@@ -196,7 +199,8 @@ def public_methods(owner: type) -> list[Method]:
 
 def _verbs() -> Iterator[Verb]:
     for owner in (*Call.__bases__, *RelayClient.__bases__):
-        yield Verb(owner.__module__.rpartition(".")[2], owner, public_methods(owner))
+        if owner is not AllEvents:
+            yield Verb(owner.__module__.rpartition(".")[2], owner, public_methods(owner))
 
 
 def _kinds(of: type[Action]) -> Iterator[type[Action]]:

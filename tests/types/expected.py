@@ -15,6 +15,7 @@ from offhook import (
     CallStateEvent,
     CollectAction,
     CollectEvent,
+    ConferenceEvent,
     ConnectEvent,
     DetectAction,
     DetectEvent,
@@ -36,6 +37,7 @@ from offhook import (
     StreamEvent,
     TapAction,
     TapEvent,
+    TaskEvent,
     TranscribeAction,
     TranscribeEvent,
     TranscriptUtteranceEvent,
@@ -168,6 +170,26 @@ async def handlers(call: Call, name: str) -> None:
     await call.record(on_completed=lambda event: assert_type(event, RecordEvent).url)
     await call.collect(on_completed=lambda event: assert_type(event, CollectEvent).digits)
     await call.ai(on_completed=lambda event: assert_type(event, AiEvent | AiStopEvent).params)
+
+
+def told_of_a_task(event: TaskEvent) -> None:
+    assert_type(event.params["job"], Any)
+
+
+def told_of_a_conference(event: ConferenceEvent) -> None:
+    assert_type(event.status, str)
+
+
+def handlers_of_a_client(client: RelayClient, name: str) -> None:
+    assert_type(client.on("queuing.relay.tasks", told_of_a_task), Callable[[], None])
+    client.on("queuing.relay.tasks", told_at_once)
+    client.on("calling.conference", told_of_a_conference)
+    client.on("calling.user_event", lambda event: event.topic)
+    client.on("calling.call.play", told)
+    client.on("messaging.state", lambda event: event.message_state)
+    client.on("calling.call.dial", lambda event: event.dial_state)
+    client.on("calling.call.telepathy", lambda event: event.params)
+    client.on(name, told_at_once)
 
 
 async def stop(action: Action) -> None:

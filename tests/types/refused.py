@@ -133,6 +133,15 @@ async def handlers_of_other_events(call: Call) -> None:
     await call.wait_for("calling.call.play", lambda event: event.digits == "1")  # refused
 
 
+def handlers_of_other_events_of_the_client(client: RelayClient) -> None:
+    client.on("queuing.relay.tasks", told_of_a_recording)  # refused
+    client.on("queuing.relay.tasks", lambda event: print(event.job))  # refused
+    client.on("calling.conference", told_of_a_recording)  # refused
+    client.on("calling.call.record", told_of_a_recording)
+    client.on("calling.call.telepathy", told_of_a_recording)  # refused
+    client.on("queuing.relay.tasks", told_of_anything)
+
+
 async def handlers_that_nobody_awaits(call: Call, client: RelayClient) -> None:
     client.on_call(not_async)  # refused
     client.on_message(handlers_of_other_events)  # refused

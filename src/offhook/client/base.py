@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from offhook.client.action import Action
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.facts import Facts
+from offhook.client.handlers import Handlers
 from offhook.client.listening import Listening
 from offhook.client.running import RunningActions
 from offhook.client.tasks import Tasks
@@ -94,7 +95,7 @@ class CallBase(Facts, Listening, Waiting):
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
         self.call_id = event.call_id
-        Listening.__init__(self)
+        Listening.__init__(self, Handlers(client.tasks, event.call_id))
         Waiting.__init__(self)
         Facts.__init__(self, event)
         self._client = client
@@ -130,14 +131,11 @@ class CallBase(Facts, Listening, Waiting):
                 wait.offer(event, self.tasks, self.call_id)
         if isinstance(event, CallStateEvent) and self.state == CallState.ENDED:
             self._finish(event, "ended")
-        if handlers := self._handlers.get(kind):
-            self._due.extend((handler, event) for handler in handlers)
-        if self._due and self._runs_due is None:
-            self._run_due()
+        self._handlers.tell(event)
 
     def close(self, cause: str) -> None:
         """End what is open: ``closed`` with the client, ``gone``, ``released``."""
-        self._run_all_due()
+        self._handlers.run_all()
         self._finish(CallStateEvent(STATE_EVENT, {}, cause=cause), cause)
 
     def lose(self) -> None:

@@ -6,8 +6,6 @@ holds them against the table of events.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any, Literal, overload
 
@@ -51,21 +49,17 @@ from offhook.client.events import (
     TranslateLogEvent,
     UserEvent,
 )
-from offhook.client.tasks import Handler, Tasks
+from offhook.client.handlers import Handlers
+from offhook.client.tasks import Handler
 
 __all__ = ["Listening"]
 
 
 class Listening:
-    """A call's handlers, and which of them are due."""
+    """A call's handlers."""
 
-    call_id: str
-    tasks: Tasks
-
-    def __init__(self) -> None:
-        self._handlers: dict[str, list[Handler[Any]]] = {}
-        self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
-        self._runs_due: asyncio.Handle | None = None
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
 
     @overload
     def on(self, event_type: Literal["calling.call.state"], handler: Handler[CallStateEvent]) -> Callable[[], None]: ...
@@ -191,27 +185,4 @@ class Listening:
             event_type: such as ``calling.call.play``; types that are not known here can be listened to as well.
             handler: sync or async, gets the event. Its failures are logged.
         """
-        handlers = self._handlers.setdefault(event_type, [])
-        handlers.append(handler)
-
-        def remove() -> None:
-            with contextlib.suppress(ValueError):
-                handlers.remove(handler)
-
-        return remove
-
-    def _run_due(self) -> None:
-        """Run handlers in order; after an async one, go on when it has begun."""
-        self._runs_due = None
-        while self._due:
-            handler, event = self._due.pop(0)
-            what = f"handler of {event.event_type}"
-            if self.tasks.call(handler, event, what=what, call_id=self.call_id):
-                self._runs_due = asyncio.get_running_loop().call_soon(self._run_due)
-                return
-
-    def _run_all_due(self) -> None:
-        """Have every handler begin that is due."""
-        while self._runs_due is not None:
-            self._runs_due.cancel()
-            self._run_due()
+        return self._handlers.add(event_type, handler)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from offhook._version import __version__
+from offhook.client.all_events import AllEvents
 from offhook.client.call import Call
 from offhook.client.calls import CallHandler, Calls
 from offhook.client.compose import numbered_ids
 from offhook.client.events import MessageEvent, RelayEvent
+from offhook.client.handlers import Handlers
 from offhook.client.leaving import AT_MOST_S, HANDLERS, Leaving
 from offhook.client.link import Driver, Link
 from offhook.client.messages import MessageHandler, Messages
@@ -38,7 +40,7 @@ M = TypeVar("M", bound=MessageHandler)
 _AGENT: Final = f"offhook-python/{__version__}"
 
 
-class RelayClient(DialVerb, SendMessageVerb):
+class RelayClient(DialVerb, SendMessageVerb, AllEvents):
     """A client of a RELAY node.
 
         client = RelayClient(contexts=["default"])
@@ -96,6 +98,7 @@ class RelayClient(DialVerb, SendMessageVerb):
         self._contexts = list(dict.fromkeys(contexts or ()))
         check_texts("contexts", self._contexts)
         self._tasks = Tasks()
+        AllEvents.__init__(self, Handlers(self._tasks))
         self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks, self._execute)
         self._record_path = None if record_session is None else Path(record_session)
@@ -312,6 +315,8 @@ class RelayClient(DialVerb, SendMessageVerb):
             self._messages.dispatch(event)
         else:
             self._calls.dispatch(event)
+        if self._handlers.by_type:
+            self._handlers.tell(event)
 
     def _connected(self, resumed: bool, again: bool) -> None:
         """If it is into another session, what the last one would have told is lost."""

@@ -10,6 +10,7 @@ import pytest
 
 from offhook.client.call import Call
 from offhook.client.events import EVENT_TYPES
+from offhook.client.relay import RelayClient
 from offhook.protocol.verbs import dial
 from offhook.protocol.verbs.state import RECEIVE_EVENT
 
@@ -24,22 +25,24 @@ def signature_of(name: str, event: str) -> dict[str, str]:
     return {"predicate": f"Callable[[{event}], bool] | None", "timeout": "float | None", "return": event}
 
 
-@pytest.mark.parametrize("name", ["on", "wait_for"])
-def test_each_event_that_a_call_gets_has_its_class(name: str) -> None:
-    *named, rest = (dict(one.__annotations__) for one in get_overloads(getattr(Call, name)))
+@pytest.mark.parametrize(("owner", "name"), [(Call, "on"), (Call, "wait_for"), (RelayClient, "on")])
+def test_each_event_that_comes_there_has_its_class(owner: type, name: str) -> None:
+    *named, rest = (dict(one.__annotations__) for one in get_overloads(getattr(owner, name)))
     found = {}
     for types in named:
         for event_type in re.findall(r"'([\w.]+)'", types.pop("event_type")):
             assert event_type not in found
             found[event_type] = types
-    kinds = {key: kind.__name__ for key, kind in EVENT_TYPES.items() if key.startswith("calling.")}
-    assert found == {key: signature_of(name, kind) for key, kind in kinds.items() if key not in NEVER_OF_A_CALL}
+    kinds = {key: kind.__name__ for key, kind in EVENT_TYPES.items()}
+    if owner is Call:
+        kinds = {key: kind for key, kind in kinds.items() if key.startswith("calling.") and key not in NEVER_OF_A_CALL}
+    assert found == {key: signature_of(name, kind) for key, kind in kinds.items()}
     assert rest == {"event_type": "str", **signature_of(name, "RelayEvent")}
 
 
-@pytest.mark.parametrize("name", ["on", "wait_for"])
-def test_an_overload_differs_from_the_method_in_types_alone(name: str) -> None:
-    method = inspect.signature(getattr(Call, name)).parameters.values()
-    for one in get_overloads(getattr(Call, name)):
+@pytest.mark.parametrize(("owner", "name"), [(Call, "on"), (Call, "wait_for"), (RelayClient, "on")])
+def test_an_overload_differs_from_the_method_in_types_alone(owner: type, name: str) -> None:
+    method = inspect.signature(getattr(owner, name)).parameters.values()
+    for one in get_overloads(getattr(owner, name)):
         ours = inspect.signature(one).parameters.values()
         assert [(p.name, p.kind, p.default) for p in ours] == [(p.name, p.kind, p.default) for p in method]

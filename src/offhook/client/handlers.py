@@ -1,0 +1,67 @@
+"""Handlers of events: which are called at which, and in what order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from offhook.client.events import RelayEvent
+from offhook.client.tasks import Handler, Tasks
+
+__all__ = ["Handlers"]
+
+
+class Handlers:
+    """``by_type`` has them by the name of the event. They run in the order registered, event after event.
+
+    An async one runs beside what comes after it: the next begins when it first waits for something. ``call_id`` is
+    that of the call whose events these are, empty when there are several.
+    """
+
+    __slots__ = ("_call_id", "_due", "_runs_due", "_tasks", "by_type")
+
+    def __init__(self, tasks: Tasks, call_id: str = "") -> None:
+        self.by_type: dict[str, list[Handler[Any]]] = {}
+        self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
+        self._runs_due: asyncio.Handle | None = None
+        self._tasks = tasks
+        self._call_id = call_id
+
+    def __repr__(self) -> str:
+        return f"Handlers({sorted(self.by_type)}, due={len(self._due)})"
+
+    def add(self, event_type: str, handler: Handler[Any]) -> Callable[[], None]:
+        """Call this one, too; the result removes it."""
+        handlers = self.by_type.setdefault(event_type, [])
+        handlers.append(handler)
+
+        def remove() -> None:
+            with contextlib.suppress(ValueError):
+                handlers.remove(handler)
+
+        return remove
+
+    def tell(self, event: RelayEvent) -> None:
+        """Have those of its type called."""
+        if handlers := self.by_type.get(event.event_type):
+            self._due.extend((handler, event) for handler in handlers)
+        if self._due and self._runs_due is None:
+            self._run()
+
+    def run_all(self) -> None:
+        """Have every handler begin that is due."""
+        while self._runs_due is not None:
+            self._runs_due.cancel()
+            self._run()
+
+    def _run(self) -> None:
+        """Run them in order; after an async one, go on when it has begun."""
+        self._runs_due = None
+        while self._due:
+            handler, event = self._due.pop(0)
+            call_id = self._call_id or event.call_id
+            if self._tasks.call(handler, event, what=f"handler of {event.event_type}", call_id=call_id):
+                self._runs_due = asyncio.get_running_loop().call_soon(self._run)
+                return

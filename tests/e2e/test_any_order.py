@@ -24,7 +24,7 @@ async def test_every_action_ends_once_and_every_call_last_whatever_happens(node:
         async with lines:
             await monkey.live()
             assert monkey.call
-            await relay.state(monkey.call, "ended", within_s=10)
+            await relay.state(monkey.call, "ended")
 
     await asyncio.gather(*(one(monkey) for monkey in monkeys))
     await asyncio.sleep(0.5)

@@ -16,7 +16,7 @@ from rig.dialog import Caller
 from rig.fixtures import AudioServer
 from rig.node import ROOT, NodeProcess, command, environment, processes_of, running_node, start
 from rig.relay import RelayPeer
-from rig.rtp import gaps_ms, missing
+from rig.rtp import missing
 
 PROGRAM = """
 from offhook import RelayClient
@@ -41,7 +41,7 @@ def program_of(node: NodeProcess, app: Path) -> int:
     return max(s.pid for s in node.processes() if str(app) in s.cmdline and "offhook.node" not in s.cmdline)
 
 
-async def until(node: NodeProcess, text: str, within_s: float = 15.0) -> None:
+async def until(node: NodeProcess, text: str, within_s: float = 60.0) -> None:
     began = time.monotonic()
     while text not in node.log():
         assert time.monotonic() - began < within_s, f"no {text!r} in the log:\n{node.log()[-2000:]}"
@@ -58,6 +58,7 @@ async def test_a_program_that_changes_keeps_its_calls_and_the_new_one_gets_the_n
     app.write_text(PROGRAM.format(url=old_url))
     with running_node(tmp_path / "state", app=app) as node:
         first, second = await Caller.open(node.sip()), await Caller.open(node.sip())
+        first.rtp.watch(node.engine().pid)
         await first.established()
         await asyncio.sleep(0.5)
         old = program_of(node, app)
@@ -70,17 +71,17 @@ async def test_a_program_that_changes_keeps_its_calls_and_the_new_one_gets_the_n
         heard = first.rtp.heard(mark)
         assert audio.steady_share(first.rtp.samples(mark)[-4000:], 600) > 0.9
         assert missing(heard) == []
-        assert max(gaps_ms(heard)) < 100
+        assert first.rtp.largest_stop_ms(mark) < 100
         assert NodeProcess.left_of([old], within_s=0) != [], "the old program has gone with a call of its own"
         assert (await first.bye()).status == 200
-        assert NodeProcess.left_of([old], within_s=8) == [], "the old program stays without a call"
+        assert NodeProcess.left_of([old], within_s=30) == [], "the old program stays without a call"
         assert (await second.bye()).status == 200
         assert "this goes to standard output" in node.log()
         first.close()
         second.close()
 
 
-def said(process: subprocess.Popen[bytes], last: str, within_s: float = 30.0) -> str:
+def said(process: subprocess.Popen[bytes], last: str, within_s: float = 60.0) -> str:
     """Standard output up to a text."""
     assert process.stdout is not None
     os.set_blocking(process.stdout.fileno(), False)
@@ -115,7 +116,7 @@ async def test_what_dev_prints_for_a_person_works(tmp_path: Path) -> None:
                 *command(), "call", uri[1], "--seconds", "4", "--press", "5", "--out", str(tmp_path / "heard.wav"),
                 env=environment(), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
-            call = await client.event("receive", within_s=20)
+            call = await client.event("receive")
             await client.command(call, "answer")
             await client.command(call, "collect", control_id="c", digits={"max": 1}, initial_timeout=10)
             tone = [{"type": "ringtone", "params": {"name": "us", "duration": 1.5}}]
@@ -123,7 +124,7 @@ async def test_what_dev_prints_for_a_person_works(tmp_path: Path) -> None:
             done = await client.event("collect")
             assert done.params["result"]["params"]["digits"] == "5"
             await client.command(call, "end")
-            out, _ = await asyncio.wait_for(phone.communicate(), 15)
+            out, _ = await asyncio.wait_for(phone.communicate(), 60)
         told = out.decode()
         for line in ("calling sip:", "answered", "presses 5", "the other end hung up"):
             assert line in told, told
@@ -148,7 +149,7 @@ def test_a_mistake_ends_in_a_sentence_and_a_status(tmp_path: Path, arguments: li
     """fonoster/fonoster#275: alert the user; never a stack of frames."""
     given = [argument.format(work=tmp_path) for argument in arguments]
     done = subprocess.run(
-        [*command(), *given], env=environment(HOME=str(tmp_path)), capture_output=True, text=True, timeout=30
+        [*command(), *given], env=environment(HOME=str(tmp_path)), capture_output=True, text=True, timeout=120
     )
     assert done.returncode in {1, 2}
     assert says in done.stderr
@@ -167,4 +168,4 @@ async def test_a_program_that_never_starts_is_shown_and_leaves_nothing(tmp_path:
         assert node.process.poll() is None, "dev waits for the program to be mended"
     finally:
         assert node.end() == 0
-    assert NodeProcess.left_of(family, within_s=2) == []
+    assert NodeProcess.left_of(family) == []

@@ -38,7 +38,7 @@ async def dial(relay: RelayPeer, *devices: list[Responder], timeout: int = 10, *
     return tag
 
 
-async def dialled(relay: RelayPeer, tag: str, state: str, within_s: float = 10.0) -> Event:
+async def dialled(relay: RelayPeer, tag: str, state: str, within_s: float = 30.0) -> Event:
     return await relay.event("dial", lambda e: e.params["tag"] == tag and e.state == state, within_s=within_s)
 
 
@@ -195,7 +195,9 @@ async def test_491_for_a_reinvite_while_our_invite_is_open(relay: RelayPeer, res
     ]
     data = build(f"INVITE {invite.contact} SIP/2.0", fields, sdp(responder.rtp.port))
     responder.sip.send(data, invite.source)
-    final = await responder.sip.expect(lambda m: m.status >= 200 and m.cseq == 77, 5.0, "answer to the crossing INVITE")
+    final = await responder.sip.expect(
+        lambda m: m.status >= 200 and m.cseq == 77, 30.0, "answer to the crossing INVITE"
+    )
     assert_helpful(final, 491)
     ack = [("Via", fields[0][1]), *fields[1:3], ("To", final.get("To")), fields[4], ("CSeq", "77 ACK")]
     responder.sip.send(build(f"ACK {invite.contact} SIP/2.0", ack), invite.source)

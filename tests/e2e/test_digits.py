@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from rig import audio
@@ -12,11 +13,14 @@ from rig.fixtures import Callers, Talk, answered
 from rig.relay import RelayPeer
 
 KEYS = "1590*#AD"
+ATTEMPTS = 5
+LINE_MAX_BEHIND_S = 0.02
+"""More than this, and the machine did not let the phone send in time."""
 
 
 async def collected(talk: Talk, count: int) -> str:
     """Digits of one continuous-by-hand collect: ends 1 s after the last, so a digit that came twice shows."""
-    found = await talk.relay.event("collect", lambda e: e.params["control_id"] == "keys", within_s=15)
+    found = await talk.relay.event("collect", lambda e: e.params["control_id"] == "keys")
     assert found.params["result"]["type"] == "digit", found.params
     return str(found.params["result"]["params"]["digits"])
 
@@ -77,15 +81,20 @@ async def test_info_digits_are_each_heard_once(talk: Talk) -> None:
 
 
 async def test_tones_are_each_heard_once_where_no_events_were_negotiated(callers: Callers, relay: RelayPeer) -> None:
-    caller = await callers()
-    talk = await answered(caller, relay, sdp(caller.rtp.port, events=False))
-    await listen(talk)
-    for key in KEYS:
-        caller.rtp.play(audio.dtmf(key, 0.09))
-        caller.rtp.play(audio.silence(0.09))
-    assert await collected(talk, len(KEYS)) == KEYS
-    await caller.bye()
-    await relay.state(talk.call, "ended")
+    """A line that stalls breaks a tone in two: where it did, it is tried again."""
+    for _ in range(ATTEMPTS):
+        caller = await callers()
+        talk = await answered(caller, relay, sdp(caller.rtp.port, events=False))
+        await listen(talk)
+        caller.rtp.behind_s = 0.0
+        caller.rtp.play(np.concatenate([part for key in KEYS for part in (audio.dtmf(key, 0.09), audio.silence(0.09))]))
+        heard = await collected(talk, len(KEYS))
+        print(f"heard {heard}; the line was up to {caller.rtp.behind_s * 1000:.1f} ms behind")
+        await caller.bye()
+        await relay.state(talk.call, "ended")
+        if heard == KEYS or caller.rtp.behind_s <= LINE_MAX_BEHIND_S:
+            break
+    assert heard == KEYS
 
 
 async def test_tones_beside_events_do_not_double_a_digit(talk: Talk) -> None:
@@ -113,7 +122,7 @@ async def test_a_continuous_collect_shows_each_key_and_begins_again_until_it_is_
     await talk.relay.command(talk.call, "collect", control_id="keys", **collect, send_start_of_input=True)
     for key in "123":
         talk.caller.rtp.digit(key, duration_ms=60)
-    await talk.relay.event("collect", lambda e: e.params["result"].get("params", {}).get("digits") == "3", within_s=5)
+    await talk.relay.event("collect", lambda e: e.params["result"].get("params", {}).get("digits") == "3")
     await talk.relay.command(talk.call, "collect.stop", control_id="keys")
     await talk.relay.event("collect", lambda e: e.params["result"]["type"] == "no_input")
     first = ["start_of_input", "collecting False digit 1", "collecting False digit 12", "collecting True digit 12"]
@@ -145,5 +154,5 @@ async def test_speech_is_no_digit(talk: Talk, tmp_path: object) -> None:
         "The quick brown fox jumps over the lazy dog, and counts one two three four.", tmp_path / "fox.wav"
     )
     talk.caller.rtp.play(said)
-    done = await talk.relay.event("collect", lambda e: e.params["control_id"] == "keys", within_s=10)
+    done = await talk.relay.event("collect", lambda e: e.params["control_id"] == "keys")
     assert done.params["result"]["type"] == "no_input"

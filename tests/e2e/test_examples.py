@@ -16,15 +16,15 @@ async def listens(call: PhoneCall) -> None:
 
 
 async def heard_ringing(call: PhoneCall) -> None:
-    await call.waits_ringing(within_s=5)
+    await call.waits_ringing(within_s=30)
 
 
 async def hears_ringing(call: PhoneCall) -> None:
-    await call.hears_tone(440, 480, within_s=15)
+    await call.hears_tone(440, 480, within_s=30)
 
 
 async def presses_one(call: PhoneCall) -> None:
-    await call.hears_energy(within_s=5)
+    await call.hears_energy(within_s=30)
     await call.press("1")
 
 
@@ -33,8 +33,8 @@ async def presses_four(call: PhoneCall) -> None:
 
 
 async def hears_keys(call: PhoneCall) -> None:
-    await call.hears_digit("1", within_s=5)
-    await call.hears_digit("2", within_s=5)
+    await call.hears_digit("1", within_s=30)
+    await call.hears_digit("2", within_s=30)
 
 
 ON_THE_NODE: list[tuple[str, Callable[[PhoneCall], Awaitable[None]], str]] = [

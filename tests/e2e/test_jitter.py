@@ -51,7 +51,7 @@ class BadLine:
         return late, ours, plc.spandsp_error_db(ideal, gone)
 
 
-@pytest.mark.alone
+@pytest.mark.judges_time
 async def test_jitter_and_loss_cost_no_more_than_they_must(
     node: NodeProcess, relay: RelayPeer, callers: Callers, tmp_path: Path
 ) -> None:
@@ -78,7 +78,7 @@ async def test_jitter_and_loss_cost_no_more_than_they_must(
         for line in lines:
             await line.talk.caller.bye()
             await relay.state(line.talk.call, "ended")
-        if behind_s <= LINE_MAX_BEHIND_S:
+        if (late <= 0.005 and ours <= spandsps) or behind_s <= LINE_MAX_BEHIND_S:
             break
     assert late <= 0.005
     assert ours <= spandsps

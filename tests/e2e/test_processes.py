@@ -20,7 +20,7 @@ from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, servin
 from rig.opened import remember
 from rig.recording import fetch, record
 from rig.relay import RelayPeer
-from rig.rtp import gaps_ms, missing
+from rig.rtp import missing
 from rig.sip import SipEndpoint, assert_helpful, sentence
 
 Running = Callable[[Path], AbstractContextManager[NodeProcess]]
@@ -83,7 +83,7 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
         refused = await late.final()
         late.ack_failure(refused)
         await relay.close()
-        again = await connected_again(node, protocol, killed, 10)
+        again = await connected_again(node, protocol, killed, 60)
         silence = [{"type": "silence", "params": {"duration": 0.1}}]
         await again.command(talks[0].call, "play", control_id="first", play=silence)
         took = time.monotonic() - killed
@@ -95,7 +95,7 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
         for talk, mark in zip(talks, marks, strict=True):
             heard = talk.caller.rtp.heard(mark)
             assert missing(heard) == []
-            assert max(gaps_ms(heard)) < 100
+            assert talk.caller.rtp.largest_stop_ms(mark) < 100
             own = [e for e in again.of_call(talk.call.call_id) if e.params.get("control_id") == "tone"]
             assert [e.state for e in own if e.state in {"error", "finished"}] == ["error"]
         for talk in talks:
@@ -120,13 +120,13 @@ async def test_a_node_that_is_killed_with_its_spare_starts_from_nothing_within_t
         protocol = relay.protocol
         began = time.monotonic()
         while len(pythons := nodes_of(node)) < 2:
-            assert time.monotonic() - began < 15, "no spare"
+            assert time.monotonic() - began < 60, "no spare"
             await asyncio.sleep(0.1)
         for stat in pythons:
             os.kill(stat.pid, signal.SIGKILL)
         killed = time.monotonic()
         await relay.close()
-        again = await connected_again(node, protocol, killed, 10)
+        again = await connected_again(node, protocol, killed, 60)
         await again.command(talk.call, "play", control_id="new", play=[{"type": "silence", "params": {"duration": 1}}])
         took = time.monotonic() - killed
         print(f"{len(pythons)} node processes killed: a new command accepted {took:.2f} s later")
@@ -150,7 +150,7 @@ async def test_a_call_that_ends_while_the_node_is_dead_ends_with_its_reason(tmp_
         await talk.caller.bye()
         killed = time.monotonic()
         await relay.close()
-        again = await connected_again(node, protocol, killed, 10)
+        again = await connected_again(node, protocol, killed, 60)
         ended = await again.state(talk.call, "ended")
         print(f"ended while the node was dead: told {time.monotonic() - killed:.2f} s later")
         assert (ended.params["end_reason"], ended.params["end_source"]) == ("hangup", "inbound")
@@ -172,7 +172,7 @@ async def test_an_engine_that_is_killed_ends_its_calls_and_the_next_call_works(t
             print(f"engine killed: ended after {time.monotonic() - began:.2f} s")
             assert ended.params["end_reason"] == "error"
             assert ended.params.get("end_detail") == "node_failure"
-            assert "restarted" in sentence(await talk.caller.ended_by_node(5))
+            assert "restarted" in sentence(await talk.caller.ended_by_node())
             talk.caller.close()
             following = await answered(await Caller.open(node.sip()), relay)
             await asyncio.sleep(0.3)
@@ -214,7 +214,7 @@ async def test_an_engine_that_is_killed_says_goodbye_by_tcp_over_a_connection_of
             os.kill(node.engine().pid, signal.SIGKILL)
             ended = await relay.state(talk.call, "ended")
             assert ended.params.get("end_detail") == "node_failure"
-            bye = await later.request("BYE", 5)
+            bye = await later.request("BYE")
             assert "restarted" in sentence(bye)
             assert bye.get("Call-ID") == caller.call_id
             assert bye.get("To").endswith(f";tag={caller.from_tag}")
@@ -238,7 +238,7 @@ async def test_dev_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
         node.process.wait()
         assert node.process.stdout
         node.process.stdout.close()
-    left = NodeProcess.left_of(family, within_s=2.0)
+    left = NodeProcess.left_of(family)
     for stat in left:
         os.kill(stat.pid, signal.SIGKILL)
     assert left == [], f"left behind: {[s.cmdline for s in left]}"
@@ -252,7 +252,7 @@ async def test_sigterm_ends_calls_politely(tmp_path: Path) -> None:
     await relay.connect()
     talk = await answered(await Caller.open(node.sip()), relay)
     ending = asyncio.create_task(asyncio.to_thread(node.end))
-    await talk.caller.ended_by_node(8)
+    await talk.caller.ended_by_node()
     assert await ending == 0
     await relay.close()
     talk.caller.close()

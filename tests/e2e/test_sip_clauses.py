@@ -13,7 +13,7 @@ from rig.dialog import Caller, sdp
 from rig.fixtures import AudioServer, Callers, Talk, answered, offer
 from rig.node import NodeProcess
 from rig.relay import RelayPeer
-from rig.rtp import RtpPeer, gaps_ms, missing
+from rig.rtp import RtpPeer, largest_stop_ms, missing
 from rig.sip import SipEndpoint, SipMessage, assert_helpful, branch, build, sentence, unique
 
 
@@ -30,7 +30,7 @@ async def options(endpoint: SipEndpoint, remote: tuple[str, int], method: str = 
     ]
     call_id = fields[4][1]
     endpoint.send(build(f"{method} sip:100@{remote[0]}:{remote[1]} SIP/2.0", fields), remote)
-    return await endpoint.expect(lambda m: m.status >= 200 and m.get("Call-ID") == call_id, 5.0, f"answer to {method}")
+    return await endpoint.expect(lambda m: m.status >= 200 and m.get("Call-ID") == call_id, 30.0, f"answer to {method}")
 
 
 async def test_tcp_carries_a_whole_call(callers: Callers, relay: RelayPeer) -> None:
@@ -100,7 +100,7 @@ async def test_488_for_a_reinvite_that_cannot_be_met_leaves_the_call_as_it_was(t
 async def test_480_names_the_context_when_nobody_listens(node: NodeProcess, callers: Callers) -> None:
     caller = await callers()
     caller.invite()
-    final = await caller.final(within_s=15)
+    final = await caller.final(within_s=30)
     caller.ack_failure(final)
     assert_helpful(final, 480)
     assert "default" in sentence(final)
@@ -213,7 +213,7 @@ async def test_media_follows_a_moved_address_without_a_gap(talk: Talk) -> None:
     assert old.mark() == left, "still sent to the old address"
     together = sorted([*old.heard(mark), *moved.heard()], key=lambda p: p.at)
     assert missing(together) == []
-    assert max(gaps_ms(together)) < 100
+    assert largest_stop_ms(together, old.waits) < 100
     caller.rtp = moved
     old.close()
 
@@ -275,7 +275,7 @@ async def test_a_tcp_peer_that_does_not_read_slows_nobody(
     writer.transport.abort()
     heard = talk.caller.rtp.heard(mark)
     assert missing(heard) == []
-    largest = max(gaps_ms(heard))
+    largest = talk.caller.rtp.largest_stop_ms(mark)
     print(
         f"beside a TCP peer that does not read: OPTIONS max {max(took) * 1000:.1f} ms, audio gap max {largest:.1f} ms"
     )

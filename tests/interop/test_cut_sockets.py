@@ -20,7 +20,7 @@ from rig.apps import AppProcess, published_python, published_typescript
 from rig.chopper import Chopper
 from rig.dialog import Caller
 from rig.node import NodeProcess, running_node
-from rig.rtp import gaps_ms, missing
+from rig.rtp import missing
 from rig.together import Together
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
@@ -81,7 +81,8 @@ async def cut_often(node: NodeProcess, launch: Any, work: Path, seed: int) -> Ou
         async with launch(node, "resilient", url, relay_host=chopper.host) as app:
             await asyncio.sleep(3)
             long = await Caller.open(node.sip(), to="long")
-            await long.established(20)
+            long.rtp.watch(node.engine().pid)
+            await long.established()
             tone = await app.line("tone")
             await asyncio.sleep(0.5)
             mark = long.rtp.mark()
@@ -102,7 +103,7 @@ async def cut_often(node: NodeProcess, launch: Any, work: Path, seed: int) -> Ou
                 cuts=chopper.cuts,
                 short_calls=len(calls),
                 finals=finals,
-                largest_gap_ms=max(gaps_ms(heard), default=float("inf")),
+                largest_gap_ms=long.rtp.largest_stop_ms(mark),
                 broken=missing(heard),
                 quiet_after_tone=quiet,
                 seconds=loop.time() - began,

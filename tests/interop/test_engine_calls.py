@@ -64,10 +64,10 @@ async def test_a_call_is_heard_both_ways_digits_arrive_and_a_recording_holds_bot
         port = bob.port
         await port.execute(ops.Record(id=500, leg=his.leg, recording="call.wav", side="both", stereo=True))
         playing = asyncio.create_task(his.plays(tone_file(tmp_path / "a.wav", 440, 1.0)))
-        await hers.hears_tone(440, within_s=3, lasting_s=0.8)
+        await hers.hears_tone(440, within_s=30, lasting_s=0.8)
         assert (await playing).cause == "finished"
         await hers.plays(tone_file(tmp_path / "b.wav", 1200, 1.0))
-        await his.hears_tone(1200, within_s=3, lasting_s=0.8)
+        await his.hears_tone(1200, within_s=30, lasting_s=0.8)
         await hers.press("159#")
         await his.press("0*8D")
         for digit in "159#":
@@ -231,9 +231,9 @@ async def test_a_digit_interrupts_in_the_engine_and_the_rest_is_silent(alice, bo
         await bob.port.execute(ops.Play(id=1, leg=his.leg, sources=[tone], interrupt=["digit"]))
         await hers.hears_tone(440)
         await hers.press("7")
-        await his._until(lambda: 1 in his._operations, "the end of the play", 2)
+        await his._until(lambda: 1 in his._operations, "the end of the play", 30)
         assert (his._operations[1].cause, his._operations[1].digit) == ("interrupted", "7")
-        await hers.hears_silence(within_s=2, lasting_s=0.4)
+        await hers.hears_silence(within_s=30, lasting_s=0.4)
         with pytest.raises(NotHeard):
             await hers.hears_energy(within_s=0.5)
         await hers.hangup()
@@ -246,7 +246,7 @@ async def test_pause_resume_volume_and_stop_are_heard(alice, bob):
         await execute(ops.Play(id=1, leg=his.leg, sources=[tone]))
         await hers.hears_tone(440)
         await execute(ops.Pause(id=2, target=1))
-        await hers.hears_silence(within_s=2, lasting_s=0.3)
+        await hers.hears_silence(within_s=30, lasting_s=0.3)
         await execute(ops.Resume(id=3, target=1))
         await hers.hears_tone(440)
         before = level_dbm0(hers.hearing.samples[-800:])
@@ -254,8 +254,8 @@ async def test_pause_resume_volume_and_stop_are_heard(alice, bob):
         await asyncio.sleep(0.6)
         assert before - level_dbm0(hers.hearing.samples[-800:]) == pytest.approx(12, abs=1.5)
         await execute(ops.Stop(id=5, target=1))
-        await hers.hears_silence(within_s=2, lasting_s=0.3)
-        await his._until(lambda: 1 in his._operations, "the end of the play", 2)
+        await hers.hears_silence(within_s=30, lasting_s=0.3)
+        await his._until(lambda: 1 in his._operations, "the end of the play", 30)
         assert his._operations[1].cause == "stopped"
         with pytest.raises(EngineRefused):
             await execute(ops.Pause(id=6, target=1))
@@ -282,18 +282,18 @@ async def test_echo_sends_back_what_was_said(alice, bob, tmp_path):
     async with talking(alice, bob) as (hers, his):
         await bob.port.execute(ops.Echo(id=1, leg=his.leg, timeout_ms=10_000))
         await hers.plays(tone_file(tmp_path / "a.wav", 700, 0.6))
-        await hers.hears_tone(700, within_s=2, lasting_s=0.4)
+        await hers.hears_tone(700, within_s=30, lasting_s=0.4)
         await hers.hangup()
 
 
 async def test_twenty_calls_at_once_are_all_heard(alice, bob):
     async def answer() -> None:
-        his = await bob.answer_next(within_s=20)
+        his = await bob.answer_next(within_s=30)
         await his.plays_source(ops.ToneSource([ops.Tone(600, [500.0])]))
 
     async def call() -> None:
         hers = await alice.call(bob.uri)
-        await hers.hears_tone(500, within_s=10)
+        await hers.hears_tone(500, within_s=30)
         await hers.hangup()
 
     async with asyncio.TaskGroup() as tasks:
@@ -321,7 +321,7 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
         last_seq = max(report.seq for report in first.reports)
         await first.port.close()
         await hers.press("4")
-        await hers.hears_tone(440, within_s=2, lasting_s=0.5)
+        await hers.hears_tone(440, within_s=30, lasting_s=0.5)
 
         second = engine.controller(epoch=2**31)
         welcome = await second.start(last_seq=last_seq)
@@ -375,10 +375,10 @@ async def test_however_it_ends_the_far_party_gets_a_bye_with_a_reason(alice, how
             engine.launched.let_go()
         else:
             os.kill(engine.launched.process.pid, signal.SIGTERM)
-        ended = await hers.waits_ended(within_s=5)
+        ended = await hers.waits_ended(within_s=30)
         assert (ended.by, ended.cause, ended.status) == ("remote", "bye", 503)
         assert ended.reason == ("control lost" if how == "orphan" else "shutting down")
-        assert await asyncio.wait_for(engine.launched.process.wait(), 4) == (3 if how == "orphan" else 0)
+        assert await asyncio.wait_for(engine.launched.process.wait(), 30) == (3 if how == "orphan" else 0)
         (samples,) = channels(engine.options.recordings / "r.wav")
         assert len(samples) > 0.3 * 8000
 
@@ -405,13 +405,13 @@ async def test_a_node_that_does_not_read_loses_audio_but_no_digit_and_stops_nobo
         await hers.press("5")
         tone = ops.ToneSource([ops.Tone(600, [440.0])])
         await hers.plays_source(tone)
-        await hers.hears_tone(440, within_s=2)
+        await hers.hears_tone(440, within_s=30)
         await hers.press("6")
 
         heard: dict[int, int] = {}
         digits: list[str] = []
         has_gap = False
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not has_gap or len(digits) < 2:
                 report = await deaf.hears()
                 if report["report"] == "digit":

@@ -48,7 +48,7 @@ async def test_sipp_calls_and_every_call_is_answered_played_to_and_hung_up(tmp_p
         host, _, port = welcome.sip_udp.rpartition(":")
         working = asyncio.create_task(answers_plays_and_hangs_up(controller, 50))
         result = await run_sipp("short_call", (host, int(port)), tmp_path, m=50, r=25, t=transport, timeout=30)
-        await asyncio.wait_for(working, 10)
+        await asyncio.wait_for(working, 30)
     assert (result.exit_code, result.successful, result.failed) == (0, 50, 0), result.output
 
 
@@ -78,7 +78,7 @@ async def test_sipp_is_called_rings_answers_and_is_hung_up(tmp_path):
             await controller.port.execute(ops.LegHangup(id=2, leg="dialled"))
             ended = await controller.sees(reports.LegEnded)
             assert (ended.by, ended.cause) == ("local", "bye")
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 30) == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -84,7 +84,7 @@ class AppProcess:
             self._arrived.set()
         self._arrived.set()
 
-    async def line(self, what: str, wanted: Callable[[Line], bool] = lambda _l: True, within_s: float = 20.0) -> Line:
+    async def line(self, what: str, wanted: Callable[[Line], bool] = lambda _l: True, within_s: float = 60.0) -> Line:
         """The first line of that kind not yet handed out."""
         until = time.monotonic() + within_s
         assert self.process

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from rig.rtp import RtpPeer
-from rig.sip import SipEndpoint, SipMessage, branch, build, unique
+from rig.sip import WITHIN_S, SipEndpoint, SipMessage, branch, build, unique
 
 __all__ = ["Caller", "sdp"]
 
@@ -90,13 +90,13 @@ class Caller:
         )
         self.send(self.invite_data)
 
-    async def final(self, within_s: float = 10.0, cseq: int | None = None) -> SipMessage:
+    async def final(self, within_s: float = WITHIN_S, cseq: int | None = None) -> SipMessage:
         """The final response to the INVITE of ``cseq`` (the last)."""
         number = self.cseq if cseq is None else cseq
         wanted = lambda m: m.status >= 200 and m.method == "INVITE" and m.cseq == number  # noqa: E731
         return await self.sip.expect(wanted, within_s, "final response to INVITE")
 
-    async def response(self, method: str, within_s: float = 5.0) -> SipMessage:
+    async def response(self, method: str, within_s: float = WITHIN_S) -> SipMessage:
         wanted = lambda m: m.status >= 200 and m.method == method  # noqa: E731
         return await self.sip.expect(wanted, within_s, f"final response to {method}")
 
@@ -154,12 +154,12 @@ class Caller:
             self.ack_failure(answer)
         return answer
 
-    async def established(self, within_s: float = 10.0, **invite: str) -> SipMessage:
+    async def established(self, within_s: float = WITHIN_S, **invite: str) -> SipMessage:
         """INVITE, wait for 200, ACK, and start the media (silence flows)."""
         self.invite(invite.get("body"))
         return await self.accept(within_s)
 
-    async def accept(self, within_s: float = 10.0) -> SipMessage:
+    async def accept(self, within_s: float = WITHIN_S) -> SipMessage:
         answer = await self.final(within_s)
         assert answer.status == 200, f"{answer.start}\n{answer.fields}"
         self.answer = answer
@@ -177,7 +177,7 @@ class Caller:
         self.request("BYE")
         return await self.response("BYE")
 
-    async def ended_by_node(self, within_s: float = 5.0) -> SipMessage:
+    async def ended_by_node(self, within_s: float = WITHIN_S) -> SipMessage:
         """Wait for the node's BYE and answer it."""
         bye = await self.sip.request("BYE", within_s)
         self.sip.respond(bye, 200, "OK")

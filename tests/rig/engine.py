@@ -46,7 +46,7 @@ class Controller:
         return [report for report in self.reports if isinstance(report, kind)]
 
     async def sees(
-        self, kind: type[Kind], where: Callable[[Kind], bool] = lambda _: True, *, within_s: float = 5.0
+        self, kind: type[Kind], where: Callable[[Kind], bool] = lambda _: True, *, within_s: float = 30.0
     ) -> Kind:
         """The first report of this type, seen already or to come."""
         async with asyncio.timeout(within_s):
@@ -57,7 +57,7 @@ class Controller:
                 self._news.clear()
                 await self._news.wait()
 
-    async def is_lost(self, within_s: float = 5.0) -> Exception:
+    async def is_lost(self, within_s: float = 30.0) -> Exception:
         async with asyncio.timeout(within_s):
             while not self.lost:
                 self._news.clear()
@@ -115,7 +115,7 @@ class RawControl:
     async def hears(self) -> Any:
         """The next frame, or None when the engine closed the connection."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 (length,) = struct.unpack(">I", await self.reader.readexactly(4))
                 return msgspec.msgpack.decode(await self.reader.readexactly(length))
         except (asyncio.IncompleteReadError, ConnectionError):

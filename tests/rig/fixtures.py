@@ -99,6 +99,7 @@ async def offer(caller: Caller, relay: RelayPeer, body: str | None = None) -> Ev
 async def answered(caller: Caller, relay: RelayPeer, body: str | None = None) -> Talk:
     """A call from INVITE to ACK, answered by hand over RELAY."""
     call = await offer(caller, relay, body)
+    caller.rtp.watch(relay.node.engine().pid)
     await relay.command(call, "answer")
     await caller.accept()
     await relay.state(call, "answered")
@@ -141,4 +142,4 @@ async def audio_server(tmp_path: Path) -> AsyncIterator[AudioServer]:
     await site.start()
     port = runner.addresses[0][1]
     yield AudioServer(directory, port)
-    await asyncio.wait_for(runner.cleanup(), 5)
+    await asyncio.wait_for(runner.cleanup(), 30)

@@ -51,7 +51,7 @@ class Monkey:
         caller = await Caller.open(self.node.sip(transport), transport=transport, to=f"monkey{self.number}")
         caller.invite()
         own = f"monkey{self.number}@"
-        self.call = await self.relay.event("receive", lambda e: own in str(e.params["device"]), within_s=20)
+        self.call = await self.relay.event("receive", lambda e: own in str(e.params["device"]))
         before = self.dice.random()
         if before < 0.1:
             caller.cancel()

@@ -18,7 +18,9 @@ __all__ = ["NodeProcess", "command", "environment", "processes_of", "running_nod
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
-STOP_S = 10.0
+STOP_S = 30.0
+GONE_S = 10.0
+"""A process that was told to go needs a CPU for it."""
 SETTINGS = """
 state_dir = "{state}"
 [relay]
@@ -175,7 +177,7 @@ class NodeProcess:
         self.started_in_s = time.monotonic() - began
 
     def end(self) -> int:
-        """SIGTERM, and what it left: its exit code. Kills what is still there after 10 s and says so."""
+        """SIGTERM, and what it left: its exit code. Kills what is still there and says so."""
         family = [s.pid for s in self.processes()]
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -183,18 +185,18 @@ class NodeProcess:
             code = self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             code = -1
-        left = self.left_of(family, within_s=2.0)
+        left = self.left_of(family)
         for stat in left:
             os.kill(stat.pid, signal.SIGKILL)
-        self.process.wait(5)
+        self.process.wait(STOP_S)
         if self.process.stdout:
             self.said_later = self.process.stdout.read() or b""
             self.process.stdout.close()
-        assert not left, f"still there 2 s after the end: {[(s.pid, s.cmdline) for s in left]}"
+        assert not left, f"still there {GONE_S:g} s after the end: {[(s.pid, s.cmdline) for s in left]}"
         return code
 
     @staticmethod
-    def left_of(pids: Sequence[int], within_s: float) -> list[Stat]:
+    def left_of(pids: Sequence[int], within_s: float = GONE_S) -> list[Stat]:
         """Which of these processes still live after ``within_s``."""
         until = time.monotonic() + within_s
         while True:
@@ -250,7 +252,7 @@ def serving(work: Path, settings: str = ROUTES, *, extra: Mapping[str, str] | No
     (state / "ready.json").unlink(missing_ok=True)
     node = start(["serve", "--config", str(configuration)], state, extra)
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + START_S
         while not (state / "ready.json").exists():
             assert node.process.poll() is None, node.log()[-4000:]
             assert time.monotonic() < until, node.log()[-4000:]

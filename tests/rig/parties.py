@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache
 from itertools import groupby
 
 import numpy as np
@@ -27,15 +26,9 @@ __all__ = ["PARTIES"]
 # --- what is heard ----------------------------------------------------------------------------------------------------
 
 
-@cache
-def pcmu_table() -> audio.Samples:
-    """Each byte of G.711 as a sample, by ffmpeg."""
-    return audio.decode(bytes(range(256)), 0)
-
-
 def level(packets: Sequence[Packet]) -> list[float]:
     """RMS of each packet of PCMU."""
-    frames = [pcmu_table()[np.frombuffer(packet.payload, np.uint8)].astype(float) for packet in packets]
+    frames = [audio.decode(packet.payload, 0).astype(float) for packet in packets]
     return [float(np.sqrt(np.mean(frame**2))) for frame in frames]
 
 

@@ -53,7 +53,7 @@ async def kamailio(work: Path, node_port: int, phone_port: int) -> AsyncIterator
         ]
         process = await asyncio.create_subprocess_exec(*command, "-Y", str(work), stdout=log, stderr=log)
     try:
-        for _ in range(100):
+        for _ in range(600):
             await asyncio.sleep(0.05)
             assert process.returncode is None, (work / "kamailio.log").read_text()[-2000:]
             if f":{port:04X} " in Path("/proc/net/udp").read_text():
@@ -83,7 +83,7 @@ class Baresip:
         data = json.dumps({"command": name, "params": params, "token": "t"})
         writer.write(f"{len(data)}:{data},".encode())
         await writer.drain()
-        await asyncio.wait_for(reader.read(1000), 5)
+        await asyncio.wait_for(reader.read(1000), 30)
         writer.close()
 
     def heard(self) -> list[Path]:
@@ -131,7 +131,7 @@ async def baresip(work: Path, said: Path) -> AsyncIterator[Baresip]:
         )
     phone = Baresip(process, keys, control, work)
     try:
-        for _ in range(100):
+        for _ in range(600):
             await asyncio.sleep(0.05)
             assert process.returncode is None, phone.log()[-2000:]
             if "baresip is ready" in phone.log():

@@ -17,6 +17,9 @@ from rig.node import NodeProcess
 
 __all__ = ["Event", "Frame", "RelayPeer"]
 
+WITHIN_S = 30.0
+"""What is waited for comes at once where the machine has nothing else to do; nothing is judged by this."""
+
 
 @dataclass
 class Frame:
@@ -149,7 +152,7 @@ class RelayPeer:
         assert self.socket
         await self.socket.send_str(json.dumps(data))
 
-    async def call(self, method: str, params: dict[str, Any], *, id: str = "", within_s: float = 10.0) -> Frame:  # noqa: A002
+    async def call(self, method: str, params: dict[str, Any], *, id: str = "", within_s: float = WITHIN_S) -> Frame:  # noqa: A002
         """Send a request; the frame that answers it, result or error."""
         request_id = id or str(uuid.uuid4())
         future = self._replies[request_id] = asyncio.get_running_loop().create_future()
@@ -174,7 +177,7 @@ class RelayPeer:
         return result
 
     async def event(
-        self, kind: str, wanted: Callable[[Event], bool] = lambda _e: True, *, within_s: float = 10.0
+        self, kind: str, wanted: Callable[[Event], bool] = lambda _e: True, *, within_s: float = WITHIN_S
     ) -> Event:
         """The first event of a kind (``state``, ``play``) not yet handed out that is ``wanted``."""
         name = kind if "." in kind else f"calling.call.{kind}"
@@ -194,12 +197,12 @@ class RelayPeer:
             except TimeoutError:
                 continue
 
-    async def state(self, call: Event | dict[str, Any], state: str, within_s: float = 10.0) -> Event:
+    async def state(self, call: Event | dict[str, Any], state: str, within_s: float = WITHIN_S) -> Event:
         """The ``call.state`` event of a call that says ``state``."""
         call_id = call.call_id if isinstance(call, Event) else call["call_id"]
         return await self.event("state", lambda e: e.call_id == call_id and e.state == state, within_s=within_s)
 
-    async def finished(self, kind: str, control_id: str, within_s: float = 15.0) -> Event:
+    async def finished(self, kind: str, control_id: str, within_s: float = WITHIN_S) -> Event:
         """The ``finished`` event of an action."""
         wanted = lambda e: e.params.get("control_id") == control_id and e.state == "finished"  # noqa: E731
         return await self.event(kind, wanted, within_s=within_s)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rig.dialog import sdp
 from rig.rtp import RtpPeer
-from rig.sip import SipEndpoint, SipMessage, build, unique
+from rig.sip import WITHIN_S, SipEndpoint, SipMessage, build, unique
 
 __all__ = ["Responder"]
 
@@ -37,7 +37,7 @@ class Responder:
     def uri(self) -> str:
         return f"sip:callee@127.0.0.1:{self.sip.port}"
 
-    async def offered(self, within_s: float = 5.0) -> SipMessage:
+    async def offered(self, within_s: float = WITHIN_S) -> SipMessage:
         """Wait for an INVITE."""
         self.invite = await self.sip.request("INVITE", within_s)
         return self.invite
@@ -56,10 +56,10 @@ class Responder:
         self.sip.respond(self.invite, 200, "OK", tag=tag or self.tag, body=sdp(self.rtp.port, codecs=codecs))
         self.rtp.start(self.invite.media, self.payload_type)
 
-    async def acknowledged(self, within_s: float = 5.0) -> SipMessage:
+    async def acknowledged(self, within_s: float = WITHIN_S) -> SipMessage:
         return await self.sip.request("ACK", within_s)
 
-    async def cancelled(self, within_s: float = 5.0) -> SipMessage:
+    async def cancelled(self, within_s: float = WITHIN_S) -> SipMessage:
         """Wait for a CANCEL, and end the INVITE as it asks."""
         cancel = await self.sip.request("CANCEL", within_s)
         self.sip.respond(cancel, 200, "OK")
@@ -80,9 +80,9 @@ class Responder:
             ("CSeq", f"{self.cseq} BYE"),
         ]
         self.sip.send(build(f"BYE {self.invite.contact} SIP/2.0", fields), self.invite.source)
-        await self.sip.expect(lambda m: m.status >= 200 and m.method == "BYE", 5.0, "answer to BYE")
+        await self.sip.expect(lambda m: m.status >= 200 and m.method == "BYE", WITHIN_S, "answer to BYE")
 
-    async def ended(self, within_s: float = 5.0) -> SipMessage:
+    async def ended(self, within_s: float = WITHIN_S) -> SipMessage:
         """Wait for a BYE and answer it."""
         bye = await self.sip.request("BYE", within_s)
         self.sip.respond(bye, 200, "OK")

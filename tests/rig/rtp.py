@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import os
 import secrets
 import select
 import socket
@@ -18,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig import audio
+from rig.cpu import CpuWaits
 from rig.opened import remember
 from rig.stamped import receive_stamped, stamped_socket
 
-__all__ = ["FRAME_S", "Packet", "RtpPeer", "gaps_ms", "missing"]
+__all__ = ["FRAME_S", "Packet", "RtpPeer", "gaps_ms", "largest_stop_ms", "missing"]
 
 FRAME_S = 0.02
 EVENT_TYPE = 101
@@ -75,6 +78,8 @@ class RtpPeer:
         """The latest that a packet left after its time, because the machine was slow; may be set back to 0."""
         self.impair: Callable[[int], float | None] = lambda _number: 0.0
         self.muted = False
+        self.waits: CpuWaits | None = None
+        """What the engine that sends to us had to wait for a CPU; see ``watch``."""
         self._remote: tuple[str, int] | None = None
         self._frames: deque[bytes] = deque()
         self._events: deque[tuple[str, int, bool]] = deque()
@@ -97,6 +102,10 @@ class RtpPeer:
             self._remote, self.payload_type = remote, payload_type
             if not self._began:
                 self._began = time.monotonic() + 0.005
+
+    def watch(self, engine: int) -> None:
+        """Notice from now on how long this engine's media threads wait for a CPU."""
+        self.waits = CpuWaits(engine, "media-")
 
     def close(self) -> None:
         """End sending and receiving. Idempotent."""
@@ -123,6 +132,8 @@ class RtpPeer:
             self._events.append((key, duration_ms // 20, marker))
 
     def _run(self) -> None:
+        with contextlib.suppress(PermissionError):  # a line waits for no CPU; a test does, where it may not go first
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
         while not self._closing.is_set():
             with self._lock:
                 wake = self._began + self._ticks * FRAME_S if self._began else time.monotonic() + 0.02
@@ -131,6 +142,8 @@ class RtpPeer:
             ready, _, _ = select.select([self.socket], [], [], max(0.0, min(0.05, wake - time.monotonic())))
             if ready:
                 self._receive()
+            if self.waits:
+                self.waits.sample()
             with self._lock:
                 self._send_due(time.monotonic())
 
@@ -189,6 +202,11 @@ class RtpPeer:
         """Audio packets (no telephone-events) since a mark."""
         return [p for p in self.packets[since:] if p.payload_type in SILENCE]
 
+    def largest_stop_ms(self, since: int = 0) -> float:
+        """The longest time without audio since a mark that was not the machine's."""
+        assert self.waits, "watch an engine first"
+        return largest_stop_ms(self.heard(since), self.waits)
+
     def samples(self, since: int = 0) -> NDArray[np.int16]:
         """What was heard since a mark, by RTP time: decoded by ffmpeg, a lost packet is silence."""
         return audio.assemble([(p.timestamp, p.payload) for p in self.heard(since)], self.payload_type)
@@ -211,6 +229,17 @@ class RtpPeer:
 def gaps_ms(packets: list[Packet]) -> list[float]:
     """Time between neighbours by arrival, in milliseconds."""
     return [(b.at - a.at) * 1000 for a, b in pairwise(packets)]
+
+
+def largest_stop_ms(packets: list[Packet], waits: CpuWaits) -> float:
+    """The longest time between neighbours, each without what the engine waited for a CPU then.
+
+    That tells a busy machine from an engine that stops: a thread that sleeps, or waits for another, waits for no CPU.
+    """
+    spans = [(a.at, b.at) for a, b in pairwise(packets)]
+    assert spans, "no audio at all"
+    longest = sorted(spans, key=lambda span: span[0] - span[1])[:20]
+    return max(0.0, *(end - begin - waits.between(begin, end) for begin, end in longest)) * 1000
 
 
 def missing(packets: list[Packet]) -> list[str]:

@@ -16,6 +16,9 @@ from rig.stamped import receive_stamped, stamped_socket
 
 __all__ = ["SipEndpoint", "SipMessage", "Timeout", "assert_helpful", "parse", "sentence"]
 
+WITHIN_S = 30.0
+"""What is waited for comes at once where the machine has nothing else to do; nothing is judged by this."""
+
 _numbers = itertools.count(1)
 
 
@@ -199,7 +202,9 @@ class SipEndpoint:
         elif self._writer:
             self._writer.write(data)
 
-    async def expect(self, wanted: Callable[[SipMessage], bool], within_s: float = 5.0, what: str = "") -> SipMessage:
+    async def expect(
+        self, wanted: Callable[[SipMessage], bool], within_s: float = WITHIN_S, what: str = ""
+    ) -> SipMessage:
         """The first message not yet handed out that is ``wanted``; others stay.
 
         Raises:
@@ -221,7 +226,7 @@ class SipEndpoint:
             except TimeoutError:
                 continue
 
-    async def request(self, method: str, within_s: float = 5.0) -> SipMessage:
+    async def request(self, method: str, within_s: float = WITHIN_S) -> SipMessage:
         return await self.expect(lambda m: not m.status and m.method == method, within_s, f"{method} request")
 
     def count(self, wanted: Callable[[SipMessage], bool]) -> int:

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::memory::{Format, Memory};
 use crate::{Codec, Direction, Refusal};
 
 /// A description never has more streams than this; a longer one is refused.
@@ -18,18 +19,20 @@ pub(crate) struct Description {
     pub(crate) media: Vec<Media>,
 }
 
-/// A `c=` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A `c=` line. What cannot be read matters only where its stream is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connection {
     Address(IpAddr),
-    Name(String),
+    Name,
+    Unreadable,
 }
 
 /// One `m=` line and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct Media {
     pub(crate) kind: String,
-    pub(crate) port: u16,
+    /// `None`: no number up to 65535.
+    pub(crate) port: Option<u16>,
     pub(crate) protocol: String,
     pub(crate) formats: Vec<String>,
     pub(crate) connection: Option<Connection>,
@@ -57,35 +60,36 @@ impl Description {
                 }
                 description.media.push(Media::parse(value)?);
             } else if let Some(media) = description.media.last_mut() {
-                media.line(kind, value)?;
+                media.line(kind, value);
             } else {
-                description.line(kind, value)?;
+                description.line(kind, value);
             }
         }
         Ok(description)
     }
 
-    fn line(&mut self, kind: &str, value: &str) -> Result<(), Refusal> {
+    fn line(&mut self, kind: &str, value: &str) {
         match kind {
-            "c" => self.connection = Some(Connection::parse(value)?),
+            "c" => self.connection = Some(Connection::parse(value)),
             "t" if self.timing.is_none() => self.timing = Some(value.to_owned()),
             "a" => self.direction = direction(value).or(self.direction),
             _ => {}
         }
-        Ok(())
     }
 }
 
 impl Connection {
-    fn parse(value: &str) -> Result<Self, Refusal> {
+    fn parse(value: &str) -> Self {
         let mut words = value.split_ascii_whitespace();
-        let (Some("IN"), Some("IP4" | "IP6"), Some(address)) = (words.next(), words.next(), words.next()) else {
-            return Err(malformed("a c= line has to have the form c=IN IP4 <address>"));
+        let (Some(network), Some(family), Some(address)) = (words.next(), words.next(), words.next()) else {
+            return Self::Unreadable;
         };
+        let is_ip = ["IP4", "IP6"].iter().any(|known| known.eq_ignore_ascii_case(family));
+        if !network.eq_ignore_ascii_case("IN") || !is_ip {
+            return Self::Unreadable;
+        }
         let address = address.split('/').next().unwrap_or(address);
-        Ok(address
-            .parse()
-            .map_or_else(|_| Self::Name(address.to_owned()), Self::Address))
+        address.parse().map_or(Self::Name, Self::Address)
     }
 }
 
@@ -98,12 +102,9 @@ impl Media {
             ));
         };
         let port = port.split('/').next().unwrap_or(port);
-        let port = port
-            .parse()
-            .map_err(|_| malformed("the port of an m= line has to be 0 to 65535"))?;
         Ok(Self {
             kind: kind.to_owned(),
-            port,
+            port: port.parse().ok(),
             protocol: protocol.to_owned(),
             formats: words.take(MAX_FORMATS).map(str::to_owned).collect(),
             connection: None,
@@ -115,13 +116,12 @@ impl Media {
         })
     }
 
-    fn line(&mut self, kind: &str, value: &str) -> Result<(), Refusal> {
+    fn line(&mut self, kind: &str, value: &str) {
         match kind {
-            "c" => self.connection = Some(Connection::parse(value)?),
+            "c" => self.connection = Some(Connection::parse(value)),
             "a" => self.attribute(value),
             _ => {}
         }
-        Ok(())
     }
 
     fn attribute(&mut self, value: &str) {
@@ -133,7 +133,7 @@ impl Media {
             return;
         };
         let value = value.trim();
-        match name {
+        match name.to_ascii_lowercase().as_str() {
             "rtpmap" => {
                 if let Some((payload_type, encoding)) = value.split_once(char::is_whitespace)
                     && let Ok(payload_type) = payload_type.parse()
@@ -161,10 +161,10 @@ impl Media {
     }
 
     /// The codecs of ours in the stream's order, each once with its payload type.
-    pub(crate) fn codecs(&self) -> Vec<(u8, Codec)> {
+    pub(crate) fn codecs(&self, memory: &Memory) -> Vec<(u8, Codec)> {
         let mut found: Vec<(u8, Codec)> = Vec::new();
         for payload_type in self.payload_types() {
-            if let Some(codec) = self.codec(payload_type)
+            if let Format::Codec(codec) = self.format(payload_type, memory)
                 && found.iter().all(|(_, other)| *other != codec)
             {
                 found.push((payload_type, codec));
@@ -174,18 +174,37 @@ impl Media {
     }
 
     /// The payload type of telephone-event at 8000 Hz (RFC 4733).
-    pub(crate) fn telephone_event(&self) -> Option<u8> {
-        self.payload_types().find(|payload_type| {
-            self.rtpmap(*payload_type)
-                .is_some_and(|encoding| encoding == "telephone-event/8000")
-        })
+    pub(crate) fn telephone_event(&self, memory: &Memory) -> Option<u8> {
+        self.payload_types()
+            .find(|payload_type| self.format(*payload_type, memory) == Format::TelephoneEvent)
     }
 
-    fn payload_types(&self) -> impl Iterator<Item = u8> {
+    pub(crate) fn payload_types(&self) -> impl Iterator<Item = u8> {
         self.formats
             .iter()
             .filter_map(|format| format.parse().ok())
             .filter(|payload_type: &u8| *payload_type < 128)
+    }
+
+    /// What a number stands for: by its map, else as it did before in this session (RFC 3264, section 8.3.2), else by
+    /// RFC 3551.
+    pub(crate) fn format(&self, payload_type: u8, memory: &Memory) -> Format {
+        let of_static = [Codec::Pcmu, Codec::Pcma]
+            .into_iter()
+            .find(|codec| codec.static_payload_type() == payload_type);
+        let Some(encoding) = self.rtpmap(payload_type) else {
+            let codec = of_static.map_or(Format::Other, Format::Codec);
+            return memory.meaning(payload_type).unwrap_or(codec);
+        };
+        // One channel is what is meant without a number of them (RFC 4566, section 6).
+        match encoding.strip_suffix("/1").unwrap_or(encoding) {
+            "pcmu/8000" => Format::Codec(Codec::Pcmu),
+            "pcma/8000" => Format::Codec(Codec::Pcma),
+            "telephone-event/8000" => Format::TelephoneEvent,
+            name => of_static
+                .filter(|codec| codec.name().eq_ignore_ascii_case(name))
+                .map_or(Format::Other, Format::Codec),
+        }
     }
 
     fn rtpmap(&self, payload_type: u8) -> Option<&str> {
@@ -195,25 +214,21 @@ impl Media {
             .map(|(_, encoding)| encoding.as_str())
     }
 
-    fn codec(&self, payload_type: u8) -> Option<Codec> {
-        match self.rtpmap(payload_type) {
-            Some("pcmu/8000" | "pcmu/8000/1") => Some(Codec::Pcmu),
-            Some("pcma/8000" | "pcma/8000/1") => Some(Codec::Pcma),
-            Some(_) => None,
-            None => [Codec::Pcmu, Codec::Pcma]
-                .into_iter()
-                .find(|codec| codec.static_payload_type() == payload_type),
-        }
-    }
-
     /// Where the peer receives; `None` for the address that stands for no address.
     pub(crate) fn remotes(&self, session: &Description) -> Result<Option<(SocketAddr, SocketAddr)>, Refusal> {
-        let address = match self.connection.as_ref().or(session.connection.as_ref()) {
-            Some(Connection::Address(address)) => *address,
-            Some(Connection::Name(_)) => {
+        let Some(rtp_port) = self.port else {
+            return Err(malformed("the port of an m= line has to be 0 to 65535"));
+        };
+        let address = match self.connection.or(session.connection) {
+            Some(Connection::Address(address)) => address,
+            // Who sends a name would choose whom we ask, and how long a call waits for it.
+            Some(Connection::Name) => {
                 return Err(unacceptable(
                     "send an IP address in the c= line, names are not resolved here",
                 ));
+            }
+            Some(Connection::Unreadable) => {
+                return Err(malformed("a c= line has to have the form c=IN IP4 <address>"));
             }
             None => return Err(malformed("a c= line is missing")),
         };
@@ -223,9 +238,9 @@ impl Media {
         if address.is_multicast() {
             return Err(unacceptable("send a unicast address in the c= line"));
         }
-        let (port, rtcp_address) = self.rtcp.unwrap_or((self.port.wrapping_add(1), None));
+        let (port, rtcp_address) = self.rtcp.unwrap_or((rtp_port.wrapping_add(1), None));
         let rtcp = SocketAddr::new(rtcp_address.filter(|other| *other == address).unwrap_or(address), port);
-        Ok(Some((SocketAddr::new(address, self.port), rtcp)))
+        Ok(Some((SocketAddr::new(address, rtp_port), rtcp)))
     }
 }
 
@@ -238,7 +253,7 @@ fn whole_ms(value: &str) -> Option<u32> {
 }
 
 fn direction(attribute: &str) -> Option<Direction> {
-    match attribute {
+    match attribute.to_ascii_lowercase().as_str() {
         "sendrecv" => Some(Direction::SendReceive),
         "sendonly" => Some(Direction::SendOnly),
         "recvonly" => Some(Direction::ReceiveOnly),

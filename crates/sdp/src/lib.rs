@@ -4,11 +4,13 @@
 //! needs to know comes out as [`StreamParameters`].
 
 mod description;
+mod memory;
 mod policy;
 
 use std::fmt;
 use std::net::SocketAddr;
 
+pub use memory::Memory;
 pub use policy::{accept, answer, codecs, offer};
 
 /// An audio codec of this build.
@@ -101,9 +103,22 @@ pub struct Local {
     pub session_id: u64,
     /// `o=` version of the next description we write; [`offer`] and [`answer`] raise it by one each time.
     pub version: u64,
+    /// What was said before in this session.
+    pub memory: Memory,
 }
 
 impl Local {
+    /// Our end of a session in which nothing was said yet.
+    pub fn new(media: SocketAddr, codecs: Vec<Codec>, session_id: u64) -> Self {
+        Self {
+            media,
+            codecs,
+            session_id,
+            version: 0,
+            memory: Memory::default(),
+        }
+    }
+
     pub(crate) fn codecs(&self) -> Vec<Codec> {
         if self.codecs.is_empty() {
             vec![Codec::Pcmu, Codec::Pcma]
@@ -122,11 +137,12 @@ pub struct StreamParameters {
     pub remote_rtcp: Option<SocketAddr>,
     /// The codec in both directions.
     pub codec: Codec,
-    /// Payload type of `codec` in what we send.
+    /// Payload type of `codec` in what we send; as with telephone-event, the peer may send by it too.
     pub payload_type_tx: u8,
     /// Payload type of `codec` in what we receive.
     pub payload_type_rx: u8,
-    /// telephone-event at 8000 Hz in what we send; none: digits go in-band.
+    /// telephone-event at 8000 Hz in what we send; none: digits go in-band. A peer that answers with a number of its own
+    /// may send by that too: nothing else can be meant by it.
     pub telephone_event_tx: Option<u8>,
     /// telephone-event at 8000 Hz in what we receive.
     pub telephone_event_rx: Option<u8>,

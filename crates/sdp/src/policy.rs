@@ -1,129 +1,155 @@
 //! Which stream and codec are taken, and the description that says so (RFC 3264).
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 
 use crate::description::{Description, Media, malformed, unacceptable};
+use crate::memory::Format;
 use crate::{Codec, Direction, Local, Refusal, StreamParameters};
 
-/// Our telephone-event in an offer; what RTP implementations commonly use.
-const TELEPHONE_EVENT: u8 = 101;
 /// Every packet of ours holds this much.
 const PTIME_MS: u32 = 20;
 
-/// Write an offer: our codecs, telephone-event 101, ptime 20, sendrecv. Raises `local.version`.
+/// Write an offer: our codecs, telephone-event, ptime 20, sendrecv. Raises `local.version`.
+///
+/// In a session that had descriptions before, every stream stands in its place again, those that are not ours with port 0,
+/// and every format has the number it had (RFC 3264, sections 8 and 8.3.2).
 pub fn offer(local: &mut Local) -> String {
     let mut text = head(local, "0 0");
     let codecs: Vec<(u8, Codec)> = local
         .codecs()
         .into_iter()
-        .map(|codec| (codec.static_payload_type(), codec))
+        .filter_map(|codec| Some((local.memory.number(Format::Codec(codec))?, codec)))
         .collect();
-    stream(
-        &mut text,
-        "RTP/AVP",
-        local.media,
-        &codecs,
-        Some(TELEPHONE_EVENT),
-        Direction::SendReceive,
-    );
+    let telephone_event = local.memory.number(Format::TelephoneEvent);
+    let slots = local.memory.slots();
+    for (place, slot) in slots.iter().enumerate() {
+        if place == local.memory.audio() {
+            let direction = Direction::SendReceive;
+            stream(&mut text, &slot.protocol, local, &codecs, telephone_event, direction);
+        } else {
+            text.push_str(&slot.refused());
+        }
+    }
+    local.memory.offered(slots);
     text
 }
 
-/// Answer an offer: the first audio stream that has a codec in common; every other stream is refused with port 0.
+/// Answer an offer: the audio stream we have, else the first that can be taken; every other stream is refused with port 0.
 ///
-/// Raises `local.version` if it succeeds.
+/// Raises `local.version` if it succeeds, and changes nothing if it does not.
 pub fn answer(offer: &str, local: &mut Local) -> Result<(String, StreamParameters), Refusal> {
     let description = Description::parse(offer)?;
-    let (index, media, payload_type, codec) = choose(&description, local)?;
-    let direction = media
-        .direction
-        .or(description.direction)
-        .unwrap_or(Direction::SendReceive)
-        .reversed();
-    let telephone_event = media.telephone_event();
-    let parameters = parameters(&description, media, local, (payload_type, codec), direction)?;
-
+    let (place, parameters) = choose(&description, local)?;
     let timing = description
         .timing
         .as_deref()
         .filter(|timing| is_timing(timing))
         .unwrap_or("0 0");
     let mut text = head(local, timing);
-    for (position, other) in description.media.iter().enumerate() {
-        if position == index {
-            let codecs = [(payload_type, codec)];
-            stream(
-                &mut text,
-                &media.protocol,
-                local.media,
-                &codecs,
-                telephone_event,
-                direction,
-            );
+    let codecs = [(parameters.payload_type_tx, parameters.codec)];
+    let telephone_event = parameters.telephone_event_tx;
+    for (position, media) in description.media.iter().enumerate() {
+        if position == place {
+            let direction = parameters.direction;
+            stream(&mut text, &media.protocol, local, &codecs, telephone_event, direction);
+            local.memory.numbers(media);
         } else {
-            let formats = if other.formats.is_empty() {
+            let formats = if media.formats.is_empty() {
                 "0".to_owned()
             } else {
-                other.formats.join(" ")
+                media.formats.join(" ")
             };
-            let _ = write!(text, "m={} 0 {} {formats}\r\n", other.kind, other.protocol);
+            let _ = write!(text, "m={} 0 {} {formats}\r\n", media.kind, media.protocol);
         }
+    }
+    local.memory.taken(&description, place);
+    let [(number, codec)] = codecs;
+    local.memory.said(number, Format::Codec(codec));
+    if let Some(number) = telephone_event {
+        local.memory.said(number, Format::TelephoneEvent);
     }
     Ok((text, parameters))
 }
 
-/// Read the answer to an offer that [`offer`] wrote with this `local`.
-pub fn accept(answer: &str, local: &Local) -> Result<StreamParameters, Refusal> {
+/// Read the answer to the last offer that [`offer`] wrote with this `local`.
+pub fn accept(answer: &str, local: &mut Local) -> Result<StreamParameters, Refusal> {
     let description = Description::parse(answer)?;
-    let Some(media) = description.media.first() else {
-        return Err(malformed("the answer has no m= line"));
+    let place = local.memory.audio();
+    let Some(media) = description.media.get(place) else {
+        return Err(malformed(
+            "the answer has fewer m= lines than the offer; answer each in its place",
+        ));
     };
-    if media.port == 0 {
+    if !media.kind.eq_ignore_ascii_case("audio") {
+        return Err(malformed(
+            "the m= line in the place of our audio stream is no audio; answer each in its place",
+        ));
+    }
+    if media.port == Some(0) {
         return Err(unacceptable("the answer refuses the audio stream"));
     }
-    let (_, media, payload_type, codec) = choose_in(0, media, local)?;
-    let direction = media
-        .direction
-        .or(description.direction)
-        .unwrap_or(Direction::SendReceive)
-        .reversed();
-    let mut parameters = parameters(&description, media, local, (payload_type, codec), direction)?;
+    let mut parameters = settle(&description, media, local)?;
+    local.memory.numbers(media);
     // What we receive is numbered as we offered it (RFC 3264, section 5.1).
-    parameters.payload_type_rx = codec.static_payload_type();
-    parameters.telephone_event_rx = parameters.telephone_event_tx.map(|_| TELEPHONE_EVENT);
+    let ours = |format| local.memory.ours(format);
+    parameters.payload_type_rx = ours(Format::Codec(parameters.codec)).unwrap_or(parameters.payload_type_tx);
+    parameters.telephone_event_rx = parameters.telephone_event_tx.and_then(|_| ours(Format::TelephoneEvent));
     Ok(parameters)
 }
 
 /// The codecs that an offer has in common with this build, in its order; refused if nothing of it can be taken.
-pub fn codecs(offer: &str) -> Result<Vec<Codec>, Refusal> {
+pub fn codecs(offer: &str, local: &Local) -> Result<Vec<Codec>, Refusal> {
     let description = Description::parse(offer)?;
-    let local = Local {
-        media: SocketAddr::from(([127, 0, 0, 1], 0)),
-        codecs: Vec::new(),
-        session_id: 0,
-        version: 0,
-    };
-    let (_, media, _, _) = choose(&description, &local)?;
-    Ok(media.codecs().into_iter().map(|(_, codec)| codec).collect())
+    let (place, _) = choose(&description, local)?;
+    let codecs = description.media.get(place).map(|media| media.codecs(&local.memory));
+    Ok(codecs.unwrap_or_default().into_iter().map(|(_, codec)| codec).collect())
 }
 
-/// The first stream that can be taken; the first refusal with a reason of its own if none can.
-fn choose<'a>(description: &'a Description, local: &Local) -> Result<(usize, &'a Media, u8, Codec), Refusal> {
+/// The stream that is taken, and its place: the one we have where it still can be, else the first; the first refusal with
+/// a reason of its own if none can.
+fn choose(description: &Description, local: &Local) -> Result<(usize, StreamParameters), Refusal> {
     let mut refusal = None;
-    for (index, media) in description.media.iter().enumerate() {
-        if !media.kind.eq_ignore_ascii_case("audio") || media.port == 0 {
-            continue;
-        }
-        match choose_in(index, media, local) {
-            Ok(chosen) => return Ok(chosen),
+    let is_offered = |media: &&Media| media.kind.eq_ignore_ascii_case("audio") && media.port != Some(0);
+    let mut places: Vec<(usize, &Media)> = description.media.iter().enumerate().collect();
+    places.sort_by_key(|(place, _)| *place != local.memory.audio());
+    for (place, media) in places.into_iter().filter(|(_, media)| is_offered(media)) {
+        match settle(description, media, local) {
+            Ok(parameters) => return Ok((place, parameters)),
             Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
     Err(refusal.unwrap_or_else(|| unacceptable("offer an audio stream (m=audio) with a port other than 0")))
 }
 
-fn choose_in<'a>(index: usize, media: &'a Media, local: &Local) -> Result<(usize, &'a Media, u8, Codec), Refusal> {
+/// What media needs to know, should this stream be taken.
+fn settle(description: &Description, media: &Media, local: &Local) -> Result<StreamParameters, Refusal> {
+    let (payload_type, codec) = choose_codec(media, local)?;
+    let remotes = media.remotes(description)?;
+    if remotes.is_some_and(|(rtp, _)| rtp.is_ipv4() != local.media.is_ipv4()) {
+        let family = if local.media.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Err(unacceptable(&format!(
+            "send an {family} address in the c= line; this call runs over {family}"
+        )));
+    }
+    let telephone_event = media.telephone_event(&local.memory);
+    Ok(StreamParameters {
+        remote: remotes.map(|(rtp, _)| rtp),
+        remote_rtcp: remotes.map(|(_, rtcp)| rtcp),
+        codec,
+        payload_type_tx: payload_type,
+        payload_type_rx: payload_type,
+        telephone_event_tx: telephone_event,
+        telephone_event_rx: telephone_event,
+        direction: media
+            .direction
+            .or(description.direction)
+            .unwrap_or(Direction::SendReceive)
+            .reversed(),
+        ptime_ms: media.ptime_ms.unwrap_or(PTIME_MS),
+    })
+}
+
+fn choose_codec(media: &Media, local: &Local) -> Result<(u8, Codec), Refusal> {
     if !media.is_plain_audio() {
         return Err(unacceptable(
             "offer audio over RTP/AVP; SRTP and other profiles are not built yet",
@@ -134,7 +160,7 @@ fn choose_in<'a>(index: usize, media: &'a Media, local: &Local) -> Result<(usize
             "packets of 20 ms are sent; raise a=maxptime to 20 or more",
         ));
     }
-    let offered = media.codecs();
+    let offered = media.codecs(&local.memory);
     // The application's order wins where it named codecs, else the peer's.
     let chosen = if local.codecs.is_empty() {
         offered.first().copied()
@@ -144,41 +170,9 @@ fn choose_in<'a>(index: usize, media: &'a Media, local: &Local) -> Result<(usize
             .iter()
             .find_map(|codec| offered.iter().find(|(_, other)| other == codec).copied())
     };
-    let Some((payload_type, codec)) = chosen else {
+    chosen.ok_or_else(|| {
         let names: Vec<&str> = local.codecs().into_iter().map(Codec::name).collect();
-        return Err(unacceptable(&format!(
-            "no codec in common; offer {} at 8000 Hz",
-            names.join(" or ")
-        )));
-    };
-    Ok((index, media, payload_type, codec))
-}
-
-fn parameters(
-    description: &Description,
-    media: &Media,
-    local: &Local,
-    (payload_type, codec): (u8, Codec),
-    direction: Direction,
-) -> Result<StreamParameters, Refusal> {
-    let remotes = media.remotes(description)?;
-    if remotes.is_some_and(|(rtp, _)| rtp.is_ipv4() != local.media.is_ipv4()) {
-        let family = if local.media.is_ipv4() { "IPv4" } else { "IPv6" };
-        return Err(unacceptable(&format!(
-            "send an {family} address in the c= line; this call runs over {family}"
-        )));
-    }
-    let telephone_event = media.telephone_event();
-    Ok(StreamParameters {
-        remote: remotes.map(|(rtp, _)| rtp),
-        remote_rtcp: remotes.map(|(_, rtcp)| rtcp),
-        codec,
-        payload_type_tx: payload_type,
-        payload_type_rx: payload_type,
-        telephone_event_tx: telephone_event,
-        telephone_event_rx: telephone_event,
-        direction,
-        ptime_ms: media.ptime_ms.unwrap_or(PTIME_MS),
+        unacceptable(&format!("no codec in common; offer {} at 8000 Hz", names.join(" or ")))
     })
 }
 
@@ -193,12 +187,12 @@ fn head(local: &mut Local, timing: &str) -> String {
 fn stream(
     text: &mut String,
     protocol: &str,
-    media: SocketAddr,
+    local: &Local,
     codecs: &[(u8, Codec)],
     telephone_event: Option<u8>,
     direction: Direction,
 ) {
-    let _ = write!(text, "m=audio {} {protocol}", media.port());
+    let _ = write!(text, "m=audio {} {protocol}", local.media.port());
     for (payload_type, _) in codecs {
         let _ = write!(text, " {payload_type}");
     }

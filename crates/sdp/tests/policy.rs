@@ -11,10 +11,8 @@ const OFFER: &str = "v=0\r\no=alice 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.
 
 fn local() -> Local {
     Local {
-        media: "198.51.100.7:30000".parse().unwrap(),
-        codecs: Vec::new(),
-        session_id: 7,
         version: 1,
+        ..Local::new("198.51.100.7:30000".parse().unwrap(), Vec::new(), 7)
     }
 }
 
@@ -178,7 +176,7 @@ fn our_offer_is_accepted_with_the_peers_numbers_for_sending_and_ours_for_receivi
     let text = offer(&mut local);
     assert!(text.contains("m=audio 30000 RTP/AVP 0 8 101\r\n"), "{text}");
     let reply = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n";
-    let stream = accept(reply, &local).unwrap();
+    let stream = accept(reply, &mut local).unwrap();
     assert_eq!(
         (stream.codec, stream.payload_type_tx, stream.payload_type_rx),
         (Codec::Pcma, 8, 8)
@@ -187,13 +185,13 @@ fn our_offer_is_accepted_with_the_peers_numbers_for_sending_and_ours_for_receivi
         (stream.telephone_event_tx, stream.telephone_event_rx),
         (Some(96), Some(101))
     );
-    let refused = accept("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", &local).unwrap_err();
+    let refused = accept("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", &mut local).unwrap_err();
     assert!(refused.reason.contains("refuses the audio stream"));
 }
 
 #[test]
 fn what_an_application_may_choose_from_is_told_before_the_answer() {
-    assert_eq!(codecs(OFFER).unwrap(), [Codec::Pcma, Codec::Pcmu]);
+    assert_eq!(codecs(OFFER, &local()).unwrap(), [Codec::Pcma, Codec::Pcmu]);
 }
 
 #[test]
@@ -223,10 +221,10 @@ proptest! {
     #[test]
     fn an_offer_of_ours_is_answered_by_ourselves_and_both_agree(port in 2u16..65_000, order in any::<bool>()) {
         let codecs = if order { vec![Codec::Pcma, Codec::Pcmu] } else { Vec::new() };
-        let mut here = Local { media: SocketAddr::from(([198, 51, 100, 7], port)), codecs, session_id: 1, version: 1 };
+        let mut here = Local::new(SocketAddr::from(([198, 51, 100, 7], port)), codecs, 1);
         let mut there = Local { media: address("192.0.2.1:4000"), ..local() };
         let (reply, theirs) = answer(&offer(&mut here), &mut there).unwrap();
-        let ours = accept(&reply, &here).unwrap();
+        let ours = accept(&reply, &mut here).unwrap();
         prop_assert_eq!(ours.codec, theirs.codec);
         prop_assert_eq!(ours.telephone_event_tx, theirs.telephone_event_rx);
         prop_assert_eq!(theirs.remote, Some(here.media));

@@ -105,11 +105,17 @@ impl Core {
         }
         let codecs = match &incoming.offer {
             Some(offer) => {
-                let mut trial = session(SocketAddr::from(([127, 0, 0, 1], 9)), Vec::new(), 1);
-                let (_, session) =
-                    offhook_sdp::answer(offer, &mut trial).map_err(|error| refusal(error.status, &error.reason))?;
+                let ours = Some(self.config.rtp_ip).filter(|ip| !ip.is_unspecified());
+                let mut trial = offhook_sdp::Local::new(
+                    SocketAddr::new(ours.unwrap_or(incoming.flow.local.ip()), 9),
+                    Vec::new(),
+                    1,
+                );
+                let refused = |error: offhook_sdp::Refusal| refusal(error.status, &error.reason);
+                let codecs = offhook_sdp::codecs(offer, &trial).map_err(refused)?;
+                let (_, session) = offhook_sdp::answer(offer, &mut trial).map_err(refused)?;
                 can_reach(self.config.rtp_ip, &session)?;
-                offhook_sdp::codecs(offer).map_err(|error| refusal(error.status, &error.reason))?
+                codecs
             }
             None => vec![offhook_sdp::Codec::Pcmu, offhook_sdp::Codec::Pcma],
         };
@@ -171,7 +177,7 @@ impl Core {
             answered_us: 0,
             since: Instant::now(),
             offer: new.offer,
-            local: session(address, new.codecs, session_id),
+            local: offhook_sdp::Local::new(address, new.codecs, session_id),
             answer: None,
             session: None,
             held_since: None,
@@ -194,7 +200,7 @@ impl Core {
         }
         let (key, id) = (leg.media, leg.id.clone());
         // Early media that we do not understand is no reason to end the call: its answer may be another.
-        let session = body.and_then(|body| offhook_sdp::accept(body, &leg.local).ok());
+        let session = body.and_then(|body| offhook_sdp::accept(body, &mut leg.local).ok());
         let early_media = session.is_some_and(|session| self.settle(key, session).is_ok());
         self.report(ReportBody::LegProgress {
             leg: id,
@@ -210,7 +216,7 @@ impl Core {
             return;
         }
         let key = leg.media;
-        match offhook_sdp::accept(body, &leg.local) {
+        match offhook_sdp::accept(body, &mut leg.local) {
             Ok(session) => self.settled(key, session),
             Err(error) => self.condemn(key, LegEndCause::Error, error.status, &error.reason),
         }
@@ -223,7 +229,7 @@ impl Core {
             return;
         }
         let key = leg.media;
-        let answer = body.map(|body| offhook_sdp::accept(body, &leg.local));
+        let answer = body.map(|body| offhook_sdp::accept(body, &mut leg.local));
         let is_first = leg.answered_us == 0;
         match answer {
             Some(Ok(session)) if is_first => self.settled(key, session),
@@ -295,9 +301,13 @@ impl Core {
                 (Ok(offhook_sdp::offer(&mut local)), None)
             }
             Some(offer) => {
+                // Codecs that the program did not name are better than none: nobody can ask it now.
+                let wanted = local.codecs.clone();
+                local.codecs = convert::wanted_first(&wanted);
                 let answer = offhook_sdp::answer(offer, &mut local)
                     .map_err(|error| refusal(error.status, &error.reason))
                     .and_then(|(answer, session)| can_reach(self.config.rtp_ip, &session).map(|()| (answer, session)));
+                local.codecs = wanted;
                 match answer {
                     Ok((answer, session)) => (Ok(answer), Some(session)),
                     Err(refusal) => (Err(refusal), None),
@@ -410,16 +420,6 @@ fn refusal(status: u16, reason: &str) -> Refusal {
     Refusal {
         status,
         reason: reason.to_owned(),
-    }
-}
-
-/// Our side of a session.
-fn session(media: SocketAddr, codecs: Vec<offhook_sdp::Codec>, session_id: u64) -> offhook_sdp::Local {
-    offhook_sdp::Local {
-        media,
-        codecs,
-        session_id,
-        version: 0,
     }
 }
 

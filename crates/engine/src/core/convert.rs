@@ -231,6 +231,16 @@ fn codec(codec: offhook_sdp::Codec) -> media::Codec {
     }
 }
 
+/// The codecs that were asked for, and behind them those that were not; none asked for: none, so that the peer's order wins.
+pub fn wanted_first(wanted: &[offhook_sdp::Codec]) -> Vec<offhook_sdp::Codec> {
+    let mut codecs = wanted.to_vec();
+    if !wanted.is_empty() {
+        let all = [offhook_sdp::Codec::Pcmu, offhook_sdp::Codec::Pcma];
+        codecs.extend(all.into_iter().filter(|codec| !wanted.contains(codec)));
+    }
+    codecs
+}
+
 /// The codecs that were asked for by name; an empty list means all.
 pub fn codecs(names: &[String]) -> Result<Vec<offhook_sdp::Codec>, Failure> {
     let known: Vec<_> = names

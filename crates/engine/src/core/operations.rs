@@ -225,7 +225,10 @@ impl Core {
 
     fn ring(&mut self, leg: &str, early_media: bool) -> Result<(), Failure> {
         let leg = self.unanswered_leg(leg)?;
-        let body = if early_media {
+        // Where we have to make the offer it goes into the 200: a 183 that nobody acknowledges may not carry one
+        // (RFC 3261, section 13.2.1).
+        let is_asked = self.legs.get(leg).is_some_and(|leg| leg.offer.is_some());
+        let body = if early_media && is_asked {
             Some(self.describe(leg, &[])?)
         } else {
             None
@@ -277,18 +280,14 @@ impl Core {
             leg.local.codecs = wanted;
             return Ok(offhook_sdp::offer(&mut leg.local));
         };
-        let offered =
-            offhook_sdp::codecs(offer).map_err(|error| Failure::new(FailureCode::NotNegotiated, error.reason))?;
-        leg.local.codecs = if wanted.is_empty() {
-            offered.clone()
-        } else {
-            wanted.into_iter().filter(|codec| offered.contains(codec)).collect()
-        };
-        if leg.local.codecs.is_empty() {
+        let offered = offhook_sdp::codecs(offer, &leg.local)
+            .map_err(|error| Failure::new(FailureCode::NotNegotiated, error.reason))?;
+        if !wanted.is_empty() && !wanted.iter().any(|codec| offered.contains(codec)) {
             let names: Vec<_> = offered.iter().map(|codec| codec.name()).collect();
             let sentence = format!("the caller offers {} alone; allow one of these", names.join(", "));
             return Err(Failure::new(FailureCode::NotNegotiated, sentence));
         }
+        leg.local.codecs = wanted;
         let (body, session) = offhook_sdp::answer(offer, &mut leg.local)
             .map_err(|error| Failure::new(FailureCode::NotNegotiated, error.reason))?;
         leg.session = Some(session);

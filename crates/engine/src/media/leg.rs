@@ -5,7 +5,6 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread::Thread;
 
-use offhook_codec::Codec;
 use offhook_dsp::{Concealer, DtmfDetector, FRAME, Frame};
 use offhook_mix::{Input, KeyOutput, LegMixer, SPEECH_WINDOW};
 use offhook_rtp::{
@@ -14,6 +13,7 @@ use offhook_rtp::{
 };
 
 use super::api::{DigitMethod, LegKey, LegStats, MediaEvent, StreamParameters};
+use super::content::Content;
 use super::ended::Endings;
 use super::notice::{Notice, Notices};
 use super::report::Reports;
@@ -309,21 +309,17 @@ impl Leg {
     }
 
     fn payload(&mut self, packet: &RtpPacket<'_>, stream: &StreamParameters, now: TickTime, notices: &mut Notices) {
-        let kind = packet.header.payload_type;
-        if Some(kind) == stream.telephone_event_rx {
-            let event = TelephoneEvent::parse(packet.payload);
-            if let Some(key) = event.and_then(|event| self.events.packet(packet.header.timestamp, event)) {
-                self.pressed(key.digit, DigitMethod::Rfc4733, u32::from(key.duration) / 8, notices);
+        let codec = match stream.content(packet.header.payload_type) {
+            Content::Audio(codec) => codec,
+            Content::ComfortNoise => return,
+            Content::TelephoneEvent => {
+                let event = TelephoneEvent::parse(packet.payload);
+                if let Some(key) = event.and_then(|event| self.events.packet(packet.header.timestamp, event)) {
+                    self.pressed(key.digit, DigitMethod::Rfc4733, u32::from(key.duration) / 8, notices);
+                }
+                return;
             }
-            return;
-        }
-        let codec = match kind {
-            kind if kind == stream.payload_type_rx => stream.codec,
-            0 => Codec::Pcmu,
-            8 => Codec::Pcma,
-            // Comfort noise: we make silence ourselves.
-            13 => return,
-            _ => {
+            Content::Unknown => {
                 self.stats.packets_dropped += 1;
                 return;
             }

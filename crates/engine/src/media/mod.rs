@@ -11,6 +11,7 @@
 mod api;
 mod clock;
 mod command;
+mod content;
 mod decode;
 mod directory;
 mod ended;

@@ -15,6 +15,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
@@ -24,7 +25,10 @@ from yarl import URL
 from offhook.errors import MachineError, ProviderError
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import PromptCache
+from offhook.node.web.answers import is_whole, reason, unplayable
+from offhook.node.web.audio import AudioCheck
 from offhook.node.web.guard import check_addresses, parse_url
+from offhook.node.web.not_audio import NotAudio
 
 __all__ = ["FetchLimits", "Resolve", "WebFetcher", "resolve"]
 
@@ -35,6 +39,7 @@ MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KNOWN_URLS = 1000
 _BLOCK_BYTES = 1 << 16
+_UNESCAPED = re.compile(r"[ \"<>{}|^`]")
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])", re.IGNORECASE)
 _NO_STORE = re.compile(r"no-store|no-cache", re.IGNORECASE)
 
@@ -129,14 +134,14 @@ class WebFetcher:
         except aiohttp.ServerTimeoutError as error:
             raise ProviderError(f"{url.host} does not answer in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ProviderError(f"{url.host} cannot be fetched from: {_reason(error)}") from error
+            raise ProviderError(f"{url.host} cannot be fetched from: {reason(error)}") from error
 
     async def _checked(self, url: URL) -> list[str]:
-        assert url.host is not None
+        assert url.raw_host is not None
         assert url.port is not None
         try:
             async with asyncio.timeout(self._limits.connect_s):
-                addresses = await self._resolve(url.host, url.port)
+                addresses = await self._resolve(url.raw_host, url.port)
         except TimeoutError as error:
             raise ProviderError(f"the name {url.host} is not resolved in {self._limits.connect_s:g} s") from error
         except (OSError, UnicodeError) as error:
@@ -149,14 +154,13 @@ class WebFetcher:
             location = response.headers.get("Location", "")
             if not location:
                 raise ProviderError(f"{url.host} redirects to nowhere")
-            return parse_url(str(url.join(URL(location))))
+            # Servers put spaces there that a program's URL may not have; what is escaped stays as it is.
+            return parse_url(urljoin(str(url), _UNESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", location)))
         if response.status == 304 and known is not None:
             self._remember(url, known.prompt, response)
             return FileSource(known.prompt)
-        if response.status != 200:
+        if response.status != 200 and not is_whole(response):
             raise ProviderError(f"{url.host} answered {response.status}, not 200: check the URL")
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise ProviderError(f"{url.host} sent compressed content, which nobody asked for")
         if (response.content_length or 0) > self._limits.max_bytes:
             raise ProviderError(self._too_long(url))
         prompt = await self._store(url, response)
@@ -182,18 +186,21 @@ class WebFetcher:
         return name
 
     async def _write(self, url: URL, response: aiohttp.ClientResponse, temporary: str) -> str:
-        digest, size = hashlib.sha256(), 0
-        with self._cache.begin(temporary).open("wb") as file:
-            async for block in response.content.iter_chunked(_BLOCK_BYTES):
-                if size == 0 and not _is_audio(block):
-                    raise ProviderError(f"{url.host} sent {response.content_type}, which is no WAV or MP3")
-                size += len(block)
-                if size > self._limits.max_bytes:
-                    raise ProviderError(self._too_long(url))
-                digest.update(block)
-                file.write(block)
-        if size == 0:
-            raise ProviderError(f"{url.host} sent an empty answer")
+        digest, size, check = hashlib.sha256(), 0, AudioCheck()
+        try:
+            with self._cache.begin(temporary).open("wb") as file:
+                async for block in response.content.iter_chunked(_BLOCK_BYTES):
+                    size += len(block)
+                    if size > self._limits.max_bytes:
+                        raise ProviderError(self._too_long(url))
+                    check.feed(block)
+                    digest.update(block)
+                    file.write(block)
+            if size == 0:
+                raise ProviderError(f"{url.host} sent an empty answer")
+            check.finish()
+        except NotAudio as error:
+            raise ProviderError(f"{url.host} sent {unplayable(response, str(error))}") from error
         return f"url-{digest.hexdigest()[:48]}"
 
     def _remember(self, url: URL, prompt: str, response: aiohttp.ClientResponse) -> None:
@@ -259,20 +266,3 @@ def _request_headers(known: _Known | None) -> dict[str, str]:
     elif known is not None and known.last_modified:
         headers["If-Modified-Since"] = known.last_modified
     return headers
-
-
-def _is_audio(start: bytes) -> bool:
-    """RIFF WAVE, an ID3 tag, or the sync word of MPEG audio layer III."""
-    if start[:4] in (b"RIFF", b"RF64"):
-        return start[8:12] == b"WAVE"
-    return start[:3] == b"ID3" or (len(start) > 2 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not trusted"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "it refuses the connection"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "it ended the answer early"
-    return "its answer breaks the rules of HTTP"

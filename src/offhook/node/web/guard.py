@@ -19,6 +19,7 @@ __all__ = ["MAX_URL", "canonical", "check_addresses", "parse_url"]
 MAX_URL = 2048
 
 _FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"{}|^`\u2028\u2029]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NOT_GLOBAL_V6 = tuple(
     ipaddress.IPv6Network(network)
@@ -53,7 +54,8 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 def parse_url(text: str) -> URL:
-    """An http or https URL without credentials.
+    """An http or https URL without credentials, whose escapes are those of ``text``: an escaped reserved character is
+    another URL (RFC 3986, 2.2), and signatures break. Only what is not ASCII is escaped, as RFC 3987, 3.1 says.
 
     Raises:
         CallerError: says what is wrong with it.
@@ -69,13 +71,33 @@ def parse_url(text: str) -> URL:
         raise CallerError(f"this is no URL: {error}") from error
     if url.scheme not in ("http", "https"):
         raise CallerError(f"only http and https URLs are fetched, not {url.scheme or 'one without a scheme'}")
-    if not url.host or port is None:
+    try:
+        host = url.host
+    except UnicodeError as error:  # xn-- with something behind it that means no name
+        raise CallerError(f"the URL's host {url.raw_host} is no name of a host (RFC 5891): check it") from error
+    if not host or port is None:
         raise CallerError("the URL names no host")
     if url.user is not None or url.password is not None:
         raise CallerError("the URL carries a user name or password: leave them out")
-    if "%" in url.host:
+    if "%" in host:
         raise CallerError("the URL's host names a network interface: leave it out")
-    return url.with_fragment(None)
+    return _exact(url, text)
+
+
+def _exact(url: URL, text: str) -> URL:
+    """The URL with path and query as they were given, and no fragment."""
+    behind = text[text.index("//") + 2 :].partition("#")[0]
+    path = re.search(r"[/?]", behind)
+    rest = behind[path.start() :] if path else "/"
+    try:
+        escaped = _NOT_ASCII.sub(lambda found: _escape(found[0]), rest)
+    except UnicodeError as error:
+        raise CallerError("the URL has half a character: check how it was put together") from error
+    return URL(f"{url.scheme}://{url.raw_authority}{escaped}", encoded=True)
+
+
+def _escape(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
 
 
 def check_addresses(url: URL, addresses: list[str], *, ports: tuple[int, ...], allow_loopback: bool) -> None:

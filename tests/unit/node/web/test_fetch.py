@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import stat
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -16,8 +17,20 @@ from offhook.errors import CallerError, ProviderError
 from offhook.node.engine.prompts import PromptCache
 from offhook.node.web.fetch import FetchLimits, WebFetcher
 
-WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(1000)
-MP3 = b"\xff\xfb\x90\x00" + bytes(1000)
+VECTORS = Path(__file__).parents[4] / "vectors" / "prompts"
+
+
+def wav_header(data_bytes: int) -> bytes:
+    return (
+        b"RIFF"
+        + struct.pack("<I", data_bytes + 36)
+        + b"WAVEfmt "
+        + struct.pack("<IHHIIHH4sI", 16, 1, 1, 8000, 16_000, 2, 16, b"data", data_bytes)
+    )
+
+
+WAV = wav_header(16_000) + bytes(16_000)
+MP3 = (VECTORS / "mono-24000.mp3").read_bytes()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -59,7 +72,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
 
 
-@pytest.mark.parametrize("content", [WAV, MP3, b"ID3\x04" + bytes(100)])
+@pytest.mark.parametrize("content", [WAV, MP3, b"ID3\x04\0\0\0\0\0\x64" + bytes(100) + MP3])
 async def test_audio_becomes_a_complete_prompt(rig: Rig, content: bytes) -> None:
     async def page(_: web.Request) -> web.StreamResponse:
         return web.Response(body=content)

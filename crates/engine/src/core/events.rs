@@ -60,8 +60,8 @@ impl Core {
             }
             MediaEvent::Stats { legs, ticks_late } => self.stats(&legs, ticks_late),
             MediaEvent::Faults { count } => {
-                self.panics += count;
-                self.log.error("panic in media", &[("panics", json!(self.panics))]);
+                self.faults += count;
+                self.log.error("panic in a decoder or the writer", &[("panics", json!(self.faults))]);
             }
             MediaEvent::MediaTimeout { leg } => self.media_timeout(leg),
             MediaEvent::Closed { leg, stats } => self.media_closed(leg, stats),
@@ -119,7 +119,7 @@ impl Core {
             .iter()
             .filter_map(|(key, stats)| Some(convert::stats(&self.legs.get(*key)?.id, *stats)))
             .collect();
-        let panics = self.panics;
+        let panics = self.panics + self.faults;
         self.report(ReportBody::Stats {
             legs,
             ticks_late,

@@ -64,6 +64,8 @@ pub struct Core {
     traces: bool,
     late_traces: LateTraces,
     panics: u64,
+    /// Panics that the content of a file may have caused: each ended one operation, and none ends the process.
+    faults: u64,
     ending: Option<Ending>,
 }
 
@@ -141,6 +143,7 @@ impl Core {
             traces: false,
             late_traces: LateTraces::default(),
             panics: 0,
+            faults: 0,
             ending: None,
         })
     }

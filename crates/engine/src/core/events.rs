@@ -61,7 +61,8 @@ impl Core {
             MediaEvent::Stats { legs, ticks_late } => self.stats(&legs, ticks_late),
             MediaEvent::Faults { count } => {
                 self.faults += count;
-                self.log.error("panic in a decoder or the writer", &[("panics", json!(self.faults))]);
+                self.log
+                    .error("panic in a decoder or the writer", &[("panics", json!(self.faults))]);
             }
             MediaEvent::MediaTimeout { leg } => self.media_timeout(leg),
             MediaEvent::Closed { leg, stats } => self.media_closed(leg, stats),

@@ -199,6 +199,16 @@ async def test_a_caller_who_gives_up_cancels_the_call(alice, bob):
     assert (ended.by, ended.cause) == ("remote", "cancel")
 
 
+async def test_a_call_that_is_over_before_anybody_listens_was_answered_all_the_same(alice, bob):
+    hers = await alice.dial(bob.uri)
+    his = await bob.answer_next()
+    await his.hangup()
+    assert (await hers.waits_ended()).by == "remote"
+    await hers.waits_answer()
+    await hers.listen()
+    assert hers.hearing.length_s == 0
+
+
 async def test_nobody_answers_in_time(alice, bob):
     ringing = asyncio.create_task(bob.rings())
     with pytest.raises(CallFailed) as failed:

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from offhook.errors import CallerError, EngineLost, MachineError
+from offhook.errors import CallerError, EngineLost, EngineRefused, MachineError
 from offhook.node.engine import ops, reports
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.engine.process import EngineProcess
@@ -163,16 +163,21 @@ class PhoneCall:
     # --- for Phone ----------------------------------------------------------------------------------------------
 
     async def listen(self) -> None:
-        """Begin to hear."""
+        """Begin to hear; what is over already has nothing to be heard."""
         self._listen = self._phone.port.next_id()
-        await self._phone.port.execute(
-            ops.Listen(id=self._listen, leg=self.leg, block_ms=_BLOCK_MS, credit_ms=_CREDIT_MS)
-        )
+        try:
+            await self._phone.port.execute(
+                ops.Listen(id=self._listen, leg=self.leg, block_ms=_BLOCK_MS, credit_ms=_CREDIT_MS)
+            )
+        except EngineRefused:
+            if self.ended is None:
+                raise
 
     async def waits_answer(self) -> None:
-        """Wait until it is answered; the dial's own time limit ends the wait."""
+        """Wait until it is answered; the dial's own time limit ends the wait. It may be over by then."""
         await self._until(lambda: self.answered is not None or self.ended is not None, "an answer", None)
-        if self.ended is not None:
+        if self.answered is None:
+            assert self.ended is not None
             raise CallFailed(self.ended)
 
     def receive(self, report: reports.AnyReport) -> None:

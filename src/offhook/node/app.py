@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from offhook.errors import EngineLost, EngineRefused, MachineError, OffhookError, PeerError
+from offhook.errors import EngineLost, EngineRefused, OffhookError, PeerError
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.settings import CallSettings, DialSettings, Limits, Route, TrunkSettings
 from offhook.node.config import Settings
@@ -37,6 +37,9 @@ from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Boot, Idle, Ready, Retire, Serve, Steering, Subscribed
 from offhook.node.store.journal import SqliteJournal
 from offhook.node.verbs.registry import VerbRegistry
+from offhook.node.web.crowd import CrowdLimits
+from offhook.node.web.descriptors import Places, places, raise_limit
+from offhook.node.web.door import Door, DoorSettings
 from offhook.node.web.fetch import FetchLimits, WebFetcher
 from offhook.node.web.recordings import RecordingServer, load_link_key, remove_old
 from offhook.node.web.tls import LocalCertificates, server_context
@@ -65,6 +68,7 @@ class Node:
         self._ready = self._state.describe(settings, identity)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = False
+        self._places = _places(settings)
         state = self._state
         self.engine = EngineProcess(
             socket=state.socket,
@@ -88,7 +92,9 @@ class Node:
             settings.recordings.link_lifetime_s,
             time.time,
         )
-        self.gateway = Gateway(gateway_settings(settings, identity), SqliteJournal(state.journal))
+        self.gateway = Gateway(
+            gateway_settings(settings, identity, self._places.sessions), SqliteJournal(state.journal)
+        )
         self.exchange = Exchange(self.engine, self.gateway.outbox, self.gateway.desk, call_settings(settings, identity))
         fetcher = WebFetcher(cache, fetch_limits(settings))
         self.verbs = VerbRegistry(self.exchange, self.speech, fetcher, self.recordings)
@@ -104,8 +110,8 @@ class Node:
             stack.push_async_callback(self.engine.close)
             stack.push_async_callback(self.speech.close)
             self._spawn(self._warm_up(), "warm up")
-            http = await self._http()
-            stack.push_async_callback(http.cleanup)
+            door = self._door()
+            stack.push_async_callback(door.close)
             await self.gateway.start()
             stack.push_async_callback(self.gateway.close)
             await stack.enter_async_context(self.exchange)
@@ -115,7 +121,7 @@ class Node:
             self.gateway.use_runner(self.verbs)
             self._spawn(self._keep_engine(lost), "keep engine")
             self._spawn(self._steered(), "steering")
-            await self._listen(http)
+            await door.open(loopbacks(self._settings.relay.listen), self._settings.relay.port, self._context())
             self._spawn(self._keep_house(), "housekeeping")
             self._steering.send(Ready(self._ready))
             gc.freeze()  # code and settings live as long as the process: no collection looks at them again
@@ -125,22 +131,11 @@ class Node:
 
     # --- HTTP ------------------------------------------------------------------------------------------------
 
-    async def _http(self) -> web.AppRunner:
+    def _door(self) -> Door:
         application = web.Application()
         application.add_routes([*self.gateway.routes(), *self.recordings.routes(), web.get("/healthz", self._health)])
         application.on_response_prepare.append(_anonymous)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        return runner
-
-    async def _listen(self, http: web.AppRunner) -> None:
-        relay = self._settings.relay
-        context = self._context()
-        for address in loopbacks(relay.listen):
-            try:
-                await web.TCPSite(http, address, relay.port, ssl_context=context).start()
-            except OSError as error:
-                raise MachineError(f"relay.port: {address}:{relay.port} cannot be listened on: {error}") from error
+        return Door(application, DoorSettings(crowd=self._places.crowd))
 
     def _context(self) -> ssl.SSLContext:
         """TLS by the configured certificate, or by our own for this machine, which is renewed in time."""
@@ -275,8 +270,19 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def gateway_settings(settings: Settings, identity: Identity) -> GatewaySettings:
-    """What the gateway is told."""
+def _places(settings: Settings) -> Places:
+    """Of clients and strangers, as far as this process has descriptors for them."""
+    limits = settings.limits
+    crowd = CrowdLimits(strangers=limits.strangers, strangers_per_address=limits.strangers_per_address)
+    descriptors = raise_limit()
+    found = places(descriptors, limits.sessions, crowd)
+    if found.sessions < limits.sessions:
+        _log.warning("fewer clients than limits.sessions: raise LimitNOFILE (ulimit -n)", most=found.sessions)
+    return found
+
+
+def gateway_settings(settings: Settings, identity: Identity, sessions: int) -> GatewaySettings:
+    """What the gateway is told; ``sessions``: for how many there is room."""
     tokens = (identity.token, *(identity.app_tokens if settings.dev.enabled else ()))
     return GatewaySettings(
         credentials=[Credential(identity.project, token) for token in tokens],
@@ -288,6 +294,8 @@ def gateway_settings(settings: Settings, identity: Identity) -> GatewaySettings:
         requests_per_s_per_call=float(settings.limits.requests_per_s_per_call),
         requests_burst=6 * settings.limits.requests_per_s,  # what an SDK queues while away (500) comes at once
         ringing_s=settings.calls.ringing_s,
+        allowed_origins=frozenset(settings.relay.origins),
+        sessions_max=sessions,
     )
 
 

@@ -58,6 +58,10 @@ class Relay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, _about("Certificate chain; empty: one for localhost, under a CA kept in `state_dir`.", "path, PEM")
     ] = ""
     private_key: Annotated[str, _about("Key of `certificate`, readable by its owner alone.", "path, PEM")] = ""
+    origins: Annotated[
+        tuple[str, ...],
+        _about("Web pages that may connect, by the Origin that their browser sends; others get 403.", "https://host"),
+    ] = ()
 
 
 class Sip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,7 +150,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     requests_per_s: Annotated[Count, _about("Requests of one session.", "per second")] = 100
     requests_per_s_per_call: Annotated[Count, _about("What each live call of it adds.", "per second")] = 10
-    sessions: Annotated[Count, _about("Clients at once.")] = 1000
+    sessions: Annotated[
+        Count, _about("Clients at once, those included that went and may resume; more are refused with -32005.")
+    ] = 1000
+    strangers: Annotated[
+        Count, _about("Connections that proved nothing yet, at once; for another one the oldest is closed.")
+    ] = 512
+    strangers_per_address: Annotated[
+        Count, _about("The same of one address (IPv6: one /64); those of this machine share all places.")
+    ] = 64
     drain_s: Annotated[
         float, Meta(ge=0, le=86400), _about("How long `serve` waits for its calls after SIGTERM.", "seconds")
     ] = 1800.0

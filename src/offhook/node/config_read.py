@@ -46,6 +46,7 @@ _TOML_WORDS = {
     "object": "a table",
 }
 _BOUNDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "over"}
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]+(/\d{1,3})?")
 
 
@@ -258,6 +259,11 @@ def _check(settings: Settings) -> None:
         raise ConfigurationError(
             "relay.listen", f"{relay.listen} is not loopback: give relay.certificate and relay.private_key first"
         )
+    for origin in relay.origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigurationError(
+                "relay.origins", f"{origin!r} is no origin: write https://host or https://host:port"
+            )
     if relay.token and relay.token_file:
         raise ConfigurationError("relay.token", "token and token_file are both given: keep one")
     if relay.token and len(relay.token) < MIN_TOKEN:

@@ -76,6 +76,8 @@ def test_other_words_are_neither(word: str) -> None:
         ("[rtp]\nlisten = '192.0.2.1'\n", "rtp.listen", "sip.allow_public = true"),
         ("[rtp]\nport_min = 30000\n", "rtp.port_max", "at least 30003"),
         ("[sip]\ntrust = ['everyone']\n", "sip.trust", "no IP address or network"),
+        ("[relay]\norigins = ['*']\n", "relay.origins", "write https://host"),
+        ("[relay]\norigins = ['https://a.example/page']\n", "relay.origins", "write https://host"),
         ("[relay]\ntoken = 'short'\n", "relay.token", "at least 16"),
         ("[relay]\ncertificate = 'a.pem'\n", "relay.certificate", "both or neither"),
         ("[dial]\nallow = ['sip:a@b']\n", "dial.allow", "no host"),

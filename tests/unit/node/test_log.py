@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+
+import pytest
 import structlog
 
 from offhook.node.config import Log
@@ -20,3 +24,55 @@ def test_tokens_and_links_are_masked(capsys) -> None:
     assert "PT0123" not in written
     assert "abcDEF" not in written
     assert "kept" in written
+
+
+@contextlib.contextmanager
+def logging_as_a_node_does(format_: str):
+    before, handlers = structlog.get_config(), logging.root.handlers[:]
+    logging.root.handlers.clear()
+    try:
+        set_up_logging(Log(format=format_))
+        yield
+    finally:
+        structlog.configure(**before)
+        logging.root.handlers[:] = handlers
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+@pytest.mark.parametrize(
+    "value",
+    ["\x1b[2J\x1b]0;owned\x07", "a\u202egnp.exe", "a\rb", "a\x00b", "a\u2028b", "\x9b31m", "x" * 100_000],
+    ids=["escape", "right to left", "return", "null", "line separator", "C1", "long"],
+)
+def test_what_a_peer_is_called_cannot_steer_a_terminal_or_fill_a_disk(capsys, format_, value) -> None:
+    with logging_as_a_node_does(format_):
+        structlog.get_logger("test").warning("something", context=value)
+        logging.getLogger("library").warning("of %s", value)
+    written = capsys.readouterr().err.replace("\x1b[0m", "").replace("\x1b[1m", "")
+    assert len(written) < 25_000
+    assert not set(written) & set("\x00\x07\r\x9b\u202e\u2028")
+    assert "\x1b[2J" not in written
+
+
+def test_a_link_stays_secret_also_in_what_a_library_or_a_traceback_says(capsys) -> None:
+    with logging_as_a_node_does("text"):
+        try:
+            raise ValueError("GET /recordings/a.wav?expires=1&signature=abcDEF-_1 HTTP/1.1")
+        except ValueError:
+            structlog.get_logger("test").exception("it failed")
+            logging.getLogger("asyncio").exception("it failed with signature=abcDEF-_1")
+    written = capsys.readouterr().err
+    assert written.count("ValueError") >= 2
+    assert "abcDEF" not in written
+
+
+def test_what_aiohttp_says_of_a_peer_is_a_place_and_a_kind(capsys) -> None:
+    with logging_as_a_node_does("text"):
+        try:
+            raise ValueError(b"\xff" * 1000)
+        except ValueError:
+            logging.getLogger("aiohttp.server").exception("Error handling request from %s", "192.0.2.1")
+    written = capsys.readouterr().err
+    assert "aiohttp.server test_log.py:" in written
+    assert "ValueError" in written
+    assert len(written) < 120

@@ -113,7 +113,7 @@ class Commands:
         if self.is_draining:
             return "this node is being restarted: dial again in a few seconds"
         if not self._journal.is_healthy:
-            return "the journal of this node cannot be written: free space on its disk"
+            return f"the journal of this node cannot be written: {self._journal.remedy}"
         return ""
 
     async def _perform(self, command: _Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -67,6 +68,8 @@ class Dispatcher:
         self._tasks = tasks
         self._bucket = TokenBucket(_STRANGER_PER_S, settings.stranger_frames_max)
         self._connecting = False
+        self.on_admitted: Callable[[], None] = lambda: None
+        """Called once, when connect was accepted."""
         self.session: Session | None = None
         """Whose connection it is, once connect was accepted."""
 
@@ -201,6 +204,7 @@ class Dispatcher:
         if not self._connection.is_open:
             return
         session = self.session = admission.session
+        self.on_admitted()
         self._sessions.connect(session, self._connection)
         self._result(frame_id, admission.result)
         if not admission.proved:

@@ -160,7 +160,7 @@ class Desk:
                 await call.reject(503, "This node is being restarted: call again in a few seconds")
                 return
             if not self._journal.is_healthy:
-                await call.reject(503, "The journal of this node cannot be written: free space on its disk")
+                await call.reject(503, f"The journal of this node cannot be written: {self._journal.remedy}")
                 return
             while call.is_open:
                 offer.changed.clear()

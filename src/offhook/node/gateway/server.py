@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -33,6 +33,17 @@ __all__ = ["Gateway"]
 log = structlog.get_logger(__name__)
 _LAST_EVENTS_S = 1.0
 _NO_ENDS: Mapping[str, PastEnd] = MappingProxyType({})
+
+
+class Visit(Protocol):
+    """A connection as the door sees it, which bounds strangers: ``request.protocol.visitor``, where there is a door."""
+
+    refuse: Callable[[str], None] | None
+    """Says why, and closes; called when it sends more than it may."""
+
+    def admit(self) -> None:
+        """It is no stranger any more."""
+        ...
 
 
 class Gateway:
@@ -126,16 +137,12 @@ class Gateway:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self._settings.allowed_origins:
-            return web.Response(status=403, text="This Origin may not connect: list it in the gateway's origins\n")
+            return web.Response(status=403, text="This Origin may not connect: list it in relay.origins\n")
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return web.Response(status=426, text="RELAY speaks WebSocket here\n", headers={"Upgrade": "websocket"})
         if self._is_draining or self._commands is None:
             return web.Response(
                 status=503, text="The node is starting or ending: try again\n", headers={"Retry-After": "1"}
-            )
-        if self._unauthenticated() >= self._settings.unauthenticated_max:
-            return web.Response(
-                status=503, text="Too many sockets wait to connect: try again\n", headers={"Retry-After": "1"}
             )
         socket = web.WebSocketResponse(
             max_msg_size=self._settings.frame_max_bytes,
@@ -148,6 +155,10 @@ class Gateway:
         dispatcher = Dispatcher(
             connection, self._sessions, self._handshake, self._commands, self._settings, self._tasks
         )
+        visit: Visit | None = getattr(request.protocol, "visitor", None)
+        if visit is not None:
+            visit.refuse = connection.close_after_reply
+            dispatcher.on_admitted = visit.admit
         await self._converse(connection, dispatcher)
         return socket
 
@@ -163,9 +174,6 @@ class Gateway:
             self._connections.discard(connection)
             if dispatcher.session is not None:
                 self._sessions.disconnected(dispatcher.session, connection)
-
-    def _unauthenticated(self) -> int:
-        return sum(not connection.is_authenticated() for connection in self._connections)
 
     # --- sessions that are gone ---
 

@@ -53,6 +53,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the name of a context may be."""
     contexts_known_max: int = 10_000
     """Of how many contexts it is remembered that a client once subscribed to them."""
+    sessions_max: int = 1000
+    """Sessions at once, lost ones included; for a new one the one lost longest goes, if it has no call."""
     contexts_max: int = 256
     """How many contexts a session may subscribe to."""
     requests_per_s: float = 100.0
@@ -61,9 +63,6 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What each live call of the session adds, so that a busy program is not taken for a flood."""
     requests_burst: int = 600
     """Requests of a session at once; SDKs queue up to 500 while they are away, and send them when they are back."""
-    unauthenticated_max: int = 256
-    """Sockets that have not connected (in the sense of the protocol) yet; more are refused with 503."""
-
     connect_timeout_s: float = 10.0
     """A socket that has not connected by then is closed."""
     ping_interval_s: float = 10.0

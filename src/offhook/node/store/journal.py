@@ -40,6 +40,11 @@ class SqliteJournal:
         """See ``port.Journal``."""
         return self._writer.is_healthy
 
+    @property
+    def remedy(self) -> str:
+        """See ``port.Journal``."""
+        return self._writer.remedy
+
     async def start(self) -> Recovered:
         """See ``port.Journal``. Recovery of the file itself is SQLite's: what was committed is there."""
         await self._writer.start()

@@ -112,6 +112,11 @@ class Journal(Protocol):
         """Whether the last write worked. While it did not, new calls are to be refused."""
         ...
 
+    @property
+    def remedy(self) -> str:
+        """What to do while it is not healthy: the end of a sentence."""
+        ...
+
     async def start(self) -> Recovered:
         """Open, recover what was left, and tell it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import zlib
@@ -40,6 +41,8 @@ class Tail:
         self._number = 0
         self._size = 0
         self._entry_synced = 0
+        self._directory = -1
+        self._spare = -1
 
     @property
     def number(self) -> int:
@@ -87,8 +90,17 @@ class Tail:
             OSError: it cannot be made.
         """
         path = self._path.with_name(f"{self._path.name}-tail.{self._number + 1}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+        if self._directory < 0:
+            self._directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            descriptor = _create(path)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or self._spare < 0:
+                raise
+            os.close(self._spare)
+            self._spare = -1
+            descriptor = _create(path)
+        self._hold_spare()
         self._number += 1
         self._files.append(_File(self._number, path, descriptor))
         self._size = 0
@@ -107,7 +119,7 @@ class Tail:
         written = os.write(descriptor, data)
         if written < len(data):
             os.ftruncate(descriptor, self._size)
-            raise OSError("it took only a part")
+            raise OSError(errno.ENOSPC, "it took only a part")
         self._size += written
 
     def sync(self) -> None:
@@ -121,11 +133,7 @@ class Tail:
             os.fdatasync(file.descriptor)
         if number == self._entry_synced:
             return
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)  # a file that is not in its directory is not on the disk (fsync(2))
-        finally:
-            os.close(directory)
+        os.fsync(self._directory)  # a file that is not in its directory is not on the disk (fsync(2))
         self._entry_synced = number
 
     def drop(self, last: int) -> None:
@@ -138,6 +146,13 @@ class Tail:
             file = self._files.pop(0)
             os.close(file.descriptor)
             file.path.unlink()
+        self._hold_spare()
+
+    def _hold_spare(self) -> None:
+        """Hold a descriptor back for the next file: a process that has none left can turn to it all the same."""
+        if self._spare < 0:
+            with contextlib.suppress(OSError):  # there is none now: tried again at the next turn
+                self._spare = os.dup(self._directory)
 
     def close(self, *, keeps_files: bool) -> None:
         """Nothing more is written; the files stay when the database does not have all of them."""
@@ -147,6 +162,14 @@ class Tail:
                 with contextlib.suppress(OSError):  # the database has it, and knows that
                     file.path.unlink()
         self._files.clear()
+        for descriptor in (self._directory, self._spare):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._directory = self._spare = -1
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def _read(content: bytes, at: int) -> bytes | None:

@@ -14,6 +14,7 @@ import structlog
 
 from offhook.node.store.changes import SCHEMA, STATEMENTS, Change, fold
 from offhook.node.store.port import JournalFailure
+from offhook.node.store.remedy import remedy_of
 from offhook.node.store.tail import Tail
 from offhook.node.store.thread import WorkThread
 
@@ -83,6 +84,8 @@ class Writer:
         self._is_failing = False
         self._has_lost_sync = False
         self._is_closed = False
+        self.remedy = ""
+        """What to do about the last failure: the end of a sentence."""
         self.writes_lost = 0
         """Writes given up because the backlog was full."""
 
@@ -103,6 +106,7 @@ class Writer:
         except (sqlite3.Error, OSError, KeyError, msgspec.MsgspecError) as error:
             self._is_closed = True
             await self._in_database(self._close_database)
+            self._tail.close(keeps_files=True)
             self._shut_threads()
             raise JournalFailure(
                 f"the journal {self._path.name} cannot be opened ({error}): free the disk or its permissions, "
@@ -157,7 +161,7 @@ class Writer:
         await self._applied()
         connection = self._connection
         if self._is_failing or connection is None:
-            raise JournalFailure("the journal's disk does not take writes: free some space")
+            raise JournalFailure(f"the journal cannot be written: {self.remedy}")
         try:
             return await self._in_database(lambda: work(connection))
         except sqlite3.Error as error:
@@ -185,7 +189,7 @@ class Writer:
             error = refusal
             if changes:
                 self._keep(changes)
-            self._refuse(error)
+            self._refuse(error, is_news=not self._is_failing)
         self._due += [_Due(done, durable and error is None, error) for done, durable in promises]
         if self._syncing is None:
             self._settle()
@@ -194,7 +198,7 @@ class Writer:
         """Tell who waits, in the order of their writes: who is behind a sync waits for it."""
         while self._due and not self._due[0].durable:
             due = self._due.popleft()
-            _tell(due.done, due.error)
+            self._tell(due.done, due.error)
         if self._due:
             self._syncing = self._spawn(self._sync(), "journal sync")
 
@@ -212,7 +216,7 @@ class Writer:
             self._refuse(error)
         finally:
             for due in waiting:
-                _tell(due.done, error if due.durable else due.error)
+                self._tell(due.done, error if due.durable else due.error)
             self._syncing = None
         self._settle()
 
@@ -274,10 +278,12 @@ class Writer:
 
     # --- a disk that refuses ---
 
-    def _refuse(self, error: Exception) -> None:
-        """Try again soon, by the database alone."""
+    def _refuse(self, error: Exception, *, is_news: bool = True) -> None:
+        """Try again soon, by the database alone. ``is_news``: the machine said it now."""
+        if is_news:
+            self.remedy = remedy_of(error)
         if not self._is_failing:
-            log.error("journal write refused", error=str(error), writes=len(self._unapplied))
+            log.error("journal write refused", error=str(error), remedy=self.remedy, writes=len(self._unapplied))
             self._is_failing = True
             if self._apply_timer is not None:
                 self._apply_timer.cancel()
@@ -295,6 +301,14 @@ class Writer:
                 return
             self._unapplied_bytes -= self._unapplied.pop(kept).size_bytes
             self.writes_lost += 1
+
+    def _tell(self, done: asyncio.Future[None], error: OSError | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(JournalFailure(f"the journal could not write ({error}): {self.remedy}"))
 
     # --- in the threads ---
 
@@ -360,15 +374,6 @@ class Writer:
 def _size_bytes(changes: Sequence[Change]) -> int:
     """What a write counts for in the backlog."""
     return sum(len(value) if isinstance(value, str | bytes) else 16 for _, row in changes for value in row)
-
-
-def _tell(done: asyncio.Future[None], error: OSError | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(JournalFailure(f"the journal could not write ({error}): free some space"))
 
 
 def _retrieve(done: asyncio.Future[None]) -> None:

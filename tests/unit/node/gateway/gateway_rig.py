@@ -20,6 +20,7 @@ from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.store.journal import SqliteJournal
 from offhook.node.store.writer import WriterSettings
+from offhook.node.web.door import Door, DoorSettings
 from rig.crash import crash
 
 PROJECT, TOKEN = "project-1", "PTsecret"
@@ -144,6 +145,7 @@ class Node:
         self.gateway = Gateway(self.settings, self.journal)
         self.runner = Runner()
         self.port = 0
+        self.door_settings: DoorSettings | None = None
         self._is_dead = False
 
     @property
@@ -159,18 +161,15 @@ class Node:
         self.gateway.use_runner(self.runner)
         application = web.Application()
         application.add_routes(self.gateway.routes())
-        self._web = web.AppRunner(application, shutdown_timeout=1.0)
-        await self._web.setup()
-        site = web.TCPSite(self._web, "127.0.0.1", self.port)
-        await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]
+        self.door = Door(application, self.door_settings)
+        self.port = await self.door.open(["127.0.0.1"], self.port, None)
         return self
 
     async def __aexit__(self, *_):
         if self._is_dead:
             return
         await self.gateway.close()
-        await self._web.cleanup()
+        await self.door.close()
 
     async def crash(self) -> None:
         """The process is gone: nothing more is written, nobody is told."""
@@ -179,7 +178,7 @@ class Node:
         await self.gateway._tasks.close()
         for connection in list(self.gateway._connections):
             connection.abort()
-        await self._web.cleanup()
+        await self.door.close()
 
     def fill_disk(self) -> None:
         """Every write fails as on a full disk, until ``free_disk``."""
@@ -188,7 +187,9 @@ class Node:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         def refuse_too(*_):
-            raise sqlite3.OperationalError("database or disk is full")
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
 
         self.journal._writer._tail.append = refuse
         self.journal._writer._commit = refuse_too

@@ -159,7 +159,7 @@ async def test_a_full_disk_is_told_and_what_was_refused_is_written_once_there_is
     await journal.append([event(1)], durable=True)
     size_bytes = max(path.stat().st_size for path in tmp_path.iterdir())
     with no_file_grows_beyond(size_bytes + 50_000):
-        with pytest.raises(JournalFailure, match="free some space"):
+        with pytest.raises(JournalFailure, match="free space on its disk"):
             await journal.append([event(2, size=1_000_000)], durable=False)
         assert not journal.is_healthy
         with pytest.raises(JournalFailure):

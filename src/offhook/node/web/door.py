@@ -1,0 +1,346 @@
+"""The door of the node's one TCP port: who may come in, how long one may take to say what one wants, who goes first.
+
+aiohttp has no time limit before the first request and counts nothing. So connections are accepted here, counted from
+then on, and handed to aiohttp (TLS by the event loop) with a deadline each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+
+from offhook.errors import MachineError
+from offhook.node.web.crowd import Crowd, CrowdLimits, address_of
+from offhook.node.web.tally import Tally
+
+__all__ = ["Door", "DoorSettings", "Visitor"]
+
+_log = structlog.get_logger(__name__)
+_ACCEPTS_PER_TURN = 16
+_BACKLOG = 1024
+_RETRY_S = 0.5
+_UNREAD_MS = 30_000
+_GOODBYE_S = 1.0
+_NO_PLACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NOT_HTTP = "This is no HTTP/1.1 request, or not a clean one: see RFC 9112"
+
+
+class DoorSettings(msgspec.Struct, frozen=True):
+    """Seconds, bytes and counts."""
+
+    crowd: CrowdLimits = CrowdLimits()
+    request_s: float = 10.0
+    """From the accept (TLS included), or from an answer, to the next whole request."""
+    stranger_bytes: int = 144 << 10
+    """What a stranger may send in all: two messages of 64 KiB and the headers before them."""
+    stranger_requests: int = 32
+    """HTTP requests on one connection."""
+    window_bytes: int = 32 << 20
+    """A client that sends as much in less than ``window_s`` is cut: what it sends is read slower than that."""
+    window_s: float = 8.0
+
+
+class Visitor:
+    """One connection, from its accept on. The gateway finds it as ``request.protocol.visitor``."""
+
+    def __init__(self, door: Door, address: str) -> None:
+        self.address = address
+        self.transport: asyncio.WriteTransport | None = None
+        self.welcome: asyncio.Task[None] | None = None
+        self.deadline: asyncio.TimerHandle | None = None
+        self.received_bytes = 0
+        self.window_began_at = 0.0
+        self.requests = 0
+        self.is_stranger = True
+        self.is_refused = False
+        self.refuse: Callable[[str], None] | None = None
+        """Tells it a sentence and closes; set by who speaks with it (a WebSocket)."""
+        self._door = door
+
+    def admit(self) -> None:
+        """It proved who it is."""
+        self._door.admit(self)
+
+    def hang_up(self) -> None:
+        """Close at once, however far it came."""
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.welcome is not None:
+            self.welcome.cancel()
+
+
+class _Handler(web.RequestHandler):
+    """aiohttp's side of a connection, which tells the door what it needs to know."""
+
+    def __init__(self, door: Door, visitor: Visitor, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]
+            keepalive_timeout=door.settings.request_s,
+        )
+        self.visitor = visitor
+        self._door = door
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.visitor.transport = cast(asyncio.WriteTransport, transport)  # uvloop's are none by their class
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._door.takes(self.visitor, len(data)):
+            super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._door.left(self.visitor)
+        super().connection_lost(exc)
+
+    async def finish_response(self, *args: Any, **kwargs: Any) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super().finish_response(*args, **kwargs)
+        finally:
+            self._door.answered(self.visitor)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  its words are the peer's
+    ) -> web.StreamResponse:
+        """One sentence to the peer; to the log a count, for what it sent is its own words."""
+        self._door.failed(request, status, exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun: it cannot become another")
+        text = _NOT_HTTP
+        if isinstance(exc, LineTooLong):
+            text = "A line of this request is longer than 8190 bytes: shorten it"
+        elif not isinstance(exc, HttpProcessingError):
+            text = "The node failed to answer this: its log says why"
+        response = web.Response(status=status, text=text + "\n", headers={"Server": "offhook"})
+        response.force_close()
+        return response
+
+
+class Door:
+    """Listens, counts, and gives what comes in to an aiohttp application."""
+
+    def __init__(self, application: web.Application, settings: DoorSettings | None = None) -> None:
+        self.settings = settings or DoorSettings()
+        application.middlewares.append(self._middleware)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._crowd: Crowd[Visitor] = Crowd(self.settings.crowd)
+        self._listeners: list[socket.socket] = []
+        self._paused: asyncio.TimerHandle | None = None
+        self._welcoming: set[asyncio.Task[None]] = set()
+        self._tally = Tally()
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def strangers(self) -> int:
+        """Connections that proved nothing yet."""
+        return self._crowd.strangers
+
+    async def open(self, addresses: Sequence[str], port: int, context: ssl.SSLContext | None) -> int:
+        """Listen; returns the port (of the first address, where 0 was asked for).
+
+        Raises:
+            MachineError: an address cannot be listened on.
+        """
+        await self._runner.setup()
+        self._context = context
+        for address in addresses:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            try:
+                listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+            except OSError as error:
+                raise MachineError(f"relay.port: {address}:{port} cannot be listened on: {error}") from error
+            listener.setblocking(False)
+            self._listeners.append(listener)
+            port = port or listener.getsockname()[1]
+        self._listen()
+        return port
+
+    async def close(self) -> None:
+        """Take nobody any more, and end what is there."""
+        self._stop_listening()
+        if self._paused is not None:
+            self._paused.cancel()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for task in self._welcoming:
+            task.cancel()
+        await asyncio.gather(*self._welcoming, return_exceptions=True)
+        await self._runner.cleanup()
+        self._tally.close()
+
+    # --- accepting ---
+
+    def _listen(self) -> None:
+        self._paused = None
+        for listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _stop_listening(self) -> None:
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+
+    def _pause(self, until: float) -> None:
+        """Who comes meanwhile waits in the kernel."""
+        self._stop_listening()
+        if self._paused is None:
+            self._paused = asyncio.get_running_loop().call_at(until, self._listen)
+
+    def _accept(self, listener: socket.socket) -> None:
+        now = asyncio.get_running_loop().time()
+        for _ in range(_ACCEPTS_PER_TURN):
+            full_until = self._crowd.full_until(now)
+            if full_until is not None:
+                self._pause(full_until)
+                return
+            try:
+                connection, peer = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_PLACE:
+                    self._tally.count("no file descriptor is left for a new connection")
+                    self._pause(now + _RETRY_S)
+                    return
+                continue  # it went before it was accepted
+            self._enter(connection, str(peer[0]), now)
+
+    def _enter(self, connection: socket.socket, host: str, now: float) -> None:
+        visitor = Visitor(self, address_of(host))
+        goes = self._crowd.enter(visitor, visitor.address, now)
+        if goes is visitor:
+            self._tally.count("strangers of one address were refused: it has its share")
+            connection.close()
+            return
+        if goes is not None:
+            self._tally.count("the oldest strangers were sent away for newcomers")
+            goes.hang_up()
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+        visitor.welcome = asyncio.get_running_loop().create_task(self._welcome(visitor, connection))
+        self._welcoming.add(visitor.welcome)
+        visitor.welcome.add_done_callback(self._welcoming.discard)
+        self._expect(visitor)
+
+    async def _welcome(self, visitor: Visitor, connection: socket.socket) -> None:
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None
+        is_secure = self._context is not None
+        try:
+            await loop.connect_accepted_socket(
+                lambda: _Handler(self, visitor, server, loop),
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=self.settings.request_s if is_secure else None,
+                ssl_shutdown_timeout=_GOODBYE_S if is_secure else None,
+            )
+        except (OSError, asyncio.CancelledError):  # it went, spoke no TLS, or was sent away; aborted by the loop
+            self.left(visitor)
+        finally:
+            visitor.welcome = None
+
+    # --- what visitors do ---
+
+    def _expect(self, visitor: Visitor) -> None:
+        """It has so long for its next whole request."""
+        if visitor.deadline is not None:
+            visitor.deadline.cancel()
+        visitor.deadline = asyncio.get_running_loop().call_later(self.settings.request_s, self._too_late, visitor)
+
+    def _too_late(self, visitor: Visitor) -> None:
+        self._tally.count("connections that sent no whole request in time were closed")
+        visitor.hang_up()
+
+    @web.middleware
+    async def _middleware(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        assert isinstance(request.protocol, _Handler)
+        visitor = request.protocol.visitor
+        if visitor.deadline is not None:
+            visitor.deadline.cancel()
+            visitor.deadline = None
+        visitor.requests += 1
+        response = await handler(request)
+        if isinstance(response, web.FileResponse):
+            if not self._crowd.receive(visitor):
+                response = web.Response(
+                    status=503, text="Too many recordings are being fetched: try again\n", headers={"Retry-After": "5"}
+                )
+            visitor.received_bytes = 0
+        if visitor.requests >= self.settings.stranger_requests and not response.prepared:
+            response.force_close()
+        return response
+
+    def answered(self, visitor: Visitor) -> None:
+        """An answer is written."""
+        if visitor.transport is not None and not visitor.transport.is_closing():
+            self._crowd.served(visitor, asyncio.get_running_loop().time())
+            self._expect(visitor)
+
+    def admit(self, visitor: Visitor) -> None:
+        """It is a client."""
+        visitor.is_stranger = False
+        visitor.received_bytes = 0
+        visitor.window_began_at = asyncio.get_running_loop().time()
+        self._crowd.admit(visitor)
+        self._room()
+
+    def left(self, visitor: Visitor) -> None:
+        """Its connection is gone."""
+        if visitor.deadline is not None:
+            visitor.deadline.cancel()
+            visitor.deadline = None
+        self._crowd.leave(visitor)
+        self._room()
+
+    def _room(self) -> None:
+        """Somebody is no stranger any more: who waits in the kernel may come."""
+        if self._paused is not None and self._crowd.full_until(asyncio.get_running_loop().time()) is None:
+            self._paused.cancel()
+            self._listen()
+
+    def takes(self, visitor: Visitor, size_bytes: int) -> bool:
+        """Whether to read on what came; counts it."""
+        visitor.received_bytes += size_bytes
+        if visitor.is_stranger:
+            if visitor.received_bytes > self.settings.stranger_bytes:
+                self._too_much(visitor, "too many bytes before signalwire.connect")
+        elif visitor.received_bytes > self.settings.window_bytes:
+            now = asyncio.get_running_loop().time()
+            if now - visitor.window_began_at < self.settings.window_s:
+                self._too_much(visitor, "too many bytes a second")
+            visitor.window_began_at, visitor.received_bytes = now, 0
+        return not visitor.is_refused
+
+    def _too_much(self, visitor: Visitor, why: str) -> None:
+        if visitor.is_refused:
+            return
+        visitor.is_refused = True
+        self._tally.count(f"connections were closed: {why}")
+        if visitor.refuse is None:
+            visitor.hang_up()
+        else:
+            visitor.refuse(why)
+            visitor.deadline = asyncio.get_running_loop().call_later(_GOODBYE_S, visitor.hang_up)
+
+    def failed(self, request: web.BaseRequest, status: int, error: BaseException | None) -> None:
+        """A request could not be answered: by its fault, or by ours."""
+        if isinstance(error, HttpProcessingError):
+            self._tally.count("requests that are no HTTP were refused")
+        elif self._tally.count("requests failed by a fault of the node"):
+            _log.error("a request failed by a fault of the node", method=request.method, status=status, exc_info=error)

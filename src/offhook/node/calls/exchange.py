@@ -22,7 +22,7 @@ from offhook.node.calls.ports import EventSink, OfferDesk, OutgoingEvent, PastEn
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
-from offhook.node.calls.uris import SipUri, is_phone_number, parse_uri, sip_data
+from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, sip_data
 from offhook.node.engine.ops import Ack, LegHangup, Ping, Stop
 from offhook.node.engine.port import EnginePort
 from offhook.node.engine.reports import (
@@ -50,7 +50,6 @@ OrphanRenderer = Callable[[Call, OpenAction], None]
 """Emits the terminal events (``error``) of an action whose verb went with a former node."""
 
 _ACK_EVERY_S = 0.1
-_UNKNOWN_SENDER = SipUri("sip", "", "invalid")
 
 
 class Exchange:
@@ -196,7 +195,7 @@ class Exchange:
             self._refuse(report.leg, 503, "The node is stopping")
             return
         try:
-            dialled = parse_uri(report.request_uri)
+            dialled = parse_party(report.request_uri)
         except CallerError as error:
             self._refuse(report.leg, 416, str(error))
             return
@@ -407,14 +406,14 @@ def _tell(call: Call, report: LegProgress | LegAnswered | LegChanged | LegEnded)
 def _inbound_device(report: LegIncoming, dialled: SipUri) -> dict[str, Any]:
     """``phone`` when both sides are numbers, else ``sip``. Headers: those that a program may set itself."""
     try:
-        sender = parse_uri(report.from_uri)
-    except CallerError:
-        sender = _UNKNOWN_SENDER
-    if is_phone_number(sender.user) and is_phone_number(dialled.user):
-        params: dict[str, Any] = {"from_number": sender.user, "to_number": dialled.user}
+        sender = parse_party(report.from_uri)
+    except CallerError:  # another scheme: it has no number, and is shown as it is
+        sender = None
+    if sender and is_phone_number(sender.number) and is_phone_number(dialled.number):
+        params: dict[str, Any] = {"from_number": sender.number, "to_number": dialled.number}
         kind = "phone"
     else:
-        params = {"from": str(sender), "to": str(dialled)}
+        params = {"from": str(sender or report.from_uri), "to": str(dialled)}
         kind = "sip"
     headers = [{"name": h.name, "value": h.value} for h in report.headers if h.name.lower().startswith("x-")]
     if headers:

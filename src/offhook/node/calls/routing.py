@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from offhook.node.calls.settings import Route
-from offhook.node.calls.uris import SipUri
+from offhook.node.calls.uris import SipUri, plain_number
 
 __all__ = ["RoutingTable"]
 
@@ -18,6 +18,8 @@ class RoutingTable:
         prefixes: list[tuple[str, str]] = []
         for route in routes:
             word = route.match.removeprefix("sips:").removeprefix("sip:")
+            if word.startswith("tel:"):
+                word = plain_number(word.removeprefix("tel:"))
             if word.endswith("*"):
                 prefixes.append((word[:-1], route.context))
             else:
@@ -26,12 +28,13 @@ class RoutingTable:
 
     def context_of(self, dialled: SipUri) -> str | None:
         """The context of a dialled URI, or None when no route matches."""
-        forms = (f"{dialled.user}@{dialled.host}", dialled.user, dialled.host if not dialled.user else "")
-        for form in forms:
+        users = (dialled.user, dialled.number)
+        forms = [form for user in users for form in (f"{user}@{dialled.host}", user)]
+        for form in (*forms, dialled.host if not dialled.user else ""):
             if form and form in self._exact:
                 return self._exact[form]
         for prefix, context in self._prefixes:
-            if any(form.startswith(prefix) for form in forms[:2]):
+            if any(form.startswith(prefix) for form in forms):
                 return context
         return None
 

@@ -1,4 +1,4 @@
-"""SIP URIs as calls need them: user, host, parameters (RFC 3261 section 19.1), and the ``sip_data`` of events."""
+"""SIP URIs and numbers as calls need them (RFC 3261 section 19.1, RFC 3966), and the ``sip_data`` of events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from offhook.errors import CallerError
 
-__all__ = ["SipUri", "is_phone_number", "parse_uri", "sip_data"]
+__all__ = ["SipUri", "is_phone_number", "parse_party", "parse_uri", "plain_number", "sip_data"]
 
 _URI = re.compile(
     r"^(?P<scheme>sips?):(?:(?P<user>[^@\s<>]*)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)"
@@ -20,10 +20,15 @@ _URI = re.compile(
 )
 _USER_CHARACTERS = "-_.!~*'()&=+$,;?/"  # RFC 3261 section 25.1: unreserved and user-unreserved
 _PHONE = re.compile(r"^\+[1-9]\d{5,14}\Z")
+_TEL = re.compile(r"^tel:(?P<number>[^;?@\s<>]+)(?P<params>(?:;[^;?\s<>]*)*)\Z", re.IGNORECASE)
+_GLOBAL = re.compile(r"^\+[0-9().-]+\Z")
+_LOCAL = re.compile(r"^[0-9A-F*#().-]+\Z", re.IGNORECASE)
+_VISUAL = str.maketrans("", "", "-.()")  # RFC 3966 section 3: separators that only please the eye
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 
 
 class SipUri(msgspec.Struct, frozen=True):
-    """A parsed URI. ``port`` 0: none given."""
+    """A parsed URI. ``port`` 0: none given. Of ``tel:``, ``user`` is the number without separators, ``host`` empty."""
 
     scheme: str
     user: str
@@ -34,8 +39,21 @@ class SipUri(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"SipUri({self.scheme}, host={self.host!r})"
 
+    @property
+    def number(self) -> str:
+        """The number in ``user`` without what may stand around it (``+1-555-0100``, ``+15550100;npdi``), else ``user``.
+
+        RFC 3261 section 19.1.6: a user may be a whole telephone subscriber of RFC 3966. Without ``+`` it is one if the
+        URI says ``user=phone``.
+        """
+        number = self.user.partition(";")[0]
+        is_local = self.parameters.get("user", "").lower() == "phone" and _is_number(_LOCAL, number)
+        return plain_number(number) if is_local or _is_number(_GLOBAL, number) else self.user
+
     def __str__(self) -> str:
         """Without parameters."""
+        if self.scheme == "tel":
+            return f"tel:{self.user}"
         user = f"{quote(self.user, safe=_USER_CHARACTERS)}@" if self.user else ""
         return f"{self.scheme}:{user}{self.host}" + (f":{self.port}" if self.port else "")
 
@@ -49,12 +67,38 @@ def parse_uri(text: str) -> SipUri:
     match = _URI.match(text.strip().removeprefix("<").removesuffix(">"))
     if match is None or (port := int(match["port"] or 0)) > 65535:
         raise CallerError(f"{text[:80]!r} is not a SIP URI; write it as sip:user@host or sip:user@host:port")
-    parameters: dict[str, str] = {}
-    for part in filter(None, match["params"].split(";")):
-        name, _, value = part.partition("=")
-        parameters[name.lower()] = value
     user = unquote((match["user"] or "").partition(":")[0])
-    return SipUri(match["scheme"].lower(), user, match["host"], port, parameters)
+    return SipUri(match["scheme"].lower(), user, match["host"], port, _parameters(match["params"]))
+
+
+def parse_party(text: str) -> SipUri:
+    """Parse what a caller may be, or may have dialled: a SIP URI, or a number as ``tel:+15551234567``.
+
+    Raises:
+        CallerError: neither; says what both look like.
+    """
+    match = _TEL.match(text)
+    if match and (_is_number(_GLOBAL, match["number"]) or _is_number(_LOCAL, match["number"])):
+        return SipUri("tel", plain_number(match["number"]), "", 0, _parameters(match["params"]))
+    try:
+        return parse_uri(text)
+    except CallerError as error:
+        message = f"{text[:80]!r} is neither a SIP URI nor a number; write it as sip:user@host or tel:+15551234567"
+        raise CallerError(message) from error
+
+
+def plain_number(number: str) -> str:
+    """A number without its visual separators."""
+    return number.translate(_VISUAL)
+
+
+def _is_number(form: re.Pattern[str], text: str) -> bool:
+    return form.match(text) is not None and any(character in "0123456789*#" for character in text)
+
+
+def _parameters(text: str) -> dict[str, str]:
+    parts = (part.partition("=") for part in text.split(";") if part)
+    return {name.lower(): value for name, _, value in parts}
 
 
 def is_phone_number(user: str) -> bool:
@@ -65,12 +109,12 @@ def is_phone_number(user: str) -> bool:
 def sip_data(*, request: str, from_uri: str, to_uri: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """``sip_data`` of ``calling.call.state``. ``headers``: by lower-case name."""
     data: dict[str, Any] = {}
-    contact = headers.get("contact", "")
+    contact = _QUOTED.sub("", headers.get("contact", ""), count=1)
     if "<" in contact:
         contact = contact.partition("<")[2].partition(">")[0]
     for word, text in (("req", request), ("from", from_uri), ("to", to_uri), ("contact", contact)):
         try:
-            uri = parse_uri(text)
+            uri = parse_party(text)
         except CallerError:
             continue
         data[f"sip_{word}_user"] = uri.user

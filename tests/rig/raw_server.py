@@ -6,10 +6,27 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
-__all__ = ["CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Script", "frame", "serve_raw", "shake_hands", "upgrade"]
+__all__ = [
+    "CLOSE",
+    "CONTINUATION",
+    "PING",
+    "PONG",
+    "TEXT",
+    "Script",
+    "frame",
+    "read_frame",
+    "serve_raw",
+    "shake_hands",
+    "take_client",
+    "text",
+    "until_closed",
+    "upgrade",
+]
 
 CONTINUATION, TEXT, CLOSE, PING, PONG = 0x0, 0x1, 0x8, 0x9, 0xA
 
@@ -30,6 +47,22 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
     return head + payload
 
 
+def text(**message: Any) -> bytes:
+    """A frame with a message of JSON-RPC."""
+    return frame(TEXT, json.dumps({"jsonrpc": "2.0", **message}).encode())
+
+
+async def read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read a client's frame, which is masked: its opcode and payload."""
+    head = await reader.readexactly(2)
+    size = head[1] & 0x7F
+    if size > 125:
+        size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8))
+    key = await reader.readexactly(4)
+    payload = await reader.readexactly(size)
+    return head[0] & 0xF, bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
+
+
 async def upgrade(reader: asyncio.StreamReader) -> bytes:
     """Read the request; the reply that accepts it (RFC 6455, 4.2.2)."""
     request = await reader.readuntil(b"\r\n\r\n")
@@ -42,6 +75,25 @@ async def upgrade(reader: asyncio.StreamReader) -> bytes:
 async def shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Accept the socket."""
     writer.write(await upgrade(reader))
+
+
+async def take_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *behind: bytes) -> dict[str, Any]:
+    """Accept the socket and the connect on it, in one write with what is to follow: the params of the connect."""
+    await shake_hands(reader, writer)
+    _, request = await read_frame(reader)
+    connect = json.loads(request)
+    reply = text(id=connect["id"], result={"protocol": "raw_a"})
+    writer.write(reply + b"".join(behind))
+    params: dict[str, Any] = connect["params"]
+    return params
+
+
+async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read what the client says until it says goodbye, and say so too."""
+    while (await read_frame(reader))[0] != CLOSE:
+        pass
+    writer.write(frame(CLOSE, (1000).to_bytes(2)))
+    await writer.drain()
 
 
 @contextlib.asynccontextmanager

@@ -169,9 +169,10 @@ class PhoneCall:
             await self._phone.port.execute(
                 ops.Listen(id=self._listen, leg=self.leg, block_ms=_BLOCK_MS, credit_ms=_CREDIT_MS)
             )
-        except EngineRefused:
-            if self.ended is None:
+        except EngineRefused as refused:
+            if refused.code != "unknown_leg":
                 raise
+            await self.waits_ended()  # the report of it may come after the refusal
 
     async def waits_answer(self) -> None:
         """Wait until it is answered; the dial's own time limit ends the wait. It may be over by then."""

@@ -71,8 +71,10 @@ class Delivery:
         self.on_ack: Callable[[str, str], None] = lambda _call_id, _event_type: None
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
+        self._offers_kept: dict[str, set[str]] = {}
+        """Ids of the offers among them, by call."""
         self._is_loaded = is_loaded
-        self._retracted: dict[tuple[str, str], int] = {}
+        self._retracted: dict[str, int] = {}
         self._connection: Connection | None = None
         self._is_live = False
         self._delivered_seq = last_seq
@@ -207,7 +209,8 @@ class Delivery:
         return event.id in self._kept
 
     def _is_retracted(self, event: StoredEvent) -> bool:
-        return event.session_seq <= self._retracted.get((event.call_id, event.event_type), 0)
+        is_offer = event.event_type == RECEIVE_EVENT
+        return is_offer and event.session_seq <= self._retracted.get(event.call_id, 0)
 
     async def _acked_enough(self) -> None:
         while len(self._replayed) >= self._settings.replay_window:
@@ -224,14 +227,13 @@ class Delivery:
         self.on_ack(kept.call_id, kept.event_type)
         return True
 
-    def retract(self, call_id: str, event_type: str) -> None:
-        """Send an event of a call never (again); where it is in a socket's queue already, it goes out."""
+    def retract(self, call_id: str) -> None:
+        """Send the offer of a call never (again); where it is in a socket's queue already, it goes out."""
         if not self._is_loaded or self._delivered_seq < self.last_seq:  # it may be still on its way
-            self._retracted[call_id, event_type] = self.last_seq
-        found = [key for key, kept in self._kept.items() if kept.call_id == call_id and kept.event_type == event_type]
-        for event_id in found:
+            self._retracted[call_id] = self.last_seq
+        for event_id in list(self._offers_kept.get(call_id, ())):
             self._forget(event_id)
-        if event_type == RECEIVE_EVENT and call_id in self._postponed:
+        if call_id in self._postponed:
             self._taken_back.add(call_id)
             self._is_taken_back.set()
 
@@ -242,6 +244,8 @@ class Delivery:
     def _keep(self, event: StoredEvent) -> None:
         self._kept[event.id] = _Kept(event.session_seq, event.size_bytes, event.call_id, event.event_type, event.at)
         self._kept_bytes += event.size_bytes
+        if event.event_type == RECEIVE_EVENT:
+            self._offers_kept.setdefault(event.call_id, set()).add(event.id)
         settings = self._settings
         while len(self._kept) > settings.retention_max_events or self._kept_bytes > settings.retention_max_bytes:
             self._truncate([next(iter(self._kept))])
@@ -262,6 +266,10 @@ class Delivery:
         self._offered.discard(event_id)
         if kept.event_type == RECEIVE_EVENT:
             self._patience_s.pop(kept.call_id, None)
+            of_call = self._offers_kept[kept.call_id]
+            of_call.discard(event_id)
+            if not of_call:
+                del self._offers_kept[kept.call_id]
         self._acked_in_window.set()
         if not self._to_forget:
             asyncio.get_running_loop().call_soon(self._forget_journalled)

@@ -195,7 +195,7 @@ class Dispatcher:
             log.info("connect refused", code=int(refused.code), reason=str(refused))
             self._error(frame_id, refused.code, str(refused))
             if refused.is_final:
-                self._connection.close_after_reply("authentication failed")
+                self._connection.close_after_reply(refused.why)
             return
         except JournalFailure:
             self._connecting = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -51,6 +51,7 @@ class Turn:
         self.call_id = str(params.get("call_id", ""))
         self.tag = str(params.get("tag", "")) if not self.call_id else ""
         self.control_id = str(params.get("control_id", ""))
+        self.is_over = False
 
     def replied(self) -> None:
         """The reply is queued: what waits follows it."""
@@ -70,9 +71,12 @@ class Outbox:
         self._ownership = ownership
         self._settings = settings
         self._lanes: dict[str, _Lane] = {}
-        self._turns: list[Turn] = []
+        self._turns_of_call: Counter[str] = Counter()
+        self._turns_of_tag: Counter[str] = Counter()
+        self._held_by_tag: dict[str, set[str]] = {}
+        """Keys of the lanes that wait for a dial's reply."""
         self._unsettled: dict[tuple[str, str], float | None] = {}
-        self._controls: dict[tuple[str, str], OpenControl] = {}
+        self._controls: dict[str, dict[str, OpenControl]] = {}
         self._closed_before: dict[str, set[str]] = {}
         self._emitted = 0
         self.on_leave: Callable[[Session, OutgoingEvent, str, int], None] = lambda *_: None
@@ -112,16 +116,26 @@ class Outbox:
     def begin_turn(self, method: str, params: Mapping[str, Any]) -> Turn:
         """A command was taken up."""
         turn = Turn(self, method, params)
-        self._turns.append(turn)
+        if turn.call_id:
+            self._turns_of_call[turn.call_id] += 1
+        elif turn.tag:
+            self._turns_of_tag[turn.tag] += 1
         if turn.control_id and must_settle(method):
             self._unsettled[turn.call_id, turn.control_id] = None
         return turn
 
     def end_turn(self, turn: Turn) -> None:
-        """Its reply is queued."""
-        if turn in self._turns:
-            self._turns.remove(turn)
-            self._empty(list(self._lanes.values()))
+        """Its reply is queued: what waited for it alone leaves."""
+        if turn.is_over:
+            return
+        turn.is_over = True
+        if turn.call_id:
+            _take_one(self._turns_of_call, turn.call_id)
+            keys = {turn.call_id}
+        else:
+            _take_one(self._turns_of_tag, turn.tag)
+            keys = self._held_by_tag.pop(turn.tag, set())
+        self._empty([self._lanes[key] for key in keys if key in self._lanes])
 
     def reply_written(self, turn: Turn) -> None:
         """Its reply left."""
@@ -166,12 +180,11 @@ class Outbox:
             return False
         event = head.event
         tag = event.tag or str(event.params.get("tag", ""))
-        for turn in self._turns:
-            if turn.call_id:
-                if turn.call_id == event.call_id:
-                    return True
-            elif turn.tag and turn.tag == tag:
-                return True
+        if event.call_id in self._turns_of_call:
+            return True
+        if tag in self._turns_of_tag:
+            self._held_by_tag.setdefault(tag, set()).add(lane.key)
+            return True
         return event.settle and (event.call_id, str(event.params.get("control_id", ""))) in self._unsettled
 
     def _leave(self, stamped: _Stamped) -> None:
@@ -231,16 +244,16 @@ class Outbox:
 
     def _note(self, event: OutgoingEvent, entry: CallEntry | None) -> None:
         """In the same tick as the append, so that both are in one transaction."""
-        control = self._controls.get((event.call_id, str(event.params.get("control_id", ""))))
-        if control is not None and ends_control(control.method, event.event_type, event.params):
-            del self._controls[control.call_id, control.control_id]
+        of_call = self._controls.get(event.call_id)
+        control = of_call.get(str(event.params.get("control_id", ""))) if of_call else None
+        if of_call and control is not None and ends_control(control.method, event.event_type, event.params):
+            del of_call[control.control_id]
             self._journal.close_control(control.call_id, control.control_id)
         if event.event_type != STATE_EVENT or entry is None or (event.session and event.session != entry.owner):
             return
         if event.params.get("call_state") == "ended":
             self._closed_before.pop(event.call_id, None)
-            for key in [key for key in self._controls if key[0] == event.call_id]:
-                del self._controls[key]
+            self._controls.pop(event.call_id, None)
             self._ownership.end(event.call_id, asyncio.get_running_loop().time())
         else:
             entry.state = event.params
@@ -252,24 +265,36 @@ class Outbox:
         if not call_id or not control_id or not is_start(method) or (entry is not None and entry.over_at is not None):
             return
         control = OpenControl(call_id, control_id, method, session)
-        self._controls[call_id, control_id] = control
+        self._controls.setdefault(call_id, {})[control_id] = control
         if call_id in self._closed_before:
             self._closed_before[call_id].discard(control_id)
         self._journal.open_control(control)
 
     def running_on(self, call_id: str) -> list[str]:
         """The ``control_id`` of each verb that was accepted and has not ended."""
-        return [control_id for owner, control_id in self._controls if owner == call_id]
+        return list(self._controls.get(call_id, ()))
+
+    @property
+    def open_controls(self) -> int:
+        """How many accepted verbs have not ended."""
+        return sum(map(len, self._controls.values()))
 
     def recover(self, call_id: str, controls: Collection[OpenControl]) -> None:
         """Go on with a call of a node that ran before; what ended there must not end again."""
         self._closed_before[call_id] = {control.control_id for control in controls if control.is_closed}
         for control in controls:
             if not control.is_closed:
-                self._controls[call_id, control.control_id] = control
+                self._controls.setdefault(call_id, {})[control.control_id] = control
 
     def _is_second_end(self, event: OutgoingEvent) -> bool:
         return str(event.params.get("control_id", "")) in self._closed_before.get(event.call_id, ())
+
+
+def _take_one(counter: Counter[str], key: str) -> None:
+    """Its keys are those that count at least one."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
 
 
 def envelope(event: OutgoingEvent, session: Session, space_id: str, at: float) -> dict[str, Any]:

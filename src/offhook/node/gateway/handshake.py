@@ -12,7 +12,7 @@ import structlog
 from offhook.errors import CommandRefused, PeerError
 from offhook.node.gateway.auth import Credentials, Grant, SealedState, StateRefused
 from offhook.node.gateway.ids import new_event_id, new_identity, signature_of
-from offhook.node.gateway.sessions import Session, Sessions
+from offhook.node.gateway.sessions import NoPlace, Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.protocol import methods
 from offhook.protocol.codes import RpcCode
@@ -32,6 +32,11 @@ class HandshakeRefused(PeerError):
         super().__init__(message)
         self.code = code
         self.is_final = is_final
+
+    @property
+    def why(self) -> str:
+        """For the close frame."""
+        return "no place left" if self.code is RpcCode.CAPACITY_EXCEEDED else "authentication failed"
 
 
 class Admission(NamedTuple):
@@ -66,7 +71,7 @@ class Handshake:
         session = self._sessions.resumable(params.protocol or "", project, token_id)
         is_restored = session is not None
         if session is None:
-            session = self._sessions.create(project, token_id)
+            session = self._create(project, token_id)
         await self._sessions.load_replies(session)
         proved = is_restored and grant is not None and self._proves(grant, session)
         session.identity = new_identity(self._settings.node_id)
@@ -76,6 +81,12 @@ class Handshake:
         if len(session.contexts.keys() | set(contexts)) > self._settings.contexts_max:
             session.contexts.clear()
         return Admission(session, self._result(session, is_restored), contexts, is_restored, proved)
+
+    def _create(self, project: str, token_id: str) -> Session:
+        try:
+            return self._sessions.create(project, token_id)
+        except NoPlace as full:
+            raise HandshakeRefused(RpcCode.CAPACITY_EXCEEDED, str(full), is_final=True) from full
 
     def _parse(self, raw: Mapping[str, Any]) -> ConnectParams:
         try:

@@ -13,11 +13,11 @@ __all__ = ["TokenBucket", "find_excess", "is_long"]
 class TokenBucket:
     """``burst`` at once, ``rate_per_s`` in the long run, and what a taker earned beside. Time (seconds) is an input."""
 
-    def __init__(self, rate_per_s: float, burst: int) -> None:
+    def __init__(self, rate_per_s: float, burst: int, level: int | None = None) -> None:
         self._rate = rate_per_s
         self._burst = float(burst)
-        self._level = float(burst)
-        self._at = 0.0
+        self._level = float(burst if level is None else min(level, burst))
+        self._at: float | None = None
 
     def take(self, now: float, more_per_s: float = 0.0) -> bool:
         """Take one; False when none is left. ``more_per_s`` is added to the rate since the last time."""
@@ -34,7 +34,8 @@ class TokenBucket:
         return max(0.0, -self._level / (self._rate + more_per_s))
 
     def _refill(self, now: float, more_per_s: float) -> None:
-        self._level = min(self._burst, self._level + max(0.0, now - self._at) * (self._rate + more_per_s))
+        at = now if self._at is None else self._at
+        self._level = min(self._burst, self._level + max(0.0, now - at) * (self._rate + more_per_s))
         self._at = now
 
 

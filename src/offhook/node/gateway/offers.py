@@ -29,6 +29,8 @@ class _Asked:
     at: float
     acked_at: float | None = None
     has_passed: bool = False
+    is_noted: bool = False
+    """As one that let it go by."""
 
 
 @dataclass
@@ -109,7 +111,9 @@ class Desk:
     def forget(self, call_id: str) -> None:
         """See ``OfferDesk``."""
         self._ownership.end(call_id, self._now())
-        self._retract(call_id)
+        entry = self._ownership.get(call_id)
+        if entry is not None:
+            self._retract(entry)
         offer = self._offers.get(call_id)
         if offer is not None:
             offer.changed.set()
@@ -118,6 +122,7 @@ class Desk:
 
     def acked(self, session: Session, call_id: str, event_type: str) -> None:
         """A client has an event; only that of an offer matters here. It is not acceptance."""
+        session.is_silent = False
         offer = self._offers.get(call_id) if event_type == RECEIVE_EVENT else None
         if offer is not None and session.protocol in offer.asked and offer.asked[session.protocol].acked_at is None:
             offer.asked[session.protocol].acked_at = self._now()
@@ -130,11 +135,14 @@ class Desk:
 
     def claimed(self, entry: CallEntry, session: str) -> None:
         """A session owns the call: the others lose it, and nobody is offered it again."""
+        owner = self._sessions.get(session)
+        if owner is not None:
+            owner.is_silent = False
         offer = self._offers.get(entry.call_id)
         if offer is None:
             return
         offer.changed.set()
-        self._retract(entry.call_id)
+        self._retract(entry)
         for loser in [name for name in entry.asked if name != session]:
             entry.asked.pop(loser)
             offer.asked.pop(loser, None)
@@ -142,14 +150,15 @@ class Desk:
                 OutgoingEvent(STATE_EVENT, offer.call.withdrawn_params(), call_id=entry.call_id, session=loser)
             )
 
-    def _retract(self, call_id: str) -> None:
-        for session in self._sessions:
-            session.delivery.retract(call_id, RECEIVE_EVENT)
+    def _retract(self, entry: CallEntry) -> None:
+        """Nobody else was offered it; of who has passed it was taken back then."""
+        for session in dict.fromkeys((entry.owner, *entry.asked)):
+            self._retract_from(session, entry.call_id)
 
     def _retract_from(self, session: str, call_id: str) -> None:
         found = self._sessions.get(session)
         if found is not None:
-            found.delivery.retract(call_id, RECEIVE_EVENT)
+            found.delivery.retract(call_id)
 
     # --- one offer ---
 
@@ -188,6 +197,7 @@ class Desk:
             return min(ringing_until, self._watch_owner(offer, now))
         wakes = [ringing_until]
         deciding = [wake for asked in offer.asked if (wake := self._decides_until(offer, asked)) > now]
+        self._note_silent(offer, now)
         thinking = self._thinking(offer)
         if deciding or len(thinking) >= 2:
             offer.held_since = None
@@ -213,6 +223,17 @@ class Desk:
             until = min(until, session.lost_at + settings.offer_lost_s)
         return until
 
+    def _note_silent(self, offer: _Offer, now: float) -> None:
+        """Who lets an offer go by without an ack stands last: else the dead one, never busy, would be asked first."""
+        for name, asked in offer.asked.items():
+            session = self._sessions.get(name)
+            has_let_go = (
+                asked.acked_at is None and not asked.has_passed and now >= asked.at + self._settings.offer_ack_s
+            )
+            if has_let_go and session is not None and session.is_connected and not asked.is_noted:
+                asked.is_noted = True
+                session.is_silent = True
+
     def _thinking(self, offer: _Offer) -> list[str]:
         """Sessions that have the call and have not said anything yet."""
         return [
@@ -225,7 +246,7 @@ class Desk:
         ]
 
     def _pick(self, offer: _Offer) -> Session | None:
-        """The least loaded subscriber that was not asked yet; among equals the one asked longest ago."""
+        """Of those not asked yet the least loaded, of equals the one asked longest ago; silent ones last."""
         context, project = offer.call.context, offer.entry.project
         found = [
             session
@@ -240,7 +261,7 @@ class Desk:
             return None
         return min(
             found,
-            key=lambda session: (self._ownership.load_of(session.protocol), session.asked_last),
+            key=lambda session: (session.is_silent, self._ownership.load_of(session.protocol), session.asked_last),
         )
 
     def _ask(self, offer: _Offer, session: Session) -> None:

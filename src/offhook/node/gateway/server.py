@@ -72,6 +72,7 @@ class Gateway:
         self._is_draining = False
         self.on_subscribed: Callable[[str], None] = lambda _token_id: None
         """Called with the id of a session's token (``token_id_of``) whenever it would take calls."""
+        self._sessions.is_needed = lambda session: bool(self._ownership.controlled_by(session.protocol))
         self._sessions.on_change = self._session_changed
         self._sessions.on_event_ack = self.desk.acked
         self._ownership.on_claim = self.desk.claimed
@@ -229,7 +230,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._settings.sweep_s)
-            self._sessions.sweep(lambda session: bool(self._ownership.controlled_by(session.protocol)))
+            self._sessions.sweep()
             self._ownership.sweep(loop.time() - self._settings.retention_s)
 
     # --- the end ---

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
+from offhook.errors import PeerError
 from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.delivery import Delivery, Truncation
 from offhook.node.gateway.ids import new_identity, new_protocol
@@ -16,7 +17,7 @@ from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, StoredSession
 
-__all__ = ["Session", "Sessions", "Subscribed"]
+__all__ = ["NoPlace", "Session", "Sessions", "Subscribed"]
 
 
 class Session:
@@ -48,6 +49,8 @@ class Session:
         self.connection: Connection | None = None
         self.connections = 0
         """How many it had so far."""
+        self.is_silent = False
+        """It let an offer go by without an ack, and has not acked anything since."""
         self.asked_last = 0
         """Grows with every offer of the desk, so that equals take turns."""
         self.lost_at: float | None = None
@@ -57,6 +60,10 @@ class Session:
     def is_connected(self) -> bool:
         """It has a socket."""
         return self.connection is not None
+
+
+class NoPlace(PeerError):
+    """There are as many sessions as there may be."""
 
 
 class Subscribed:
@@ -90,6 +97,9 @@ class Sessions:
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
         self._ever_subscribed = Subscribed(settings.contexts_known_max)
+        self._fresh_bursts: dict[str, TokenBucket] = {}
+        self.is_needed: Callable[[Session], bool] = lambda _session: False
+        """Whether a lost session must stay: it controls a call."""
         self.on_change: Callable[[Session], None] = lambda _session: None
         """Called when a session came, went, or subscribed."""
         self.on_event_ack: Callable[[Session, str, str], None] = lambda _session, _call_id, _type: None
@@ -128,10 +138,40 @@ class Sessions:
         return session
 
     def create(self, project: str, token_id: str) -> Session:
-        """A fresh session."""
+        """A fresh session; where there is no place left, that of the one lost longest that has no call.
+
+        Raises:
+            NoPlace: all are connected, or have calls.
+        """
+        if len(self._sessions) >= self._settings.sessions_max:
+            self._make_place()
         session = self._make(new_protocol(), project, token_id, last_seq=0, truncation=Truncation(0, 0), is_new=True)
         session.lost_at = asyncio.get_running_loop().time()  # until ``connect``
+        if not self._may_burst(token_id):
+            session.bucket = TokenBucket(
+                self._settings.requests_per_s, self._settings.requests_burst, self._settings.fresh_requests
+            )
         return session
+
+    def _make_place(self) -> None:
+        lost = [session for session in self._sessions.values() if session.lost_at is not None]
+        for session in sorted(lost, key=lambda session: session.lost_at or 0.0):
+            if not self.is_needed(session):
+                self._drop(session)
+                return
+        raise NoPlace(f"this node has {len(self._sessions)} clients: end some, or raise limits.sessions")
+
+    def _drop(self, session: Session) -> None:
+        del self._sessions[session.protocol]
+        self._journal.forget_session(session.protocol)
+
+    def _may_burst(self, token_id: str) -> bool:
+        """Who comes again and again has no new burst each time: so many new sessions have one, and some more later."""
+        bursts = self._fresh_bursts.get(token_id)
+        if bursts is None:
+            most = self._settings.fresh_bursts_max
+            bursts = self._fresh_bursts[token_id] = TokenBucket(self._settings.fresh_bursts_per_s, most)
+        return bursts.take(asyncio.get_running_loop().time())
 
     def _make(
         self, protocol: str, project: str, token_id: str, *, last_seq: int, truncation: Truncation, is_new: bool
@@ -166,6 +206,7 @@ class Sessions:
         older = session.connection
         session.connection = connection
         session.connections += 1
+        session.is_silent = False
         session.lost_at = None
         session.delivery.detach()
         if older is not None:
@@ -218,8 +259,8 @@ class Sessions:
             )
         )
 
-    def sweep(self, is_needed: Callable[[Session], bool]) -> None:
-        """Drop what is too old; a session that is needed (it controls a call) stays."""
+    def sweep(self) -> None:
+        """Drop what is too old; a session that is needed stays."""
         now, wall = asyncio.get_running_loop().time(), time.time()
         before = wall - self._settings.retention_s
         for session in list(self._sessions.values()):
@@ -227,9 +268,8 @@ class Sessions:
             dropped = session.delivery.truncation
             session.delivery.sweep(before)
             is_lost = session.lost_at is not None and now - session.lost_at >= self._settings.retention_s
-            if is_lost and not is_needed(session):
-                del self._sessions[session.protocol]
-                self._journal.forget_session(session.protocol)
+            if is_lost and not self.is_needed(session):
+                self._drop(session)
             elif session.delivery.truncation != dropped:
                 self.save(session)
         self._journal.forget_replies(before)

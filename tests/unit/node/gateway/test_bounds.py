@@ -188,3 +188,46 @@ async def test_a_program_that_pings_before_and_after_it_connects_is_served(node)
         for _ in range(50):
             await client.socket.ping(b"x")
         assert (await client.request("signalwire.ping", {}))["result"] == {}
+
+
+# --- sessions ---
+
+
+async def test_more_sessions_than_there_are_places_are_refused_and_those_that_are_there_may_resume(make_node):
+    async with make_node(sessions_max=2) as node, node.client() as first, node.client():
+        async with node.client(connect=False) as third:
+            error = (await third.connect())["error"]
+            assert error["code"] == -32005
+            assert "limits.sessions" in error["message"]
+        protocol = first.hello["protocol"]
+        async with node.client(protocol=protocol) as again:
+            assert again.hello["session_restored"]
+
+
+async def test_a_new_session_takes_the_place_of_the_one_lost_longest_that_has_no_call(make_node):
+    async with make_node(sessions_max=3) as node:
+        protocols = []
+        for _ in range(3):
+            async with node.client() as client:
+                protocols.append(client.hello["protocol"])
+        node.desk.assign("call", protocols[0])
+        async with node.client() as client:
+            assert "error" not in client.hello
+        kept = [session.protocol for session in node.gateway._sessions]
+        assert protocols[0] in kept, "it controls a call"
+        assert protocols[1] not in kept
+        assert protocols[2] in kept
+        assert (await node.journal.replies(protocols[1])) == []
+
+
+async def test_a_new_session_is_no_new_burst_for_ever(make_node):
+    limits = {"requests_per_s": 1.0, "requests_burst": 50, "fresh_bursts_max": 2, "fresh_requests": 5}
+    async with make_node(**limits) as node:
+        served = []
+        for _ in range(4):
+            async with node.client() as client:
+                ids = [await client.ask("signalwire.ping", {}, f"p{number}") for number in range(30)]
+                await client.until(lambda client=client, ids=ids: all(one in client.responses for one in ids))
+                served.append(sum("result" in client.responses[one] for one in ids))
+    assert served[:2] == [30, 30]
+    assert all(3 <= count <= 15 for count in served[2:]), served

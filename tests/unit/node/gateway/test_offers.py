@@ -412,3 +412,65 @@ async def test_a_retired_token_gets_no_more_offers_but_keeps_its_calls(desk):
     desk.node.gateway.readmit("old")
     call = await desk.offer()
     assert desk.got(old, call) == ["receive"]
+
+
+async def test_a_subscriber_that_never_acks_stands_last_until_it_acks_something(desk):
+    """It was never busy, and so the first to be asked: every call reached the others 2 s late, for ever."""
+    dead, good = desk.client("office"), desk.client("office")
+    delayed = 0
+    for number in range(6):
+        await desk.at(10 * number)
+        call = await desk.offer()
+        await desk.at(10 * number + 0.1)
+        await desk.ack(good)
+        at_once = desk.got(good, call) == ["receive"]
+        delayed += not at_once
+        await desk.at(10 * number + 3)
+        assert desk.got(good, call) == ["receive"]
+        desk.command(good, call)
+        desk.node.desk.forget(call.call_id)
+    assert delayed <= 1
+    call = await desk.offer()
+    desk.command(good, call)
+    busy = await desk.offer()
+    assert desk.got(good, busy) == ["receive"], "also when the other is busy"
+    desk.lose(good)
+    alone = await desk.offer()
+    assert desk.got(dead, alone) == ["receive"], "nobody else is there"
+    desk.attach(good)
+    await desk.ack(dead)
+    later = await desk.offer()
+    assert desk.got(dead, later) == ["receive"]
+
+
+async def test_a_client_that_is_back_on_a_new_socket_does_not_stand_last(desk):
+    dead, good = desk.client("office"), desk.client("office")
+    call = await desk.offer()
+    await desk.at(3)
+    silent = dead if dead.is_silent else good
+    other = good if silent is dead else dead
+    assert silent.is_silent
+    desk.command(other, call)
+    desk.lose(silent)
+    desk.attach(silent)
+    assert not silent.is_silent
+    later = await desk.offer()
+    assert desk.got(silent, later) == ["receive"]
+
+
+async def test_a_call_that_is_taken_is_looked_for_only_where_it_was_offered(desk):
+    """Each claim and each end went through every unacked event of every session."""
+    taker, others = desk.client("office"), [desk.client("sales") for _ in range(20)]
+    searched = []
+    for session in (taker, *others):
+        retract = session.delivery.retract
+
+        def watched(call_id, retract=retract, session=session):
+            searched.append(session)
+            retract(call_id)
+
+        session.delivery.retract = watched
+    call = await desk.offer()
+    desk.command(taker, call)
+    desk.node.desk.forget(call.call_id)
+    assert set(searched) == {taker}

@@ -48,17 +48,6 @@ pub struct Flow {
     pub connection: u64,
 }
 
-impl Flow {
-    /// Whether what is sent by this flow may go out on that connection.
-    pub(crate) fn goes_by(self, connection: Self) -> bool {
-        let is_any = Self {
-            connection: 0,
-            ..connection
-        };
-        self == connection || self == is_any
-    }
-}
-
 /// What is asked of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {

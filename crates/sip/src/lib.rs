@@ -15,5 +15,5 @@ pub use agent::{Agent, Config, Dice, FramingLost};
 pub use api::{
     By, Cause, Command, CommandError, Event, Farewell, Flow, Incoming, Invite, LegKey, Output, Refusal, Transport,
 };
-pub use shares::Shares;
+pub use shares::{Allowance, Rate, Shares};
 pub use trust::Trust;

@@ -1,7 +1,8 @@
 //! What each source may have, at once and in a time: who takes more waits for itself alone.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::api::{Flow, Transport};
@@ -21,60 +22,99 @@ pub(crate) fn source(flow: Flow) -> Source {
     (flow.transport, flow.peer)
 }
 
+/// An address may always hold so many, as long as there are any.
+const SMALL: usize = 64;
+
 /// How much of something each source has now.
 #[derive(Debug, Default)]
 pub(crate) struct Holdings {
     of: HashMap<Source, usize>,
+    at: HashMap<IpAddr, usize>,
     total: usize,
 }
 
 impl Holdings {
     pub(crate) fn add(&mut self, source: Source) {
         *self.of.entry(source).or_default() += 1;
+        *self.at.entry(source.1.ip()).or_default() += 1;
         self.total += 1;
     }
 
     pub(crate) fn remove(&mut self, source: Source) {
-        if let Some(count) = self.of.get_mut(&source) {
-            *count = count.saturating_sub(1);
+        if count_down(&mut self.of, &source) {
+            count_down(&mut self.at, &source.1.ip());
             self.total = self.total.saturating_sub(1);
-            if *count == 0 {
-                self.of.remove(&source);
-            }
         }
     }
 
     /// Whether a source may take one more of `most`: as many as are free, so that one alone gets half, and there is
-    /// always a rest for others.
+    /// always a rest for others. All ports of an address together get three quarters: who makes up ports takes nothing
+    /// from other addresses.
     pub(crate) fn has_room(&self, source: Source, most: usize) -> bool {
-        self.held_by(source) < most.saturating_sub(self.total)
+        let free = most.saturating_sub(self.total);
+        let at_address = self.held_at(source.1.ip());
+        self.held_by(source) < free && (at_address < SMALL || at_address / 3 < free)
     }
 
     pub(crate) fn held_by(&self, source: Source) -> usize {
         self.of.get(&source).copied().unwrap_or_default()
     }
+
+    /// What all ports of an address have.
+    pub(crate) fn held_at(&self, ip: IpAddr) -> usize {
+        self.at.get(&ip).copied().unwrap_or_default()
+    }
 }
 
-/// So many things a second for each source, a second's worth at once (token buckets, bounded in number).
-#[derive(Debug)]
-pub struct Shares {
-    a_second: u32,
-    buckets: HashMap<Source, Bucket>,
-    /// Of those for whom there is no room.
-    rest: Bucket,
-    /// When those that are full again were last forgotten.
-    swept: Duration,
+/// One less, and no entry where none is left; whether there was one.
+pub(crate) fn count_down<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) -> bool {
+    let Some(count) = counts.get_mut(key) else {
+        return false;
+    };
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        counts.remove(key);
+    }
+    true
 }
 
+/// How fast something may come.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+pub struct Rate {
+    /// In the long run.
+    pub a_second: f64,
+    /// After a pause.
+    pub at_once: f64,
+}
+
+impl Rate {
+    /// Of which nothing was taken yet.
+    pub const fn full(self) -> Allowance {
+        Allowance {
+            left: self.at_once,
+            at: Duration::ZERO,
+        }
+    }
+
+    fn even(a_second: u32) -> Self {
+        Self {
+            a_second: f64::from(a_second),
+            at_once: f64::from(a_second),
+        }
+    }
+}
+
+/// What is left of a [`Rate`] (a token bucket).
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
     left: f64,
     at: Duration,
 }
 
-impl Bucket {
-    fn take(&mut self, a_second: f64, now: Duration) -> bool {
-        self.fill(a_second, now);
+impl Allowance {
+    /// Take one; false where all of this moment is taken.
+    pub fn take(&mut self, rate: Rate, now: Duration) -> bool {
+        self.fill(rate, now);
         let is_left = self.left >= 1.0;
         if is_left {
             self.left -= 1.0;
@@ -83,77 +123,127 @@ impl Bucket {
     }
 
     /// As [`Shares::admits`].
-    fn admits(&mut self, a_second: f64, now: Duration, is_contended: bool) -> bool {
-        if self.take(a_second, now) {
+    fn admits(&mut self, rate: Rate, now: Duration, is_contended: bool) -> bool {
+        if self.take(rate, now) {
             return true;
         }
         if is_contended {
-            self.left = (self.left - PRICE).max(-DEBT_S * a_second);
+            self.left = (self.left - PRICE).max(-DEBT_S * rate.a_second);
             return false;
         }
         self.left >= 0.0
     }
 
-    fn fill(&mut self, a_second: f64, now: Duration) {
+    fn fill(&mut self, rate: Rate, now: Duration) {
         let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.left = (self.left + passed * a_second).min(a_second);
+        self.left = (self.left + passed * rate.a_second).min(rate.at_once);
         self.at = now;
     }
 }
 
+/// One allowance for each key, bounded in number.
+#[derive(Debug)]
+struct Buckets<K> {
+    of: HashMap<K, Allowance>,
+    rate: Rate,
+    /// When those that are full again were last forgotten.
+    swept: Duration,
+}
+
+impl<K: Hash + Eq> Buckets<K> {
+    fn new(rate: Rate) -> Self {
+        Self {
+            of: HashMap::new(),
+            rate,
+            swept: Duration::ZERO,
+        }
+    }
+
+    /// `None`: there are too many.
+    fn of(&mut self, key: K, now: Duration) -> Option<&mut Allowance> {
+        if self.of.len() >= SOURCES {
+            self.sweep(now);
+            if self.of.len() >= SOURCES && !self.of.contains_key(&key) {
+                return None;
+            }
+        }
+        let full = Allowance {
+            at: now,
+            ..self.rate.full()
+        };
+        Some(self.of.entry(key).or_insert(full))
+    }
+
+    /// Forget who has its whole share again; at most once a second, because it looks at all.
+    fn sweep(&mut self, now: Duration) {
+        if now.saturating_sub(self.swept) < Duration::from_secs(1) {
+            return;
+        }
+        self.swept = now;
+        let rate = self.rate;
+        self.of.retain(|_, allowance| {
+            allowance.fill(rate, now);
+            allowance.left < rate.at_once
+        });
+    }
+}
+
+/// So many things a second for each source, a second's worth at once. All ports of an address together have four times
+/// as much of what is contended; beyond so many sources those that came last have one share for their address.
+#[derive(Debug)]
+pub struct Shares {
+    rate: Rate,
+    sources: Buckets<Source>,
+    /// Of all ports of an address, where something is contended.
+    addresses: Buckets<IpAddr>,
+    /// Of those ports of an address that came too late for one of their own.
+    late: Buckets<IpAddr>,
+    /// Of those for whom there is no room there either.
+    rest: Allowance,
+}
+
+/// What all ports of an address have together, in shares of one.
+const PORTS: u32 = 4;
+
 impl Shares {
     /// Nobody took anything yet.
     pub fn new(a_second: u32) -> Self {
-        let rest = Bucket {
-            left: f64::from(a_second),
-            at: Duration::ZERO,
-        };
+        let rate = Rate::even(a_second);
         Self {
-            a_second,
-            buckets: HashMap::new(),
-            rest,
-            swept: Duration::ZERO,
+            rate,
+            sources: Buckets::new(rate),
+            addresses: Buckets::new(Rate::even(a_second.saturating_mul(PORTS))),
+            late: Buckets::new(rate),
+            rest: rate.full(),
         }
     }
 
     /// Take one; false where the peer of the flow has had its share of this moment.
     pub fn take(&mut self, flow: Flow, now: Duration) -> bool {
-        let a_second = f64::from(self.a_second);
-        self.bucket(flow, now).take(a_second, now)
+        let rate = self.rate;
+        self.bucket(flow, now).take(rate, now)
     }
 
     /// Take one, or go beyond the share where nothing is contended. Who goes far beyond it while something is stays
     /// refused for up to 4 s, so that a flood does not use each moment of relief.
     pub fn admits(&mut self, flow: Flow, now: Duration, is_contended: bool) -> bool {
-        let a_second = f64::from(self.a_second);
-        self.bucket(flow, now).admits(a_second, now, is_contended)
+        let rate = self.rate;
+        let is_admitted = self.bucket(flow, now).admits(rate, now, is_contended);
+        if !is_admitted || !is_contended {
+            return is_admitted;
+        }
+        let of_address = self.addresses.rate;
+        match self.addresses.of(flow.peer.ip(), now) {
+            Some(address) => address.take(of_address, now),
+            None => self.rest.take(rate, now),
+        }
     }
 
-    fn bucket(&mut self, flow: Flow, now: Duration) -> &mut Bucket {
-        let a_second = f64::from(self.a_second);
-        if self.buckets.len() >= SOURCES {
-            self.sweep(a_second, now);
+    fn bucket(&mut self, flow: Flow, now: Duration) -> &mut Allowance {
+        if let Some(bucket) = self.sources.of(source(flow), now) {
+            return bucket;
         }
-        let key = source(flow);
-        if self.buckets.len() >= SOURCES && !self.buckets.contains_key(&key) {
-            return &mut self.rest;
-        }
-        self.buckets.entry(key).or_insert(Bucket {
-            left: a_second,
-            at: now,
-        })
-    }
-
-    /// Forget who has its whole share again; at most once a second, because it looks at all.
-    fn sweep(&mut self, a_second: f64, now: Duration) {
-        if now.saturating_sub(self.swept) < Duration::from_secs(1) {
-            return;
-        }
-        self.swept = now;
-        self.buckets.retain(|_, bucket| {
-            bucket.fill(a_second, now);
-            bucket.left < a_second
-        });
+        self.late.of(flow.peer.ip(), now).unwrap_or(&mut self.rest)
     }
 }
 
@@ -161,7 +251,7 @@ impl Shares {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Duration, Flow, SOURCES, Shares, SocketAddr, Transport};
+    use super::{Duration, Flow, Holdings, SOURCES, Shares, SocketAddr, Transport, source};
 
     fn flow(port: u16, last: u8) -> Flow {
         Flow {
@@ -207,9 +297,50 @@ mod tests {
         for port in 1..=30_000 {
             shares.take(flow(port, 1), Duration::ZERO);
         }
-        assert_eq!(shares.buckets.len(), SOURCES);
-        assert!(!shares.take(flow(1, 2), Duration::ZERO), "the rest have one share");
-        assert!(shares.take(flow(1, 2), Duration::from_secs(2)));
-        assert_eq!(shares.buckets.len(), 1);
+        assert_eq!(shares.sources.of.len(), SOURCES);
+        assert!(
+            !shares.take(flow(40_000, 1), Duration::ZERO),
+            "ports that came late have one share"
+        );
+        assert!(
+            shares.take(flow(1, 2), Duration::ZERO),
+            "and another address one of its own"
+        );
+        assert!(shares.take(flow(40_000, 1), Duration::from_secs(2)));
+        assert_eq!(shares.sources.of.len(), 1);
+    }
+
+    #[test]
+    fn who_makes_up_ports_has_the_share_of_four() {
+        let mut shares = Shares::new(10);
+        let mut admitted = |last| {
+            (1..=1_000)
+                .filter(|port| shares.admits(flow(*port, last), Duration::ZERO, true))
+                .count()
+        };
+        assert_eq!((admitted(1), admitted(2)), (40, 40));
+    }
+
+    #[test]
+    fn who_makes_up_ports_holds_three_quarters_at_most_and_a_few_are_always_free() {
+        let mut holdings = Holdings::default();
+        let mut held = |last| {
+            let ports = (1..=60_000).map(|port| source(flow(port, last)));
+            ports
+                .filter(|source| {
+                    let has_room = holdings.has_room(*source, 20_000);
+                    if has_room {
+                        holdings.add(*source);
+                    }
+                    has_room
+                })
+                .count()
+        };
+        assert_eq!(held(1), 15_000);
+        assert_eq!(held(2), 3_750);
+        assert!(held(3) > 900);
+        assert_eq!(held(4) / 100, 2);
+        let all: usize = (5..30).map(held).sum();
+        assert!(all < 200, "{all}");
     }
 }

@@ -1,11 +1,11 @@
 //! Requests outside of a dialog, and the legs that INVITEs make (RFC 3261, sections 8.2 and 13.3).
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use super::forks::Forks;
 use super::leg::{Accepted, Leg, Offered, Stage};
 use super::refuse::{ALLOW, MULTIPARTS, phrase, unreadable_body};
-use super::session::DIGITS;
+use super::session::{DIGITS, PRESSES};
 use super::{Agent, Alarm, GIVE_UP, LONGEST_RING};
 use crate::api::{By, Cause, CommandError, Event, Flow, Incoming, LegKey, Refusal};
 use crate::dialog::{Dialog, contact};
@@ -122,9 +122,12 @@ impl Agent {
             reoffer: None,
             invites: Vec::new(),
             line: Some(source(flow)),
-            acks: HashMap::new(),
+            forks: Forks::default(),
             dialled: None,
-            merge: Some(merge),
+            merge: Some((id, merge)),
+            places: None,
+            proven: None,
+            presses: PRESSES.full(),
         });
         self.lines.add(source(flow));
         self.keep_invite(key, id);

@@ -1,12 +1,12 @@
 //! What the agent knows of one leg.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::forks::Forks;
 use crate::api::{Flow, LegKey};
 use crate::dialog::Dialog;
-use crate::shares::Source;
+use crate::shares::{Allowance, Source};
 use crate::wire::{Request, TransactionId};
 
 /// One leg, from its INVITE until 32 s after its end (so that copies and crossing requests still find it).
@@ -23,22 +23,28 @@ pub(super) struct Leg {
     pub(super) accepted: Option<Accepted>,
     /// An offer of the peer that is not answered.
     pub(super) reoffer: Option<Reoffer>,
-    /// INVITEs of this leg, theirs and ours.
+    /// INVITEs of this leg whose transactions are not over, theirs and ours.
     pub(super) invites: Vec<TransactionId>,
     /// Whose line it takes while it rings or the ACK to our 200 has not come.
     pub(super) line: Option<Source>,
-    /// The ACK sent for each fork that answered, by its tag: copies of the 2xx get it again.
-    pub(super) acks: HashMap<String, (Flow, Vec<u8>)>,
+    /// Who rings and who answered, for a leg of ours.
+    pub(super) forks: Forks,
     /// Whom we dialled, for a leg of ours.
     pub(super) dialled: Option<IpAddr>,
-    /// What identifies the INVITE to find a copy that came another way (482).
-    pub(super) merge: Option<MergeKey>,
+    /// What identifies the INVITE, while it is ongoing, to find a copy that came another way (482).
+    pub(super) merge: Option<(TransactionId, MergeKey)>,
+    /// The flows by which [`Places`](super::places::Places) finds it.
+    pub(super) places: Option<(Flow, Option<Flow>)>,
+    /// Its peer, once that answered to what only it can have got.
+    pub(super) proven: Option<SocketAddr>,
+    /// What it may press by INFO.
+    pub(super) presses: Allowance,
 }
 
 impl Leg {
-    /// Our INVITE has had no response.
-    pub(super) fn is_unheard(&self) -> bool {
-        matches!(&self.stage, Stage::Calling(calling) if !calling.is_proceeding)
+    /// Our INVITE has had no response for so long that the network was asked.
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(&self.stage, Stage::Calling(calling) if !calling.is_proceeding && calling.is_asked)
     }
 }
 
@@ -71,10 +77,10 @@ pub(super) struct Calling {
     pub(super) branch: String,
     /// Whether anything came back: CANCEL may be sent only then (9.1).
     pub(super) is_proceeding: bool,
+    /// Whether nothing did for so long that the network was asked whether anybody is there.
+    pub(super) is_asked: bool,
     /// The Reason of a CANCEL that waits for that.
     pub(super) cancel: Option<(u16, String)>,
-    /// The forks that ring, by their tag, with the SDP of their provisional responses.
-    pub(super) early: HashMap<String, Option<String>>,
 }
 
 pub(super) struct Accepted {

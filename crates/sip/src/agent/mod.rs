@@ -1,26 +1,31 @@
 //! The user agent: feed, drain, re-arm one timer.
 
+mod admission;
 mod farewell;
+mod flows;
+mod forks;
 mod incoming;
 mod leg;
 mod outgoing;
+mod places;
 mod refuse;
+mod roll;
 mod session;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::api::{By, Cause, Command, CommandError, Event, Flow, LegKey, Output, Refusal, Transport};
-use crate::shares::{Holdings, Shares, source};
+use crate::api::{Cause, Command, CommandError, Event, Flow, LegKey, Output, Transport};
+use crate::shares::{Holdings, Shares};
 use crate::trust::Trust;
 use crate::wire::{
-    Frame, Framer, Happening, Message, Request, Subject, TransactionId, Transactions, check, parse, salvage_refusal,
-    summary,
+    Frame, Framer, Happening, Message, Subject, TransactionId, Transactions, check, parse, salvage_refusal, summary,
 };
-use leg::{Leg, MergeKey, Stage};
+use leg::{Leg, MergeKey};
+use places::Places;
 
 /// 64 times T1: how long anything is waited for (RFC 3261, section 17).
 const GIVE_UP: Duration = Duration::from_secs(32);
@@ -88,6 +93,9 @@ pub struct Agent {
     calls: HashMap<String, LegKey>,
     merges: HashMap<MergeKey, LegKey>,
     dialled: HashMap<IpAddr, usize>,
+    /// Who showed in a call that is kept that our packets reach it.
+    proven: HashMap<SocketAddr, usize>,
+    places: Places,
     alarms: BinaryHeap<Reverse<(Duration, LegKey, Alarm)>>,
     outputs: VecDeque<Output>,
     next_leg: u64,
@@ -125,6 +133,8 @@ impl Agent {
             calls: HashMap::new(),
             merges: HashMap::new(),
             dialled: HashMap::new(),
+            proven: HashMap::new(),
+            places: Places::default(),
             alarms: BinaryHeap::new(),
             outputs: VecDeque::new(),
             next_leg: 1,
@@ -174,7 +184,9 @@ impl Agent {
                     count += 1;
                 }
                 Frame::Lost { head, sentence } => {
-                    if let Some(refusal) = salvage_refusal(&head, sentence) {
+                    if self.is_trusted(flow)
+                        && let Some(refusal) = salvage_refusal(&head, sentence)
+                    {
                         self.send(flow, refusal);
                     }
                     break Err(FramingLost);
@@ -229,63 +241,6 @@ impl Agent {
         }
     }
 
-    /// A connection is gone, could not be opened, or a datagram could not be sent.
-    pub fn on_flow_closed(&mut self, flow: Flow, now: Duration) {
-        self.framers.remove(&flow.connection);
-        self.transactions.on_flow_closed(flow, now);
-        let touched: Vec<LegKey> = self
-            .legs
-            .values()
-            .filter(|leg| leg.flow == flow)
-            .map(|leg| leg.key)
-            .collect();
-        for key in touched {
-            let Some(leg) = self.legs.get_mut(&key) else {
-                continue;
-            };
-            if let Some(dialog) = leg.dialog.as_mut().filter(|dialog| dialog.flow == flow) {
-                // The call outlives its connection; the next request opens one to the peer's Contact.
-                dialog.flow.connection = 0;
-            }
-            if matches!(leg.stage, Stage::Offered(_)) {
-                self.end(
-                    key,
-                    By::Nobody,
-                    Cause::Unreachable,
-                    0,
-                    "The connection of the INVITE closed",
-                    now,
-                );
-            }
-        }
-        self.settle(now);
-    }
-
-    /// The network said that no datagram arrives there (RFC 3261, section 18.4): calls that heard nothing end.
-    pub fn on_unreachable(&mut self, flow: Flow, now: Duration) {
-        let silent: Vec<TransactionId> = self
-            .invites
-            .iter()
-            .filter(|(_, key)| {
-                self.legs
-                    .get(key)
-                    .is_some_and(|leg| leg.flow == flow && leg.is_unheard())
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in silent {
-            self.transactions.abandon(id, now);
-        }
-        self.settle(now);
-    }
-
-    /// Whether a call lives, or a request waits, on this connection.
-    pub fn uses(&self, flow: Flow) -> bool {
-        let dialog_is_on = |leg: &Leg| leg.dialog.as_ref().is_some_and(|dialog| dialog.flow.goes_by(flow));
-        let is_on = |leg: &Leg| leg.flow.goes_by(flow) || dialog_is_on(leg);
-        self.transactions.uses(flow) || self.legs.values().any(|leg| !leg.is_told && is_on(leg))
-    }
-
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -303,6 +258,12 @@ impl Agent {
         self.dialled.contains_key(&ip)
     }
 
+    /// Whether this address, with its port, showed of late that our packets reach it: it acknowledged our 200 or
+    /// answered our INVITE. Nobody who makes up where it sends from can do either.
+    pub fn is_proven(&self, peer: SocketAddr) -> bool {
+        self.proven.contains_key(&peer)
+    }
+
     /// Whether nothing of ours waits for an answer: no BYE, CANCEL or INVITE, and no BYE that waits for an ACK.
     pub fn is_quiet(&self) -> bool {
         let is_owed = |leg: &Leg| leg.accepted.as_ref().is_some_and(|accepted| accepted.bye.is_some());
@@ -314,18 +275,33 @@ impl Agent {
         (self.live, self.legs.len() - self.live, self.transactions.len())
     }
 
+    /// About what is kept beside legs and transactions, for tests and statistics: ids, tags, early SDP, ACKs.
+    pub fn kept_bytes(&self) -> usize {
+        let of_leg = |leg: &Leg| leg.forks.size_bytes() + leg.invites.len() * size_of::<TransactionId>();
+        self.legs.values().map(of_leg).sum::<usize>()
+            + self.invites.len() * size_of::<(TransactionId, LegKey)>()
+            + self.merges.len() * size_of::<(MergeKey, LegKey)>()
+            + self.places.len() * size_of::<LegKey>()
+            + self.proven.len() * size_of::<SocketAddr>()
+    }
+
     fn message(&mut self, flow: Flow, bytes: &[u8], now: Duration) {
         let mark = self.outputs.len();
         let message = match parse(bytes) {
             Ok(message) => message,
             Err(error) => {
                 self.trace(mark, flow, bytes, false);
-                if let Some(refusal) = salvage_refusal(bytes, &format!("The request cannot be read: {error}")) {
+                if self.is_trusted(flow)
+                    && let Some(refusal) = salvage_refusal(bytes, &format!("The request cannot be read: {error}"))
+                {
                     self.send(flow, refusal);
                 }
                 return;
             }
         };
+        if matches!(&message, Message::Request(request) if !self.is_welcome(request, flow)) {
+            return;
+        }
         let reply_flow = match &message {
             Message::Request(request) => Flow {
                 peer: request.reply_address(flow.transport, flow.peer),
@@ -361,51 +337,6 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Refuse what would only add to a flood of its source; copies of what is served and calls that are up go on.
-    fn admit(&mut self, request: &Request, flow: Flow, now: Duration) -> Result<Subject, Refusal> {
-        let leg = self.find(request);
-        let is_served = match request.method() {
-            "ACK" => true,
-            "CANCEL" => self.transactions.cancelled_invite(request).is_some(),
-            "BYE" if leg.is_some_and(|key| self.is_live(key)) => true,
-            _ => self.transactions.serves(request),
-        };
-        if is_served {
-            return Ok(Subject::Call);
-        }
-        let is_beginning = request.method() == "INVITE" && leg.is_none();
-        let (subject, most) = match leg {
-            // What is in a call has as much again.
-            Some(_) => (Subject::Call, self.config.max_call_transactions.saturating_mul(2)),
-            None if is_beginning => (Subject::Call, self.config.max_call_transactions),
-            None => (Subject::Other, self.config.max_other_transactions),
-        };
-        if !self.transactions.held(subject).has_room(source(flow), most) {
-            return Err(overload("Too much at once; try again after the time in Retry-After"));
-        }
-        if is_beginning {
-            self.admit_call(flow, now)?;
-        }
-        Ok(subject)
-    }
-
-    /// Who begins calls and leaves them there cannot take the last lines: it gets a quarter.
-    fn admit_call(&mut self, flow: Flow, now: Duration) -> Result<(), Refusal> {
-        if let Some(sentence) = &self.closed {
-            return Err(overload(sentence));
-        }
-        let free = self.config.max_legs.saturating_sub(self.live);
-        if self.lines.held_by(source(flow)).saturating_mul(3) >= free {
-            return Err(overload("All lines are busy; try again after the time in Retry-After"));
-        }
-        if !self.beginnings.admits(flow, now, self.is_strained) {
-            return Err(overload(
-                "Too many calls at once; try again after the time in Retry-After",
-            ));
-        }
-        Ok(())
-    }
-
     fn happened(&mut self, happening: Happening, flow: Flow, now: Duration) {
         match happening {
             Happening::Request(id, request) => self.on_request(id, request, flow, now),
@@ -413,6 +344,8 @@ impl Agent {
             Happening::Response(id, response) => self.on_response(id, &response, flow, now),
             Happening::Timeout(id) => self.on_no_response(id, Cause::Timeout, now),
             Happening::Unreachable(id) => self.on_no_response(id, Cause::Unreachable, now),
+            Happening::Acknowledged(id) => self.unmerge(id),
+            Happening::Over(id) => self.drop_invite(id),
         }
     }
 
@@ -423,12 +356,12 @@ impl Agent {
                 self.send(flow, bytes);
             }
             match self.transactions.happenings.pop_front() {
-                Some(Happening::Timeout(id)) => self.on_no_response(id, Cause::Timeout, now),
-                Some(Happening::Unreachable(id)) => {
-                    self.on_no_response(id, Cause::Unreachable, now);
-                }
                 // What messages cause was handled where they came in.
                 Some(Happening::Request(..) | Happening::Ack(_) | Happening::Response(..)) => {}
+                Some(Happening::Timeout(id)) => self.on_no_response(id, Cause::Timeout, now),
+                Some(Happening::Unreachable(id)) => self.on_no_response(id, Cause::Unreachable, now),
+                Some(Happening::Acknowledged(id)) => self.unmerge(id),
+                Some(Happening::Over(id)) => self.drop_invite(id),
                 None => return,
             }
         }
@@ -471,89 +404,6 @@ impl Agent {
         self.alarms.push(Reverse((at, key, alarm)));
     }
 
-    /// Tell the end of a leg, once, and keep it for stragglers.
-    fn end(&mut self, key: LegKey, by: By, cause: Cause, status: u16, reason: &str, now: Duration) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if leg.is_told {
-            return;
-        }
-        leg.is_told = true;
-        if let Some(source) = leg.line.take() {
-            self.lines.remove(source);
-        }
-        self.live = self.live.saturating_sub(1);
-        if !matches!(leg.stage, Stage::Calling(_)) {
-            leg.stage = Stage::Over;
-        }
-        self.tell(Event::Ended {
-            leg: key,
-            by,
-            cause,
-            status,
-            reason: reason.to_owned(),
-        });
-        self.arm(key, Alarm::Forget, now.saturating_add(GIVE_UP).saturating_add(GIVE_UP));
-    }
-
-    fn forget(&mut self, key: LegKey, now: Duration) {
-        let Some(leg) = self.legs.remove(&key) else {
-            return;
-        };
-        self.tags.remove(&leg.local_tag);
-        if self.calls.get(&leg.call_id) == Some(&key) {
-            self.calls.remove(&leg.call_id);
-        }
-        if let Some(merge) = &leg.merge {
-            self.merges.remove(merge);
-        }
-        if let Some(ip) = leg.dialled
-            && let Some(count) = self.dialled.get_mut(&ip)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.dialled.remove(&ip);
-            }
-        }
-        for id in leg.invites {
-            self.invites.remove(&id);
-            // A cancelled INVITE that is never answered has no time-out of its own.
-            self.transactions.abandon(id, now);
-        }
-    }
-
-    /// Its caller knows that it is answered.
-    fn confirm(&mut self, key: LegKey) {
-        if let Some(source) = self.legs.get_mut(&key).and_then(|leg| leg.line.take()) {
-            self.lines.remove(source);
-        }
-    }
-
-    fn is_live(&self, key: LegKey) -> bool {
-        self.legs.get(&key).is_some_and(|leg| !leg.is_told)
-    }
-
-    fn keep_invite(&mut self, key: LegKey, id: TransactionId) {
-        self.invites.insert(id, key);
-        if let Some(leg) = self.legs.get_mut(&key) {
-            leg.invites.push(id);
-        }
-    }
-
-    fn enter(&mut self, leg: Leg) {
-        self.live += 1;
-        self.tags.insert(leg.local_tag.clone(), leg.key);
-        self.calls.insert(leg.call_id.clone(), leg.key);
-        if let Some(merge) = &leg.merge {
-            self.merges.insert(merge.clone(), leg.key);
-        }
-        if let Some(ip) = leg.dialled {
-            *self.dialled.entry(ip).or_default() += 1;
-        }
-        self.legs.insert(leg.key, leg);
-    }
-
     fn token(&mut self, bytes: usize) -> String {
         let mut random = [0_u8; 16];
         self.dice.fill(&mut random);
@@ -568,9 +418,7 @@ impl Agent {
     }
 }
 
-fn overload(sentence: &str) -> Refusal {
-    Refusal {
-        status: 503,
-        reason: sentence.to_owned(),
-    }
+/// What a peer says of its reasons is reported, and reports are kept: so much of it.
+fn cut(words: &str) -> String {
+    words.chars().take(256).collect()
 }

@@ -1,11 +1,12 @@
 //! Calls that we place (RFC 3261, section 13.2), their forks and their cancellation.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use super::forks::{Answer, Forks};
 use super::leg::{Calling, Leg, Stage};
 use super::refuse::{ALLOW, reason};
-use super::{Agent, Alarm, GIVE_UP};
+use super::session::PRESSES;
+use super::{Agent, Alarm, GIVE_UP, cut};
 use crate::api::{By, Cause, CommandError, Event, Flow, Invite, LegKey, Output, Transport};
 use crate::dialog::{Dialog, contact, via};
 use crate::wire::{Response, Text, TransactionId, canonical, is_header, parse_uri, quote};
@@ -79,8 +80,8 @@ impl Agent {
                 cseq: 1,
                 branch,
                 is_proceeding: false,
+                is_asked: false,
                 cancel: None,
-                early: HashMap::new(),
             }),
             is_told: false,
             dialog: None,
@@ -88,9 +89,12 @@ impl Agent {
             reoffer: None,
             invites: Vec::new(),
             line: None,
-            acks: HashMap::new(),
+            forks: Forks::default(),
             dialled: Some(flow.peer.ip()),
             merge: None,
+            places: None,
+            proven: None,
+            presses: PRESSES.full(),
         });
         self.keep_invite(invite.leg, id);
         self.arm(invite.leg, Alarm::RingTimeout, now.saturating_add(invite.ring_timeout));
@@ -101,7 +105,11 @@ impl Agent {
     }
 
     pub(super) fn on_probe_due(&mut self, key: LegKey) {
-        if let Some(leg) = self.legs.get(&key).filter(|leg| leg.is_unheard()) {
+        if let Some(leg) = self.legs.get_mut(&key)
+            && let Stage::Calling(calling) = &mut leg.stage
+            && !calling.is_proceeding
+        {
+            calling.is_asked = true;
             self.outputs.push_back(Output::Probe(leg.flow));
         }
     }
@@ -116,6 +124,7 @@ impl Agent {
         {
             // The call stays on the connection that was opened for it.
             leg.flow = flow;
+            self.place(key);
         }
         match response.status() {
             100..=199 => self.on_provisional(key, response, now),
@@ -140,33 +149,31 @@ impl Agent {
         if is_told || status == 100 {
             return;
         }
-        let body = response.sdp();
-        if let Some(tag) = response.to().map(|to| to.tag).filter(|tag| !tag.is_empty())
-            && calling.early.len() < 16
-        {
-            let early = calling.early.entry(tag).or_default();
-            *early = body.clone().or(early.take());
+        let (tag, body, reason) = (tag(response), response.sdp(), cut(&response.reason()));
+        if leg.forks.rings(&tag, status, &reason, body.as_deref()) {
+            self.tell(Event::Progress {
+                leg: key,
+                status,
+                reason,
+                body,
+            });
         }
-        self.tell(Event::Progress {
-            leg: key,
-            status,
-            reason: response.reason(),
-            body,
-        });
     }
 
     fn on_answered(&mut self, key: LegKey, response: &Response, now: Duration) {
-        let tag = response.to().map(|to| to.tag).unwrap_or_default();
+        let tag = tag(response);
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        if let Some((flow, ack)) = leg.acks.get(&tag).cloned() {
-            return self.send(flow, ack);
+        match leg.forks.answer(&tag) {
+            Answer::New => {}
+            Answer::Copy(flow, ack) => return self.send(flow, ack),
+            Answer::Surplus => return,
         }
         let (flow, is_told) = (leg.flow, leg.is_told);
         let (is_first, local, uri, cseq, early) = match &leg.stage {
             Stage::Calling(calling) => {
-                let early = calling.early.get(&tag).cloned().flatten();
+                let early = leg.forks.settle(&tag);
                 (true, calling.local.clone(), calling.uri.clone(), calling.cseq, early)
             }
             Stage::Offered(_) | Stage::Up | Stage::Over => {
@@ -185,6 +192,8 @@ impl Agent {
             leg.dialog = Some(dialog.clone());
             leg.stage = if is_told { Stage::Over } else { Stage::Up };
         }
+        self.place(key);
+        self.prove(key, flow.peer);
         match body {
             _ if is_told => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
             Some(body) => self.tell(Event::Answered { leg: key, body }),
@@ -204,10 +213,8 @@ impl Agent {
             .request("ACK", cseq, &branch, flow)
             .header("User-Agent", &self.config.product)
             .finish();
-        if let Some(leg) = self.legs.get_mut(&key)
-            && leg.acks.len() < 16
-        {
-            leg.acks.insert(tag.to_owned(), (flow, ack.clone()));
+        if let Some(leg) = self.legs.get_mut(&key) {
+            leg.forks.acknowledged(tag, flow, &ack);
         }
         self.send(flow, ack);
     }
@@ -312,6 +319,10 @@ impl Agent {
         // Whoever does not answer the INVITE even now is given up after 32 s (9.1).
         self.arm(key, Alarm::Forget, now.saturating_add(GIVE_UP));
     }
+}
+
+fn tag(response: &Response) -> String {
+    response.to().map(|to| to.tag).unwrap_or_default()
 }
 
 fn check_invite(invite: &Invite) -> Result<(), CommandError> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::leg::{Calling, Reoffer, Stage};
+use super::leg::{Reoffer, Stage};
 use super::refuse::{phrase, reason};
 use super::{Agent, Alarm};
 use crate::api::{By, Cause, CommandError, Event, Flow, LegKey, Refusal};
 use crate::dialog::Dialog;
+use crate::shares::Rate;
 use crate::wire::{Request, TransactionId, reply};
 
 const DTMF_RELAY: &str = "application/dtmf-relay";
@@ -15,6 +16,12 @@ pub(super) const DIGITS: [&str; 2] = [DTMF_RELAY, "application/dtmf"];
 
 /// How long the owner of a leg may think about an offer.
 const REOFFER_ANSWER: Duration = Duration::from_secs(10);
+
+/// What a leg may press by INFO: no hand is as fast, and each press is a report that is kept.
+pub(super) const PRESSES: Rate = Rate {
+    a_second: 16.0,
+    at_once: 64.0,
+};
 
 impl Agent {
     pub(super) fn on_request_in_dialog(&mut self, id: TransactionId, request: Request, flow: Flow, now: Duration) {
@@ -33,14 +40,15 @@ impl Agent {
             dialog.remote_cseq = Some(number);
         }
         let is_up = matches!(leg.stage, Stage::Up);
+        let is_plain_update = request.method() == "UPDATE" && request.sdp().is_none() && !leg.is_told;
         match request.method() {
             "BYE" => self.on_bye(key, id, &request, flow, now),
             "OPTIONS" => self.on_options(id, &request, flow, now),
             "INFO" if is_up || matches!(leg.stage, Stage::Offered(_)) => {
                 self.on_info(key, id, &request, flow, now);
             }
-            "INVITE" if is_up => self.on_offer(key, id, request, flow, now),
-            "UPDATE" if is_up => self.on_update(key, id, request, flow, now),
+            "UPDATE" if is_plain_update => self.on_update(key, id, &request, flow, now),
+            "INVITE" | "UPDATE" if is_up => self.on_offer(key, id, request, flow, now),
             "INVITE" | "UPDATE" if matches!(leg.stage, Stage::Offered(_)) => {
                 let sentence = "The first INVITE is not answered; send this after the 200";
                 self.refuse_with(
@@ -58,9 +66,11 @@ impl Agent {
     }
 
     /// A fork of a call of ours that rings: our offer is open, so another one is glare (14.2; RFC 3311, section 5.2).
+    /// An UPDATE without one is none.
     fn on_request_in_early_dialog(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         let is_early = self.is_in_early_dialog(request);
         match request.method() {
+            "UPDATE" if is_early && request.sdp().is_none() => self.accept_update(id, request, flow, now),
             "INVITE" | "UPDATE" if is_early => {
                 let sentence = "Our offer is not answered yet; answer the INVITE first, then try again";
                 self.refuse(id, request, flow, 491, sentence, now);
@@ -70,14 +80,14 @@ impl Agent {
         }
     }
 
-    fn is_in_early_dialog(&self, request: &Request) -> bool {
+    pub(super) fn is_in_early_dialog(&self, request: &Request) -> bool {
         let (Some(to), Some(from)) = (request.to(), request.from()) else {
             return false;
         };
         let leg = self.tags.get(&to.tag).and_then(|key| self.legs.get(key));
         leg.is_some_and(|leg| {
-            let is_fork = |calling: &Calling| calling.early.contains_key(&from.tag);
-            leg.call_id == request.call_id() && matches!(&leg.stage, Stage::Calling(calling) if is_fork(calling))
+            let is_calling = matches!(leg.stage, Stage::Calling(_));
+            is_calling && leg.call_id == request.call_id() && leg.forks.is_ringing(&from.tag)
         })
     }
 
@@ -147,6 +157,12 @@ impl Agent {
             let sentence = "The body names no digit; send Signal= and one of 0-9, *, #, A-D";
             return self.refuse(id, request, flow, 400, sentence, now);
         }
+        let leg = self.legs.get_mut(&key);
+        if digit.is_some() && leg.is_some_and(|leg| !leg.presses.take(PRESSES, now)) {
+            let sentence = "Digits come too fast; send at most 16 a second";
+            let later = [("Retry-After", "1".to_owned())];
+            return self.refuse_with(id, request, flow, 500, sentence, &later, now);
+        }
         let text = reply(request, flow, 200, "OK", None).header("Server", &self.config.product);
         self.transactions.respond(id, &text.finish(), now);
         if let Some(Some((digit, duration_ms))) = digit {
@@ -158,15 +174,15 @@ impl Agent {
         }
     }
 
-    fn on_update(&mut self, key: LegKey, id: TransactionId, request: Request, flow: Flow, now: Duration) {
-        if request.sdp().is_some() {
-            return self.on_offer(key, id, request, flow, now);
-        }
-        self.refresh(key, &request, flow);
-        let Some(tag) = self.legs.get(&key).map(|leg| leg.local_tag.clone()) else {
-            return;
-        };
-        let bytes = self.dialog_reply(&request, flow, 200, "OK", &tag).finish();
+    fn on_update(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
+        self.refresh(key, request, flow);
+        self.accept_update(id, request, flow, now);
+    }
+
+    fn accept_update(&mut self, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
+        // It is in a dialog: our tag is in its To.
+        let tag = request.to().map(|to| to.tag).unwrap_or_default();
+        let bytes = self.dialog_reply(request, flow, 200, "OK", &tag).finish();
         self.transactions.respond(id, &bytes, now);
     }
 
@@ -297,13 +313,17 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        leg.flow = flow;
+        // An INVITE that waits for its answer stays where it came from.
+        if !matches!(leg.stage, Stage::Offered(_)) {
+            leg.flow = flow;
+        }
         if let Some(dialog) = leg.dialog.as_mut() {
             dialog.flow = flow;
             if let Some(contact) = request.contact() {
                 dialog.target = contact;
             }
         }
+        self.place(key);
     }
 
     pub(super) fn hangup(

@@ -1,7 +1,7 @@
 //! Transactions with their timers and flows (RFC 3261, section 17; RFC 6026).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use sipx_sip::transaction::{Dispatch, TransactionKey};
@@ -28,7 +28,14 @@ pub(crate) enum Happening {
     Timeout(TransactionId),
     /// The flow is gone.
     Unreachable(TransactionId),
+    /// The ACK to our refusal of an INVITE came.
+    Acknowledged(TransactionId),
+    /// It is forgotten; nothing of it follows.
+    Over(TransactionId),
 }
+
+/// What one transaction sends because something came again. What is repeated by the timers of RFC 3261 comes 11 times.
+const MOST_COPIES: u8 = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Side {
@@ -52,6 +59,8 @@ struct Entry {
     timers: Vec<(Timer, Duration)>,
     /// A request of ours without its final response.
     is_waiting: bool,
+    /// How often something was sent because something came again.
+    copies: u8,
 }
 
 /// All transactions of an agent.
@@ -62,6 +71,8 @@ pub(crate) struct Transactions {
     servers: TransactionLayer,
     ids: HashMap<(Side, TransactionKey), TransactionId>,
     entries: HashMap<TransactionId, Entry>,
+    /// Those of each connection.
+    by_connection: HashMap<Flow, BTreeSet<TransactionId>>,
     calls: Holdings,
     others: Holdings,
     due: BinaryHeap<Reverse<(Duration, TransactionId, usize)>>,
@@ -77,6 +88,7 @@ impl Transactions {
             servers: TransactionLayer::new(Timers::default()),
             ids: HashMap::new(),
             entries: HashMap::new(),
+            by_connection: HashMap::new(),
             calls: Holdings::default(),
             others: Holdings::default(),
             due: BinaryHeap::new(),
@@ -97,7 +109,14 @@ impl Transactions {
 
     /// Whether one runs on this flow.
     pub(crate) fn uses(&self, flow: Flow) -> bool {
-        self.entries.values().any(|entry| entry.flow.goes_by(flow))
+        let any = Flow { connection: 0, ..flow };
+        self.by_connection.contains_key(&flow) || self.by_connection.contains_key(&any)
+    }
+
+    /// The transaction of a request of ours.
+    pub(crate) fn client_of(&self, request: &Request) -> Option<TransactionId> {
+        let key = TransactionKey::from_request(&request.0)?;
+        self.ids.get(&(Side::Client, key)).copied()
     }
 
     /// Those that sources began.
@@ -156,6 +175,7 @@ impl Transactions {
             }
             Dispatch::Matched { key, outputs } => {
                 if let Some(id) = self.ids.get(&(side, key)).copied() {
+                    let outputs = self.unless_too_often(id, outputs);
                     self.perform(id, outputs, now);
                 }
             }
@@ -169,6 +189,20 @@ impl Transactions {
         }
     }
 
+    /// What comes again and again is not answered again and again.
+    fn unless_too_often(&mut self, id: TransactionId, mut outputs: Vec<Output>) -> Vec<Output> {
+        let is_send = |output: &Output| matches!(output, Output::Send(_));
+        if let Some(entry) = self.entries.get_mut(&id)
+            && outputs.iter().any(is_send)
+        {
+            if entry.copies >= MOST_COPIES {
+                outputs.retain(|output| !is_send(output));
+            }
+            entry.copies = entry.copies.saturating_add(1);
+        }
+        outputs
+    }
+
     /// The INVITE that a CANCEL means (RFC 3261, section 9.2), and the flow it came by.
     pub(crate) fn cancelled_invite(&self, cancel: &Request) -> Option<(TransactionId, Flow)> {
         let key = TransactionKey::for_cancelled_invite(&cancel.0)?;
@@ -177,12 +211,7 @@ impl Transactions {
     }
 
     pub(crate) fn on_flow_closed(&mut self, flow: Flow, now: Duration) {
-        let lost: Vec<TransactionId> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.flow == flow)
-            .map(|(id, _)| *id)
-            .collect();
+        let lost: Vec<TransactionId> = self.by_connection.get(&flow).into_iter().flatten().copied().collect();
         for id in lost {
             self.abandon(id, now);
         }
@@ -242,6 +271,9 @@ impl Transactions {
         if let Some((subject, source)) = holder {
             self.held(subject).add(source);
         }
+        if flow.transport == Transport::Tcp {
+            self.by_connection.entry(flow).or_default().insert(id);
+        }
         self.entries.insert(
             id,
             Entry {
@@ -251,9 +283,27 @@ impl Transactions {
                 holder,
                 timers: Vec::new(),
                 is_waiting: side == Side::Client,
+                copies: 0,
             },
         );
         id
+    }
+
+    fn leave(&mut self, id: TransactionId) {
+        let Some(entry) = self.entries.remove(&id) else {
+            return;
+        };
+        self.ids.remove(&(entry.side, entry.key));
+        if let Some((subject, source)) = entry.holder {
+            self.held(subject).remove(source);
+        }
+        if let Some(others) = self.by_connection.get_mut(&entry.flow) {
+            others.remove(&id);
+            if others.is_empty() {
+                self.by_connection.remove(&entry.flow);
+            }
+        }
+        self.happenings.push_back(Happening::Over(id));
     }
 
     fn perform(&mut self, id: TransactionId, outputs: Vec<Output>, now: Duration) {
@@ -272,16 +322,14 @@ impl Transactions {
                         .position(|other| *other == timer)
                         .unwrap_or(usize::MAX);
                     self.due.push(Reverse((at, id, index)));
+                    if timer == Timer::I {
+                        self.happenings.push_back(Happening::Acknowledged(id));
+                    }
                 }
                 Output::ClearTimer(timer) => entry.timers.retain(|(other, _)| *other != timer),
                 Output::ToTu(event) => self.tell(id, *event),
                 Output::Terminated(_) => {
-                    if let Some(entry) = self.entries.remove(&id) {
-                        self.ids.remove(&(entry.side, entry.key));
-                        if let Some((subject, source)) = entry.holder {
-                            self.held(subject).remove(source);
-                        }
-                    }
+                    self.leave(id);
                 }
                 _ => {}
             }

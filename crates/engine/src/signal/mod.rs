@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use offhook_sip::{
     Agent, Command, CommandError, Config, Dice, Event, Farewell, Flow, LegKey, Output, Shares, Transport, Trust,
 };
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 
 use fair::{FairQueue, is_beginning};
@@ -311,7 +312,7 @@ impl Signal {
             };
             let bytes = self.datagram.get(..length).unwrap_or_default();
             if self.datagrams.take(flow, now) || !is_behind || !is_beginning(bytes) {
-                self.waiting.push(flow, bytes);
+                self.waiting.push(flow, bytes, self.agent.is_proven(peer));
             }
         }
     }
@@ -379,8 +380,9 @@ impl Signal {
             match output {
                 Output::Event(event) => self.events.push_back(event),
                 Output::Probe(flow) => self.probes.ask(flow),
+                Output::Send { flow, bytes } if flow.transport == Transport::Udp => self.send_datagram(flow, &bytes),
                 Output::Send { flow, bytes } => {
-                    if let Err(lost) = self.send(flow, bytes) {
+                    if let Err(lost) = self.streams.send(flow, bytes, self.origin.elapsed()) {
                         self.close(lost);
                     }
                 }
@@ -388,24 +390,49 @@ impl Signal {
         }
     }
 
-    fn send(&mut self, flow: Flow, bytes: Vec<u8>) -> Result<(), Flow> {
-        match flow.transport {
-            Transport::Udp => {
-                let Some(listener) = self.listeners.iter().find(|listener| listener.is_at(flow.local)) else {
-                    return Err(flow);
-                };
-                match listener.udp.socket().send_to(&bytes, flow.peer) {
-                    Ok(_) => Ok(()),
-                    // A full buffer loses the packet; retransmission is for that.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-                    Err(_) => Err(flow),
-                }
-            }
-            Transport::Tcp => self.streams.send(flow, bytes, self.origin.elapsed()),
+    /// A datagram that is lost is repeated, and what stands in its way may be gone by then: a full buffer, a route that
+    /// flaps, a full table of connections in the kernel.
+    fn send_datagram(&mut self, flow: Flow, bytes: &[u8]) {
+        let listener = self.listeners.iter().find(|listener| listener.is_at(flow.local));
+        let sent = listener.map(|listener| listener.udp.socket().send_to(bytes, flow.peer));
+        let is_lost_for_good = sent.is_none_or(|sent| sent.is_err_and(|error| is_for_good(&error)));
+        if is_lost_for_good {
+            self.agent.on_send_failed(bytes, self.origin.elapsed());
         }
     }
 }
 
+/// Whether the same datagram would fail again: it is too long, or its address is none that can be sent to from here.
+fn is_for_good(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MSGSIZE | Errno::INVAL | Errno::AFNOSUPPORT))
+}
+
 fn is_ping(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_later_is_not_lost_for_good() {
+        let fails = |errno: Errno| is_for_good(&io::Error::from(errno));
+        for errno in [
+            Errno::NETUNREACH,
+            Errno::HOSTUNREACH,
+            Errno::NETDOWN,
+            Errno::PERM,
+            Errno::ACCESS,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::AGAIN,
+            Errno::INTR,
+            Errno::CONNREFUSED,
+        ] {
+            assert!(!fails(errno), "{errno}");
+        }
+        assert!(fails(Errno::MSGSIZE) && fails(Errno::INVAL));
+    }
 }

@@ -138,6 +138,48 @@ async def test_an_invite_without_an_offer_gets_ours_and_media_flows_after_the_ac
     caller.close()
 
 
+async def test_early_media_of_an_invite_without_an_offer_is_a_180(engine):
+    """RFC 3261, 13.2.1: an offer of ours goes into the 200, for nobody acknowledges a 183."""
+    caller = await Caller.open(engine.sip)
+    caller.invite("")
+    incoming = await engine.controller.sees(reports.LegIncoming)
+    await engine.controller.port.execute(ops.LegRing(id=1, leg=incoming.leg, early_media=True))
+    ringing = await caller.sip.expect(lambda m: m.status > 100, 30.0, "a provisional response")
+    assert (ringing.status, ringing.body) == (180, "")
+    await engine.controller.port.execute(ops.LegAnswer(id=2, leg=incoming.leg))
+    answer = await caller.final()
+    assert answer.sdp(r"^m=audio \d+ RTP/AVP ([\d ]+)") == ["0 8 101"]
+    caller.answer = answer
+    fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
+    caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, sdp(caller.rtp.port)))
+    await engine.controller.sees(reports.LegAnswered)
+    await caller.bye()
+    await engine.controller.sees(reports.LegEnded)
+    caller.close()
+
+
+async def test_our_offer_repeats_the_streams_and_numbers_of_the_call(engine):
+    """RFC 3264, 8 and 8.3.2: click-to-dial and hold servers ask for an offer again and again."""
+    head, _, stream = sdp(5006).replace("101", "97").partition("m=audio")
+    async with calling(engine, body=f"{head}m=video 5004 RTP/AVP 31\r\nm=audio{stream}") as (caller, _leg):
+        stream = stream.replace("5006", str(caller.rtp.port))
+        for _ in range(2):
+            caller.request("INVITE")
+            answer = await caller.final()
+            assert answer.sdp(r"^m=\w+ [^\r]*") == [
+                "m=video 0 RTP/AVP 31",
+                f"m=audio {answer.media[1]} RTP/AVP 0 8 97",
+            ]
+            caller.answer = answer
+            fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
+            reply = f"{head}m=video 0 RTP/AVP 31\r\nm=audio{stream}".replace(" 0 8 97", " 8 97")
+            caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, reply))
+            caller.rtp.start(answer.media, 8)
+            caller.rtp.event_type = 97
+        caller.rtp.digit("4")
+        assert (await engine.controller.sees(reports.DigitReport)).digit == "4"
+
+
 @pytest.mark.parametrize("order", ["info-first", "rfc4733-first"])
 async def test_one_press_by_info_and_by_rfc_4733_is_one_digit(engine, order):
     """eigger/hass-sip#24: phones that send both."""

@@ -73,6 +73,8 @@ class RtpPeer:
         self.port: int = self.socket.getsockname()[1]
         self.packets: list[Packet] = []
         self.payload_type = 0
+        self.event_type = EVENT_TYPE
+        """By which number keys are sent."""
         self.sent: list[tuple[float, int]] = []
         self.behind_s = 0.0
         """The latest that a packet left after its time, because the machine was slow; may be set back to 0."""
@@ -183,7 +185,7 @@ class RtpPeer:
         end = step > updates
         body = struct.pack("!BBH", KEYS.index(key), (128 if end else 0) | 10, min(step, updates + 1) * 160)
         self._event = None if step >= updates + 3 else (key, updates, marker, began, step + 1)
-        return [self._header(EVENT_TYPE, began, marker and step == 1) + body]
+        return [self._header(self.event_type, began, marker and step == 1) + body]
 
     # --- receiving ------------------------------------------------------------------------------------------
 

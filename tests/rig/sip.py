@@ -248,6 +248,7 @@ class SipEndpoint:
         *,
         tag: str = "",
         body: str = "",
+        content_type: str = "application/sdp",
         contact: str = "",
         more: list[tuple[str, str]] | None = None,
     ) -> None:
@@ -262,7 +263,7 @@ class SipEndpoint:
         ]
         if status > 100:
             fields.append(("Contact", f"<{contact or self.uri}>"))
-        self.send(build(f"SIP/2.0 {status} {reason}", fields + (more or []), body), request.source)
+        self.send(build(f"SIP/2.0 {status} {reason}", fields + (more or []), body, content_type), request.source)
 
 
 def branch() -> str:

@@ -109,7 +109,12 @@ fn the_session_description_is_found_among_other_parts() {
             "{content_type}"
         );
     }
-    assert_eq!(offer("application/SDP ; charset=utf-8;", OFFER).as_deref(), Some(OFFER));
+    for content_type in [
+        "application/SDP ; charset=utf-8;",
+        "application/sdp\r\nContent-Type: application/sdp",
+    ] {
+        assert_eq!(offer(content_type, OFFER).as_deref(), Some(OFFER), "{content_type}");
+    }
 }
 
 #[test]

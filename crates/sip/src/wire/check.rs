@@ -1,7 +1,7 @@
 //! Whether a request may be acted on, and the sentence that says what to change if not.
 
 use sipx_sip::headers::ContactValue;
-use sipx_sip::{Finding, HeaderName, Method, Via};
+use sipx_sip::{Finding, Header, HeaderName, Method, Via};
 
 use super::Request;
 use super::message::{addresses, is_about_a_party, party};
@@ -31,7 +31,9 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
     if !headers.typed_all::<Via>().all(|via| via.is_ok()) {
         return Err(malformed("Via", "correct its value"));
     }
-    if !request.0.body().is_empty() && headers.count(&HeaderName::ContentType) > 1 {
+    let mut types = headers.get_all(&HeaderName::ContentType).map(Header::value);
+    let first = types.next();
+    if !request.0.body().is_empty() && types.any(|other| Some(&other) != first.as_ref()) {
         return Err(refusal(&Finding::RepeatedSingleValueHeader("Content-Type")));
     }
     check_addresses(request)?;

@@ -121,6 +121,34 @@ fn an_answer_with_a_number_of_its_own_sends_by_it_and_is_sent_to_by_it() {
     assert!(offer(&mut local).contains("RTP/AVP 0 8 101\r\n"), "ours stays ours");
 }
 
+#[test]
+fn no_more_than_16_streams_and_128_numbers_are_kept() {
+    let mut local = local();
+    let formats: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    let maps: String = (0..300).fold(String::new(), |text, number| {
+        text + &format!("a=rtpmap:{number} x{number}/8000\r\n")
+    });
+    let lines = |count: usize| "m=video 5000 RTP/AVP 31 32 33\r\n".repeat(count);
+    let audio = format!(
+        "m=audio 4000 RTP/AVP 0 {}\r\n{}",
+        formats.join(" "),
+        maps.replace("x0/", "PCMU/")
+    );
+    let refusal = answer(&format!("{HEAD}{audio}{}", lines(16)), &mut local).unwrap_err();
+    assert!(
+        refusal.status == 400 && refusal.reason.contains("more than 16"),
+        "{refusal}"
+    );
+    assert_eq!(local, self::local());
+    for _ in 0..20 {
+        answer(&format!("{HEAD}{audio}{}", lines(15)), &mut local).unwrap();
+        let text = offer(&mut local);
+        assert_eq!(streams(&text)[1..], ["m=video 0 RTP/AVP 31"; 15]);
+        assert!(text.len() < 1_000, "{text}");
+    }
+    assert!(format!("{local:?}").len() < 8_000);
+}
+
 /// What a peer that keeps the rules may do next.
 #[derive(Debug, Clone)]
 enum Step {

@@ -101,6 +101,12 @@ fn fields_that_are_needed_are_refused_by_name_when_they_are_broken() {
             "From header field is malformed: the tag is empty",
         ),
         (FROM, "<sip:caller@127.0.0.1>;tag=a;tag=b", "one tag"),
+        (FROM, "<sip:a@b>;tag=a, <sip:c@d>;tag=e", "send one address"),
+        (FROM, "<sip:a@b>;tag=a,b", "send one address"),
+        (FROM, "<sip:a@b>;tag=a\"b", "close the quotes"),
+        (FROM, "<sip:a@b>;x=\"a;tag=peer", "close the quotes"),
+        (FROM, "<sip:a@b>;tag=\"a b\"", "the tag is no token"),
+        (FROM, "<sip:a@b>;tag=<peer>", "the tag is no token"),
         (FROM, "<>;tag=peer", "From header field is malformed: no URI"),
         (
             FROM,

@@ -1,6 +1,6 @@
 //! From, To, Contact and Record-Route: a name that is shown, a URI, and parameters (RFC 3261, sections 20.10 and 25.1).
 
-use super::grammar::{Parameter, closing_quote, position, split, unescaped, value_of, with_parameters};
+use super::grammar::{Parameter, closing_quote, is_open, position, split, unescaped, value_of, with_parameters};
 use super::uri::{UriFacts, mended, parse_uri};
 
 const NO_URI: &str = "no URI is there; send one, as in <sip:anonymous@anonymous.invalid>";
@@ -35,6 +35,12 @@ impl Address {
         }
         let uri = String::from_utf8_lossy(&mended(uri)).into_owned();
         let facts = parse_uri(&uri).map_err(|_| UNREADABLE)?;
+        if is_open(tail) {
+            return Err("close the quotes of the parameter");
+        }
+        if position(tail, b',').is_some() {
+            return Err("send one address in it; a comma begins another");
+        }
         let (between, parameters) = with_parameters(tail);
         if !between.is_empty() {
             return Err("nothing but parameters may follow the URI; begin each with a semicolon");
@@ -70,7 +76,7 @@ impl Address {
         };
         match std::str::from_utf8(tag) {
             Ok("") => Err("the tag is empty; give it a value"),
-            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
+            Ok(text) if text.bytes().all(is_tag) => Ok(text.to_owned()),
             _ => Err("the tag is no token; use letters and digits"),
         }
     }
@@ -109,6 +115,11 @@ fn bare(value: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
         return Err(NAME);
     }
     Ok((uri.trim_ascii_end(), tail))
+}
+
+/// More than a token, for many write an address there, but nothing that ends one.
+fn is_tag(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"<>,;\\".contains(&byte)
 }
 
 fn shown(name: &[u8]) -> String {

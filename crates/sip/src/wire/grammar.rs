@@ -50,6 +50,18 @@ pub(super) fn closing_quote(value: &[u8], open: usize) -> Option<usize> {
     }
 }
 
+/// Whether a quoted string does not end.
+pub(super) fn is_open(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let Some(open) = rest.iter().position(|byte| *byte == b'"') {
+        match closing_quote(rest, open) {
+            Some(close) => rest = rest.get(close + 1..).unwrap_or_default(),
+            None => return true,
+        }
+    }
+    false
+}
+
 /// What stands between a quoted string's quotes, without its escapes.
 pub(super) fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = text.iter();

@@ -1,12 +1,19 @@
 //! Reports on their way to the node: numbered, kept until acked, bounded.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::wire::{Report, ReportBody};
 
 /// What is kept without an ack; beyond it the node counts as dead.
 pub const KEPT_LIMIT_BYTES: usize = 16 << 20;
+
+/// What peers can cause as often as they like (ringing, digits, changes of a session) takes this much of it at most: a
+/// call may have as much as is free, so that one alone gets half. Beyond it such a report is left out.
+const CHATTER_LIMIT_BYTES: usize = KEPT_LIMIT_BYTES / 4;
+
+/// Beyond this new calls are refused, so that no caller makes the node count as dead.
+const FULL_BYTES: usize = KEPT_LIMIT_BYTES / 2;
 
 /// What may wait to be written before audio, statistics and trace are left out.
 const DROPPABLE_LIMIT_BYTES: usize = 1 << 20;
@@ -17,6 +24,8 @@ struct Kept {
     frame: Vec<u8>,
     since: Instant,
     is_new_call: bool,
+    /// Whose chatter it is.
+    chatter: Option<String>,
 }
 
 /// A report that waits longer for its ack means that the node is behind.
@@ -31,6 +40,9 @@ pub struct Outbox {
     kept: VecDeque<Kept>,
     kept_bytes: usize,
     new_calls: usize,
+    /// Of each call that has some.
+    chatter: HashMap<String, usize>,
+    chatter_bytes: usize,
     last_seq: u64,
     waiting: Vec<u8>,
     connected: bool,
@@ -55,6 +67,11 @@ impl Outbox {
             return true;
         }
         let is_new_call = matches!(body, ReportBody::LegIncoming(_));
+        let chatter = body.chatter().map(str::to_owned);
+        if chatter.as_ref().is_some_and(|leg| !self.has_room(leg)) {
+            self.dropped += 1;
+            return true;
+        }
         let seq = if kept { self.last_seq + 1 } else { 0 };
         let Some(frame) = encode(body, seq) else {
             return false;
@@ -67,11 +84,16 @@ impl Outbox {
             self.kept_bytes += frame.len();
             let since = Instant::now();
             self.new_calls += usize::from(is_new_call);
+            if let Some(leg) = &chatter {
+                *self.chatter.entry(leg.clone()).or_default() += frame.len();
+                self.chatter_bytes += frame.len();
+            }
             self.kept.push_back(Kept {
                 seq,
                 frame,
                 since,
                 is_new_call,
+                chatter,
             });
         }
         true
@@ -83,6 +105,24 @@ impl Outbox {
             if let Some(kept) = self.kept.pop_front() {
                 self.kept_bytes -= kept.frame.len();
                 self.new_calls -= usize::from(kept.is_new_call);
+                if let Some(leg) = kept.chatter {
+                    self.unburden(&leg, kept.frame.len());
+                }
+            }
+        }
+    }
+
+    fn has_room(&self, leg: &str) -> bool {
+        let of_leg = self.chatter.get(leg).copied().unwrap_or_default();
+        of_leg < CHATTER_LIMIT_BYTES.saturating_sub(self.chatter_bytes)
+    }
+
+    fn unburden(&mut self, leg: &str, size_bytes: usize) {
+        self.chatter_bytes -= size_bytes;
+        if let Some(of_leg) = self.chatter.get_mut(leg) {
+            *of_leg -= size_bytes;
+            if *of_leg == 0 {
+                self.chatter.remove(leg);
             }
         }
     }
@@ -123,6 +163,11 @@ impl Outbox {
         self.kept_bytes > KEPT_LIMIT_BYTES || self.waiting.len() > KEPT_LIMIT_BYTES
     }
 
+    /// The node has so much to ack that nothing new is to be begun.
+    pub fn is_full(&self) -> bool {
+        self.kept_bytes > FULL_BYTES
+    }
+
     /// The node has more to do than it can do at once.
     pub fn is_behind(&self) -> bool {
         let is_late = |kept: &Kept| kept.since.elapsed() > BEHIND;
@@ -134,7 +179,7 @@ impl Outbox {
         self.kept_bytes
     }
 
-    /// Reports left out because the node did not read.
+    /// Reports left out because the node did not read, or one call had too many.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -242,9 +287,63 @@ mod tests {
         assert_eq!(outbox.kept.len(), digits + 1);
         assert!(!outbox.is_over_limit());
         while !outbox.is_over_limit() {
-            outbox.push(digit("1"));
+            assert_eq!(outbox.is_full(), outbox.kept_bytes() > FULL_BYTES);
+            outbox.push(incoming());
         }
-        assert!(outbox.kept_bytes() > KEPT_LIMIT_BYTES);
+        assert!(outbox.kept_bytes() + 1_024 > KEPT_LIMIT_BYTES, "the greeting waits too");
+    }
+
+    fn of(leg: &str, number: usize) -> ReportBody {
+        let leg = leg.to_owned();
+        match number % 3 {
+            0 => ReportBody::LegProgress {
+                leg,
+                status: 180,
+                reason: "Ringing".to_owned(),
+                early_media: false,
+            },
+            1 => ReportBody::LegChanged {
+                leg,
+                hold: true,
+                remote_media: "127.0.0.1:4000".to_owned(),
+            },
+            _ => ReportBody::Digit {
+                leg,
+                digit: "1".to_owned(),
+                method: super::super::wire::DigitMethod::Rfc4733,
+                duration_ms: 100,
+            },
+        }
+    }
+
+    /// 110,000 responses of one callee that rings made the node count as dead, and its next connection too.
+    #[test]
+    fn one_call_that_chatters_costs_itself_and_never_the_node() {
+        let mut outbox = Outbox::default();
+        outbox.connect(welcome(), 0);
+        for number in 0..300_000 {
+            assert!(outbox.push(of("loud", number)));
+        }
+        assert!(!outbox.is_over_limit() && !outbox.is_full());
+        assert!(outbox.dropped() > 100_000);
+        assert!(outbox.kept_bytes() <= CHATTER_LIMIT_BYTES / 2 + 1_024);
+        // Others are heard, however many chatter.
+        let before = outbox.last_seq;
+        outbox.push(of("quiet", 0));
+        assert_eq!(outbox.last_seq, before + 1);
+        for leg in 0..20_000 {
+            for number in 0..30 {
+                outbox.push(of(&format!("L{leg}"), number));
+            }
+        }
+        assert!(!outbox.is_full() && outbox.kept_bytes() <= CHATTER_LIMIT_BYTES + 1_024);
+        outbox.ack(outbox.last_seq);
+        assert_eq!(
+            (outbox.kept_bytes(), outbox.chatter_bytes, outbox.chatter.len()),
+            (0, 0, 0)
+        );
+        outbox.push(of("loud", 0));
+        assert_eq!(outbox.kept.len(), 1);
     }
 
     #[test]

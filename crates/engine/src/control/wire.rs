@@ -638,6 +638,14 @@ impl ReportBody {
         }
     }
 
+    /// The leg of a report that its peer can cause as often as it likes.
+    pub fn chatter(&self) -> Option<&str> {
+        match self {
+            Self::LegProgress { leg, .. } | Self::LegChanged { leg, .. } | Self::Digit { leg, .. } => Some(leg),
+            _ => None,
+        }
+    }
+
     /// Whether it may be left out when the node does not read.
     pub fn is_droppable(&self) -> bool {
         matches!(self, Self::Audio { .. } | Self::Stats { .. } | Self::Sip { .. })

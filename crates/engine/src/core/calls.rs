@@ -10,8 +10,12 @@ use crate::control::wire::{
     DigitTransport, Direction, Header, LegEndCause, LegEnded, LegIncoming, LegState, ReportBody,
 };
 use crate::core::legs::{Leg, Presses};
+use crate::core::pace::{Changes, State};
 use crate::core::{Core, convert, now_us, random, random_uuid, shutdown};
 use crate::media::{self, BoundPort, DigitMethod, MediaCommand};
+
+/// Said to new calls while half of what may wait for the node does.
+const BEHIND: &str = "the application is far behind with its calls; try again shortly";
 
 /// The leg an event is about.
 pub fn leg_of(event: &Event) -> Option<offhook_sip::LegKey> {
@@ -103,6 +107,9 @@ impl Core {
         if self.controller.is_none() {
             return Err(refusal(503, shutdown::NO_NODE));
         }
+        if self.outbox.borrow().is_full() {
+            return Err(refusal(503, BEHIND));
+        }
         let codecs = match &incoming.offer {
             Some(offer) => {
                 let ours = Some(self.config.rtp_ip).filter(|ip| !ip.is_unspecified());
@@ -184,6 +191,7 @@ impl Core {
             answer_is_owed: false,
             operations: std::collections::BTreeMap::new(),
             presses: Presses::default(),
+            changes: Changes::default(),
             media_closing: false,
             media_closed: false,
             last_stats: None,
@@ -333,24 +341,27 @@ impl Core {
     /// A changed session takes effect.
     fn changed(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) {
         let Some(leg) = self.legs.get(key) else { return };
-        let before = leg
-            .session
-            .as_ref()
-            .map(|before| (before.is_hold(), remote_text(before)));
-        let after = (session.is_hold(), remote_text(&session));
-        let id = leg.id.clone();
+        let before = leg.session.as_ref().map(state);
         if let Err(refusal) = self.settle(key, session) {
             return self.condemn(key, LegEndCause::Error, 500, &refusal.message);
         }
         self.keep_farewell(key);
-        if before.as_ref() != Some(&after) {
-            let (hold, remote_media) = after;
-            self.report(ReportBody::LegChanged {
-                leg: id,
-                hold,
-                remote_media,
-            });
-        }
+        self.tell_change(key, before);
+    }
+
+    /// Tell what changed since `before`, or since what was told last, as far as the pace of a call allows.
+    pub(super) fn tell_change(&mut self, key: media::LegKey, before: State) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let after = leg.session.as_ref().map(state);
+        let Some((hold, remote_media)) = leg.changes.tell(before, after, Instant::now()) else {
+            return;
+        };
+        let leg = leg.id.clone();
+        self.report(ReportBody::LegChanged {
+            leg,
+            hold,
+            remote_media,
+        });
     }
 
     fn dialog_ended(&mut self, sip: offhook_sip::LegKey, by: By, cause: Cause, status: u16, reason: String) {
@@ -421,6 +432,10 @@ fn refusal(status: u16, reason: &str) -> Refusal {
         status,
         reason: reason.to_owned(),
     }
+}
+
+fn state(session: &offhook_sdp::StreamParameters) -> (bool, String) {
+    (session.is_hold(), remote_text(session))
 }
 
 fn remote_text(session: &offhook_sdp::StreamParameters) -> String {

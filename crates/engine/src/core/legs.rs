@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use offhook_sip::Rate;
+
 use crate::control::wire::{Direction, LegEnded, LegSnapshot, LegState, OperationKind, OperationSnapshot};
+use crate::core::pace::{Changes, Pace};
 use crate::media::{self, DigitMethod, OperationId};
 
 /// One press that came by two methods arrives within this long.
@@ -50,6 +53,8 @@ pub struct Leg {
     pub operations: BTreeMap<OperationId, OperationKind>,
     /// Presses seen of late.
     pub presses: Presses,
+    /// Changes of the session that the peer makes.
+    pub changes: Changes,
     /// Media was told to close.
     pub media_closing: bool,
     /// Media is closed.
@@ -156,13 +161,28 @@ impl Legs {
 
 /// Tells one press that comes by several methods (INFO and RFC 4733) from two presses: presses of one method are
 /// paired with the same of another, in order.
-#[derive(Debug, Default)]
+///
+/// No hand presses faster than 64 at once and 16 a second: what comes beyond is noise, and not told.
+#[derive(Debug)]
 pub struct Presses {
     unpaired: VecDeque<(char, DigitMethod, Instant)>,
+    pace: Pace,
+}
+
+impl Default for Presses {
+    fn default() -> Self {
+        Self {
+            unpaired: VecDeque::new(),
+            pace: Pace::new(Rate {
+                a_second: 16.0,
+                at_once: 64.0,
+            }),
+        }
+    }
 }
 
 impl Presses {
-    /// Whether this is a press that was not seen yet.
+    /// Whether this is a press that was not seen yet, and is to be told.
     pub fn is_new(&mut self, digit: char, method: DigitMethod, now: Instant) -> bool {
         while self
             .unpaired
@@ -179,8 +199,11 @@ impl Presses {
             self.unpaired.remove(index);
             return false;
         }
-        self.unpaired.push_back((digit, method, now));
-        true
+        let is_told = self.pace.take(now);
+        if is_told {
+            self.unpaired.push_back((digit, method, now));
+        }
+        is_told
     }
 }
 
@@ -238,5 +261,24 @@ mod tests {
         use DigitMethod::{Info, Rfc4733};
         assert_eq!(count(&[('1', Rfc4733, 0), ('2', Info, 10)]), 2);
         assert_eq!(count(&[('1', Rfc4733, 0), ('1', Info, 1600)]), 2);
+    }
+
+    #[test]
+    fn presses_faster_than_any_hand_are_told_64_times_and_then_16_a_second() {
+        let start = Instant::now();
+        let mut seen = Presses::default();
+        let mut told = 0;
+        for number in 0..15_000_u64 {
+            let method = if number % 2 == 0 {
+                DigitMethod::Info
+            } else {
+                DigitMethod::Rfc4733
+            };
+            let digit = if number % 2 == 0 { '1' } else { '2' };
+            told += u32::from(seen.is_new(digit, method, start + Duration::from_micros(number * 6_667)));
+            assert!(seen.unpaired.len() <= 64 + 24);
+        }
+        assert!((1_600..=1_665).contains(&told), "100 s: {told}");
+        assert!(seen.is_new('3', DigitMethod::Info, start + Duration::from_secs(105)));
     }
 }

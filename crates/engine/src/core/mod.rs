@@ -7,6 +7,7 @@ mod farewells;
 mod legs;
 mod names;
 mod operations;
+mod pace;
 mod shutdown;
 
 use std::cell::RefCell;

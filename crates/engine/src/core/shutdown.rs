@@ -71,6 +71,19 @@ impl Core {
         for (key, (cause, status, reason)) in overdue {
             self.condemn(key, cause, status, reason);
         }
+        let owing: Vec<_> = self
+            .legs
+            .iter()
+            .filter(|leg| leg.changes.is_owed())
+            .map(|leg| leg.media)
+            .collect();
+        for key in owing {
+            self.tell_change(key, None);
+        }
+        if let Err(error) = self.farewells.catch_up() {
+            self.log
+                .warning("a farewell could not be written", &[("why", json!(error.to_string()))]);
+        }
         let is_alone = self
             .alone_since
             .is_some_and(|since| now.duration_since(since) >= self.config.orphan);

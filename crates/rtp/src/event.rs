@@ -1,6 +1,11 @@
 //! telephone-event: digits in RTP (RFC 4733).
 
-/// One payload (RFC 4733 section 2.3).
+use crate::packet::Header;
+
+/// Events that are looked at in one packet.
+pub const MOST_EVENTS: usize = 8;
+
+/// One event (RFC 4733 section 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TelephoneEvent {
     /// 0-15 are the digits.
@@ -14,6 +19,23 @@ pub struct TelephoneEvent {
 }
 
 impl TelephoneEvent {
+    /// The events of a payload, each with the samples from the packet's timestamp to its start: one, or a key and those that
+    /// followed at once. All but the last have ended; what stands behind that is padding. At most [`MOST_EVENTS`].
+    pub fn all(payload: &[u8]) -> impl Iterator<Item = (u32, Self)> {
+        let mut offset = 0_u32;
+        let mut is_over = false;
+        let events = payload.chunks(4).take(MOST_EVENTS).map_while(Self::parse).enumerate();
+        events.map_while(move |(at, event)| {
+            if is_over || at > 0 && event.duration == 0 {
+                return None;
+            }
+            is_over = !event.is_end;
+            let start = offset;
+            offset += u32::from(event.duration);
+            Some((start, event))
+        })
+    }
+
     /// The first event of a payload.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let (fixed, _) = payload.split_first_chunk::<4>()?;
@@ -62,6 +84,7 @@ pub struct EventSender {
     duration: u16,
     left: u32,
     is_first: bool,
+    /// How often the end is still to be sent.
     ends: u8,
 }
 
@@ -86,15 +109,15 @@ impl EventSender {
             duration: 0,
             left: samples.max(1),
             is_first: true,
-            ends: 0,
+            ends: 3,
         }
     }
 
     /// The packet of this frame; three times the end, then none.
     pub fn frame(&mut self) -> Option<EventPacket> {
         if self.left == 0 {
-            self.ends += 1;
-            return (self.ends < 3).then(|| self.packet(true));
+            self.ends = self.ends.checked_sub(1)?;
+            return Some(self.packet(true));
         }
         if self.duration > LONGEST - self.frame {
             self.timestamp = self.timestamp.wrapping_add(u32::from(self.duration));
@@ -102,9 +125,15 @@ impl EventSender {
         }
         self.duration += self.frame;
         self.left = self.left.saturating_sub(u32::from(self.frame));
+        self.ends -= u8::from(self.left == 0);
         let packet = self.packet(self.left == 0);
         self.is_first = false;
         Some(packet)
+    }
+
+    /// Let the key go before its time: what is left to send is its end.
+    pub fn release(&mut self) {
+        self.left = 0;
     }
 
     /// The key is still pressed: its next packet takes the place of audio.
@@ -136,190 +165,230 @@ pub struct PressedKey {
     pub duration: u16,
 }
 
-/// Timestamps kept, to know late copies again.
+/// Presses kept, to know late copies again.
 const KEPT: usize = 8;
+/// Nearest that a key can be pressed again after its end: 40 ms.
+const PAUSE: i32 = 320;
+/// So much may be missing of a press that has no end yet: a packet of 20 ms.
+const HOLE: i32 = 160;
+/// The same where a long press goes on in another segment: 200 ms.
+const LONG_HOLE: i32 = 1600;
+/// A segment of this length is one that was split (RFC 4733 section 2.5.1.3).
+const LONG: u32 = 0xf000;
+/// A packet that the first ones of its press overtook is at most so old: 80 ms.
+const OVERTAKEN: i32 = 640;
+/// A jump of timestamps that no loss explains: 1 s.
+const JUMP: i32 = 8000;
+/// A press that goes on in another stream goes on within 60 ms.
+const MOVED: i32 = 480;
+/// Copies of a press come within 100 ms.
+const COPIES: i32 = 800;
 
-/// Finds presses by their timestamp: marker or not, first packets or last ones lost, doubled or out of order.
+/// A press, as far as its packets came. Times are timestamps of its stream, but `at`.
+#[derive(Debug, Clone, Copy)]
+struct Press {
+    ssrc: u32,
+    code: u8,
+    first: u32,
+    newest: u32,
+    /// What durations count from: the start of its last segment.
+    base: u32,
+    reached: u32,
+    duration: u16,
+    is_ended: bool,
+    sequence: u16,
+    /// When its last packet came, in samples of the local clock.
+    at: u32,
+}
+
+fn signed(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b) as i32
+}
+
+impl Press {
+    fn new(header: &Header, event: TelephoneEvent, now: u32) -> Self {
+        let timestamp = header.timestamp;
+        Self {
+            ssrc: header.ssrc,
+            code: event.code,
+            first: timestamp,
+            newest: timestamp,
+            base: timestamp,
+            reached: timestamp.wrapping_add(u32::from(event.duration)),
+            duration: event.duration,
+            is_ended: event.is_end,
+            sequence: header.sequence,
+            at: now,
+        }
+    }
+
+    fn add(&mut self, header: &Header, event: TelephoneEvent, now: u32) {
+        if self.is_elsewhere(header) {
+            *self = Self::new(header, event, now);
+            return;
+        }
+        let timestamp = header.timestamp;
+        if signed(timestamp, self.newest) > 0 {
+            self.newest = timestamp;
+        } else if signed(timestamp, self.first) < 0 {
+            self.first = timestamp;
+        }
+        // Behind its end a long press may go on in another segment.
+        self.is_ended &= event.is_end || signed(timestamp, self.reached) < 0;
+        // A duration that reaches back to the start counts from there, whatever the timestamp says.
+        if signed(timestamp, self.base) > i32::from(event.duration) {
+            self.base = timestamp;
+        }
+        let reached = if self.is_ended {
+            timestamp
+        } else {
+            self.base.wrapping_add(u32::from(event.duration))
+        };
+        if signed(reached, self.reached) > 0 {
+            self.reached = reached;
+        }
+        if (header.sequence.wrapping_sub(self.sequence) as i16) > 0 {
+            self.sequence = header.sequence;
+            self.duration = event.duration;
+        }
+        self.is_ended |= event.is_end;
+        self.at = now;
+    }
+
+    /// In another stream than the packet, or at another time of it.
+    fn is_elsewhere(&self, header: &Header) -> bool {
+        let since = signed(header.timestamp, self.newest);
+        self.ssrc != header.ssrc || since.abs() > JUMP && signed(header.timestamp, self.reached).abs() > JUMP
+    }
+
+    /// The packet belongs to this press, which is the newest of its stream.
+    fn goes_on(&self, header: &Header, event: TelephoneEvent) -> bool {
+        let gap = signed(header.timestamp, self.reached);
+        if signed(header.timestamp, self.first) < 0 {
+            return signed(header.timestamp, self.first) >= -OVERTAKEN;
+        }
+        let is_long = self.reached.wrapping_sub(self.base) >= LONG;
+        match (self.is_ended, header.marker) {
+            (false, is_marked) => {
+                let hole = if event.is_end { 2 * PAUSE } else { PAUSE };
+                gap <= HOLE || !is_marked && gap < hole || is_long && gap <= LONG_HOLE
+            }
+            // An end right behind the end is none of another press, nor is what came before that end.
+            (true, false) => gap < 0 || event.is_end && gap < PAUSE || is_long && gap <= HOLE,
+            (true, true) => event.is_end && gap <= 0,
+        }
+    }
+
+    /// The source began anew while this key was down: neither its SSRC nor its time is what it was.
+    fn moved(&self, header: &Header, event: TelephoneEvent, now: u32) -> bool {
+        let is_recent = signed(now, self.at) <= MOVED;
+        is_recent && !self.is_ended && !header.marker && event.duration >= self.duration
+    }
+
+    /// It ended, and begins again without a timestamp of its own.
+    fn is_again(&self, header: &Header, event: TelephoneEvent, now: u32) -> bool {
+        let is_newer = (header.sequence.wrapping_sub(self.sequence) as i16) > 0;
+        let is_beginning = !event.is_end && event.duration < self.duration;
+        self.is_ended && is_newer && is_beginning && (header.marker || signed(now, self.at) >= COPIES)
+    }
+
+    fn spans(&self, timestamp: u32) -> bool {
+        signed(timestamp, self.first) >= 0 && signed(timestamp, self.newest) <= 0
+    }
+}
+
+/// Finds presses by their timestamps, in any number of streams: marker or not, first packets or last ones lost, doubled
+/// or out of order, and with timestamps that move when they should not.
 #[derive(Debug, Clone, Default)]
 pub struct EventReceiver {
-    known: [Option<(u32, u8)>; KEPT],
-    at: usize,
-    /// Where the last segment ended so far, its key, and whether its end was seen.
-    last: Option<(u32, u8, bool)>,
+    /// The newest first.
+    presses: [Option<Press>; KEPT],
 }
 
 impl EventReceiver {
-    /// Take an event packet; give the key when it is a new press.
-    pub fn packet(&mut self, timestamp: u32, event: TelephoneEvent) -> Option<PressedKey> {
+    /// Take an event that came at `now` (samples, of any origin); give the key when it is a new press.
+    pub fn packet(&mut self, header: &Header, event: TelephoneEvent, now: u32) -> Option<PressedKey> {
         let digit = digit_of_code(event.code)?;
-        let end = timestamp.wrapping_add(u32::from(event.duration));
-        if self.known.contains(&Some((timestamp, event.code))) {
-            if let Some((before, code, ended)) = &mut self.last
-                && *code == event.code
-                && (end.wrapping_sub(*before) as i32) >= 0
-            {
-                *before = end;
-                *ended |= event.is_end;
-            }
+        let known = self.find(header, event, now);
+        if let Some(press) = known.and_then(|at| self.presses.get_mut(at)?.as_mut()) {
+            press.add(header, event, now);
             return None;
         }
-        if let Some(slot) = self.known.get_mut(self.at) {
-            *slot = Some((timestamp, event.code));
+        self.presses.rotate_right(1);
+        if let Some(slot) = self.presses.first_mut() {
+            *slot = Some(Press::new(header, event, now));
         }
-        self.at = (self.at + 1) % KEPT;
-        // A segment that begins where an unfinished one of the same key reached, at its longest, goes on with it.
-        let goes_on = self.last.is_some_and(|(before, code, ended)| {
-            let gap = timestamp.wrapping_sub(before) as i32;
-            code == event.code && !ended && (0..=1600).contains(&gap) && self.is_long(before, event.code)
-        });
-        self.last = Some((end, event.code, event.is_end));
-        (!goes_on).then_some(PressedKey {
+        Some(PressedKey {
             digit,
             duration: event.duration,
         })
     }
 
-    /// The segment that ends at `end` was long enough to be split.
-    fn is_long(&self, end: u32, code: u8) -> bool {
-        let of_code = self.known.iter().flatten().filter(|(_, known)| *known == code);
-        of_code
-            .map(|(timestamp, _)| end.wrapping_sub(*timestamp))
-            .any(|length| (0xf000..=0xffff).contains(&length))
+    /// The press that a packet belongs to.
+    fn find(&self, header: &Header, event: TelephoneEvent, now: u32) -> Option<usize> {
+        let mut is_newest = true;
+        for (at, press) in self.presses.iter().enumerate() {
+            let press = press.as_ref()?;
+            let is_same = press.code == event.code;
+            if press.is_elsewhere(header) {
+                if at == 0 && is_same && press.moved(header, event, now) {
+                    return Some(at);
+                }
+                is_newest &= press.ssrc != header.ssrc;
+                continue;
+            }
+            if is_same && press.spans(header.timestamp) {
+                return (!press.is_again(header, event, now)).then_some(at);
+            }
+            let is_late = signed(header.timestamp, press.newest) > 0 && signed(header.timestamp, press.reached) < 0;
+            if is_same
+                && (if is_newest {
+                    press.goes_on(header, event)
+                } else {
+                    is_late
+                })
+            {
+                return Some(at);
+            }
+            is_newest = false;
+        }
+        None
+    }
+}
+
+/// Presses that are believed at once after a pause.
+const BURST: u32 = 24;
+/// Frames a press: 16 a second, where 40 ms of key and 40 ms of pause make 12.
+const FRAMES: u32 = 3;
+
+/// How many presses a peer may make: what comes faster is no finger and no dialler.
+#[derive(Debug, Clone)]
+pub struct KeyBudget {
+    /// In frames.
+    left: u32,
+}
+
+impl Default for KeyBudget {
+    fn default() -> Self {
+        Self { left: BURST * FRAMES }
+    }
+}
+
+impl KeyBudget {
+    /// Another 20 ms are over.
+    pub fn frame(&mut self) {
+        self.left = (self.left + 1).min(BURST * FRAMES);
     }
 
-    /// The source began anew: its timestamps mean nothing now.
-    pub fn reset(&mut self) {
-        *self = Self::default();
+    /// A press came; `false`: it is one too many.
+    pub fn take(&mut self) -> bool {
+        let fits = self.left >= FRAMES;
+        if fits {
+            self.left -= FRAMES;
+        }
+        fits
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// All packets of presses, a fixed pause apart.
-    fn packets(digits: &str, samples: u32, start: u32) -> Vec<EventPacket> {
-        let mut all = Vec::new();
-        let mut timestamp = start;
-        for digit in digits.chars() {
-            let mut sender = EventSender::press(code_of_digit(digit).unwrap(), timestamp, samples, 160);
-            all.extend(std::iter::from_fn(|| sender.frame()));
-            timestamp = timestamp.wrapping_add(samples + 800);
-        }
-        all
-    }
-
-    fn heard(packets: impl IntoIterator<Item = EventPacket>) -> String {
-        let mut receiver = EventReceiver::default();
-        packets
-            .into_iter()
-            .filter_map(|packet| receiver.packet(packet.timestamp, packet.event))
-            .map(|key| key.digit)
-            .collect()
-    }
-
-    #[test]
-    fn a_press_has_one_marker_one_timestamp_growing_durations_and_three_ends() {
-        let sent = packets("5", 800, 1000);
-        assert_eq!(
-            sent.iter().map(|packet| packet.marker).collect::<Vec<_>>(),
-            [true, false, false, false, false, false, false]
-        );
-        assert!(
-            sent.iter()
-                .all(|packet| packet.timestamp == 1000 && packet.event.code == 5)
-        );
-        assert_eq!(
-            sent.iter().map(|packet| packet.event.duration).collect::<Vec<_>>(),
-            [160, 320, 480, 640, 800, 800, 800]
-        );
-        assert_eq!(sent.iter().filter(|packet| packet.event.is_end).count(), 3);
-    }
-
-    #[test]
-    fn a_press_of_a_minute_is_split_and_still_one_digit() {
-        let sent = packets("7", 480_000, u32::MAX - 70_000);
-        let starts: std::collections::BTreeSet<u32> = sent.iter().map(|packet| packet.timestamp).collect();
-        assert_eq!(starts.len(), 8);
-        assert_eq!(heard(sent.clone()), "7");
-        // One end packet of the whole lost, and the last packets of each segment too.
-        let fewer = sent
-            .iter()
-            .copied()
-            .filter(|packet| packet.event.duration < 0xff00 - 800);
-        assert_eq!(heard(fewer), "7");
-    }
-
-    /// livekit/sip#742: digits of a sender that never sets the marker were missed.
-    #[test]
-    fn digits_come_once_with_or_without_marker() {
-        let sent = packets("1*23", 800, 0);
-        assert_eq!(heard(sent.clone()), "1*23");
-        assert_eq!(
-            heard(sent.into_iter().map(|packet| EventPacket {
-                marker: false,
-                ..packet
-            })),
-            "1*23"
-        );
-    }
-
-    #[test]
-    fn lost_starts_and_lost_ends_lose_no_digit_and_double_none() {
-        let sent = packets("1122", 800, 5);
-        assert_eq!(
-            heard(sent.iter().copied().filter(|packet| packet.event.duration > 480)),
-            "1122"
-        );
-        assert_eq!(
-            heard(sent.iter().copied().filter(|packet| !packet.event.is_end)),
-            "1122"
-        );
-        assert_eq!(
-            heard(sent.iter().copied().filter(|packet| packet.event.is_end).step_by(3)),
-            "1122"
-        );
-    }
-
-    #[test]
-    fn events_that_are_no_digits_are_left_alone() {
-        let flash = TelephoneEvent {
-            code: 16,
-            is_end: false,
-            volume: 0,
-            duration: 160,
-        };
-        assert_eq!(EventReceiver::default().packet(0, flash), None);
-    }
-
-    proptest! {
-        #[test]
-        fn loss_doubling_and_reordering_keep_each_digit_once(
-            digits in "[0-9*#A-D]{1,40}",
-            start: u32,
-            fates in proptest::collection::vec(0_u8..20, 300),
-        ) {
-            let sent = packets(&digits, 800, start);
-            let mut arrived = Vec::new();
-            for (at, (packet, fate)) in sent.iter().zip(fates.iter().cycle()).enumerate() {
-                // Of each press at least one packet arrives.
-                let keep = at % 7 == 3;
-                match fate {
-                    0..8 if !keep => {}
-                    8..11 => arrived.extend([*packet, *packet]),
-                    11..13 if arrived.last().is_some_and(|last: &EventPacket| last.timestamp == packet.timestamp) => arrived.insert(arrived.len() - 1, *packet),
-                    _ => arrived.push(*packet),
-                }
-            }
-            prop_assert_eq!(heard(arrived), digits);
-        }
-
-        #[test]
-        fn payloads_read_back_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..8)) {
-            if let Some(event) = TelephoneEvent::parse(&bytes) {
-                prop_assert_eq!(TelephoneEvent::parse(&event.dump()), Some(event));
-            }
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,8 @@ const RING: usize = 4096;
 /// Presence is kept for runs of so many samples.
 const CELL: usize = 8;
 const BUCKETS: usize = 32;
+/// Samples of one packet: 250 ms (RFC 3551 section 4.2 has every receiver take 200).
+pub const MOST_SAMPLES: usize = 2000;
 /// Longest delay that is aimed at: 120 ms.
 const LONGEST: i32 = 6 * STEP;
 const QUANTILE: f32 = 0.997;
@@ -117,9 +119,10 @@ impl JitterBuffer {
         (self.target / 8).unsigned_abs()
     }
 
-    /// A packet of at most 120 ms came at `now`.
+    /// A packet of at most [`MOST_SAMPLES`] came at `now`; of a longer one the first are taken.
     pub fn insert(&mut self, timestamp: u32, samples: &[i16], now: u32) {
-        if samples.is_empty() || samples.len() > 6 * FRAME {
+        let samples = samples.get(..MOST_SAMPLES).unwrap_or(samples);
+        if samples.is_empty() {
             return;
         }
         if self.play.is_some() {
@@ -139,15 +142,18 @@ impl JitterBuffer {
             self.too_old(start);
             return;
         }
-        if self.cell(start) == Cell::Present {
-            self.counts.duplicate += 1;
-            return;
-        }
+        // What is skipped makes room first: until then other samples are in the place of these.
         let ahead = signed(end, play);
         if ahead > RING as i32 {
             let skip = (ahead - RING as i32 + STEP + self.target) / STEP;
             (0..skip).for_each(|_| self.advance());
             self.counts.shortened += skip.unsigned_abs() as u64;
+        }
+        // Two packets may share the cell where one ends and the other begins.
+        let middle = start.wrapping_add(samples.len() as u32 / 2);
+        if signed(end, self.end) <= 0 && self.cell(middle) == Cell::Present {
+            self.counts.duplicate += 1;
+            return;
         }
         self.store(start, samples);
         if signed(end, self.end) > 0 {
@@ -354,8 +360,26 @@ impl JitterBuffer {
                 to.copy_from_slice(samples);
             }
         }
-        for cells in wrapped(start as usize / CELL, samples.len().div_ceil(CELL), RING / CELL) {
+        let begun = start as usize % CELL;
+        let open = (begun + samples.len()) % CELL;
+        if open != 0 {
+            self.clear_rest(start.wrapping_add(samples.len() as u32), CELL - open);
+        }
+        for cells in wrapped(
+            start as usize / CELL,
+            (begun + samples.len()).div_ceil(CELL),
+            RING / CELL,
+        ) {
             self.cells.get_mut(cells).unwrap_or(&mut []).fill(Cell::Present);
+        }
+    }
+
+    /// The last cell of a packet is not full: what is not there yet is silent.
+    fn clear_rest(&mut self, from: u32, count: usize) {
+        if self.cell(from) != Cell::Present
+            && let Some(rest) = self.ring.get_mut(from as usize % RING..from as usize % RING + count)
+        {
+            rest.fill(0);
         }
     }
 

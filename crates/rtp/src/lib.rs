@@ -10,8 +10,11 @@ mod placement;
 mod reception;
 mod rtcp;
 
-pub use event::{EventPacket, EventReceiver, EventSender, PressedKey, TelephoneEvent, code_of_digit, digit_of_code};
-pub use jitter::{JitterBuffer, JitterCounts, Pulled};
+pub use event::{
+    EventPacket, EventReceiver, EventSender, KeyBudget, MOST_EVENTS, PressedKey, TelephoneEvent, code_of_digit,
+    digit_of_code,
+};
+pub use jitter::{JitterBuffer, JitterCounts, MOST_SAMPLES, Pulled};
 pub use packet::{HEADER_BYTES, Header, ParseError, RtpPacket, write_header};
 pub use placement::Placement;
 pub use reception::{Accepted, Reception};

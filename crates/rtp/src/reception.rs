@@ -5,6 +5,8 @@ use crate::rtcp::ReportBlock;
 
 const MAX_DROPOUT: u16 = 3000;
 const MAX_MISORDER: u16 = 100;
+/// A source that was silent for two frames may be followed by another.
+const QUIET: i32 = 320;
 
 /// What to do with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,10 @@ pub struct Reception {
     cycles: u32,
     base: u32,
     bad_next: Option<u16>,
+    /// Another source, and the number of its next packet.
     stray: Option<(u32, u16)>,
+    /// When the last packet of the source came.
+    heard: u32,
     received: u32,
     expected_before: u32,
     received_before: u32,
@@ -40,22 +45,34 @@ impl Reception {
         let accepted = if self.ssrc == Some(header.ssrc) {
             self.sequence(header.sequence)
         } else {
-            self.other_source(header)
+            self.other_source(header, arrival)
         };
         match accepted {
-            Accepted::No => {}
+            Accepted::No => return accepted,
             Accepted::Yes => self.time(header.timestamp, arrival),
-            Accepted::Restarted => {
-                self.stray = None;
-                self.transit = Some(arrival.wrapping_sub(header.timestamp));
-            }
+            Accepted::Restarted => self.transit = Some(arrival.wrapping_sub(header.timestamp)),
         }
+        self.stray = None;
+        self.bad_next = None;
+        self.heard = arrival;
         accepted
     }
 
-    /// A new source is believed at its second packet in a row, so that one forged packet cuts nothing.
-    fn other_source(&mut self, header: &Header) -> Accepted {
-        let known = self.stray == Some((header.ssrc, header.sequence));
+    /// A packet that is no audio: a key, comfort noise, what is not understood. It is counted where it fits into the stream
+    /// that is heard; it begins none, and its time tells nothing of the path.
+    pub fn beside(&mut self, header: &Header) {
+        let ahead = header.sequence.wrapping_sub(self.highest) as i16;
+        let is_near = ahead.unsigned_abs() < MAX_MISORDER;
+        if self.ssrc == Some(header.ssrc) && is_near {
+            self.sequence(header.sequence);
+        }
+    }
+
+    /// A new source is believed at its second packet in a row, when the one before is silent: one forged packet cuts nothing,
+    /// and of two that speak at once the first is heard.
+    fn other_source(&mut self, header: &Header, arrival: u32) -> Accepted {
+        let is_quiet = arrival.wrapping_sub(self.heard) as i32 >= QUIET;
+        let known = is_quiet && self.stray == Some((header.ssrc, header.sequence));
         if self.ssrc.is_some() && !known {
             self.stray = Some((header.ssrc, header.sequence.wrapping_add(1)));
             return Accepted::No;
@@ -187,6 +204,66 @@ mod tests {
         assert_eq!(reception.report(0, 0).unwrap().fraction_lost, 0);
     }
 
+    /// Packets of two sources that speak at once: how often the source that is heard changed, and who was heard how often.
+    fn two_at_once(packets: impl IntoIterator<Item = (u32, u16, u32)>) -> (u32, [u32; 3]) {
+        let mut reception = Reception::default();
+        let (mut changes, mut heard) = (0, [0; 3]);
+        for (ssrc, sequence, tick) in packets {
+            let accepted = reception.packet(&header(ssrc, sequence), tick * 160);
+            changes += u32::from(accepted == Accepted::Restarted);
+            heard[ssrc as usize] += u32::from(accepted != Accepted::No);
+        }
+        (changes, heard)
+    }
+
+    #[test]
+    fn of_two_sources_that_speak_at_once_the_first_is_heard_without_a_break() {
+        let alternating = (0..500_u16).flat_map(|n| [(1, n, u32::from(n)), (2, n + 9000, u32::from(n))]);
+        assert_eq!(two_at_once(alternating), (1, [0, 500, 0]));
+        // The first comes in pairs, and the other between them.
+        let pairs = (0..500_u16).flat_map(|n| {
+            let tick = u32::from(n) / 2 * 2;
+            [(1, n, tick), (2, n + 9000, u32::from(n))]
+        });
+        assert_eq!(two_at_once(pairs), (1, [0, 500, 0]));
+    }
+
+    #[test]
+    fn one_source_with_two_numberings_is_heard_in_the_one_that_was_first() {
+        let both = (0..500_u16).flat_map(|n| [(1, n, u32::from(n)), (1, n + 30_000, u32::from(n))]);
+        assert_eq!(two_at_once(both), (1, [0, 500, 0]));
+    }
+
+    #[test]
+    fn a_source_that_goes_on_where_another_stopped_is_heard_from_its_third_packet_at_the_latest() {
+        let handed = (0..50_u16).map(|n| (1, n, u32::from(n)));
+        let over = (50..100_u16).map(|n| (2, n + 777, u32::from(n)));
+        assert_eq!(two_at_once(handed.chain(over)), (2, [0, 50, 49]));
+        let back = (0..300_u16).map(|n| (1 + u32::from(n / 100 % 2), n, u32::from(n)));
+        let (changes, heard) = two_at_once(back);
+        assert!(changes == 3 && heard[1] >= 198 && heard[2] >= 98, "{changes} {heard:?}");
+    }
+
+    #[test]
+    fn what_is_no_audio_is_counted_where_it_fits_and_begins_no_stream() {
+        let mut reception = Reception::default();
+        reception.beside(&header(9, 4));
+        assert_eq!(reception.ssrc(), None);
+        for n in 10..60_u16 {
+            // A key in place of five packets of audio.
+            if (30..35).contains(&n) {
+                reception.beside(&header(1, n));
+            } else {
+                reception.packet(&header(1, n), u32::from(n) * 160);
+            }
+            reception.beside(&header(1, n + 20_000));
+            reception.beside(&header(1, n + 2_000));
+            reception.beside(&header(2, n));
+        }
+        assert_eq!((reception.lost(), reception.ssrc()), (0, Some(1)));
+        assert!(reception.jitter() < 0.001);
+    }
+
     #[test]
     fn one_forged_packet_changes_nothing_and_a_new_source_is_taken_at_its_second() {
         let mut reception = Reception::default();
@@ -194,8 +271,8 @@ mod tests {
         assert_eq!(reception.packet(&header(1, 40_000), 0), Accepted::No);
         assert_eq!(reception.packet(&header(9, 77), 0), Accepted::No);
         assert_eq!(reception.packet(&header(1, 6), 0), Accepted::Yes);
-        assert_eq!(reception.packet(&header(2, 100), 0), Accepted::No);
-        assert_eq!(reception.packet(&header(2, 101), 0), Accepted::Restarted);
+        assert_eq!(reception.packet(&header(2, 100), 160), Accepted::No);
+        assert_eq!(reception.packet(&header(2, 101), 320), Accepted::Restarted);
         assert_eq!(reception.ssrc(), Some(2));
     }
 

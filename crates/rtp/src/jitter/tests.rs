@@ -130,6 +130,79 @@ fn a_stall_of_250_ms_loses_nothing_and_the_delay_is_back_within_2_s() {
     assert!(link.buffer.counts().shortened > 0);
 }
 
+#[test]
+fn of_a_burst_after_a_stall_of_any_length_the_newest_is_played() {
+    for stall in [10_u32, 16, 25, 26, 30, 40, 41, 75, 130, 250] {
+        let mut link = Link::new(4_000_000_000);
+        let back = 500 + stall;
+        for n in 0..1000 {
+            let stalled = (500..back).contains(&n);
+            link.send(n, if stalled { (back - n) as f32 * 20.0 } else { 1.0 });
+        }
+        link.run(back + 200);
+        let counts = link.buffer.counts();
+        assert_eq!((counts.duplicate, counts.late), (0, 0), "a stall of {stall}");
+        // What fits is blended two into one, and then the delay is what it was.
+        let played = |n: u32| {
+            link.played
+                .iter()
+                .any(|(_, pulled, value)| *pulled == Pulled::Audio && (*value - sample(n)).abs() <= 1)
+        };
+        assert!((back - stall.min(20)..back + 100).all(played), "a stall of {stall}");
+        assert!(link.lag(back as usize + 150) <= 7, "{}", link.lag(back as usize + 150));
+    }
+}
+
+/// Talk for 2 s, wait for `stall` samples without a pull, and give the buffer what waited then, but what `is_lost` says.
+fn wait_and_burst(size: u32, stall: u32, is_lost: impl Fn(u32) -> bool) {
+    let what = format!("packets of {size}, a stall of {stall}");
+    let mut buffer = JitterBuffer::default();
+    let (mut now, mut sent, mut frame) = (0, 0, [0; 160]);
+    let mut newest = 0;
+    let mut insert_until = |buffer: &mut JitterBuffer, now: u32, is_burst: bool| {
+        let first = sent / size;
+        while sent + size <= now {
+            if !is_burst || !is_lost(sent / size - first) {
+                newest = sample((sent / 160).saturating_sub(1));
+                buffer.insert(sent, &vec![newest; size as usize], now);
+            }
+            sent += size;
+        }
+        newest
+    };
+    for _ in 0..100 {
+        now += 160;
+        insert_until(&mut buffer, now, false);
+        buffer.pull(now, &mut frame);
+    }
+    now += stall;
+    let newest = insert_until(&mut buffer, now, true);
+    let counts = buffer.counts();
+    assert_eq!((counts.duplicate, counts.late), (0, 0), "{what}");
+    // Blended into the frame before, it is a little less.
+    let least = newest - 1 - (size / 160) as i16;
+    let is_heard = (0..60).any(|_| {
+        now += 160;
+        buffer.pull(now, &mut frame) == Pulled::Audio && frame.iter().any(|heard| *heard >= least)
+    });
+    assert!(is_heard, "{what}");
+}
+
+#[test]
+fn of_what_waited_while_nobody_pulled_the_newest_is_played() {
+    for size in [80_u32, 160, 240, 320, 480, 800, 1600] {
+        for stall in [1600_u32, 4000, 4800, 6400, 7200, 40_000] {
+            wait_and_burst(size, stall, |_| false);
+            wait_and_burst(size, stall, |n| n < 3);
+            let (count, kept) = (stall / size, 2 + 480 / size);
+            wait_and_burst(size, stall, |n| {
+                (count / 2..count / 2 + 5).contains(&n) && n + kept < count
+            });
+            wait_and_burst(size, stall, |n| n % 3 == 0 && n + kept < count);
+        }
+    }
+}
+
 /// asterisk#2115: audio that queued up once stayed late for the whole call.
 #[test]
 fn a_path_that_gets_slower_and_faster_again_leaves_no_queue_behind() {
@@ -200,8 +273,10 @@ fn a_new_source_starts_where_it_is() {
 }
 
 #[test]
-fn packets_of_10_30_and_60_ms_are_played_whole() {
-    for size in [80_u32, 240, 480] {
+fn packets_of_5_to_250_ms_and_of_odd_lengths_are_played_whole() {
+    for size in [
+        40_u32, 80, 157, 163, 240, 320, 333, 480, 800, 960, 961, 1000, 1600, 2000,
+    ] {
         let mut buffer = JitterBuffer::default();
         let mut audio = 0;
         let mut sent = 0;
@@ -216,14 +291,34 @@ fn packets_of_10_30_and_60_ms_are_played_whole() {
                 assert_eq!(frame, [500; 160], "{size} at {tick}");
             }
         }
-        assert!(audio >= 290, "{size}: {audio}");
+        assert!(audio >= 300 - size / 160 * 2 - 8, "{size}: {audio}");
+        assert_eq!((buffer.counts().late, buffer.counts().duplicate), (0, 0), "{size}");
     }
+}
+
+#[test]
+fn a_packet_length_that_changes_in_the_stream_loses_nothing() {
+    let sizes = [160, 1600, 80, 960, 240, 1600, 1600, 160, 480, 333];
+    let mut buffer = JitterBuffer::default();
+    let (mut audio, mut sent, mut at) = (0, 0_u32, 0);
+    for tick in 0..1000_u32 {
+        while sent + sizes[at / 20 % sizes.len()] <= (tick + 1) * 160 {
+            let size = sizes[at / 20 % sizes.len()];
+            let samples: Vec<i16> = (sent..sent + size).map(|n| (n / 8 % 4000) as i16 + 500).collect();
+            buffer.insert(sent, &samples, tick * 160);
+            (sent, at) = (sent + size, at + 1);
+        }
+        let mut frame = [0; 160];
+        audio += u32::from(buffer.pull(tick * 160, &mut frame) == Pulled::Audio);
+    }
+    assert_eq!((buffer.counts().late, buffer.counts().duplicate), (0, 0));
+    assert!(audio >= 900, "{audio}");
 }
 
 proptest! {
     #[test]
     fn any_packets_at_any_time_neither_panic_nor_queue_up(
-        packets in proptest::collection::vec((any::<u32>(), 0_usize..1200, 0_u32..5000, any::<bool>()), 0..300),
+        packets in proptest::collection::vec((any::<u32>(), 0_usize..2200, 0_u32..5000, any::<bool>()), 0..300),
     ) {
         let mut buffer = JitterBuffer::default();
         let mut frame = [0; 160];

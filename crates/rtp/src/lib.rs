@@ -5,6 +5,7 @@
 
 mod event;
 mod jitter;
+mod latch;
 mod packet;
 mod placement;
 mod reception;
@@ -15,7 +16,8 @@ pub use event::{
     digit_of_code,
 };
 pub use jitter::{JitterBuffer, JitterCounts, MOST_SAMPLES, Pulled};
+pub use latch::{Latch, RUN};
 pub use packet::{HEADER_BYTES, Header, ParseError, RtpPacket, write_header};
 pub use placement::Placement;
 pub use reception::{Accepted, Reception};
-pub use rtcp::{NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};
+pub use rtcp::{NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, rtcp_interval_us, write_report};

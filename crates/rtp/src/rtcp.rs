@@ -192,6 +192,17 @@ fn parse_one(kind: u8, count: u8, packet: &[u8]) -> Option<RtcpPacket> {
     }
 }
 
+/// Microseconds to the next report: 5 s, by dice between half and one and a half of it, and shortened by e - 3/2 for what
+/// reconsideration adds where there are many (RFC 3550 section 6.3.1). `dice` is kept by the caller and is not 0.
+pub fn rtcp_interval_us(dice: &mut u32) -> u64 {
+    const NOMINAL_US: u64 = 5_000_000;
+    *dice ^= *dice << 13;
+    *dice ^= *dice >> 17;
+    *dice ^= *dice << 5;
+    let random = NOMINAL_US / 2 + ((NOMINAL_US * u64::from(*dice)) >> 32);
+    random * 100_000 / 121_828
+}
+
 struct Writer<'a> {
     buffer: &'a mut [u8],
     at: usize,
@@ -325,6 +336,21 @@ mod tests {
                 RtcpPacket::Other(DESCRIPTION)
             ]
         );
+    }
+
+    #[test]
+    fn reports_are_2_to_6_s_apart_and_no_two_sources_keep_step() {
+        let times = |mut dice: u32| {
+            std::iter::repeat_with(move || rtcp_interval_us(&mut dice))
+                .take(1000)
+                .collect::<Vec<_>>()
+        };
+        let (one, other) = (times(1), times(2_000_000_000));
+        assert!(one.iter().chain(&other).all(|us| (2_052_000..=6_157_000).contains(us)));
+        let mean = one.iter().sum::<u64>() / 1000;
+        assert!((3_900_000..=4_300_000).contains(&mean), "{mean}");
+        let alike = one.iter().zip(&other).filter(|(a, b)| a.abs_diff(**b) < 20_000).count();
+        assert!(alike < 30, "{alike} of 1000 in the same tick");
     }
 
     #[test]

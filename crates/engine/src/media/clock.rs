@@ -22,6 +22,8 @@ pub struct Tick {
     pub is_punctual: bool,
     /// Ticks that were left out before it.
     pub skipped: u32,
+    /// When it began, in microseconds of the clock that nobody sets.
+    pub us: u64,
 }
 
 /// Ticks at fixed times, however long the work takes.
@@ -57,6 +59,7 @@ impl Clock {
             is_late: late > LATE_NS,
             is_punctual: late < UNPUNCTUAL_NS,
             skipped: skipped as u32,
+            us: now_ns as u64 / 1000,
         }
     }
 }
@@ -66,7 +69,7 @@ fn monotonic_ns() -> i64 {
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
-/// Microseconds of the Unix epoch.
+/// Microseconds of the Unix epoch: for time stamps that are told, never for what is measured.
 pub fn unix_us() -> u64 {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -81,18 +84,19 @@ mod tests {
     #[test]
     fn a_little_late_is_caught_up_and_very_late_is_skipped() {
         let mut clock = Clock { next_ns: 0 };
-        let tick = |is_late, is_punctual, skipped| Tick {
+        let tick = |is_late, is_punctual, skipped, us| Tick {
             is_late,
             is_punctual,
             skipped,
+            us,
         };
-        assert_eq!(clock.begin(100_000), tick(false, true, 0));
-        assert_eq!(clock.begin(75_000_000), tick(true, false, 0));
-        assert_eq!(clock.begin(75_100_000), tick(true, false, 0));
-        assert_eq!(clock.begin(75_200_000), tick(true, false, 0));
+        assert_eq!(clock.begin(100_000), tick(false, true, 0, 100));
+        assert_eq!(clock.begin(75_000_000), tick(true, false, 0, 75_000));
+        assert_eq!(clock.begin(75_100_000), tick(true, false, 0, 75_100));
+        assert_eq!(clock.begin(75_200_000), tick(true, false, 0, 75_200));
         assert_eq!(clock.next_ns, 80_000_000);
-        assert_eq!(clock.begin(82_000_000), tick(false, false, 0));
-        assert_eq!(clock.begin(1_100_000_000), tick(true, false, 50));
+        assert_eq!(clock.begin(82_000_000), tick(false, false, 0, 82_000));
+        assert_eq!(clock.begin(1_100_000_000), tick(true, false, 50, 1_100_000));
         assert_eq!(clock.next_ns, 1_120_000_000);
     }
 }

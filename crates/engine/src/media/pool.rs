@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::available_parallelism;
@@ -73,6 +73,7 @@ impl MediaPool {
             stats_interval: config.stats_interval,
             max_legs: config.max_legs,
             wake: Arc::clone(&wake),
+            unix_us,
         };
         let mut threads = Vec::with_capacity(count);
         let mut done = Vec::with_capacity(count);
@@ -146,24 +147,16 @@ impl MediaPool {
         let thread = (0..self.threads.len())
             .min_by_key(|at| self.threads.get(*at).map_or(0, |link| link.legs))
             .unwrap_or(0);
-        let (media_socket, control_socket) = (Arc::new(port.rtp), Arc::new(port.rtcp));
         let writer = self.writer.thread.clone();
-        let media = Box::new(Leg::new(
-            leg,
-            [Arc::clone(&media_socket), Arc::clone(&control_socket)],
-            identity,
-            writer,
-        ));
+        let media = Box::new(Leg::new(leg, [port.rtp, port.rtcp], identity, writer));
         self.send(thread, ThreadCommand::Open(media))?;
         if let Some(link) = self.threads.get_mut(thread) {
             link.legs += 1;
         }
-        let port = port.address.port();
         let entry = LegEntry {
             thread,
-            rtp: media_socket,
-            rtcp: control_socket,
-            port,
+            ip: port.address.ip(),
+            port: port.address.port(),
             is_connected: false,
             is_closing: false,
         };
@@ -176,11 +169,7 @@ impl MediaPool {
         let Some(entry) = self.registry.legs.get_mut(&leg).filter(|entry| !entry.is_closing) else {
             return refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)");
         };
-        let outcome = entry
-            .rtp
-            .connect(parameters.remote_rtp)
-            .and_then(|()| entry.rtcp.connect(parameters.remote_rtcp));
-        if let Err(error) = outcome {
+        if let Err(error) = can_reach(entry.ip, &parameters) {
             let remote = parameters.remote_rtp;
             return refuse(
                 RefusalCode::BadRequest,
@@ -320,7 +309,15 @@ impl MediaPool {
 fn identity() -> io::Result<Identity> {
     Ok(Identity {
         ssrc: random()?,
+        spare_ssrc: random()?,
         sequence: random()? as u16 & 0x7fff,
         timestamp: random()?,
     })
+}
+
+/// There is a way from our address to the peer's, as far as this machine knows.
+fn can_reach(ours: IpAddr, parameters: &StreamParameters) -> io::Result<()> {
+    let socket = UdpSocket::bind((ours, 0))?;
+    socket.connect(parameters.remote_rtp)?;
+    socket.connect(parameters.remote_rtcp)
 }

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
 /// Two UDP sockets of a leg to be: RTP on an even port, RTCP on the next.
 #[derive(Debug)]
 pub struct BoundPort {
@@ -77,11 +79,18 @@ impl Ports {
     }
 }
 
+/// What waits in a socket at most: about a second of speech, and twenty reports. The kernel counts what a datagram costs it
+/// and not its bytes, and doubles these.
+const RTP_BUFFER: usize = 48 << 10;
+const RTCP_BUFFER: usize = 8 << 10;
+
 fn bind_pair(ip: IpAddr, port: u16) -> io::Result<BoundPort> {
     let media = UdpSocket::bind((ip, port))?;
     let control = UdpSocket::bind((ip, port + 1))?;
     media.set_nonblocking(true)?;
     control.set_nonblocking(true)?;
+    set_socket_recv_buffer_size(&media, RTP_BUFFER)?;
+    set_socket_recv_buffer_size(&control, RTCP_BUFFER)?;
     let address = media.local_addr()?;
     Ok(BoundPort {
         rtp: media,
@@ -93,4 +102,20 @@ fn bind_pair(ip: IpAddr, port: u16) -> io::Result<BoundPort> {
 /// Random bits of the machine.
 pub fn random() -> io::Result<u32> {
     getrandom::u32().map_err(|error| io::Error::other(error.to_string()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn what_a_flood_fills_of_the_kernels_memory_is_small() {
+        let mut ports = Ports::new(&(36_000..=36_999), Duration::ZERO).unwrap();
+        let pair = ports.bind(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let sizes =
+            [&pair.rtp, &pair.rtcp].map(|socket| rustix::net::sockopt::socket_recv_buffer_size(socket).unwrap());
+        assert_eq!(sizes, [2 * RTP_BUFFER, 2 * RTCP_BUFFER]);
+    }
 }

@@ -1,8 +1,7 @@
 //! What core knows of legs and operations, as of the events it has read.
 
 use std::collections::HashMap;
-use std::net::UdpSocket;
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use rtrb::Consumer;
 
@@ -22,8 +21,8 @@ pub enum Kind {
 pub struct LegEntry {
     /// Index of its media thread.
     pub thread: usize,
-    pub rtp: Arc<UdpSocket>,
-    pub rtcp: Arc<UdpSocket>,
+    /// Ours, of its media.
+    pub ip: IpAddr,
     pub port: u16,
     pub is_connected: bool,
     pub is_closing: bool,

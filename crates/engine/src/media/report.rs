@@ -1,28 +1,56 @@
-//! RTCP of one leg: a report every 5 s, the peer's reports read, BYE at the end.
+//! RTCP of one leg: a report every 5 s or so, the peer's reports read, BYE at the end.
 
-use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 
-use offhook_rtp::{NtpTime, Reception, RtcpPacket, RtcpParser, SenderInfo, write_report};
+use offhook_rtp::{NtpTime, Reception, RtcpPacket, RtcpParser, SenderInfo, rtcp_interval_us, write_report};
+use rustix::net::{connect, connect_unspec};
 
 use super::api::{LegKey, LegStats};
 use super::leg::TickTime;
 
-/// Ticks between two reports, 5 s; each leg has its own place in them.
-const PERIOD: u64 = 250;
-/// The socket is read every 200 ms.
+/// Ticks in which [`MOST_READS`] reports are read.
 const READ: u64 = 10;
 const MOST_READS: u32 = 8;
+/// Who sent no report for so long may send from another port now.
+const QUIET_US: u64 = 20_000_000;
+
+/// What is known of the session when a report comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Where RTP comes from, and where it goes to.
+    pub rtp: [Option<SocketAddr>; 2],
+    /// Who is heard.
+    pub ssrc: Option<u32>,
+}
+
+/// What reports told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The peer is there.
+    pub is_alive: bool,
+    /// It calls itself what we call ourselves.
+    pub has_collided: bool,
+}
 
 /// The RTCP side of a leg.
 pub struct Reports {
-    socket: Arc<UdpSocket>,
+    socket: UdpSocket,
     remote: Option<SocketAddr>,
+    /// The kernel lets in this one alone, who sent a report then.
+    locked: Option<(SocketAddr, u64)>,
     ssrc: u32,
     cname: String,
-    phase: u64,
+    dice: u32,
+    /// When the next report is due; 0: nobody knows yet.
+    next_us: u64,
+    /// NTP time less time: what our clock showed at first, so that no step of it is in the reports.
+    epoch_us: u64,
+    reads: u32,
+    #[cfg(test)]
+    pub read_so_far: u32,
     octets: u32,
+    /// Of another SSRC of ours.
+    packets_before: u64,
     packets_reported: u64,
     /// Middle of the NTP time of the peer's last report, and when it came.
     last_report: Option<(u32, u64)>,
@@ -30,21 +58,36 @@ pub struct Reports {
 }
 
 impl Reports {
-    pub fn new(socket: Arc<UdpSocket>, ssrc: u32, key: LegKey) -> Self {
+    pub fn new(socket: UdpSocket, ssrc: u32, key: LegKey) -> Self {
         Self {
             socket,
             remote: None,
+            locked: None,
             ssrc,
             cname: format!("{ssrc:08x}@offhook"),
-            phase: u64::from(key.0).wrapping_mul(7),
+            dice: ssrc ^ key.0.rotate_left(16) | 1,
+            next_us: 0,
+            epoch_us: 0,
+            reads: MOST_READS,
+            #[cfg(test)]
+            read_so_far: 0,
             octets: 0,
+            packets_before: 0,
             packets_reported: 0,
             last_report: None,
             round_trip_ms: 0.0,
         }
     }
 
+    /// The socket whose reports [`Self::tick`] is to be told of.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
     pub fn connect(&mut self, remote: SocketAddr) {
+        if self.remote != Some(remote) {
+            self.unlock();
+        }
         self.remote = Some(remote);
     }
 
@@ -56,36 +99,55 @@ impl Reports {
         self.octets = self.octets.wrapping_add(octets);
     }
 
-    /// Read and write what is due.
+    /// We call ourselves something else from now on.
+    pub fn rename(&mut self, ssrc: u32, stats: &LegStats) {
+        (self.ssrc, self.octets) = (ssrc, 0);
+        self.packets_before = stats.packets_sent;
+        self.packets_reported = stats.packets_sent;
+    }
+
+    /// Write what is due.
     pub fn tick(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception) {
-        let place = now.index.wrapping_add(self.phase);
-        if place.is_multiple_of(READ) {
-            self.read(now.us);
+        if now.index.is_multiple_of(READ) {
+            self.reads = MOST_READS;
         }
-        if place.is_multiple_of(PERIOD) {
-            self.write(now.us, timestamp, stats, reception, false);
+        if self.next_us == 0 {
+            self.epoch_us = now.unix_us.saturating_sub(now.us);
+            // The first comes after half the time (RFC 3550 section 6.2).
+            self.next_us = now.us + self.interval_us() / 2;
         }
+        if now.us >= self.next_us {
+            self.next_us = now.us + self.interval_us();
+            self.write(now, timestamp, stats, reception, false);
+        }
+    }
+
+    fn interval_us(&mut self) -> u64 {
+        rtcp_interval_us(&mut self.dice)
+    }
+
+    fn ntp(&self, us: u64) -> NtpTime {
+        NtpTime::from_unix_us(self.epoch_us.saturating_add(us))
     }
 
     /// The last report, with BYE.
-    pub fn bye(&mut self, now_us: u64, timestamp: u32, stats: &LegStats, reception: &mut Reception) {
-        self.write(now_us, timestamp, stats, reception, true);
+    pub fn bye(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception) {
+        self.write(now, timestamp, stats, reception, true);
     }
 
-    fn write(&mut self, now_us: u64, timestamp: u32, stats: &LegStats, reception: &mut Reception, bye: bool) {
-        if self.remote.is_none() {
+    fn write(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception, bye: bool) {
+        let Some(remote) = self.remote else {
             return;
-        }
-        let ntp = NtpTime::from_unix_us(now_us);
+        };
         let (last, since) = match self.last_report {
-            Some((middle, came_us)) => (middle, (now_us.saturating_sub(came_us) * 65_536 / 1_000_000) as u32),
+            Some((middle, came_us)) => (middle, fixed_point(now.us.saturating_sub(came_us))),
             None => (0, 0),
         };
         let block = reception.report(last, since);
         let info = SenderInfo {
-            ntp,
+            ntp: self.ntp(now.us),
             timestamp,
-            packets: stats.packets_sent as u32,
+            packets: stats.packets_sent.wrapping_sub(self.packets_before) as u32,
             octets: self.octets,
         };
         let has_sent = stats.packets_sent > self.packets_reported;
@@ -99,40 +161,86 @@ impl Reports {
             &self.cname,
             bye,
         );
+        let report = buffer.get(..size).unwrap_or(&[]);
         // A report that the kernel does not take is made up for by the next.
-        drop(self.socket.send(buffer.get(..size).unwrap_or(&[])));
+        drop(match self.locked {
+            Some((peer, _)) if peer == remote => self.socket.send(report),
+            _ => self.socket.send_to(report, remote),
+        });
     }
 
-    fn read(&mut self, now_us: u64) {
+    /// Reports wait in the socket.
+    pub fn read(&mut self, now: TickTime, known: Known) -> Told {
         let mut datagram = [0; 1500];
-        for _ in 0..MOST_READS {
-            match self.socket.recv_from(&mut datagram) {
-                Ok((size, from)) if Some(from) == self.remote => {
-                    let packets = RtcpParser::new(datagram.get(..size).unwrap_or(&[]));
-                    packets
-                        .into_iter()
-                        .flatten()
-                        .for_each(|packet| self.packet(packet, now_us));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // A stranger's packet, or an ICMP answer: the next read tells more.
-                _ => {}
+        let mut told = Told::default();
+        while self.reads > 0 {
+            self.reads -= 1;
+            #[cfg(test)]
+            {
+                self.read_so_far += 1;
             }
+            let Ok((size, from)) = self.socket.recv_from(&mut datagram) else {
+                // Nothing waits, or an ICMP answer does: then it is told of again.
+                break;
+            };
+            let one = self.take(datagram.get(..size).unwrap_or(&[]), from, now, known);
+            told.is_alive |= one.is_alive;
+            told.has_collided |= one.has_collided;
+            if one.is_alive {
+                self.lock(from, now.us);
+            }
+        }
+        if self.locked.is_some_and(|(_, us)| now.us.saturating_sub(us) > QUIET_US) {
+            self.unlock();
+        }
+        told
+    }
+
+    fn lock(&mut self, from: SocketAddr, now_us: u64) {
+        let is_locked = self.locked.is_some_and(|(peer, _)| peer == from);
+        if is_locked || connect(&self.socket, &from).is_ok() {
+            self.locked = Some((from, now_us));
         }
     }
 
-    fn packet(&mut self, packet: RtcpPacket, now_us: u64) {
-        let block = match packet {
-            RtcpPacket::Sender { info, block, .. } => {
-                self.last_report = Some((info.ntp.middle(), now_us));
-                block
-            }
-            RtcpPacket::Receiver { block, .. } => block,
-            RtcpPacket::Bye { .. } | RtcpPacket::Other(_) => None,
-        };
-        let about_us = block.filter(|block| block.ssrc == self.ssrc);
-        if let Some(trip) = about_us.and_then(|block| block.round_trip_ms(NtpTime::from_unix_us(now_us))) {
-            self.round_trip_ms = trip;
+    fn unlock(&mut self) {
+        if self.locked.is_some() && connect_unspec(&self.socket).is_ok() {
+            self.locked = None;
         }
     }
+
+    /// A datagram that should be a compound of the peer.
+    pub fn take(&mut self, datagram: &[u8], from: SocketAddr, now: TickTime, known: Known) -> Told {
+        let mut told = Told::default();
+        let Ok(packets) = RtcpParser::new(datagram) else {
+            return told;
+        };
+        let is_signalled = self.remote == Some(from) || known.rtp.contains(&Some(from));
+        let is_host = known.rtp.iter().flatten().any(|peer| peer.ip() == from.ip());
+        for packet in packets {
+            let (ssrc, block) = match packet {
+                RtcpPacket::Sender { ssrc, block, .. } | RtcpPacket::Receiver { ssrc, block } => (ssrc, block),
+                RtcpPacket::Bye { .. } | RtcpPacket::Other(_) => continue,
+            };
+            let about_us = block.filter(|block| block.ssrc == self.ssrc);
+            // From another port of the peer's host: it must know the session.
+            if !is_signalled && !(is_host && (known.ssrc == Some(ssrc) || about_us.is_some())) {
+                continue;
+            }
+            told.is_alive = true;
+            told.has_collided |= ssrc == self.ssrc;
+            if let RtcpPacket::Sender { info, .. } = packet {
+                self.last_report = Some((info.ntp.middle(), now.us));
+            }
+            if let Some(trip) = about_us.and_then(|block| block.round_trip_ms(self.ntp(now.us))) {
+                self.round_trip_ms = trip;
+            }
+        }
+        told
+    }
+}
+
+/// In 1/65536 s; what is longer than its 32 bits hold, 18 hours, is cut off.
+fn fixed_point(us: u64) -> u32 {
+    u32::try_from(us.saturating_mul(65_536) / 1_000_000).unwrap_or(u32::MAX)
 }

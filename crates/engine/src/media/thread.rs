@@ -11,7 +11,8 @@ use offhook_mix::{DigitScript, OperationId, PauseBehavior, Player, Recorder, Sid
 use rtrb::{Consumer, Producer};
 
 use super::api::{DigitMethod, LegKey, MediaEvent, StreamParameters};
-use super::clock::{Clock, unix_us};
+use super::clock::{Clock, Tick};
+use super::inbox::Inbox;
 use super::leg::{Leg, TickTime};
 use super::notice::{Notice, Notices};
 use super::pool::Waker;
@@ -79,11 +80,13 @@ pub struct ThreadSettings {
     pub stats_interval: Duration,
     pub max_legs: usize,
     pub wake: Arc<Waker>,
+    /// Microseconds of the Unix epoch.
+    pub unix_us: fn() -> u64,
 }
 
 /// Start a media thread. It ends when the pool is dropped.
 pub fn start(index: usize, rings: ThreadRings, settings: ThreadSettings) -> io::Result<()> {
-    let mut media = MediaThread::new(rings, settings);
+    let mut media = MediaThread::new(rings, settings)?;
     thread::Builder::new()
         .name(format!("media-{index}"))
         .spawn(move || media.run())?;
@@ -95,22 +98,24 @@ struct MediaThread {
     commands: Consumer<ThreadCommand>,
     written: Consumer<Written>,
     notices: Notices,
+    inbox: Inbox,
     settings: ThreadSettings,
     ticks_late: u64,
     ticks: u64,
 }
 
 impl MediaThread {
-    fn new(rings: ThreadRings, settings: ThreadSettings) -> Self {
-        Self {
+    fn new(rings: ThreadRings, settings: ThreadSettings) -> io::Result<Self> {
+        Ok(Self {
             legs: Vec::with_capacity(settings.max_legs),
             commands: rings.commands,
             written: rings.written,
             notices: Notices::new(rings.notices),
+            inbox: Inbox::new()?,
             settings,
             ticks_late: 0,
             ticks: 0,
-        }
+        })
     }
 
     fn run(&mut self) {
@@ -123,7 +128,7 @@ impl MediaThread {
                 self.legs.iter_mut().for_each(|leg| leg.skip(tick.skipped));
             }
             // A panic outside of a leg's own tick: who was at fault is not known, so all legs of this thread end.
-            if catch_unwind(AssertUnwindSafe(|| self.tick(tick.is_punctual))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.tick(tick))).is_err() {
                 self.crash();
             }
         }
@@ -137,16 +142,17 @@ impl MediaThread {
         (self.settings.wake)();
     }
 
-    fn tick(&mut self, is_punctual: bool) {
+    fn tick(&mut self, tick: Tick) {
         let now = TickTime {
             index: self.ticks,
             samples: (self.ticks as u32).wrapping_mul(FRAME as u32),
-            us: unix_us(),
-            is_punctual,
+            us: tick.us,
+            unix_us: (self.settings.unix_us)(),
+            is_punctual: tick.is_punctual,
         };
         self.ticks += 1;
         while let Ok(command) = self.commands.pop() {
-            self.command(command, now.us);
+            self.command(command, now);
         }
         while let Ok(written) = self.written.pop() {
             if let Some(leg) = self.legs.iter_mut().find(|leg| leg.key == written.leg) {
@@ -162,10 +168,12 @@ impl MediaThread {
 
     fn tick_legs(&mut self, now: TickTime) {
         let mut at = 0;
+        self.inbox.look();
         while let Some(leg) = self.legs.get_mut(at) {
             let notices = &mut self.notices;
+            let has_report = self.inbox.has(leg.key);
             // A panic ends one call. The leg is not looked at again.
-            let outcome = catch_unwind(AssertUnwindSafe(|| leg.tick(now, notices)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| leg.tick(now, has_report, notices)));
             let notice = match outcome {
                 Ok(true) => {
                     at += 1;
@@ -203,9 +211,14 @@ impl MediaThread {
         }
     }
 
-    fn command(&mut self, command: ThreadCommand, now_us: u64) {
+    fn open(&mut self, leg: Leg) {
+        self.inbox.add(&leg);
+        self.legs.push(leg);
+    }
+
+    fn command(&mut self, command: ThreadCommand, now: TickTime) {
         if let ThreadCommand::Open(leg) = command {
-            self.legs.push(*leg);
+            self.open(*leg);
             return;
         }
         let key = command.leg();
@@ -215,13 +228,13 @@ impl MediaThread {
         // Core counts operations: they fit.
         match command {
             ThreadCommand::Open(_) => {}
-            ThreadCommand::Connect(_, stream) => leg.connect(stream, now_us),
-            ThreadCommand::Close(_) => leg.close(now_us, &mut self.notices),
+            ThreadCommand::Connect(_, stream) => leg.connect(stream, now),
+            ThreadCommand::Close(_) => leg.close(now, &mut self.notices),
             ThreadCommand::Play(_, player) => drop(leg.mixer.add_player(*player)),
             ThreadCommand::Record(_, recorder) => drop(leg.mixer.add_recorder(*recorder)),
             ThreadCommand::Digits(_, script) => drop(leg.mixer.add_digits(*script)),
-            ThreadCommand::Echo(_, op, timeout_ms) => drop(leg.mixer.add_echo(op, timeout_ms, now_us)),
-            ThreadCommand::Listen(_, op, side, tap) => drop(leg.mixer.add_tap(op, side, *tap, now_us)),
+            ThreadCommand::Echo(_, op, timeout_ms) => drop(leg.mixer.add_echo(op, timeout_ms, now.unix_us)),
+            ThreadCommand::Listen(_, op, side, tap) => drop(leg.mixer.add_tap(op, side, *tap, now.unix_us)),
             ThreadCommand::Credit(_, op, ms) => {
                 if let Some(tap) = leg.mixer.tap_mut(op) {
                     tap.credit(ms);

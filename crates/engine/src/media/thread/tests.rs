@@ -1,17 +1,15 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use offhook_codec::Codec;
 use offhook_mix::{EndCause, FrameSource, Interrupt, RecorderLimits, Supply};
 use offhook_rtp::{Header, RtpPacket, write_header};
 use rtrb::RingBuffer;
 
 use super::*;
 use crate::media::api::{MediaCommand, MediaConfig, Source};
-use crate::media::leg::Identity;
 use crate::media::pool::MediaPool;
 use crate::media::ring::{PlayState, RecordState, record_ring};
 
@@ -21,19 +19,11 @@ const NEVER: Interrupt = Interrupt {
     speech: false,
 };
 
-fn parameters(peer: &UdpSocket) -> StreamParameters {
-    StreamParameters {
-        remote_rtp: peer.local_addr().unwrap(),
-        remote_rtcp: (LOOPBACK, 9).into(),
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: Some(101),
-        telephone_event_rx: Some(101),
-        send: true,
-        receive: true,
-    }
-}
+mod line;
+mod peer;
+mod time;
+
+use line::{Line, parameters};
 
 struct Faults {
     root: PathBuf,
@@ -182,48 +172,17 @@ fn a_fault_of_the_thread_ends_its_legs_and_the_next_leg_is_served() {
 }
 
 /// One leg on a thread that the test ticks itself, and the far ends of all its rings.
-struct Ticked {
-    media: MediaThread,
-    peer: UdpSocket,
+struct Busy {
+    line: Line,
     to_play: Producer<i16>,
     recorded: crate::media::ring::RecordOut,
     tapped: Consumer<i16>,
-    notices: Consumer<Notice>,
-    _commands: Producer<ThreadCommand>,
 }
 
-impl Ticked {
+impl Busy {
     fn new() -> Self {
-        let (commands_in, commands) = RingBuffer::new(16);
-        let (_, written) = RingBuffer::new(16);
-        let (notices_in, notices) = RingBuffer::new(super::super::notice::NOTICE_RING);
-        let settings = ThreadSettings {
-            media_timeout: Duration::from_secs(60),
-            stats_interval: Duration::from_secs(1),
-            max_legs: 4,
-            wake: Arc::new(Box::new(|| {})),
-        };
-        let rings = ThreadRings {
-            commands,
-            written,
-            notices: notices_in,
-        };
-        let mut media = MediaThread::new(rings, settings);
-        let sockets = [0; 2].map(|_| Arc::new(UdpSocket::bind((LOOPBACK, 0)).unwrap()));
-        let peer = UdpSocket::bind((LOOPBACK, 0)).unwrap();
-        peer.set_nonblocking(true).unwrap();
-        peer.connect(sockets.first().unwrap().local_addr().unwrap()).unwrap();
-        for socket in &sockets {
-            socket.set_nonblocking(true).unwrap();
-            socket.connect(peer.local_addr().unwrap()).unwrap();
-        }
-        let identity = Identity {
-            ssrc: 1,
-            sequence: 2,
-            timestamp: 3,
-        };
-        let mut leg = Leg::new(LegKey(1), sockets, identity, thread::current());
-        leg.connect(parameters(&peer), unix_us());
+        let mut line = Line::new();
+        let leg = line.leg();
         let (to_play, samples) = RingBuffer::new(8000);
         let state = Arc::new(PlayState::default());
         let source = PlaySource { samples, state };
@@ -242,15 +201,11 @@ impl Ticked {
         assert!(leg.mixer.add_player(player) && leg.mixer.add_recorder(taker));
         assert!(leg.mixer.add_tap(3, Side::Both, tap, 1) && leg.mixer.add_digits(digits));
         assert!(leg.mixer.add_echo(5, 2000, 1));
-        media.legs.push(leg);
         Self {
-            media,
-            peer,
+            line,
             to_play,
             recorded,
             tapped,
-            notices,
-            _commands: commands_in,
         }
     }
 
@@ -265,7 +220,7 @@ impl Ticked {
             ssrc: 9,
         };
         write_header(&header, &mut packet);
-        self.peer.send(&packet).unwrap();
+        self.line.peer.send(&packet).unwrap();
     }
 
     /// Empty and fill what others would.
@@ -275,11 +230,11 @@ impl Ticked {
         self.recorded.take(bytes);
         while self.tapped.pop().is_ok() {}
         let mut told = 0;
-        while self.notices.pop().is_ok() {
+        while self.line.notices.pop().is_ok() {
             told += 1;
         }
         let mut buffer = [0; 2048];
-        while self.peer.recv(&mut buffer).is_ok() {}
+        while self.line.peer.recv(&mut buffer).is_ok() {}
         told
     }
 }
@@ -288,25 +243,25 @@ impl Ticked {
 fn no_tick_allocates_with_every_kind_of_operation_jitter_loss_and_keys() {
     let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(counted.count_total, 1, "allocations are counted");
-    let mut ticked = Ticked::new();
+    let mut busy = Busy::new();
     let mut bytes = Vec::new();
     let (mut told, mut written) = (0, 0);
     // Over 5 s: reports of RTCP and statistics are among them.
     for tick in 0_u16..300 {
-        told += ticked.serve(&mut bytes);
+        told += busy.serve(&mut bytes);
         written += bytes.len();
         // Every seventh is lost, and after every ninth tick two come at once.
         if !tick.is_multiple_of(7) && !tick.is_multiple_of(9) {
-            ticked.say(tick, tick.is_multiple_of(50));
+            busy.say(tick, tick.is_multiple_of(50));
         }
         if tick % 9 == 1 {
-            ticked.say(tick.wrapping_sub(1), false);
+            busy.say(tick.wrapping_sub(1), false);
         }
         if tick.is_multiple_of(25) {
-            let leg = ticked.media.legs.first_mut().unwrap();
+            let leg = busy.line.leg();
             leg.mixer.tap_mut(3).unwrap().credit(500);
         }
-        let used = allocation_counter::measure(|| ticked.media.tick(true));
+        let used = allocation_counter::measure(|| busy.line.tick());
         assert_eq!((used.count_total, used.bytes_total), (0, 0), "in tick {tick}");
     }
     assert!(told > 20, "{told} notices: something was going on");

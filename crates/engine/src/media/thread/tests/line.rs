@@ -100,7 +100,7 @@ impl Line {
         let ours = own();
         let [media_address, report_address] = [&ours.rtp, &ours.rtcp].map(|socket| socket.local_addr().unwrap());
         let (peer, reports) = (socket(LOOPBACK), socket(LOOPBACK));
-        peer.connect(rtp).unwrap();
+        peer.connect(media_address).unwrap();
         let stream = StreamParameters {
             remote_rtcp: reports.local_addr().unwrap(),
             ..parameters(&peer)

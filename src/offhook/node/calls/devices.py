@@ -13,7 +13,7 @@ import msgspec
 
 from offhook.errors import CallerError, CommandRefused
 from offhook.node.calls.settings import CallSettings
-from offhook.node.calls.uris import SipUri, parse_uri
+from offhook.node.calls.uris import SipUri, parse_party, parse_uri
 from offhook.node.engine.ops import Header
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipDevice, SipParams, WebrtcDevice
@@ -176,22 +176,31 @@ class DevicePlanner:
         return addresses
 
     def _target(self, text: str) -> SipUri:
+        if _is_number(text):
+            message = "`to`: a tel: number has no host: use a device of type phone, or sip:number@host"
+            raise CommandRefused(ResultCode.BAD_REQUEST, message)
         return self._uri(text if _has_scheme(text) else f"sip:{text}", "to")
 
     def _sender(self, text: str) -> SipUri:
+        if _is_number(text):
+            text = self._uri(text, "from", parse_party).number
         host = "" if "@" in text else f"@{self._settings.sip_host}"
         return self._uri(text if _has_scheme(text) else f"sip:{text}{host}", "from")
 
     @staticmethod
-    def _uri(text: str, field: str) -> SipUri:
+    def _uri(text: str, field: str, parse: Callable[[str], SipUri] = parse_uri) -> SipUri:
         try:
-            return parse_uri(text)
+            return parse(text)
         except CallerError as error:
             raise CommandRefused(ResultCode.BAD_REQUEST, f"`{field}`: {error}") from error
 
 
 def _has_scheme(text: str) -> bool:
     return text.lower().startswith(("sip:", "sips:"))
+
+
+def _is_number(text: str) -> bool:
+    return text.lower().startswith("tel:")
 
 
 def _split(entry: str) -> tuple[str, int]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from offhook.errors import CallerError
 from offhook.node.calls.routing import RoutingTable
@@ -114,3 +118,25 @@ async def test_sip_data_has_numbers_too(bench):
 
 def test_a_tel_number_is_not_in_the_repr():
     assert "555" not in repr(parse_party("tel:+15551230001"))
+
+
+async def test_a_caller_by_tel_may_be_the_sender_of_a_dial(bench):
+    device = {"type": "sip", "params": {"to": "sip:bob@127.0.0.1", "from": "tel:+1-555-0199;ext=3"}}
+    await bench.run("calling.dial", tag="t", devices=[[device]])
+    await bench.sink.when("calling.call.dial", dial_state="answered")
+    (dial,) = bench.engine.sent(ops.LegDial)
+    assert dial.from_uri.startswith("sip:+15550199@")
+
+
+async def test_a_dial_to_tel_says_what_to_use(bench):
+    device = {"type": "sip", "params": {"to": "tel:+15550199"}}
+    code, sentence = await bench.refused("calling.dial", tag="t", devices=[[device]])
+    assert (code, "type phone" in sentence) == ("400", True)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"(sips?|tel):[ -~é]{0,40}", fullmatch=True))
+def test_any_text_is_a_party_or_refused(text):
+    with contextlib.suppress(CallerError):
+        party = parse_party(text)
+        assert parse_party(str(party)).number == party.number or party.parameters
+        RoutingTable([Route("*", "all")]).context_of(party)

@@ -173,6 +173,8 @@ class Connection:
             task.add_done_callback(self._beside_ended)
         try:
             await self._read(receive, receive_control)
+        except ConnectionError:  # it went while it was answered
+            self.abort()
         finally:
             self.is_open = False
             self._flushed.set()

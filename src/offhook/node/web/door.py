@@ -340,6 +340,8 @@ class Door:
 
     def failed(self, request: web.BaseRequest, status: int, error: BaseException | None) -> None:
         """A request could not be answered: by its fault, or by ours."""
+        if isinstance(error, ConnectionError):  # the peer went: nobody's fault
+            return
         if isinstance(error, HttpProcessingError):
             self._tally.count("requests that are no HTTP were refused")
         elif self._tally.count("requests failed by a fault of the node"):

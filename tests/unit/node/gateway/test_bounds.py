@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -12,6 +13,8 @@ from offhook.node.gateway.ledger import Ledger, key_of
 from offhook.node.gateway.limits import TokenBucket
 from offhook.node.gateway.sessions import Subscribed
 from offhook.node.store.port import StoredReply
+from offhook.node.web.crowd import CrowdLimits
+from offhook.node.web.door import DoorSettings
 
 
 @pytest.mark.parametrize(
@@ -231,3 +234,46 @@ async def test_a_new_session_is_no_new_burst_for_ever(make_node):
                 served.append(sum("result" in client.responses[one] for one in ids))
     assert served[:2] == [30, 30]
     assert all(3 <= count <= 15 for count in served[2:]), served
+
+
+async def test_a_stranger_whose_message_is_larger_than_the_door_lets_in_is_told_so(node):
+    """It is closed before the message is whole: nothing of it is put together, parsed or walked."""
+    async with node.client(connect=False) as client:
+        await client.socket.send_str("x" * 500_000)
+        await client.until(client.closed.is_set)
+        assert client.socket.close_code == 1008
+        assert node.door.strangers <= 1
+
+
+async def test_a_client_that_sends_more_bytes_than_are_ever_read_in_that_time_is_cut(make_node):
+    node = make_node(requests_per_s=1e6, requests_burst=1000)
+    node.door_settings = DoorSettings(window_bytes=300_000, window_s=60.0)
+    async with node, node.client() as client, node.client() as other:
+        for _ in range(5):
+            await client.send({"id": "x", "result": {"padding": "x" * 100_000}})
+        await client.until(client.closed.is_set)
+        assert client.socket.close_code == 1008
+        assert (await other.request("signalwire.ping", {}))["result"] == {}
+
+
+async def test_a_client_that_connected_is_no_stranger_at_the_door(make_node):
+    node = make_node()
+    node.door_settings = DoorSettings(crowd=CrowdLimits(strangers=2, patience_s=0.0), stranger_bytes=5000)
+    async with node, node.client() as client:
+        assert node.door.strangers == 0
+        for _ in range(6):
+            async with node.client(connect=False):
+                pass
+        for _ in range(3):
+            await client.request("signalwire.ping", {"payload": "x" * 5000})
+
+
+async def test_eight_sockets_that_never_connect_do_not_keep_a_program_out(make_node):
+    """256 silent WebSockets locked every client out with 503 for as long as they were renewed."""
+    node = make_node()
+    node.door_settings = DoorSettings(crowd=CrowdLimits(strangers=8, patience_s=0.2))
+    async with node, contextlib.AsyncExitStack() as silent:
+        for _ in range(8):
+            await silent.enter_async_context(node.client(connect=False))
+        async with asyncio.timeout(5), node.client() as client:
+            assert client.hello["protocol"]

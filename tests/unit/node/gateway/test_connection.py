@@ -84,3 +84,23 @@ async def test_replies_beyond_the_bound_are_followed_by_one_goodbye() -> None:
     assert transport.aborted == 1
     await asyncio.wait_for(serving, 5)
     assert overflows == ["told"]
+
+
+class PingingSocket:
+    """The peer pings, and is gone before it is answered."""
+
+    async def send_str(self, _text: str) -> None:
+        return
+
+    async def receive(self) -> WSMessage:
+        return WSMessage(WSMsgType.PING, b"", None)
+
+    async def pong(self, _data: bytes) -> None:
+        raise ConnectionResetError("the peer has gone")
+
+
+async def test_a_peer_that_goes_before_its_ping_is_answered_is_no_fault_of_the_node() -> None:
+    """It left a traceback in the log for each: strangers fill a disk so."""
+    connection = Connection(PingingSocket(), None, settings())  # type: ignore[arg-type]
+    await asyncio.wait_for(connection.serve(lambda _frame: 0.0), 5)
+    assert not connection.is_open

@@ -95,7 +95,7 @@ class CallBase(Facts, Listening, Waiting):
 
     def __init__(self, client: Requests, event: RelayEvent) -> None:
         self.call_id = event.call_id
-        Listening.__init__(self, Handlers(client.tasks, event.call_id))
+        Listening.__init__(self, Handlers(client.tasks, self.call_id))
         Waiting.__init__(self)
         Facts.__init__(self, event)
         self._client = client

@@ -75,22 +75,17 @@ class PendingRequests:
     @property
     def deadline(self) -> float | None:
         """When ``tick`` is due."""
-        due = self._sent_due
-        for since in self._queued.values():
-            queued_due = since + self._settings.queue_timeout_s
-            return queued_due if due is None else min(due, queued_due)
-        return due
-
-    @property
-    def _sent_due(self) -> float | None:
+        due: float | None = None
         for oldest in self._pending.values():  # sent in the order of the dict, all with one time-out
-            if oldest.sent_at is None:
-                return None
-            due = oldest.sent_at + self._settings.request_timeout_s
-            if not self._waiting:
-                return due
-            return min([due, *(one.retry_at for one in self._waiting.values() if one.retry_at is not None)])
-        return None
+            if oldest.sent_at is not None:
+                due = oldest.sent_at + self._settings.request_timeout_s
+                if self._waiting:
+                    due = min([due, *(one.retry_at for one in self._waiting.values() if one.retry_at is not None)])
+            break
+        if self._queued:
+            queued_due = next(iter(self._queued.values())) + self._settings.queue_timeout_s
+            due = queued_due if due is None else min(due, queued_due)
+        return due
 
     def send(self, method: str, params: Mapping[str, Any], now: float) -> str:
         """Send a request at once: its id."""

@@ -19,6 +19,9 @@ _MAX_PARTS: Final = 16_384
 _MAX_UNSENT_BYTES: Final = 16 * 1024 * 1024
 """What may wait to be written for a server that does not read."""
 
+_CHECK_EACH_BYTES: Final = 64 * 1024
+"""How much is written before that is looked at: with TLS a look takes longer than a message."""
+
 _MANY: Final = 4
 _READS_APART_S: Final = 0.0005
 _TEXT: Final = 0x81
@@ -43,6 +46,7 @@ class Wire(WSListener):
         self._parts = bytearray()
         self._parts_count = 0
         self._ping: bytes | None = None
+        self._unchecked_bytes = 0
         self._reason = "the server closed the socket"
         self._resume: asyncio.TimerHandle | None = None
 
@@ -57,8 +61,11 @@ class Wire(WSListener):
         Nothing after the end, which is also when too much waits for a server that does not read.
         """
         messages, self.outgoing = self.outgoing, []
-        if messages and self._transport is not None and not self.lost.done() and self._has_room(self._transport):
-            self._transport.underlying_transport.write(frame_texts(messages))
+        if messages and self._transport is not None and not self.lost.done():
+            data = frame_texts(messages)
+            self._unchecked_bytes += len(data)
+            if self._unchecked_bytes < _CHECK_EACH_BYTES or self._has_room(self._transport):
+                self._transport.underlying_transport.write(data)
 
     async def close(self, timeout_s: float) -> None:
         """Send what was asked, say goodbye, and wait for the other side's, but no longer than this."""
@@ -133,6 +140,7 @@ class Wire(WSListener):
 
     def _has_room(self, transport: WSTransport) -> bool:
         """Not too much waits to be written; else it is the end, at once."""
+        self._unchecked_bytes = 0
         unsent = transport.underlying_transport.get_write_buffer_size()
         if unsent <= _MAX_UNSENT_BYTES:
             return True

@@ -89,7 +89,6 @@ impl SpeechLine {
         let Some(reader) = &self.reader else {
             return;
         };
-        let at = at & !(CELL as u32 - 1);
         let end = at.wrapping_add(samples.len() as u32);
         if ahead(end, reader.next) <= 0 || ahead(end, reader.next) > MOST_AHEAD {
             return;
@@ -141,8 +140,10 @@ fn wrapped(at: u32, count: usize, size: usize) -> (std::ops::Range<usize>, std::
 }
 
 impl Laid {
-    /// Lay down samples from `at` on, which is the start of a cell.
+    /// Lay down samples from `at` on.
     fn insert(&mut self, at: u32, samples: &[i16]) {
+        self.clear(at);
+        self.clear(at.wrapping_add(samples.len() as u32));
         let (front, back) = wrapped(at, samples.len(), RING);
         let (first, second) = samples.split_at(front.len());
         for (place, samples) in [(front, first), (back, second)] {
@@ -153,8 +154,20 @@ impl Laid {
         self.mark(at, samples.len(), true);
     }
 
+    /// A cell that a packet begins or ends in is silent where no packet is, and not what was there a second ago.
+    fn clear(&mut self, at: u32) {
+        let start = at as usize % RING / CELL;
+        if !(at as usize).is_multiple_of(CELL)
+            && self.has.get(start) == Some(&false)
+            && let Some(cell) = self.ring.get_mut(start * CELL..(start + 1) * CELL)
+        {
+            cell.fill(0);
+        }
+    }
+
     fn mark(&mut self, at: u32, samples: usize, has: bool) {
-        let (front, back) = wrapped(at / CELL as u32, samples.div_ceil(CELL), RING / CELL);
+        let cells = (at as usize % CELL + samples).div_ceil(CELL);
+        let (front, back) = wrapped(at / CELL as u32, cells, RING / CELL);
         for cells in [front, back] {
             if let Some(cells) = self.has.get_mut(cells) {
                 cells.fill(has);

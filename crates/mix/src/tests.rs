@@ -435,6 +435,34 @@ fn what_was_said_lies_at_its_own_time_however_late_it_came() {
 }
 
 #[test]
+fn packets_of_any_length_are_recorded_without_a_jump_between_them() {
+    let value = |at: u32| (at % 5000) as i16 + 100;
+    for size in [1_u32, 7, 157, 163, 333, 1600, 2000] {
+        let mut leg = Leg::new();
+        let tape = leg.record(1, Side::Speak, false, false, limits());
+        let mut sent = 0;
+        for tick in 1..=60_u32 {
+            while sent + size <= tick * 160 {
+                let samples: Vec<i16> = (sent..sent + size).map(value).collect();
+                leg.mixer.said(2003 + sent, &samples, tick * 160);
+                sent += size;
+            }
+            leg.tick(30_000, &[]);
+        }
+        leg.end(1);
+        let tape = tape.0.borrow();
+        // Speech begins out of silence, faded in.
+        let start = tape.iter().position(|sample| *sample != 0).unwrap() + 40;
+        let heard = &tape[start..start + 6000];
+        let jumps = heard
+            .windows(2)
+            .filter(|pair| pair[1] != pair[0] + 1 && pair[1] != 100)
+            .count();
+        assert_eq!(jumps, 0, "packets of {size}");
+    }
+}
+
+#[test]
 fn a_recording_is_as_long_as_its_ticks_with_what_was_lost_concealed_and_what_was_not_said_silent() {
     let lossy = recorded(40, |tick| if tick == 20 { vec![] } else { vec![tick] });
     let gap = 19 * 160 - 80..20 * 160 - 80;

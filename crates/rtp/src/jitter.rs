@@ -353,6 +353,8 @@ impl JitterBuffer {
     }
 
     fn store(&mut self, start: u32, samples: &[i16]) {
+        self.clear(start);
+        self.clear(start.wrapping_add(samples.len() as u32));
         let [front, back] = wrapped(start as usize, samples.len(), RING);
         let (first, second) = samples.split_at(front.len());
         for (place, samples) in [(front, first), (back, second)] {
@@ -360,26 +362,20 @@ impl JitterBuffer {
                 to.copy_from_slice(samples);
             }
         }
-        let begun = start as usize % CELL;
-        let open = (begun + samples.len()) % CELL;
-        if open != 0 {
-            self.clear_rest(start.wrapping_add(samples.len() as u32), CELL - open);
-        }
-        for cells in wrapped(
-            start as usize / CELL,
-            (begun + samples.len()).div_ceil(CELL),
-            RING / CELL,
-        ) {
+        let cells = (start as usize % CELL + samples.len()).div_ceil(CELL);
+        for cells in wrapped(start as usize / CELL, cells, RING / CELL) {
             self.cells.get_mut(cells).unwrap_or(&mut []).fill(Cell::Present);
         }
     }
 
-    /// The last cell of a packet is not full: what is not there yet is silent.
-    fn clear_rest(&mut self, from: u32, count: usize) {
-        if self.cell(from) != Cell::Present
-            && let Some(rest) = self.ring.get_mut(from as usize % RING..from as usize % RING + count)
+    /// A cell that a packet begins or ends in is silent where no packet is, and not what was there half a second ago.
+    fn clear(&mut self, at: u32) {
+        let start = at as usize % RING / CELL * CELL;
+        if !(at as usize).is_multiple_of(CELL)
+            && self.cell(at) != Cell::Present
+            && let Some(cell) = self.ring.get_mut(start..start + CELL)
         {
-            rest.fill(0);
+            cell.fill(0);
         }
     }
 

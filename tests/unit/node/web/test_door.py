@@ -311,3 +311,55 @@ def test_a_fault_of_ours_is_told_once_with_its_place_and_counted_then(tmp_path, 
     assert told.count("RuntimeError: a fault of ours") == 1
     assert "SECRETSECRET" not in told
     assert "times=9" in told
+
+
+SMUGGLED = b"GET /fault HTTP/1.1\r\nHost: x\r\n\r\n"
+TRICKS = [
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\nContent-Length: 50\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 50\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +50\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n" + SMUGGLED,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + SMUGGLED,
+    b"GET / HTTP/1.1\r\nHost: x\r\n Folded: y\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nBad\x00Name: y\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(1000)) + b"\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9000 + b"\r\n\r\n",
+    b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100,
+]
+
+
+@pytest.mark.parametrize("text", TRICKS, ids=range(len(TRICKS)))
+def test_a_trick_of_syntax_gets_one_answer_and_hides_no_second_request(tmp_path, text, capfd):
+    async def work():
+        async with House(tmp_path, DoorSettings(request_s=1.0), secure=False) as house:
+            reader, writer = await house.knock()
+            writer.write(text)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+            assert answer[9:12] in (b"400", b"405", b"505"), answer[:80]
+            assert answer.count(b"HTTP/1.") - answer.count(b"no HTTP/1.1") <= 2
+            assert b"500" not in answer[:20]
+            writer.close()
+            assert (await house.ask()).startswith(b"HTTP/1.1 200")
+
+    on_loop("asyncio", work)
+    assert "a fault of the node" not in "".join(capfd.readouterr()), "the smuggled one was asked"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
+def test_methods_that_are_not_served_are_told_which_are(tmp_path, method):
+    async def work():
+        async with House(tmp_path, DoorSettings(), secure=False) as house:
+            reader, writer = await house.knock()
+            writer.write(f"{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+            assert answer.startswith(b"HTTP/1.1 405")
+            assert b"Allow: GET,HEAD" in answer
+            writer.close()
+
+    on_loop("asyncio", work)

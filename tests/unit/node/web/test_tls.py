@@ -157,3 +157,37 @@ async def test_node_accepts_the_leaf_by_its_extra_ca_variable(certificates: Loca
         )
         answer, _ = await asyncio.wait_for(child.communicate(), 20)
     assert answer.decode().strip() == "true"
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers"),
+    [
+        (ssl.TLSVersion.TLSv1, "ALL:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "aNULL:eNULL:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "kRSA:@SECLEVEL=0"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_old_versions_and_suites_without_aead_or_forward_secrecy_are_refused(
+    certificates: LocalCertificates, version: ssl.TLSVersion, ciphers: str
+) -> None:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    client.minimum_version = client.maximum_version = version
+    client.set_ciphers(ciphers)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await _greet(certificates, client, "127.0.0.1", "localhost")
+
+
+@pytest.mark.parametrize(
+    "ciphers", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"]
+)
+async def test_a_client_of_tls_1_2_is_served(certificates: LocalCertificates, ciphers: str) -> None:
+    client = _strict_client(certificates.ca_file)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(ciphers)
+    assert await _greet(certificates, client, "127.0.0.1", "localhost") == b"hi"

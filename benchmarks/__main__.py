@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.leaks import leaks, show_leaks
 from benchmarks.sdk import compare_sdks
 from benchmarks.yardstick import yardstick
 from rig.load import Load, percentile
@@ -118,6 +119,8 @@ def main() -> None:
         show("Beside a plain asyncio echo over TLS in the same run", reports["yardstick"])
         reports["held"] = held(given.held, given.held_seconds, Path(work) / "b")
         show(f"{given.held} calls at once, playing and recording, {given.held_seconds:g} s", reports["held"])
+        reports["leaks"] = leaks(Path(work) / "d")
+        show_leaks(reports["leaks"])
         (Path(work) / "c").mkdir()
         reports["sdks"] = compare_sdks(given.sdk_calls, 900, Path(work) / "c")
         show(f"the published SDK and ours, {given.sdk_calls} calls each, over TLS", reports["sdks"])

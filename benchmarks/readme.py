@@ -27,10 +27,20 @@ def table(report: dict[str, Any]) -> str:
         "CPU of a call held, of one core": _by_process(held["cpu_percent_of_a_core_per_call"], "{:.3f} %"),
         "memory of a call held": _by_process(held["rss_kb_per_call"], "{:.0f} kB"),
     }
+    rows |= _leaks(report["leaks"])
     rows |= _sdks(report["sdks"])
     lines = "".join(f"| {what} | {value} |\n" for what, value in rows.items())
     where = f"{machine['cores']} cores ({machine.get('cpu') or 'unknown'}), Python {machine['python']}"
     return f"Measured by it on {where}:\n\n| figure | value |\n|---|---|\n{lines}"
+
+
+def _leaks(report: dict[str, Any]) -> dict[str, str]:
+    """What was left of thousands of calls."""
+    calls = ", ".join(f"{number} {name}" for name, number in report["calls"].items())
+    grown = {name: mib for name, mib in report["grown_mib"].items() if abs(mib) >= 0.05}
+    memory = ", ".join(f"{name} {mib:+.1f} MiB" for name, mib in sorted(grown.items(), key=lambda item: -item[1]))
+    descriptors = sum(report["more_descriptors"].values())
+    return {f"left of calls that are over ({calls})": f"{memory or 'nothing'}; {descriptors:+d} descriptors"}
 
 
 def _sdks(report: dict[str, Any]) -> dict[str, str]:

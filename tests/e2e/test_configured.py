@@ -45,7 +45,8 @@ def trunk_port() -> int:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, trunk_port: int) -> Iterator[NodeProcess]:
     """``offhook serve``, in place of the ``dev`` that other tests have."""
-    with serving(tmp_path_factory.mktemp("configured"), SETTINGS.format(trunk=trunk_port)) as running:
+    settings, extra = SETTINGS.format(trunk=trunk_port), {"OFFHOOK_LIMITS_KEPT_S": "500"}
+    with serving(tmp_path_factory.mktemp("configured"), settings, extra=extra) as running:
         yield running
 
 
@@ -55,6 +56,11 @@ async def trunk(trunk_port: int) -> AsyncIterator[Responder]:
     made = Responder(await SipEndpoint.udp(trunk_port), RtpPeer())
     yield made
     made.close()
+
+
+async def test_a_client_is_told_for_how_long_the_node_remembers(node: NodeProcess) -> None:
+    async with RelayPeer(node) as peer:
+        assert peer.connected["keeps_request_ids_s"] == 500
 
 
 async def test_a_number_without_a_route_gets_404_that_names_what_to_configure(node: NodeProcess) -> None:

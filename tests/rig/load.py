@@ -50,7 +50,10 @@ class LoadedCall:
 
 @dataclass
 class Load:
-    """``calls`` calls at ``rate`` a second; each is held ``hold_s`` and hung up, or ends when the node says so (0)."""
+    """``calls`` calls at ``rate`` a second; each is held ``hold_s`` and hung up, or ends when the node says so (0).
+
+    ``cancels``: each is given up as soon as it rings.
+    """
 
     remote: tuple[str, int]
     rate: float
@@ -58,6 +61,7 @@ class Load:
     hold_s: float = 0.0
     limit_s: float = 120.0
     to: str = "100"
+    cancels: bool = False
     done: list[LoadedCall] = field(default_factory=list)
     live: dict[str, LoadedCall] = field(default_factory=dict)
     peak: threading.Event = field(default_factory=threading.Event)
@@ -123,6 +127,13 @@ class Load:
         data = build(f"{method} {call.answer.contact} SIP/2.0", self._fields(call, method, cseq))
         self._sip.sendto(data, self.remote)
 
+    def _cancel(self, call: LoadedCall) -> None:
+        """As the INVITE, with its branch (RFC 3261 section 9.1)."""
+        invite = parse(call.invite)
+        fields = [(n, invite.get(n)) for n in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
+        uri = invite.start.split(" ")[1]
+        self._sip.sendto(build(f"CANCEL {uri} SIP/2.0", [*fields, ("CSeq", "1 CANCEL")]), self.remote)
+
     def _begin(self) -> None:
         media = rtp.bound_pair()
         call = LoadedCall(unique("load"), media)
@@ -148,6 +159,10 @@ class Load:
                 self._end(call, "")
         elif call and message.method == "BYE" and message.status >= 200:
             self._end(call, "")
+        elif call and self.cancels and message.method == "INVITE" and message.status == 180:
+            if not call.hung_up:
+                call.hung_up = True
+                self._cancel(call)
         elif call and message.method == "INVITE" and message.status >= 300:
             fields = [(n, message.get(n)) for n in ("Via", "From", "To", "Call-ID")]
             self._sip.sendto(

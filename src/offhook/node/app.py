@@ -296,6 +296,7 @@ def gateway_settings(settings: Settings, identity: Identity, sessions: int) -> G
         ringing_s=settings.calls.ringing_s,
         allowed_origins=frozenset(settings.relay.origins),
         sessions_max=sessions,
+        retention_s=settings.limits.kept_s,
     )
 
 
@@ -309,7 +310,9 @@ def call_settings(settings: Settings, identity: Identity) -> CallSettings:
         routes=[*(Route(route.match, route.context) for route in settings.routes), *everything],
         dial=DialSettings(list(settings.dial.allow)),
         trunk=TrunkSettings(trunk.host, trunk.port, trunk.transport, trunk.from_number),
-        limits=Limits(call_s=calls.max_s, hold_s=calls.hold_s, ringing_s=calls.ringing_s),
+        limits=Limits(
+            call_s=calls.max_s, hold_s=calls.hold_s, ringing_s=calls.ringing_s, ended_kept_s=settings.limits.kept_s
+        ),
         sip_host=settings.sip.listen,
         ring_timeout_s=calls.ring_timeout_s,
     )

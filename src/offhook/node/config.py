@@ -159,6 +159,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strangers_per_address: Annotated[
         Count, _about("The same of one address (IPv6: one /64); those of this machine share all places.")
     ] = 64
+    kept_s: Annotated[
+        float,
+        Meta(ge=1, le=86400),
+        _about("How long events without an ack, first replies, lost sessions and ended calls are kept.", "seconds"),
+    ] = 600.0
     drain_s: Annotated[
         float, Meta(ge=0, le=86400), _about("How long `serve` waits for its calls after SIGTERM.", "seconds")
     ] = 1800.0

@@ -105,3 +105,33 @@ async def test_commands_have_one_effect_and_one_reply_through_cuts(
         )
         assert effects == {f"control-{number}": 1 for number in range(COMMANDS)}
     assert caplog.text.count("connection lost") >= CUTS
+
+
+async def test_a_call_whose_end_the_node_could_not_keep_ends_and_one_that_lives_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed in ``client.calls`` for ever, its handler too: the node said so, and nobody listened."""
+    monkeypatch.setattr("offhook.client.base._GONE_GRACE_S", 0.05)
+    async with (
+        Node(tmp_path, retention_max_events=3) as node,
+        RelayClient(PROJECT, TOKEN, f"ws://127.0.0.1:{node.port}", ["office"]) as client,
+    ):
+        over, _ = await answered_call(node, client)
+        lives, _ = await answered_call(node, client)
+        ended, runs = [await lives.play_silence(60, control_id=f"control-{number}") for number in (1, 2)]
+        for connection in list(node.gateway._connections):
+            connection.abort()
+        node.outbox.emit(state(over.call_id, "ended", end_reason="hangup", end_source="inbound"))
+        finished = play(lives.call_id, 1)
+        finished.params["state"] = "finished"
+        node.outbox.emit(finished)
+        for _ in range(3):
+            node.outbox.emit(play(lives.call_id, 2))
+        assert (await over.wait_for_ended(20)).cause == "gone"
+        assert (await ended.wait(20)).cause == "gone"
+        assert client.calls == [lives]
+        assert not runs.is_done
+        finished = play(lives.call_id, 2)
+        finished.params["state"] = "finished"
+        node.outbox.emit(finished)
+        assert (await runs.wait(20)).cause is None

@@ -61,7 +61,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
             ``RELAY_MAX_ACTIVE_CALLS``, else 1000.
         ca_file: PEM file of the authorities to trust, else ``OFFHOOK_RELAY_CA_FILE`` or ``SIGNALWIRE_RELAY_CA_FILE``.
         request_timeout: seconds that a request may wait for its reply, counted from sending; within them, one that
-            the server has no room for (-32005) is sent again.
+            the server has no room for (-32005) is sent again. For a connection a request waits 120 s at most.
         drain_timeout: seconds that ``run`` lets handlers and callbacks finish after SIGINT or SIGTERM; a second signal
             ends at once. ``disconnect`` takes at most 5 of them.
         record_session: file to write every frame to, secrets masked (see ``offhook.client.recording``).
@@ -230,8 +230,9 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
     def run(self) -> None:
         """Connect and serve calls until SIGINT or SIGTERM; then take no more calls, let what runs finish, and leave.
 
-        Handlers have ``drain_timeout``, callbacks what these leave of it, at least a second. A second signal ends at
-        once. What is cancelled is named in the log.
+        Handlers have ``drain_timeout``, callbacks what these leave of it, at least a second; a node that is away or
+        silent is not waited for. A second signal ends at once, a third does what it does to any program. What is
+        cancelled is named in the log.
 
         Raises:
             RelayError: the server refused us.
@@ -259,7 +260,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
     async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send any request and return the whole result.
 
-        While the connection is away it is queued. Cancelling leaves a request that was sent to its fate.
+        While the connection is away it is queued, for 120 s at most. Cancelling leaves a request that was sent to its fate.
 
         Args:
             method: such as ``calling.answer``.

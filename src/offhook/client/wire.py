@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 from collections.abc import Callable
 from typing import Final
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport
 
 __all__ = ["MAX_MESSAGE_BYTES", "Wire", "frame_texts"]
+
+log = logging.getLogger("offhook.client")
 
 MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
 _MAX_PARTS: Final = 16_384
@@ -22,6 +25,7 @@ _MAX_UNSENT_BYTES: Final = 16 * 1024 * 1024
 _CHECK_EACH_BYTES: Final = 64 * 1024
 """How much is written before that is looked at: with TLS a look takes longer than a message."""
 
+_GONE_S: Final = 1.0
 _MANY: Final = 4
 _READS_APART_S: Final = 0.0005
 _TEXT: Final = 0x81
@@ -76,6 +80,19 @@ class Wire(WSListener):
             self._transport.send_close(WSCloseCode.OK)
             await asyncio.wait({self.lost}, timeout=timeout_s)
         self._transport.disconnect(graceful=False)
+        await self._wait_gone(self._transport)
+
+    async def _wait_gone(self, transport: WSTransport) -> None:
+        """Wait until picows is done, and take from it what went wrong: else asyncio says that nobody asked."""
+        try:
+            async with asyncio.timeout(_GONE_S):
+                await transport.wait_disconnected()
+        except WSError as error:
+            log.warning("the server broke the rules of WebSocket: %s", error)
+        except TimeoutError:
+            log.warning("a socket that was aborted did not end in %g s", _GONE_S)
+        except Exception:  # the wall: it comes out of the library, and the next socket may be well
+            log.exception("a message from the server could not be handled: this is a bug")
 
     # --- what picows calls ----------------------------------------------------------------------------------
 

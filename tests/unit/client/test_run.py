@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from offhook.testing.node import ScriptedNode
+from rig.raw_server import serve_raw
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -161,6 +162,22 @@ def ask(*args, **options):
 
 socket.getaddrinfo = ask
 """
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_a_signal_ends_a_program_in_a_handshake_that_never_ends(scheme: str) -> None:
+    came = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        came.set()
+        await reader.read()
+
+    async with serve_raw(silent) as port:
+        process = await start_waiting(f"{scheme}://127.0.0.1:{port}")
+        await asyncio.wait_for(came.wait(), 20)
+        process.send_signal(signal.SIGINT)
+        await ends_soon(process)
 
 
 async def test_a_signal_ends_a_program_whose_name_server_is_silent() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from offhook.client import outputs
 from offhook.client.events import RelayEvent, parse_event
@@ -34,6 +34,10 @@ class Driver(Protocol):
         """Do so before the loop's next turn: many tasks may ask something in this one."""
         ...
 
+
+_ALL_TOLD: Final = 10
+_ONE_OF: Final = 1_000
+"""Unreadable frames that have a line in the log: the first ones, then one of so many."""
 
 LiveCalls = dict[str, frozenset[str]]
 """Calls by id, with the ``control_id`` of what runs on each."""
@@ -70,6 +74,7 @@ class Link:
         self._on_truncated = on_truncated
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._running: asyncio.Task[None] | None = None
+        self._ignored = 0
 
     def __repr__(self) -> str:
         return f"Link(state={self.session.state.value!r}, waiting={len(self._replies)})"
@@ -147,7 +152,9 @@ class Link:
                 log.warning("the server could not keep all events for us while we were away")
                 self._on_truncated(calls)
             case outputs.Ignored(reason):
-                log.warning("ignored an unreadable frame", extra={"reason": reason})
+                self._ignored += 1
+                if self._ignored <= _ALL_TOLD or self._ignored % _ONE_OF == 0:
+                    log.warning("ignored an unreadable frame (%d so far)", self._ignored, extra={"reason": reason})
             case outputs.Stopped(error):
                 self._end(error)
 

@@ -322,3 +322,16 @@ async def test_a_server_that_orders_clients_away_again_and_again_is_survived(sta
     with pytest.raises(DialFailed):
         await stage.client.dial([[PHONE]], tag="t1", dial_timeout=1)
     assert stage.client.is_connected
+
+
+async def test_garbage_without_end_is_told_in_few_lines_with_its_count(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each frame was a line: a server could fill the disk of its clients."""
+    assert stage.node.driver is not None
+    for _ in range(5_000):
+        stage.node.driver.session.received("{", asyncio.get_running_loop().time())
+        stage.node.driver.pump()
+    told = [one for one in caplog.records if one.getMessage().startswith("ignored an unreadable frame")]
+    assert 10 <= len(told) <= 20
+    assert told[-1].getMessage() == "ignored an unreadable frame (5000 so far)"

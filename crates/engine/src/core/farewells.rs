@@ -323,6 +323,16 @@ mod tests {
         });
     }
 
+    #[test]
+    fn a_crash_leaves_ten_thousand_calls_at_most_to_be_ended() {
+        let mut content = Vec::new();
+        for number in 0..20_000 {
+            let record = format!("+ leg-{number} udp 127.0.0.1:5060 127.0.0.1:5070 4\nBYE ");
+            content.extend_from_slice(record.as_bytes());
+        }
+        assert_eq!(parse(&content).len(), MOST);
+    }
+
     /// A disk that does nothing until it is told to, and then fails as often as it was told.
     struct Stalled {
         go: mpsc::Receiver<()>,

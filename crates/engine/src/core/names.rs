@@ -143,8 +143,16 @@ mod tests {
             prompts.done(index.to_string(), 1);
             prompts.done("again".to_owned(), index);
             traces.ended(LegKey(index as u64), String::new());
+            traces.early(
+                LegKey(index as u64),
+                ReportBody::Stats {
+                    legs: Vec::new(),
+                    ticks_late: 0,
+                    panics: 0,
+                },
+            );
         }
         assert!(prompts.sizes.len() <= PROMPTS && prompts.order.len() <= PROMPTS);
-        assert!(traces.ended.len() <= ENDED);
+        assert!(traces.ended.len() <= ENDED && traces.early.len() <= EARLY);
     }
 }

@@ -103,3 +103,23 @@ impl Listener {
 fn named(error: &io::Error, what: &str, address: SocketAddr) -> io::Error {
     io::Error::new(error.kind(), format!("SIP cannot listen on {what} {address}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_ways_to_peers_that_are_remembered_are_bounded() {
+        let listener = Listener::bind("0.0.0.0:0".parse().unwrap()).await.unwrap();
+        for number in 0..3_000_u16 {
+            let [high, low] = number.to_be_bytes();
+            let peer = IpAddr::V4(Ipv4Addr::new(127, 1, high, low));
+            assert!(listener.local_for(peer).ip().is_loopback());
+            assert!(listener.routes.borrow().len() <= REMEMBERED_ROUTES);
+        }
+    }
+}

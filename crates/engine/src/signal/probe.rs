@@ -59,3 +59,28 @@ async fn ask(local: SocketAddr, peer: SocketAddr) -> io::Result<()> {
         Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use offhook_sip::Transport;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thousand_silent_calls_ask_256_questions() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            peer: silent.local_addr().unwrap(),
+            connection: 0,
+        };
+        let mut probes = Probes::new();
+        for _ in 0..1_000 {
+            probes.ask(flow);
+        }
+        assert_eq!(probes.0.len(), PROBES);
+    }
+}

@@ -69,6 +69,8 @@ pub(super) struct Streams {
     open: HashMap<u64, Stream>,
     by_peer: HashMap<SocketAddr, u64>,
     by_address: HashMap<IpAddr, usize>,
+    /// So many at once.
+    most: usize,
     idle: Duration,
     /// When to look at each connection again, the earliest first.
     looks: BinaryHeap<Reverse<(Duration, u64)>>,
@@ -85,6 +87,7 @@ impl Streams {
             open: HashMap::new(),
             by_peer: HashMap::new(),
             by_address: HashMap::new(),
+            most: CONNECTIONS,
             idle,
             looks: BinaryHeap::new(),
             pieces,
@@ -107,7 +110,7 @@ impl Streams {
     /// Serve a connection that a peer opened; over the limits it is closed.
     pub(super) fn take(&mut self, socket: TcpStream, local: SocketAddr, peer: SocketAddr, now: Duration) {
         let of_address = self.by_address.get(&peer.ip()).copied().unwrap_or_default();
-        if of_address >= CONNECTIONS_AN_ADDRESS || self.open.len() >= CONNECTIONS {
+        if of_address >= CONNECTIONS_AN_ADDRESS || self.open.len() >= self.most {
             return;
         }
         let connection = self.enter(local, peer, now, |pieces, unsent, counter, connection| {
@@ -125,7 +128,7 @@ impl Streams {
         let connection = match flow.connection {
             0 => match self.by_peer.get(&flow.peer) {
                 Some(connection) => *connection,
-                None if self.open.len() >= CONNECTIONS => return Err(flow),
+                None if self.open.len() >= self.most => return Err(flow),
                 None => {
                     let connection = self.enter(flow.local, flow.peer, now, |pieces, unsent, counter, connection| {
                         connect(flow, connection, pieces, unsent, counter)
@@ -417,5 +420,43 @@ mod tests {
         assert_eq!(streams.send(flow, vec![0], Duration::ZERO), Err(flow));
         streams.close(1);
         assert_eq!(streams.send(flow, vec![0], Duration::ZERO), Err(flow));
+    }
+
+    #[tokio::test]
+    async fn connections_of_all_addresses_together_are_bounded_those_that_we_open_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let mut streams = Streams::new(IDLE);
+        streams.most = 40;
+        let mut peers = Vec::new();
+        for last in 1..=5 {
+            for _ in 0..10 {
+                let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                socket.bind(std::net::SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+                let (peer, accepted) = tokio::join!(socket.connect(local), listener.accept());
+                let (accepted, address) = accepted.unwrap();
+                streams.take(accepted, local, address, Duration::ZERO);
+                peers.push(peer.unwrap());
+            }
+        }
+        assert_eq!((streams.open.len(), streams.tasks.len()), (40, 80));
+        let other = offhook_sip::Flow {
+            peer: "127.0.0.9:5060".parse().unwrap(),
+            connection: 0,
+            ..streams.flow(1).unwrap()
+        };
+        assert_eq!(streams.send(other, vec![0], Duration::ZERO), Err(other));
+        streams.close(1);
+        assert!(streams.send(other, vec![0], Duration::ZERO).is_ok());
+    }
+
+    #[tokio::test]
+    async fn messages_that_wait_to_be_sent_are_bounded_in_number() {
+        let (mut streams, _peer) = connected().await;
+        let flow = streams.flow(1).unwrap();
+        let sent = (0..1_000)
+            .filter(|_| streams.send(flow, vec![0], Duration::ZERO).is_ok())
+            .count();
+        assert_eq!(sent, super::UNSENT_MESSAGES);
     }
 }

@@ -12,7 +12,7 @@ from rig.engine import Controller, running_engine
 from rig.ports import free_port
 from rig.sipp import run_sipp, sipp_command
 
-pytestmark = [pytest.mark.peers, pytest.mark.alone]
+pytestmark = pytest.mark.peers
 
 
 async def answers_plays_and_hangs_up(controller: Controller, calls: int) -> None:

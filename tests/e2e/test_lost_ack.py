@@ -29,7 +29,6 @@ async def unacknowledged(node: NodeProcess, relay: RelayPeer, transport: str) ->
 
 @pytest.mark.judges_time
 @pytest.mark.timeout(120)
-@pytest.mark.xdist_group("demos")
 @pytest.mark.usefixtures("demos")  # they run meanwhile, for test_the_demo
 async def test_a_lost_ack_is_waited_for_32_s_and_then_hung_up(node: NodeProcess, relay: RelayPeer) -> None:
     """rustpbx#280: "the call hangs up after 32 seconds", and nobody is told why."""

@@ -9,8 +9,6 @@ import pytest
 from rig import audio
 from rig.demo import Demos
 
-pytestmark = pytest.mark.xdist_group("demos")
-
 
 def test_the_demo_prints_a_time_line_and_leaves_a_recording_and_its_picture(demos: Demos) -> None:
     """vocodedev/vocode-core#714: none of the examples worked."""

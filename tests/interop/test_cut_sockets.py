@@ -23,7 +23,7 @@ from rig.node import NodeProcess, running_node
 from rig.rtp import missing
 from rig.together import Together
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(300), pytest.mark.xdist_group("cut_sockets")]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 
 CUTS = 30
 ORDER = ["answered", "ending", "ended"]
@@ -61,6 +61,23 @@ async def short_call(node: NodeProcess, seed: int) -> int:
         caller.close()
 
 
+async def taken(node: NodeProcess, to: str) -> Caller:
+    """A call that is answered: before the program has subscribed, calls are refused."""
+    while True:
+        caller = await Caller.open(node.sip(), to=to)
+        caller.invite()
+        final = await caller.final()
+        if final.status == 200:
+            caller.answer = final
+            caller.ack()
+            caller.rtp.start(final.media)
+            return caller
+        caller.ack_failure(final)
+        caller.close()
+        assert final.status == 480
+        await asyncio.sleep(0.2)
+
+
 async def serve_tone(directory: Path) -> tuple[web.AppRunner, str]:
     audio.write_wav(directory / "tone.wav", audio.tone(440, 240))
     app = web.Application()
@@ -79,10 +96,8 @@ async def cut_often(node: NodeProcess, launch: Any, work: Path, seed: int) -> Ou
     remote = ("127.0.0.1", node.relay_port)
     async with Chopper(remote, seed, CUTS) as chopper:  # noqa: SIM117  the app needs its port
         async with launch(node, "resilient", url, relay_host=chopper.host) as app:
-            await asyncio.sleep(3)
-            long = await Caller.open(node.sip(), to="long")
+            long = await taken(node, "long")
             long.rtp.watch(node.engine().pid)
-            await long.established()
             tone = await app.line("tone")
             await asyncio.sleep(0.5)
             mark = long.rtp.mark()

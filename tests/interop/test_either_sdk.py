@@ -19,7 +19,7 @@ from rig.stage import MODULES, PROGRAMS, Forks, Stage
 from rig.stories import SEEN, STORIES, Seen
 from rig.together import Together
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(300), pytest.mark.xdist_group("either_sdk")]
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 
 AT_ONCE = 6
 """Scenarios of one SDK that run at the same time."""

@@ -12,7 +12,7 @@ from rig.node import ROOT, running_node
 from rig.sipp import run_sipp
 from rig.usage import usage
 
-pytestmark = [pytest.mark.peers, pytest.mark.judges_time, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.peers, pytest.mark.judges_time]
 
 RATE, SECONDS = 20, 20
 

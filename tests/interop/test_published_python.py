@@ -14,6 +14,7 @@ from rig.apps import published_python
 from rig.dialog import Caller
 from rig.fixtures import Callers
 from rig.node import NodeProcess
+from rig.relay import RelayPeer
 from rig.responder import Responder
 from rig.rtp import missing
 from rig.sipp import run_sipp
@@ -22,8 +23,12 @@ pytestmark = pytest.mark.peers
 
 
 async def subscribed(node: NodeProcess) -> None:
-    """Long enough for a client that has just started to be known (it says nothing of it)."""
-    await asyncio.sleep(2.0)
+    """Long enough for a client that has just started to be known (it says nothing of it).
+
+    Once somebody has subscribed, calls wait another 10 s for the next who does.
+    """
+    async with RelayPeer(node):
+        await asyncio.sleep(2.0)
 
 
 async def test_it_answers_sipp_plays_collects_records_and_hangs_up(node: NodeProcess, tmp_path: Path) -> None:

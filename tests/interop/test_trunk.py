@@ -15,7 +15,7 @@ from rig.load import Load, LoadedCall, percentile
 from rig.node import ROOT, running_node
 from rig.sip import branch, build, unique
 
-pytestmark = [pytest.mark.peers, pytest.mark.judges_time, pytest.mark.xdist_group("load")]
+pytestmark = [pytest.mark.peers, pytest.mark.judges_time]
 
 
 def answered_ms(calls: list[LoadedCall]) -> list[float]:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NodeProcess", "command", "environment", "processes_of", "running_node", "serving"]
+__all__ = ["NodeProcess", "command", "environment", "processes_of", "running_node", "serving", "written_since"]
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 STOP_S = 30.0
+LOG_LINES = 80
 GONE_S = 10.0
 """A process that was told to go needs a CPU for it."""
 SETTINGS = """
@@ -37,6 +38,9 @@ allow_loopback = true
 match = "1*"
 context = "default"
 """
+
+
+_logs: list[Path] = []
 
 
 def command() -> list[str]:
@@ -218,7 +222,16 @@ def start(arguments: Sequence[str], state_dir: Path, extra: Mapping[str, str] | 
             env=environment(**(extra or {})),
             cwd=ROOT,
         )
+    _logs.append(stderr_path)
     return NodeProcess(process, state_dir, stderr_path)
+
+
+def written_since(began: float) -> Iterator[tuple[str, str]]:
+    """The log of each node of this process that wrote to it since then (seconds since the epoch), its last lines."""
+    for path in _logs:
+        if path.exists() and path.stat().st_mtime >= began:
+            lines = path.read_text(errors="replace").splitlines()
+            yield str(path), "\n".join(lines[-LOG_LINES:])
 
 
 @contextmanager

@@ -40,7 +40,7 @@ rust: ## Tests of the crates
 	@scripts/step "cargo test" scripts/cargo-test
 
 unit: ## Unit and property tests of the Python side
-	@scripts/step "unit and property tests" python -m pytest -q tests/unit tests/property
+	@scripts/step "unit and property tests" python -m pytest -q -n auto tests/unit tests/property
 
 peers: ## Real sockets, real audio, peers that nobody here wrote
 	@scripts/step "peers and end to end" scripts/peers

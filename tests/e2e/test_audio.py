@@ -19,6 +19,7 @@ from rig.rtp import missing
 LOUD = 500.0
 
 
+@pytest.mark.judges_time
 @pytest.mark.parametrize("codec", [0, 8], ids=["pcmu", "pcma"])
 async def test_a_file_arrives_whole_and_within_half_a_decibel_of_the_ideal(
     callers: Callers, relay: RelayPeer, audio_server: AudioServer, tmp_path: Path, codec: int
@@ -44,6 +45,7 @@ async def test_a_file_arrives_whole_and_within_half_a_decibel_of_the_ideal(
     await relay.state(talk.call, "ended")
 
 
+@pytest.mark.judges_time
 async def test_speech_of_the_node_is_heard_and_media_flows_from_the_answer(talk: Talk) -> None:
     await asyncio.sleep(0.2)
     first = talk.caller.rtp.heard()[0]
@@ -174,6 +176,7 @@ async def test_echo_gives_back_what_was_said(talk: Talk) -> None:
     assert end - begin == pytest.approx(4000, abs=160)
 
 
+@pytest.mark.judges_time
 async def test_garbage_on_the_media_port_is_not_heard(talk: Talk) -> None:
     dice = random.Random(5)
     mark = talk.caller.rtp.mark()

@@ -48,6 +48,7 @@ async def until(node: NodeProcess, text: str, within_s: float = 60.0) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.judges_time
 async def test_a_program_that_changes_keeps_its_calls_and_the_new_one_gets_the_next(
     tmp_path: Path, audio_server: AudioServer
 ) -> None:

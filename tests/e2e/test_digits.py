@@ -80,6 +80,7 @@ async def test_info_digits_are_each_heard_once(talk: Talk) -> None:
     assert await collected(talk, len(KEYS)) == KEYS
 
 
+@pytest.mark.judges_time
 async def test_tones_are_each_heard_once_where_no_events_were_negotiated(callers: Callers, relay: RelayPeer) -> None:
     """A line that stalls breaks a tone in two: where it did, it is tried again."""
     for _ in range(ATTEMPTS):

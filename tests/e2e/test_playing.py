@@ -79,6 +79,7 @@ async def test_the_american_ringtone_is_440_and_480_hz_two_seconds_on_and_four_o
     assert audio.tone_share(part, 440) == pytest.approx(audio.tone_share(part, 480), abs=0.1)
 
 
+@pytest.mark.judges_time
 async def test_the_initial_timeout_runs_from_the_end_of_the_prompt(talk: Talk, audio_server: AudioServer) -> None:
     url = audio_server.publish("prompt.wav", audio.tone(700, 1.5))
     mark = talk.caller.rtp.mark()
@@ -87,19 +88,28 @@ async def test_the_initial_timeout_runs_from_the_end_of_the_prompt(talk: Talk, a
     done = await talk.relay.event("collect", lambda e: e.params["control_id"] == "menu")
     assert done.params["result"] == {"type": "no_input"}
     last_audible = max(at for at, rms in talk.caller.rtp.loudness(mark) if rms > 500)
-    assert done.at - last_audible == pytest.approx(1.0, abs=0.25)
+    assert 0.75 < done.at - last_audible < 2.5, "a busy node may be late; never early, nor by the length of the prompt"
 
 
+async def until_heard(talk: Talk, control_id: str, say: list[dict[str, object]]) -> float:
+    """From the command to its first sound, in seconds."""
+    mark, began = talk.caller.rtp.mark(), time.time()
+    await talk.relay.command(talk.call, "play", control_id=control_id, play=say)
+    await talk.relay.event("play", lambda e: e.params["control_id"] == control_id and e.state == "playing")
+    if control_id == "short":
+        await talk.relay.finished("play", control_id)
+    await asyncio.sleep(1.0)
+    return next(at for at, rms in talk.caller.rtp.loudness(mark) if rms > 500) - began
+
+
+@pytest.mark.judges_time
 async def test_ten_thousand_characters_are_heard_at_once_and_one_more_is_refused(talk: Talk) -> None:
     text = ("This is a sentence of a very long text. " * 250)[:10_000]
     say = [{"type": "tts", "params": {"text": text}}]
-    mark = talk.caller.rtp.mark()
-    began = time.time()
-    await talk.relay.command(talk.call, "play", control_id="long", play=say)
-    await talk.relay.event("play", lambda e: e.params["control_id"] == "long" and e.state == "playing")
-    await asyncio.sleep(1.0)
-    first = next(at for at, rms in talk.caller.rtp.loudness(mark) if rms > 500)
-    assert first - began < 2.0
+    short = await until_heard(talk, "short", [{"type": "tts", "params": {"text": "This is short."}}])
+    took = await until_heard(talk, "long", say)
+    print(f"heard after {took:.2f} s; a short text after {short:.2f} s")
+    assert took < max(2.0, 4 * short)
     await talk.relay.command(talk.call, "play.stop", control_id="long")
     await talk.relay.finished("play", "long")
     longer = [{"type": "tts", "params": {"text": text + "x"}}]
@@ -107,6 +117,7 @@ async def test_ten_thousand_characters_are_heard_at_once_and_one_more_is_refused
     assert "`play[].params.text`" in refused["message"]
 
 
+@pytest.mark.judges_time
 async def test_sixteen_plays_at_once_sound_together_and_the_next_is_told_why_not(talk: Talk) -> None:
     """asterisk/asterisk#2115: what is too much is refused by name; it never becomes a backlog."""
     ring = [{"type": "ringtone", "params": {"name": "us", "duration": 1}}]

@@ -16,6 +16,7 @@ from rig.recording import fetch, record, stop
 WITHIN_S = 0.02
 
 
+@pytest.mark.judges_time
 async def test_bursts_lie_at_their_time_on_both_channels_and_the_length_is_the_events(
     node: NodeProcess, talk: Talk, audio_server: AudioServer, tmp_path: Path
 ) -> None:
@@ -27,8 +28,10 @@ async def test_bursts_lie_at_their_time_on_both_channels_and_the_length_is_the_e
     mark = rtp.mark()
     await talk.relay.command(talk.call, "play", control_id="p", play=[{"type": "audio", "params": {"url": url}}])
     await asyncio.sleep(0.4)
+    rtp.behind_s = 0.0
     said_at, _ = rtp.play(np.concatenate([audio.tone(1000, 0.2), audio.silence(0.8), audio.tone(1000, 0.2)]))
     await talk.relay.finished("play", "p")
+    await rtp.has_said_all()
     await asyncio.sleep(0.5)
     done = await stop(talk)
     speak, listen = audio.read_wav(await fetch(node, done["url"], tmp_path / "r.wav"))
@@ -39,11 +42,14 @@ async def test_bursts_lie_at_their_time_on_both_channels_and_the_length_is_the_e
     said = [(begin / 8000, end / 8000) for begin, end in audio.bursts(speak, 1000)]
     expected = [said_at - zero, said_at - zero + 1.0]
     print(f"said at {expected}, recorded at {[round(b, 4) for b, _ in said]}")
-    assert [b for b, _ in said] == pytest.approx(expected, abs=WITHIN_S + 0.003)
-    assert said[1][0] - said[0][0] == pytest.approx(1.0, abs=0.003)
+    late = WITHIN_S + 0.003 + rtp.behind_s  # of the engine, and of our own line
+    assert [b for b, _ in said] == pytest.approx(expected, abs=late)
+    assert said[1][0] - said[0][0] == pytest.approx(1.0, abs=0.003 + rtp.behind_s)
 
     packets = rtp.heard(mark)
-    heard = [packets[0].at + begin / 8000 for begin, _ in audio.bursts(rtp.samples(mark), 600)]
+    # The most punctual of them tells when the first was due, however busy the machine was then.
+    due = min(p.at - ((p.timestamp - packets[0].timestamp) & 0xFFFFFFFF) / 8000 for p in packets)
+    heard = [due + begin / 8000 for begin, _ in audio.bursts(rtp.samples(mark), 600)]
     recorded = [begin / 8000 for begin, _ in audio.bursts(listen, 600)]
     print(f"heard at {[round(h - zero, 4) for h in heard]}, recorded at {[round(r, 4) for r in recorded]}")
     assert recorded == pytest.approx([h - zero for h in heard], abs=WITHIN_S + 0.003)
@@ -56,7 +62,8 @@ async def test_what_was_said_is_recorded_at_the_ideal_quality(node: NodeProcess,
     said = audio.speech("Every word of this is to be found in the file, as it was said.", tmp_path / "said.wav")
     await record(talk)
     talk.caller.rtp.play(said)
-    await asyncio.sleep(len(said) / 8000 + 0.5)
+    await talk.caller.rtp.has_said_all()
+    await asyncio.sleep(0.5)
     done = await stop(talk)
     [speak] = audio.read_wav(await fetch(node, done["url"], tmp_path / "r.wav"))
     snr, _ = audio.aligned_snr_db(said, speak)

@@ -46,6 +46,7 @@ def test_g_711_is_that_of_ffmpeg(tmp_path: Path, payload_type: int) -> None:
     assert (audio.read_wav(made)[0] == audio.ideal(said, payload_type)).all()
 
 
+@pytest.mark.judges_time
 async def test_a_played_tone_arrives_whole_and_at_the_ideal_snr(call: tuple[Caller, Responder]) -> None:
     caller, responder = call
     mark = caller.rtp.mark()

@@ -59,6 +59,7 @@ def read_all(sock: socket.socket) -> list[bytes]:
             return datagrams
 
 
+@pytest.mark.judges_time
 @pytest.mark.peers
 async def test_reports_are_true_and_the_last_one_says_bye(callers: Callers, relay: RelayPeer, tmp_path: Path) -> None:
     caller = await callers()
@@ -87,14 +88,16 @@ async def test_reports_are_true_and_the_last_one_says_bye(callers: Callers, rela
     assert all(report["pt"] == ["200", "202"] for report in reports[:-1]), "a sender's report and a name"
     last = reports[-1]
     assert last["pt"] == ["200", "202", "203"], "and BYE at the end"
-    assert int(last["sender_packetcount"][0]) == pytest.approx(heard, abs=5)
+    assert heard - 1 <= int(last["sender_packetcount"][0]) <= len(caller.rtp.heard())
     assert int(last["sender_octetcount"][0]) == 160 * int(last["sender_packetcount"][0])
     assert last["ssrc_identifier"][0] == ssrc_of_ours
     assert last["ssrc_lsr"] == [str((NTP[0] << 16 | NTP[1] >> 16) & 0xFFFFFFFF)]
     fractions = [int(report["ssrc_fraction"][0]) for report in reports if "ssrc_fraction" in report]
     assert 0 < max(fractions) < 64, "of the longest time between two reports"
-    assert int(last["ssrc_cum_nr"][0]) == pytest.approx(len(sent) / (LOST_ONE_IN - 1), abs=2)
-    assert int(last["ssrc_ext_high"][0]) == pytest.approx(sent[-1][1], abs=5)
+    later = list(caller.rtp.sent)
+    assert len(sent) / (LOST_ONE_IN - 1) - 2 <= int(last["ssrc_cum_nr"][0]) <= len(later) / (LOST_ONE_IN - 1) + 2
+    assert sent[-1][1] - 5 <= int(last["ssrc_ext_high"][0]) <= later[-1][1]
+    waited = caller.rtp.waits.between(caller.rtp.sent[0][0], caller.rtp.sent[-1][0])
     seconds = [int(report["timestamp_rtp"][0]) / 8000 for report in reports]
     clock = [int(r["timestamp_ntp_msw"][0]) + int(r["timestamp_ntp_lsw"][0]) / (1 << 32) for r in reports]
-    assert seconds[-1] - seconds[0] == pytest.approx(clock[-1] - clock[0], abs=0.03), "two clocks that differ"
+    assert seconds[-1] - seconds[0] == pytest.approx(clock[-1] - clock[0], abs=0.03 + waited), "two clocks that differ"

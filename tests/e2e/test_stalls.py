@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import statistics
 from pathlib import Path
+
+import pytest
 
 from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import Talk, answered
 from rig.node import running_node
 from rig.relay import RelayPeer
-from rig.rtp import gaps_ms, missing
+from rig.rtp import FRAME_S, gaps_ms, missing
 
 STALL_S = 1.5
 
@@ -26,6 +27,7 @@ async def echo_delay_ms(talk: Talk) -> float:
     return (next(at for at, rms in talk.caller.rtp.loudness(mark) if rms > 1500) - said_at) * 1000
 
 
+@pytest.mark.judges_time
 async def test_an_engine_that_stood_still_sends_no_burst_and_is_not_late_afterwards(tmp_path: Path) -> None:
     """asterisk/asterisk#2115: one late tick cost delay for the rest of the call."""
     with running_node(tmp_path / "s") as node:
@@ -34,16 +36,18 @@ async def test_an_engine_that_stood_still_sends_no_burst_and_is_not_late_afterwa
             await relay.command(talk.call, "echo", timeout=60)
             await relay.event("echo")
             await asyncio.sleep(0.3)
-            before = statistics.median([await echo_delay_ms(talk) for _ in range(3)])
+            before = min([await echo_delay_ms(talk) for _ in range(3)])
             mark, engine = talk.caller.rtp.mark(), node.engine().pid
             os.kill(engine, signal.SIGSTOP)
             await asyncio.sleep(STALL_S)
             os.kill(engine, signal.SIGCONT)
             await asyncio.sleep(1.0)
             heard = talk.caller.rtp.heard(mark)
-            after = statistics.median([await echo_delay_ms(talk) for _ in range(3)])
+            after = min([await echo_delay_ms(talk) for _ in range(3)])
             print(f"stalled for {STALL_S} s: echo after {before:.1f} ms before, {after:.1f} ms afterwards")
-            assert sum(gap < 5 for gap in gaps_ms(heard)) <= 5, "what was missed was sent in a burst"
+            assert sum(gap < 5 for gap in gaps_ms(heard)) <= STALL_S / FRAME_S / 3, (
+                "what was missed was sent in a burst"
+            )
             assert len({p.ssrc for p in heard}) == 1
             assert after < before + 25
             await talk.caller.bye()
@@ -51,6 +55,7 @@ async def test_an_engine_that_stood_still_sends_no_burst_and_is_not_late_afterwa
             talk.caller.close()
 
 
+@pytest.mark.judges_time
 async def test_a_node_that_stands_still_stops_no_audio_and_loses_no_digit(tmp_path: Path) -> None:
     """pipecat-ai/pipecat#3378: media that shares a loop with the program stops with it."""
     with running_node(tmp_path / "s") as node:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from rig.dialog import Caller
 from rig.fixtures import answered
 from rig.node import running_node
@@ -22,6 +24,7 @@ async def spoken(remote: tuple[str, int]) -> SipEndpoint:
     return sip
 
 
+@pytest.mark.judges_time
 async def test_an_idle_connection_is_closed_and_a_ping_or_a_call_keeps_one(tmp_path: Path) -> None:
     with running_node(tmp_path, extra={"OFFHOOK_SIP_TCP_IDLE_S": "1.5"}) as node:
         async with RelayPeer(node) as relay:

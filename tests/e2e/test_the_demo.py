@@ -10,11 +10,12 @@ from rig import audio
 from rig.demo import Demos
 
 
+@pytest.mark.judges_time
 def test_the_demo_prints_a_time_line_and_leaves_a_recording_and_its_picture(demos: Demos) -> None:
     """vocodedev/vocode-core#714: none of the examples worked."""
     status, told, seconds = demos.outcome("right")
     assert status == 0, told
-    assert seconds < 60
+    assert seconds < 120, "a minute, where the machine does nothing else"
     times = [float(line.split()[0]) for line in told.splitlines() if line[:7].strip().replace(".", "").isdigit()]
     assert times == sorted(times)
     for line in (

@@ -23,7 +23,7 @@ from rig.node import NodeProcess, running_node
 from rig.rtp import missing
 from rig.together import Together
 
-pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.peers, pytest.mark.judges_time, pytest.mark.timeout(300)]
 
 CUTS = 30
 ORDER = ["answered", "ending", "ended"]

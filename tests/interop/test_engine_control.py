@@ -188,10 +188,10 @@ async def test_a_node_that_comes_back_in_time_keeps_the_engine_alive():
         assert engine.launched.process.returncode is None
 
 
-async def test_the_lifeline_ends_it_within_a_second(engine):
+async def test_the_lifeline_ends_it_long_before_it_would_give_up_waiting_for_a_node(engine):
     await engine.connected()
     engine.launched.let_go()
-    assert await asyncio.wait_for(engine.launched.process.wait(), 1) == 0
+    assert await asyncio.wait_for(engine.launched.process.wait(), 15) == 0
     assert not engine.options.socket.exists()
 
 

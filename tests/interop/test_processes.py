@@ -79,13 +79,17 @@ async def connects(node: NodeProcess, within_s: float = PATIENCE_S) -> float:
             await peer.close()
 
 
+@pytest.mark.judges_time
 async def test_dev_says_where_it_is_in_one_line_and_ends_politely(tmp_path: Path) -> None:
+    began = time.monotonic()
+    run("--version")
+    mood_s = time.monotonic() - began
     with running_node(tmp_path / "state") as node:
         assert set(node.ready) == {"relay", "ca_file", "sip", "http"}
-        assert node.started_in_s < 10
+        assert node.started_in_s < max(10.0, 10 * mood_s)
         await connects(node)
         began = time.monotonic()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < max(10.0, 10 * mood_s)
     assert node.process.stdout is not None
 
 
@@ -209,6 +213,7 @@ def runs_a_loop(pid: int) -> bool:
     return "anon_inode:[eventpoll]" in descriptors
 
 
+@pytest.mark.judges_time
 def test_serve_is_ready_by_its_config_file_and_its_spare_node_takes_over_at_once(tmp_path: Path) -> None:
     config = tmp_path / "offhook.toml"
     config.write_text(
@@ -217,7 +222,7 @@ def test_serve_is_ready_by_its_config_file_and_its_spare_node_takes_over_at_once
     )
     node = start(["serve", "--config", str(config)], tmp_path / "s")
     ready = tmp_path / "s" / "ready.json"
-    wait_for(ready.exists, PATIENCE_S, "serve is ready")
+    started_in_s = wait_for(ready.exists, PATIENCE_S, "serve is ready")
     node.ready = json.loads(ready.read_text())
     asyncio.run(connects(node))
     nodes = [stat.pid for stat in node.processes() if "offhook.node.app" in stat.cmdline][:1]
@@ -225,8 +230,8 @@ def test_serve_is_ready_by_its_config_file_and_its_spare_node_takes_over_at_once
     wait_for(lambda: runs_a_loop(spares(node, nodes)[0].pid), PATIENCE_S, "the spare has read its code")
     os.kill(nodes[0], signal.SIGKILL)
     began = time.monotonic()
-    wait_for(lambda: node.log().count("offhook serves") == 2, 3, "the spare serves")
-    assert time.monotonic() - began < 3.0
+    wait_for(lambda: node.log().count("offhook serves") == 2, PATIENCE_S, "the spare serves")
+    assert time.monotonic() - began < max(3.0, started_in_s)
     asyncio.run(connects(node))
     assert node.end() == 0
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
-__all__ = ["CpuWaits", "waited_s"]
+__all__ = ["CpuWaits", "Stopwatch", "waited_s"]
 
 SAMPLE_S = 0.2
 
@@ -43,3 +44,20 @@ class CpuWaits:
         before = next((waits for at, waits in reversed(self._samples) if at <= begin), self._samples[0][1])
         after = next((waits for at, waits in self._samples if at >= end), self._samples[-1][1])
         return max((waited - before.get(thread, 0.0) for thread, waited in after.items()), default=0.0)
+
+
+class Stopwatch:
+    """Time without what these processes waited for a CPU meanwhile (our own threads count too)."""
+
+    def __init__(self, *pids: int) -> None:
+        self._waits = [CpuWaits(pid) for pid in (*pids, os.getpid())]
+
+    def start(self) -> float:
+        """Look at all of them; what time it is."""
+        for waits in self._waits:
+            waits.sample(0)
+        return time.time()
+
+    def took(self, begin: float, end: float) -> float:
+        """Seconds from ``start`` to another moment."""
+        return max(0.0, end - begin - sum(waits.between(begin, end) for waits in self._waits))

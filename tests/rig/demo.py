@@ -45,7 +45,7 @@ class Demos:
         self._worker = ThreadPoolExecutor(1, "demos")
         self._runs = {variant: self._worker.submit(self._run, variant) for variant in VARIANTS}
 
-    def outcome(self, variant: str, within_s: float = 180.0) -> Outcome:
+    def outcome(self, variant: str, within_s: float = 230.0) -> Outcome:
         """What came of one of them."""
         return self._runs[variant].result(within_s)
 
@@ -70,7 +70,7 @@ class Demos:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        out, _ = self._process.communicate(timeout=120)
+        out, _ = self._process.communicate(timeout=200)
         return Outcome(self._process.returncode, out, time.monotonic() - began)
 
     def close(self) -> None:

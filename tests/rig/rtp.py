@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import heapq
 import os
@@ -127,6 +128,11 @@ class RtpPeer:
             self._frames.extend(frames)
             at = self._began + tick * FRAME_S
             return time.time() + at - time.monotonic(), self._timestamp + 160 * tick
+
+    async def has_said_all(self) -> None:
+        """Wait until all that was queued has left."""
+        while self._frames or self._events or self._event:
+            await asyncio.sleep(FRAME_S)
 
     def digit(self, key: str, *, duration_ms: int = 120, marker: bool = True) -> None:
         """Queue one key as RFC 4733 events: updates each 20 ms, the end three times."""

@@ -72,7 +72,7 @@ async def test_on_completed_may_be_sync_or_async_and_its_failure_is_logged(
     third = await call.play([TTS], on_completed=fails)
     for action in (first, third, second):
         await party.finish(action.control_id)
-    await asyncio.wait_for(both.wait(), 5)
+    await asyncio.wait_for(both.wait(), 30)
     assert [event.event_type for event in seen] == ["calling.call.play", "calling.call.record"]
     assert "in the callback" in caplog.text
     assert call.call_id in caplog.text

@@ -92,7 +92,7 @@ async def test_messages_come_in(node: ScriptedNode, client: RelayClient) -> None
         caught.set_result(message)
 
     message_id = await node.message("hello")
-    message = await asyncio.wait_for(caught, 5)
+    message = await asyncio.wait_for(caught, 30)
     assert (message.message_id, message.body, message.context) == (message_id, "hello", "default")
     assert (message.direction, message.state) == ("inbound", "received")
 
@@ -108,7 +108,7 @@ async def test_a_failing_handler_of_messages_is_logged(
         raise LookupError(message.message_id)
 
     await node.message("hello")
-    await asyncio.wait_for(caught.wait(), 5)
+    await asyncio.wait_for(caught.wait(), 30)
     await client.execute("signalwire.ping", {})
     assert "on_message handler failed" in caplog.text
 

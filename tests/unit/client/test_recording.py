@@ -50,7 +50,7 @@ async def record(path: Path, *, cut: bool = False) -> list[RelayEvent]:
             await node.drop()
             await node.until_connected(2)
         await party.press("7")
-        events = await asyncio.wait_for(seen, 5)
+        events = await asyncio.wait_for(seen, 30)
         await client.disconnect()
         return events
 
@@ -97,7 +97,7 @@ async def test_a_replay_brings_the_same_events(tmp_path: Path, cut: bool) -> Non
     async with Replay(read_recording(tmp_path / "s.jsonl")) as replay:
         client, seen = serving(replay.host)
         await client.connect()
-        after = await asyncio.wait_for(seen, 5)
+        after = await asyncio.wait_for(seen, 30)
         await replay.finished()
         await client.disconnect()
     kinds = [(event.event_type, event.params.get("state"), event.params.get("result")) for event in before]

@@ -58,7 +58,7 @@ async def test_an_ivr_from_offer_to_end(node: ScriptedNode, client: RelayClient)
 
     call = await node.offer()
     await call.press("1")
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), 30)
     assert story[0] == "1"
     assert story[1].startswith("https://")
     assert story[2] == "hangup"
@@ -367,7 +367,7 @@ async def test_disconnect_from_a_handler_works(node: ScriptedNode) -> None:
 
     await client.connect()
     await node.offer()
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 30)
     assert not client.is_connected
 
 

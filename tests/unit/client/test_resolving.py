@@ -48,7 +48,7 @@ async def test_tries_while_the_name_server_is_silent_share_one_thread(silence: t
         assert lookups()[0].daemon
     waiting = asyncio.create_task(resolver.look_up("silent.example", 443))
     silence.set()
-    [(*_, address)] = await asyncio.wait_for(waiting, 5)
+    [(*_, address)] = await asyncio.wait_for(waiting, 30)
     assert address == ("127.0.0.1", 443)
     assert await resolver.look_up("silent.example", 443), "it asks anew the next time"
 
@@ -62,7 +62,7 @@ async def test_an_address_needs_no_thread(host: str) -> None:
 
 async def test_a_name_that_no_host_can_have_is_an_os_error_like_others() -> None:
     with pytest.raises(OSError, match="no host name"):
-        await asyncio.wait_for(Resolver().look_up("a" * 64 + ".example", 443), 20)
+        await asyncio.wait_for(Resolver().look_up("a" * 64 + ".example", 443), 30)
 
 
 async def test_what_the_name_server_says_is_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,4 +71,4 @@ async def test_what_the_name_server_says_is_what_comes(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(OSError, match="Name or service not known"):
-        await asyncio.wait_for(Resolver().look_up("nobody.example", 443), 20)
+        await asyncio.wait_for(Resolver().look_up("nobody.example", 443), 30)

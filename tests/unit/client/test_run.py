@@ -51,7 +51,7 @@ async def start(node: ScriptedNode, drain_timeout_s: float) -> asyncio.subproces
 
 async def finished(process: asyncio.subprocess.Process) -> tuple[str, str]:
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), 20)
+        output, errors = await asyncio.wait_for(process.communicate(), 30)
     finally:
         if process.returncode is None:
             process.kill()

@@ -113,7 +113,7 @@ async def test_a_ping_is_answered_with_what_it_brought_and_many_at_once_by_the_l
 async def test_a_close_behind_a_message_and_a_ping_leaves_the_message() -> None:
     async with served(frame(TEXT, b"last") + frame(PING) + frame(CLOSE, (1001).to_bytes(2))) as peer:
         assert peer.wire is not None
-        assert await asyncio.wait_for(peer.wire.lost, 5) == "the server closed the socket (code 1001)"
+        assert await asyncio.wait_for(peer.wire.lost, 30) == "the server closed the socket (code 1001)"
         assert peer.came == [b"last"]
 
 
@@ -124,7 +124,7 @@ async def test_a_message_in_too_many_parts_ends_the_connection(size: int, monkey
     parts = frame(TEXT, fin=False) + frame(CONTINUATION, b"x" * size, fin=False) * 1_001
     async with served(parts + frame(CONTINUATION)) as peer:
         assert peer.wire is not None
-        reason = await asyncio.wait_for(peer.wire.lost, 5)
+        reason = await asyncio.wait_for(peer.wire.lost, 30)
         assert reason == "the server sent a message in more than 1000 parts"
         assert peer.came == []
 
@@ -172,6 +172,6 @@ async def test_pongs_are_within_the_same_bound(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "_MAX_UNSENT_BYTES", -1)  # also what is written at once is too much
     async with served(frame(PING, b"x")) as peer:
         assert peer.wire is not None
-        reason = await asyncio.wait_for(peer.wire.lost, 5)
+        reason = await asyncio.wait_for(peer.wire.lost, 30)
         assert reason == "the server does not read: 0 bytes wait to be written"
         assert peer.heard == b""

@@ -169,9 +169,9 @@ def test_what_waited_for_company_when_the_engine_went_does_not_keep_it_from_comi
         await process.start(ignore, on_lost=lambda _: lost.set())
         scripted.writers[0].transport.abort()
         process.send(ops.Ack(1))
-        await asyncio.wait_for(lost.wait(), 2)
+        await asyncio.wait_for(lost.wait(), 30)
         process.send(ops.Ack(2))
-        assert await asyncio.wait_for(process.start(ignore), 2) == WELCOME
+        assert await asyncio.wait_for(process.start(ignore), 30) == WELCOME
         await process.execute(ops.LegHangup(process.next_id(), "L"))
         await process.close()
         server.close()

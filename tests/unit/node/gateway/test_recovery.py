@@ -168,7 +168,7 @@ async def test_events_go_on_while_the_disk_is_full_and_none_is_lost_afterwards(n
     done, _ = await asyncio.wait([waiting], timeout=0.1)
     assert not done
     node.free_disk()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     async with node.client(protocol=protocol) as client:
         again = [await client.event() for _ in range(4)]
         assert again[:3] == first
@@ -195,7 +195,7 @@ async def test_journalled_waits_for_what_a_command_holds_back(node, count):
         assert not waiting.done()
         assert not client.events
         go.set()
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
         await client.until(lambda: len(client.events) == count)
 
 

@@ -155,7 +155,7 @@ async def test_node_accepts_the_leaf_by_its_extra_ca_variable(certificates: Loca
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "NODE_EXTRA_CA_CERTS": str(certificates.ca_file)},
         )
-        answer, _ = await asyncio.wait_for(child.communicate(), 20)
+        answer, _ = await asyncio.wait_for(child.communicate(), 30)
     assert answer.decode().strip() == "true"
 
 

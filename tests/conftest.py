@@ -29,6 +29,7 @@ TOGETHER = {
     "test_cut_sockets": "cut sockets",
     "test_either_sdk": "either SDK",
     "test_load": "load",
+    "test_strangers": "load",
     "test_trunk": "load",
     "test_lost_ack": "demos",
     "test_the_demo": "demos",

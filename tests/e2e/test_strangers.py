@@ -16,8 +16,7 @@ from rig.besieged import measure
 from rig.node import ROOT, running_node
 
 SECONDS = float(os.environ.get("OFFHOOK_SIEGE_SECONDS", "12"))
-
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(int(6 * SECONDS + 120))]
+pytestmark = [pytest.mark.judges_time, pytest.mark.timeout(int(6 * SECONDS + 120))]
 
 
 async def test_strangers_take_nothing_from_calls_and_clients(

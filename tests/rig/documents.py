@@ -82,7 +82,7 @@ class Reader:
             cwd=self.directory,
             env=self._environment(),
             capture_output=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
         output = (completed.stdout + completed.stderr).decode(errors="replace")

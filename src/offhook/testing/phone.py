@@ -364,7 +364,7 @@ class Phone:
         )
         return call
 
-    async def rings(self, *, within_s: float = 10.0) -> PhoneCall:
+    async def rings(self, *, within_s: float = 30.0) -> PhoneCall:
         """Wait for the next incoming call and ring, without answering. Raises NotHeard."""
         try:
             async with asyncio.timeout(within_s):
@@ -375,7 +375,7 @@ class Phone:
         await self.port.execute(ops.LegRing(id=self.port.next_id(), leg=call.leg))
         return call
 
-    async def answer_next(self, *, within_s: float = 10.0) -> PhoneCall:
+    async def answer_next(self, *, within_s: float = 30.0) -> PhoneCall:
         """Wait for the next incoming call and answer it. Raises NotHeard."""
         call = await self.rings(within_s=within_s)
         await self.port.execute(ops.LegAnswer(id=self.port.next_id(), leg=call.leg))
@@ -383,7 +383,7 @@ class Phone:
         await call.listen()
         return call
 
-    async def reject_next(self, status: int, reason: str = "", *, within_s: float = 10.0) -> PhoneCall:
+    async def reject_next(self, status: int, reason: str = "", *, within_s: float = 30.0) -> PhoneCall:
         """Wait for the next incoming call and refuse it. Raises NotHeard."""
         call = await self.rings(within_s=within_s)
         await self.port.execute(ops.LegHangup(id=self.port.next_id(), leg=call.leg, status=status, reason=reason))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from rig import audio, plc
 from rig.chopper import Chopper
 from rig.dialog import Caller
+from rig.fixtures import Talk
 from rig.load import Load
 from rig.responder import Responder
 from rig.rtp import gaps_ms, missing
@@ -150,3 +153,13 @@ async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
     assert call.received > 15
     assert call.lost == 0
     responder.close()
+
+
+async def test_an_engine_that_stands_still_is_not_taken_for_a_busy_machine(talk: Talk) -> None:
+    await asyncio.sleep(0.3)
+    mark, engine = talk.caller.rtp.mark(), talk.relay.node.engine().pid
+    os.kill(engine, signal.SIGSTOP)
+    await asyncio.sleep(0.5)
+    os.kill(engine, signal.SIGCONT)
+    await asyncio.sleep(0.5)
+    assert talk.caller.rtp.largest_stop_ms(mark) > 200

@@ -8,6 +8,7 @@ use rtrb::RingBuffer;
 use super::api::{LegKey, MediaCommand, OperationId, PauseBehavior, Refusal, RefusalCode, Source};
 use super::clock::unix_us;
 use super::decode::{DecoderCommand, Play};
+use super::directory::{bad_name, is_recording_name};
 use super::pool::MediaPool;
 use super::prepare::{refuse_file, sources, within};
 use super::registry::{Kind, OperationEntry, refuse};
@@ -295,10 +296,10 @@ impl MediaPool {
         {
             return refuse(RefusalCode::BadRequest, "terminators are of 0-9 * # A-D");
         }
-        let file = self
-            .recordings
-            .create_part(&recording)
-            .or_else(|error| refuse_file(&recording, &error))?;
+        // The writer makes the file: a disk that hangs must not keep core, and with it SIP, waiting.
+        if !is_recording_name(&recording) {
+            return refuse_file(&recording, &bad_name());
+        }
         let channels = if stereo { 2 } else { 1 };
         let state = Arc::new(RecordState::default());
         let (sink, samples) = record_ring(channels, &state);
@@ -310,26 +311,21 @@ impl MediaPool {
             sensitivity,
         };
         let recorder = Box::new(Recorder::new(id, sink, side, stereo, beep, limits, unix_us()));
-        let name = recording.clone();
+        let name = recording;
         let job = Recording {
             op: id,
             leg,
             name,
-            file: Arc::new(file),
             channels,
             samples,
             state,
             thread,
             #[cfg(test)]
             fault: None,
+            #[cfg(test)]
+            device: None,
         };
-        if let Err(refusal) = self.send(thread, ThreadCommand::Record(leg, recorder)) {
-            // The file was made a moment ago and nobody knows of it.
-            return match self.recordings.discard_part(&recording) {
-                Ok(()) => Err(refusal),
-                Err(error) => refuse_file(&recording, &error),
-            };
-        }
+        self.send(thread, ThreadCommand::Record(leg, recorder))?;
         if !self.writer.send(job) {
             return refuse(RefusalCode::Internal, "the writer thread is gone");
         }

@@ -17,13 +17,19 @@ pub fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
+/// The same, with room for `.part` behind it.
+pub fn is_recording_name(name: &str) -> bool {
+    is_name(name) && name.len() <= 123
+}
+
 /// An open directory. No name with a path or a link leads out of it.
 #[derive(Debug)]
 pub struct Directory {
     fd: OwnedFd,
 }
 
-fn bad_name() -> io::Error {
+/// What is said of another name.
+pub fn bad_name() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidInput,
         "a name is 1 to 128 of A-Z a-z 0-9 . _ - and does not begin with a dot",
@@ -55,7 +61,7 @@ impl Directory {
 
     /// A new file `<name>.part`, to be written; neither it nor `name` may exist.
     pub fn create_part(&self, name: &str) -> io::Result<File> {
-        if !is_name(name) || name.len() > 123 {
+        if !is_recording_name(name) {
             return Err(bad_name());
         }
         if rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
@@ -107,11 +113,6 @@ impl Directory {
     /// Make all that was written to its file system last.
     pub fn sync_all(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.fd)?)
-    }
-
-    /// Remove a file that was created and not used.
-    pub fn discard_part(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, part(name), AtFlags::empty())?)
     }
 }
 

@@ -40,7 +40,6 @@ pub(super) struct ThreadLink {
 pub struct MediaPool {
     pub(super) registry: Registry,
     pub(super) prompts_directory: Directory,
-    pub(super) recordings: Arc<Directory>,
     pub(super) prompts: Prompts,
     pub(super) decoders: Vec<Decoder>,
     pub(super) writer: Writer,
@@ -112,8 +111,7 @@ impl MediaPool {
         Ok(Self {
             registry: Registry::default(),
             prompts_directory: Directory::open(&config.prompts)?,
-            writer: Writer::start(Arc::clone(&recordings), done, faults.clone())?,
-            recordings,
+            writer: Writer::start(recordings, done, faults.clone())?,
             prompts: Prompts::default(),
             decoders,
             threads,

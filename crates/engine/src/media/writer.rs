@@ -30,7 +30,6 @@ pub struct Recording {
     pub op: OperationId,
     pub leg: LegKey,
     pub name: String,
-    pub file: Arc<File>,
     pub channels: u16,
     pub samples: RecordOut,
     pub state: Arc<RecordState>,
@@ -39,6 +38,9 @@ pub struct Recording {
     /// A fault while it is written, or (`true`) while it is made to last.
     #[cfg(test)]
     pub fault: Option<bool>,
+    /// Written to this instead of a new file.
+    #[cfg(test)]
+    pub device: Option<File>,
 }
 
 /// A recording is on the disk under its name, or failed.
@@ -75,17 +77,21 @@ impl Writer {
 
     /// `false`: the thread is gone.
     pub fn send(&self, recording: Recording) -> bool {
-        self.recordings.send(recording).is_ok()
+        let is_sent = self.recordings.send(recording).is_ok();
+        // Its file is to be there soon.
+        self.thread.unpark();
+        is_sent
     }
 }
 
 struct Job {
     recording: Recording,
+    /// Made with the first work.
+    file: Option<Arc<File>>,
     data_bytes: u64,
     is_dirty: bool,
     /// The sync that is under way is of it, too.
     is_in_lot: bool,
-    has_header: bool,
     error: Option<Arc<str>>,
 }
 
@@ -142,7 +148,7 @@ fn sync(jobs: &mut [Job], syncer: &mut Syncer, begun: &mut Instant) {
     }
     let dirty = jobs.iter_mut().filter_map(|job| {
         job.is_in_lot = std::mem::take(&mut job.is_dirty);
-        job.is_in_lot.then_some(&job.recording.file)
+        job.file.as_ref().filter(|_| job.is_in_lot)
     });
     let lot: Vec<Arc<File>> = dirty.map(Arc::clone).collect();
     if !lot.is_empty() {
@@ -174,10 +180,10 @@ impl Job {
     fn new(recording: Recording) -> Self {
         Self {
             recording,
+            file: None,
             data_bytes: 0,
             is_dirty: true,
             is_in_lot: false,
-            has_header: false,
             error: None,
         }
     }
@@ -201,8 +207,8 @@ impl Job {
 
     /// Write what there is. `false`: the recording is over.
     fn work(&mut self, directory: &Directory, bytes: &mut Vec<u8>) -> bool {
-        if !std::mem::replace(&mut self.has_header, true) {
-            let outcome = self.write_header();
+        if self.file.is_none() {
+            let outcome = self.begin(directory);
             self.note(outcome);
         }
         #[cfg(test)]
@@ -225,6 +231,22 @@ impl Job {
         true
     }
 
+    fn begin(&mut self, directory: &Directory) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(device) = &self.recording.device {
+            self.file = Some(Arc::new(device.try_clone()?));
+            return self.write_header();
+        }
+        self.file = Some(Arc::new(directory.create_part(&self.recording.name)?));
+        self.write_header()
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        self.file
+            .as_deref()
+            .ok_or_else(|| io::Error::other("it was never begun"))
+    }
+
     fn take(&mut self, bytes: &mut Vec<u8>, is_finished: bool) {
         bytes.clear();
         self.recording.samples.take(bytes);
@@ -240,8 +262,7 @@ impl Job {
                 "4 GiB are the most that a WAV file holds; set a max_length",
             ));
         }
-        self.recording
-            .file
+        self.file()?
             .write_all_at(bytes, WAV_HEADER_BYTES as u64 + self.data_bytes)?;
         self.data_bytes += bytes.len() as u64;
         self.is_dirty = true;
@@ -250,23 +271,28 @@ impl Job {
 
     fn write_header(&self) -> io::Result<()> {
         let header = wav_header(self.recording.channels, 8000, self.data_bytes as u32);
-        self.recording.file.write_all_at(&header, 0)
+        self.file()?.write_all_at(&header, 0)
     }
 
     fn finish(&self, directory: &Directory) -> io::Result<()> {
-        self.recording.file.sync_all()?;
+        self.file()?.sync_all()?;
         directory.finish_part(&self.recording.name)
     }
 
     fn written(self) -> Written {
         let Recording { op, leg, channels, .. } = self.recording;
         let gap_ms = self.recording.state.gap.load(Ordering::Relaxed) / (u64::from(channels) * 8);
+        let header_bytes = if self.file.is_some() {
+            WAV_HEADER_BYTES as u64
+        } else {
+            0
+        };
         let duration_ms = self.data_bytes / (u64::from(channels) * 16);
         Written {
             op,
             leg,
             duration_ms,
-            size_bytes: WAV_HEADER_BYTES as u64 + self.data_bytes,
+            size_bytes: header_bytes + self.data_bytes,
             gap_ms,
             error: self.error,
         }

@@ -184,3 +184,26 @@ fn each_prompt_of_the_vectors_is_heard_or_says_why_not() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn a_file_that_is_long_before_its_first_sample_keeps_no_other_play_waiting() {
+    // 8 MiB of a chunk that is skipped, and of zeros that have to be looked at.
+    let skipped = [&b"RIFF\0\0\0\0WAVEJUNK\0\0\x80\0"[..], &vec![7; 8 << 20]].concat();
+    let mut cache = PromptCache::default();
+    let report: Report = Box::new(|_| {});
+    for (bytes, fills) in [(vec![0; 8 << 20], 8), (skipped, 1)] {
+        let prepared = Prepared::File {
+            file: file(&bytes),
+            encoding: crate::media::api::FileEncoding::Auto,
+            growth: None,
+        };
+        let (mut play, source) = play(1, vec![prepared]);
+        let mut count = 1;
+        while play.fill(&mut cache, &report) {
+            assert!(play.is_waiting(), "it is asked again soon");
+            count += 1;
+        }
+        assert!((fills..fills + 4).contains(&count), "{count}");
+        assert!(source.state.error().is_some());
+    }
+}

@@ -11,7 +11,6 @@ use crate::media::ring::{RecordSink, record_ring};
 
 struct Bench {
     root: PathBuf,
-    directory: Arc<Directory>,
     writer: Writer,
     done: rtrb::Consumer<Written>,
     faults: Faults,
@@ -27,26 +26,25 @@ impl Bench {
         let writer = Writer::start(Arc::clone(&directory), vec![done_in], faults.clone()).unwrap();
         Self {
             root,
-            directory,
             writer,
             done,
             faults,
         }
     }
 
-    fn recording(file: File) -> (RecordSink, Recording) {
+    fn recording(device: Option<File>) -> (RecordSink, Recording) {
         let state = Arc::new(RecordState::default());
         let (sink, samples) = record_ring(2, &state);
         let recording = Recording {
             op: 1,
             leg: LegKey(1),
             name: "r.wav".to_owned(),
-            file: Arc::new(file),
             channels: 2,
             samples,
             state,
             thread: 0,
             fault: None,
+            device,
         };
         (sink, recording)
     }
@@ -73,7 +71,7 @@ impl Drop for Bench {
 fn a_full_disk_ends_the_recording_and_the_reason_is_told() {
     let mut bench = Bench::new("full");
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let (mut sink, recording) = Bench::recording(full);
+    let (mut sink, recording) = Bench::recording(Some(full));
     sink.push(&[1; FRAME * 2]);
     assert!(bench.writer.send(recording));
     let written = bench.written();
@@ -88,8 +86,7 @@ fn a_full_disk_ends_the_recording_and_the_reason_is_told() {
 #[test]
 fn a_writer_that_comes_late_leaves_silence_of_the_right_length_and_tells_how_much() {
     let mut bench = Bench::new("late");
-    let file = bench.directory.create_part("r.wav").unwrap();
-    let (mut sink, recording) = Bench::recording(file);
+    let (mut sink, recording) = Bench::recording(None);
     // 8 s, of which 5.4 s wait.
     for _ in 0..400 {
         sink.push(&[1; FRAME * 2]);
@@ -107,8 +104,8 @@ fn a_writer_that_comes_late_leaves_silence_of_the_right_length_and_tells_how_muc
 }
 
 impl Bench {
-    fn named(&self, op: OperationId, name: &str) -> (RecordSink, Recording) {
-        let (sink, recording) = Self::recording(self.directory.create_part(name).unwrap());
+    fn named(op: OperationId, name: &str) -> (RecordSink, Recording) {
+        let (sink, recording) = Self::recording(None);
         let name = name.to_owned();
         (sink, Recording { op, name, ..recording })
     }
@@ -117,8 +114,8 @@ impl Bench {
 #[test]
 fn a_panic_while_one_recording_is_written_ends_that_one_and_is_counted() {
     let mut bench = Bench::new("fault");
-    let (mut good_sink, good) = bench.named(1, "good.wav");
-    let (mut bad_sink, bad) = bench.named(2, "bad.wav");
+    let (mut good_sink, good) = Bench::named(1, "good.wav");
+    let (mut bad_sink, bad) = Bench::named(2, "bad.wav");
     let bad = Recording {
         fault: Some(false),
         ..bad
@@ -136,7 +133,7 @@ fn a_panic_while_one_recording_is_written_ends_that_one_and_is_counted() {
     assert_eq!((ended.op, ended.duration_ms, ended.error), (1, 20, None));
     assert!(bench.root.join("good.wav").exists());
     // And new ones are taken.
-    let (mut sink, recording) = bench.named(3, "new.wav");
+    let (mut sink, recording) = Bench::named(3, "new.wav");
     sink.push(&[1; FRAME * 2]);
     sink.finish();
     assert!(bench.writer.send(recording));
@@ -147,7 +144,7 @@ fn a_panic_while_one_recording_is_written_ends_that_one_and_is_counted() {
 #[test]
 fn a_panic_while_recordings_are_synced_ends_these_and_new_ones_are_taken() {
     let mut bench = Bench::new("sync-fault");
-    let (mut bad_sink, bad) = bench.named(1, "bad.wav");
+    let (mut bad_sink, bad) = Bench::named(1, "bad.wav");
     let bad = Recording {
         fault: Some(true),
         ..bad
@@ -158,10 +155,39 @@ fn a_panic_while_recordings_are_synced_ends_these_and_new_ones_are_taken() {
     assert_eq!(ended.op, 1);
     assert!(ended.error.unwrap().contains("syncing failed"));
     assert_eq!(bench.faults.take(), 1);
-    let (mut sink, recording) = bench.named(2, "new.wav");
+    let (mut sink, recording) = Bench::named(2, "new.wav");
     sink.push(&[1; FRAME * 2]);
     sink.finish();
     assert!(bench.writer.send(recording));
     let ended = bench.written();
     assert_eq!((ended.op, ended.error), (2, None));
+}
+
+#[test]
+fn a_recording_whose_name_is_taken_ends_with_a_sentence_and_the_other_goes_on() {
+    let mut bench = Bench::new("taken");
+    let (mut first_sink, first) = Bench::named(1, "one.wav");
+    let (mut second_sink, second) = Bench::named(2, "one.wav");
+    first_sink.push(&[1; FRAME * 2]);
+    second_sink.push(&[2; FRAME * 2]);
+    assert!(bench.writer.send(first) && bench.writer.send(second));
+    let ended = bench.written();
+    assert_eq!((ended.op, ended.size_bytes), (2, 0));
+    assert!(ended.error.unwrap().contains("exists"));
+    first_sink.finish();
+    let ended = bench.written();
+    assert_eq!((ended.op, ended.size_bytes, ended.error), (1, 44 + 640, None));
+}
+
+#[test]
+fn a_recording_ends_where_a_wav_file_does_and_says_so() {
+    let bench = Bench::new("longest");
+    let directory = Directory::open(&bench.root).unwrap();
+    let (_sink, recording) = Bench::named(1, "long.wav");
+    let mut job = Job::new(recording);
+    job.begin(&directory).unwrap();
+    job.data_bytes = MOST_BYTES - 100;
+    job.append(&[0; 100]).unwrap();
+    let error = job.append(&[0; 4]).unwrap_err();
+    assert!(error.to_string().contains("set a max_length"), "{error}");
 }

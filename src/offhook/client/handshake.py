@@ -87,6 +87,11 @@ class Handshake:
         self.protocol = self.authorization_state = None
         self._refused_resumes = 0
 
+    def lapse(self) -> None:
+        """Nothing waits for the session any more: if it was refused meanwhile, whatever for, begin afresh."""
+        if self._refusals:
+            self.forget()
+
     def _refused(self, error: RelayError) -> RelayError:
         """Count it. A session is forgotten when it is what the server refuses, or nothing else is left to change."""
         if error.code in _TRANSIENT:

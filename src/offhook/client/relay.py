@@ -260,7 +260,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
     async def execute(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send any request and return the whole result.
 
-        While the connection is away it is queued, for 120 s at most. Cancelling leaves a request that was sent to its fate.
+        While the connection is away it is queued, for 120 s at most. Cancelling leaves one that was sent to its fate.
 
         Args:
             method: such as ``calling.answer``.

@@ -175,6 +175,7 @@ class Session:
         self._requests.tick(now)
         if self._lapses_at is not None and now >= self._lapses_at:
             self._lapses_at = None
+            self._handshake.lapse()
             self.outputs.append(outputs.Lapsed())
         if self._state_deadline is not None and now >= self._state_deadline:
             self._state_deadline = None

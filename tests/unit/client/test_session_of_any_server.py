@@ -77,6 +77,18 @@ def test_a_refusal_of_who_we_are_says_nothing_of_the_session(code: int) -> None:
         assert bench.refuse(code, "Authentication service failed with status ProtocolError")["protocol"] == "sig_a"
 
 
+def test_a_session_that_lapsed_while_it_was_refused_is_asked_for_no_more() -> None:
+    """Should a server say so of sessions it does not know, the client gets in again all the same."""
+    bench = SessionBench(away_s=600)
+    bench.ready()
+    cut(bench)
+    until = bench.now + 600
+    while bench.now < until:
+        asked_for = bench.refuse(-32002).get("protocol")
+        assert asked_for == "sig_a" or bench.now >= until
+    assert resumed_as(bench) is None
+
+
 def test_a_state_that_is_refused_is_left_out_before_the_session_is() -> None:
     bench = SessionBench()
     bench.ready()

@@ -94,7 +94,7 @@ class Commands:
         repeated = self._repeats.find(session, request)
         if repeated is not None:
             reply = _reply(frame_id, repeated)
-            session.ledger.begin(frame_id, time.time()).set_result(reply)
+            session.ledger.settle(frame_id, session.ledger.begin(frame_id, time.time()), reply)
             connection.send(reply)
             return
         at = time.time()
@@ -145,7 +145,7 @@ class Commands:
             reply = await self._remember(command, result)
             if not command.connection.send(reply, command.turn.written):
                 command.turn.written()
-            command.first.set_result(reply)
+            command.session.ledger.settle(command.frame_id, command.first, reply)
         finally:
             command.turn.replied()
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.limits import Budget
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, JournalFailure, StoredEvent
@@ -59,6 +60,7 @@ class Delivery:
         last_seq: int,
         truncation: Truncation,
         is_loaded: bool,
+        budget: Budget | None = None,
     ) -> None:
         self._protocol = protocol
         self._journal = journal
@@ -70,7 +72,9 @@ class Delivery:
         """False: the client said that it does not ack; what was written to its socket counts as acked."""
         self.on_ack: Callable[[str, str], None] = lambda _call_id, _event_type: None
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._kept_bytes = 0
+        self._budget = budget or Budget(settings.retention_total_bytes)
+        self.kept_bytes = 0
+        """What the unacked events take."""
         self._offers_kept: dict[str, set[str]] = {}
         """Ids of the offers among them, by call."""
         self._is_loaded = is_loaded
@@ -243,12 +247,24 @@ class Delivery:
 
     def _keep(self, event: StoredEvent) -> None:
         self._kept[event.id] = _Kept(event.session_seq, event.size_bytes, event.call_id, event.event_type, event.at)
-        self._kept_bytes += event.size_bytes
+        self.kept_bytes += event.size_bytes
+        self._budget.add(event.size_bytes)
         if event.event_type == RECEIVE_EVENT:
             self._offers_kept.setdefault(event.call_id, set()).add(event.id)
         settings = self._settings
-        while len(self._kept) > settings.retention_max_events or self._kept_bytes > settings.retention_max_bytes:
+        while len(self._kept) > settings.retention_max_events or self.kept_bytes > settings.retention_max_bytes:
+            self.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        """Give up an unacked event before its time."""
+        if self._kept:
             self._truncate([next(iter(self._kept))])
+
+    def close(self) -> None:
+        """The session is gone, and the journal told."""
+        self._budget.add(-self.kept_bytes)
+        self.kept_bytes = 0
+        self._kept.clear()
 
     def _truncate(self, event_ids: Iterable[str]) -> None:
         for event_id in event_ids:
@@ -261,7 +277,8 @@ class Delivery:
         kept = self._kept.pop(event_id, None)
         if kept is None:
             return None
-        self._kept_bytes -= kept.size_bytes
+        self.kept_bytes -= kept.size_bytes
+        self._budget.add(-kept.size_bytes)
         self._replayed.discard(event_id)
         self._offered.discard(event_id)
         if kept.event_type == RECEIVE_EVENT:

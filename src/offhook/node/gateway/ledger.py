@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from offhook.node.gateway.limits import Budget
 from offhook.node.store.port import StoredReply
 from offhook.protocol.frames import FrameId
 
@@ -30,12 +31,16 @@ class Ledger:
     ``on_drop`` is told the key (``key_of``) and the time of each reply that goes before its time.
     """
 
-    def __init__(self, max_ids: int, max_bytes: int, on_drop: Callable[[str, float], None]) -> None:
+    def __init__(
+        self, max_ids: int, max_bytes: int, on_drop: Callable[[str, float], None], budget: Budget | None = None
+    ) -> None:
         self._max_ids = max_ids
         self._max_bytes = max_bytes
         self._on_drop = on_drop
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._size_bytes = 0
+        self._budget = budget or Budget(max_bytes)
+        self.size_bytes = 0
+        """What they take, their replies included."""
 
     def restore(self, replies: Iterable[StoredReply]) -> None:
         """Take what a journal kept, oldest first; ids that are known already stay as they are."""
@@ -53,34 +58,49 @@ class Ledger:
         return entry.reply if entry is not None else None
 
     def begin(self, frame_id: FrameId, at: float) -> asyncio.Future[str]:
-        """Note a new id; its reply is to be set on the future."""
+        """Note a new id; the future is for ``settle``."""
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         key = key_of(frame_id)
-        entry = _Entry(at, reply)
-        self._put(key, entry, 0)
-        reply.add_done_callback(lambda reply: self._replied(key, entry, reply))
+        self._put(key, _Entry(at, reply), 0)
         self._trim()
         return reply
+
+    def settle(self, frame_id: FrameId, first: asyncio.Future[str], reply: str) -> None:
+        """The reply to an id that ``begin`` noted."""
+        first.set_result(reply)
+        entry = self._entries.get(key_of(frame_id))
+        if entry is not None and entry.reply is first:
+            entry.size_bytes += len(reply)
+            self._grow(len(reply))
+            self._trim()
 
     def _put(self, key: str, entry: _Entry, size_bytes: int) -> None:
         entry.size_bytes += len(key) + size_bytes
         self._entries[key] = entry
-        self._size_bytes += entry.size_bytes
+        self._grow(entry.size_bytes)
 
-    def _replied(self, key: str, entry: _Entry, reply: asyncio.Future[str]) -> None:
-        if self._entries.get(key) is entry and not reply.cancelled():
-            entry.size_bytes += len(reply.result())
-            self._size_bytes += len(reply.result())
-            self._trim()
+    def _grow(self, size_bytes: int) -> None:
+        self.size_bytes += size_bytes
+        self._budget.add(size_bytes)
+
+    def drop_oldest(self) -> None:
+        """Forget one before its time."""
+        if self._entries:
+            self._on_drop(*self._pop())
 
     def _trim(self) -> None:
-        while len(self._entries) > self._max_ids or self._size_bytes > self._max_bytes:
-            self._on_drop(*self._pop())
+        while len(self._entries) > self._max_ids or self.size_bytes > self._max_bytes:
+            self.drop_oldest()
 
     def _pop(self) -> tuple[str, float]:
         key, entry = self._entries.popitem(last=False)
-        self._size_bytes -= entry.size_bytes
+        self._grow(-entry.size_bytes)
         return key, entry.at
+
+    def clear(self) -> None:
+        """The session is gone."""
+        while self._entries:
+            self._pop()
 
     def sweep(self, before: float) -> None:
         """Forget ids that are too old."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.protocol.frames import FrameId
 
-__all__ = ["TokenBucket", "find_excess", "is_long"]
+__all__ = ["Budget", "TokenBucket", "find_excess", "is_long"]
 
 
 class TokenBucket:
@@ -37,6 +38,26 @@ class TokenBucket:
         at = now if self._at is None else self._at
         self._level = min(self._burst, self._level + max(0.0, now - at) * (self._rate + more_per_s))
         self._at = now
+
+
+class Budget:
+    """Bytes that all sessions share; ``on_over`` makes room when there are more."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._used_bytes = 0
+        self.on_over: Callable[[], None] = lambda: None
+
+    @property
+    def is_over(self) -> bool:
+        """More is used than may be."""
+        return self._used_bytes > self._max_bytes
+
+    def add(self, size_bytes: int) -> None:
+        """Use so many more, or fewer."""
+        self._used_bytes += size_bytes
+        if size_bytes > 0 and self.is_over:
+            self.on_over()
 
 
 def is_long(frame_id: FrameId | None, settings: GatewaySettings) -> bool:

@@ -12,7 +12,7 @@ from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.delivery import Delivery, Truncation
 from offhook.node.gateway.ids import new_identity, new_protocol
 from offhook.node.gateway.ledger import Ledger
-from offhook.node.gateway.limits import TokenBucket
+from offhook.node.gateway.limits import Budget, TokenBucket
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, StoredSession
@@ -31,6 +31,7 @@ class Session:
         delivery: Delivery,
         journal: Journal,
         settings: GatewaySettings,
+        replies: Budget,
     ) -> None:
         self.protocol = protocol
         self.project = project
@@ -43,6 +44,7 @@ class Session:
             settings.reply_ids_max,
             settings.reply_max_bytes,
             lambda key, at: journal.forget_reply(protocol, key, at),
+            replies,
         )
         self.is_ledger_loaded = True
         self.bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
@@ -97,6 +99,10 @@ class Sessions:
         self._tasks = tasks
         self._sessions: dict[str, Session] = {}
         self._ever_subscribed = Subscribed(settings.contexts_known_max)
+        self._events = Budget(settings.retention_total_bytes)
+        self._events.on_over = self._relieve_events
+        self._replies = Budget(settings.reply_total_bytes)
+        self._replies.on_over = self._relieve_replies
         self._fresh_bursts: dict[str, TokenBucket] = {}
         self.is_needed: Callable[[Session], bool] = lambda _session: False
         """Whether a lost session must stay: it controls a call."""
@@ -163,7 +169,18 @@ class Sessions:
 
     def _drop(self, session: Session) -> None:
         del self._sessions[session.protocol]
+        session.delivery.close()
+        session.ledger.clear()
         self._journal.forget_session(session.protocol)
+
+    def _relieve_events(self) -> None:
+        """All together keep too much: who keeps most pays."""
+        while self._events.is_over:
+            max(self._sessions.values(), key=lambda session: session.delivery.kept_bytes).delivery.drop_oldest()
+
+    def _relieve_replies(self) -> None:
+        while self._replies.is_over:
+            max(self._sessions.values(), key=lambda session: session.ledger.size_bytes).ledger.drop_oldest()
 
     def _may_burst(self, token_id: str) -> bool:
         """Who comes again and again has no new burst each time: so many new sessions have one, and some more later."""
@@ -184,8 +201,9 @@ class Sessions:
             last_seq=last_seq,
             truncation=truncation,
             is_loaded=is_new,
+            budget=self._events,
         )
-        session = Session(protocol, project, token_id, delivery, self._journal, self._settings)
+        session = Session(protocol, project, token_id, delivery, self._journal, self._settings, self._replies)
         session.is_ledger_loaded = is_new
         delivery.on_ack = lambda call_id, event_type: self.on_event_ack(session, call_id, event_type)
         self._sessions[protocol] = session

@@ -90,12 +90,16 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many unacked events of a session are kept."""
     retention_max_bytes: int = 64 << 20
     """The same in bytes."""
+    retention_total_bytes: int = 512 << 20
+    """The same of all sessions together; who has most loses its oldest."""
     replay_window: int = 256
     """How many events of a replay may be unacked."""
     reply_ids_max: int = 4096
     """How many request ids of a session are remembered."""
     reply_max_bytes: int = 4 << 20
     """The same with their replies, in bytes."""
+    reply_total_bytes: int = 256 << 20
+    """The same of all sessions together; who has most loses its oldest."""
     starts_max: int = 4096
     """Of how many accepted starts, of all sessions, a repetition is known."""
     authorization_state_s: float = 24 * 3600.0

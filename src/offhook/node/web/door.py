@@ -28,7 +28,6 @@ _log = structlog.get_logger(__name__)
 _ACCEPTS_PER_TURN = 16
 _BACKLOG = 1024
 _RETRY_S = 0.5
-_UNREAD_MS = 30_000
 _GOODBYE_S = 1.0
 _NO_PLACE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NOT_HTTP = "This is no HTTP/1.1 request, or not a clean one: see RFC 9112"
@@ -44,6 +43,8 @@ class DoorSettings(msgspec.Struct, frozen=True):
     """What a stranger may send in all: two messages of 64 KiB and the headers before them."""
     stranger_requests: int = 32
     """HTTP requests on one connection."""
+    unread_s: float = 30.0
+    """Who reads nothing of what it is sent for so long is gone (tcp(7), TCP_USER_TIMEOUT)."""
     window_bytes: int = 32 << 20
     """A client that sends as much in less than ``window_s`` is cut: what it sends is read slower than that."""
     window_s: float = 8.0
@@ -58,6 +59,7 @@ class Visitor:
         self.welcome: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
         self.received_bytes = 0
+        self.bytes_max = door.settings.stranger_bytes
         self.window_began_at = 0.0
         self.requests = 0
         self.is_stranger = True
@@ -96,8 +98,12 @@ class _Handler(web.RequestHandler):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._door.takes(self.visitor, len(data)):
-            super().data_received(data)
+        visitor = self.visitor
+        visitor.received_bytes += len(data)
+        if visitor.received_bytes > visitor.bytes_max:
+            self._door.counted(visitor)
+        if not visitor.is_refused:
+            web.RequestHandler.data_received(self, data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._door.left(self.visitor)
@@ -230,7 +236,7 @@ class Door:
             self._tally.count("the oldest strangers were sent away for newcomers")
             goes.hang_up()
         connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.settings.unread_s * 1000))
         visitor.welcome = asyncio.get_running_loop().create_task(self._welcome(visitor, connection))
         self._welcoming.add(visitor.welcome)
         visitor.welcome.add_done_callback(self._welcoming.discard)
@@ -295,7 +301,7 @@ class Door:
     def admit(self, visitor: Visitor) -> None:
         """It is a client."""
         visitor.is_stranger = False
-        visitor.received_bytes = 0
+        visitor.received_bytes, visitor.bytes_max = 0, self.settings.window_bytes
         visitor.window_began_at = asyncio.get_running_loop().time()
         self._crowd.admit(visitor)
         self._room()
@@ -314,18 +320,15 @@ class Door:
             self._paused.cancel()
             self._listen()
 
-    def takes(self, visitor: Visitor, size_bytes: int) -> bool:
-        """Whether to read on what came; counts it."""
-        visitor.received_bytes += size_bytes
+    def counted(self, visitor: Visitor) -> None:
+        """It sent as much as it may: a stranger in all, a client in its window of time."""
         if visitor.is_stranger:
-            if visitor.received_bytes > self.settings.stranger_bytes:
-                self._too_much(visitor, "too many bytes before signalwire.connect")
-        elif visitor.received_bytes > self.settings.window_bytes:
-            now = asyncio.get_running_loop().time()
-            if now - visitor.window_began_at < self.settings.window_s:
-                self._too_much(visitor, "too many bytes a second")
-            visitor.window_began_at, visitor.received_bytes = now, 0
-        return not visitor.is_refused
+            self._too_much(visitor, "too many bytes before signalwire.connect")
+            return
+        now = asyncio.get_running_loop().time()
+        if now - visitor.window_began_at < self.settings.window_s:
+            self._too_much(visitor, "too many bytes a second")
+        visitor.window_began_at, visitor.received_bytes = now, 0
 
     def _too_much(self, visitor: Visitor, why: str) -> None:
         if visitor.is_refused:

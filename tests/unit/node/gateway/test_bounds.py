@@ -7,7 +7,7 @@ import contextlib
 import json
 
 import pytest
-from gateway_rig import connect_params
+from gateway_rig import connect_params, play
 
 from offhook.node.gateway.ledger import Ledger, key_of
 from offhook.node.gateway.limits import TokenBucket
@@ -69,8 +69,7 @@ async def test_replies_are_bounded_in_bytes_and_the_oldest_goes_first():
     dropped = []
     ledger = Ledger(100, 10_000, lambda key, _at: dropped.append(key))
     for number in range(20):
-        ledger.begin(f"id-{number}", float(number)).set_result("r" * 1000)
-        await asyncio.sleep(0)
+        ledger.settle(f"id-{number}", ledger.begin(f"id-{number}", float(number)), "r" * 1000)
     assert ledger.find("id-0") is None
     assert ledger.find("id-19") is not None
     assert dropped == [f"id-{number}" for number in range(len(dropped))]
@@ -277,3 +276,37 @@ async def test_eight_sockets_that_never_connect_do_not_keep_a_program_out(make_n
             await silent.enter_async_context(node.client(connect=False))
         async with asyncio.timeout(5), node.client() as client:
             assert client.hello["protocol"]
+
+
+async def test_replies_of_all_sessions_together_are_bounded_and_who_has_most_pays(make_node):
+    async with make_node(reply_total_bytes=20_000) as node, node.client() as modest, node.client() as greedy:
+        await modest.command("calling.play", "call", "mine")
+        for number in range(100):
+            await greedy.command("calling.play", "call", f"id-{number}")
+        await modest.command("calling.play", "call", "mine")
+        assert len(node.runner.ran) == 101, "the modest one's is remembered"
+        kept = [session.ledger.size_bytes for session in node.gateway._sessions]
+        assert 10_000 < sum(kept) <= 20_000
+
+
+async def test_unacked_events_of_all_sessions_together_are_bounded_and_who_has_most_pays(make_node):
+    async with make_node(retention_total_bytes=50_000) as node:
+        async with node.client() as modest, node.client() as greedy:
+            names = modest.hello["protocol"], greedy.hello["protocol"]
+        sessions = [node.gateway._sessions.get(name) for name in names]
+        node.desk.assign("modest", names[0])
+        node.desk.assign("greedy", names[1])
+        node.outbox.emit(play("modest", 0))
+        for number in range(300):
+            node.outbox.emit(play("greedy", number))
+        await node.outbox.journalled()
+        await asyncio.sleep(0)
+        assert sessions[0].delivery.unacked == 1
+        assert 20 < sessions[1].delivery.unacked < 200
+        assert sessions[1].delivery.truncation.first == 1
+        assert sum(session.delivery.kept_bytes for session in sessions) <= 50_000
+        node.gateway._sessions._drop(sessions[1])
+        for number in range(20):
+            node.outbox.emit(play("modest", number))
+        await node.outbox.journalled()
+        assert sessions[0].delivery.unacked == 21, "what a session kept is given back when it goes"

@@ -363,3 +363,18 @@ def test_methods_that_are_not_served_are_told_which_are(tmp_path, method):
             writer.close()
 
     on_loop("asyncio", work)
+
+
+def test_a_download_that_nobody_reads_gives_its_place_back(tmp_path):
+    async def work():
+        async with House(tmp_path, DoorSettings(unread_s=1.0, crowd=CrowdLimits(guests=1)), secure=True) as house:
+            stuck = await house.knock()
+            assert (await house.ask("/file", stuck)).startswith(b"HTTP/1.1 200")
+            assert (await house.ask("/file")).startswith(b"HTTP/1.1 503")
+            until = time.monotonic() + 30
+            while not (await house.ask("/file")).startswith(b"HTTP/1.1 200"):
+                assert time.monotonic() < until
+                await asyncio.sleep(0.3)
+            stuck[1].transport.abort()
+
+    on_loop("uvloop", work)

@@ -34,7 +34,7 @@ async def test_strangers_take_nothing_from_calls_and_clients(
     assert all(call.received for call in besieged.calls)
     assert besieged.lost <= besieged.packets // 100
     assert besieged.strangers["silent"] >= 300, "there was no siege"
-    assert besieged.strangers["pings"] > SECONDS
+    assert min(besieged.strangers[kind] for kind in ("half headers", "pings", "big frames", "unfinished")) >= 2
     assert besieged.ping_ms < max(100.0, 20 * alone.ping_ms)
     assert len(besieged.pings) >= len(alone.pings) // 4, "each of them is answered before the next is sent"
     assert len(besieged.connects) >= SECONDS / 4

@@ -20,8 +20,8 @@ class CrowdLimits(msgspec.Struct, frozen=True):
     """Connections that proved nothing yet."""
     strangers_per_address: int = 64
     """The same of one address (IPv6: one /64). Loopback has all of ``strangers``: one machine's programs share it."""
-    patience_s: float = 2.0
-    """A stranger is not sent away for another one before it had so long."""
+    patience_s: float = 1.5
+    """A stranger is not sent away for another one before it had so long; in it as many as have places can connect."""
     guests: int = 128
     """Downloads of recordings at once."""
     guests_per_address: int = 32

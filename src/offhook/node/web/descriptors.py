@@ -12,6 +12,8 @@ __all__ = ["HELD_BACK", "Places", "places", "raise_limit"]
 HELD_BACK = 256
 """For journal, prompts, fetches (two each), the worker that speaks, its restart, and the control socket."""
 _WANTED = 65536
+_PATIENCE_S = 0.75
+"""A client that is far away takes as long, with four round trips."""
 
 
 class Places(NamedTuple):
@@ -32,14 +34,17 @@ def raise_limit() -> int:
 
 
 def places(descriptors: int, sessions: int, crowd: CrowdLimits) -> Places:
-    """Share out what is not held back: a quarter to strangers at most, an eighth to downloads, the rest to sessions."""
+    """Share out what is not held back: a third to strangers at most, an eighth to downloads, the rest to sessions.
+
+    Fewer strangers have less time each before they go for others: newcomers are taken at the same rate.
+    """
     free = max(descriptors - HELD_BACK, descriptors // 2)
-    strangers = max(1, min(crowd.strangers, free // 4))
+    strangers = max(1, min(crowd.strangers, free // 3))
     guests = max(1, min(crowd.guests, free // 8))
     shared = CrowdLimits(
         strangers=strangers,
         strangers_per_address=min(crowd.strangers_per_address, strangers),
-        patience_s=crowd.patience_s,
+        patience_s=max(min(_PATIENCE_S, crowd.patience_s), crowd.patience_s * strangers / crowd.strangers),
         guests=guests,
         guests_per_address=min(crowd.guests_per_address, guests),
     )

@@ -21,6 +21,13 @@ def test_all_places_together_leave_descriptors_for_what_must_go_on(descriptors, 
     assert found.sessions <= sessions
 
 
+def test_fewer_places_are_given_for_less_time_so_that_newcomers_wait_no_longer():
+    enough, few = places(65536, 1000, CrowdLimits()).crowd, places(1024, 1000, CrowdLimits()).crowd
+    assert (enough.strangers, few.strangers) == (512, 256)
+    assert few.strangers / few.patience_s == enough.strangers / enough.patience_s
+    assert places(64, 1000, CrowdLimits()).crowd.patience_s == 0.75
+
+
 def test_with_enough_of_them_the_settings_hold():
     wanted = CrowdLimits(strangers=300, strangers_per_address=7, guests=5, guests_per_address=2, patience_s=9.0)
     assert places(65536, 1000, wanted) == (wanted, 1000)

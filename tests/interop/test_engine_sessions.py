@@ -158,6 +158,25 @@ async def test_early_media_of_an_invite_without_an_offer_is_a_180(engine):
     caller.close()
 
 
+async def test_a_codec_that_the_program_did_not_name_is_better_than_the_end_of_the_session(engine):
+    """livekit/sip#766: of those that are offered again the named one wins, and another is taken where it is alone."""
+    caller = await Caller.open(engine.sip)
+    caller.invite()
+    incoming = await engine.controller.sees(reports.LegIncoming)
+    await engine.controller.port.execute(ops.LegAnswer(id=1, leg=incoming.leg, codecs=["PCMA"]))
+    await caller.accept()
+    for codecs, chosen in (("0", "0"), ("0 8", "8"), ("0", "0")):
+        caller.sdp_version += 1
+        caller.request("INVITE", sdp(caller.rtp.port, codecs=codecs, version=caller.sdp_version))
+        answer = await caller.final()
+        assert answer.sdp(r"^m=audio \d+ RTP/AVP (\d+)") == [chosen]
+        caller.answer = answer
+        caller.ack()
+    await caller.bye()
+    await engine.controller.sees(reports.LegEnded)
+    caller.close()
+
+
 async def test_our_offer_repeats_the_streams_and_numbers_of_the_call(engine):
     """RFC 3264, 8 and 8.3.2: click-to-dial and hold servers ask for an offer again and again."""
     head, _, stream = sdp(5006).replace("101", "97").partition("m=audio")

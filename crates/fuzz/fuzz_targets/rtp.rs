@@ -1,0 +1,27 @@
+//! Datagrams into what a leg does with each: parsed, judged, counted, and put into the jitter buffer.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use offhook_rtp::{HEADER_BYTES, JitterBuffer, Reception, RtpPacket, write_header};
+
+fuzz_target!(|datagrams: Vec<(u8, Vec<u8>)>| {
+    let (mut reception, mut jitter) = (Reception::default(), JitterBuffer::default());
+    let mut now = 0_u32;
+    for (wait, datagram) in &datagrams {
+        now = now.wrapping_add(u32::from(*wait) * 16);
+        let Ok(packet) = RtpPacket::parse(datagram) else { continue };
+        assert!(packet.payload.len() + HEADER_BYTES <= datagram.len());
+        // What we write ourselves of it reads back.
+        let mut again = vec![0; HEADER_BYTES + packet.payload.len()];
+        write_header(&packet.header, &mut again);
+        again[HEADER_BYTES..].copy_from_slice(packet.payload);
+        let same = RtpPacket::parse(&again).unwrap();
+        assert_eq!((same.header, same.payload), (packet.header, packet.payload));
+        reception.packet(&packet.header, now);
+        let samples: Vec<i16> = packet.payload.iter().map(|byte| i16::from(*byte) << 7).collect();
+        jitter.insert(packet.header.timestamp, &samples, now);
+        jitter.pull(now, &mut [0; 160]);
+    }
+    assert!(reception.jitter() >= 0.0);
+    let _ = reception.report(0, 0);
+});

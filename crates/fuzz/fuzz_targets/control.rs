@@ -10,7 +10,7 @@ use wire::{Operation, Report};
 
 // The words alone: the engine around them takes minutes to build with sanitizers.
 #[path = "../../engine/src/control/wire.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unfulfilled_lint_expectations)]
 mod wire;
 
 fn check<T: Serialize + DeserializeOwned + Debug>(frame: &[u8]) {

@@ -173,8 +173,8 @@ fn layout(order: ByteOrder, size: u32, body: &[u8]) -> Result<Option<Layout>, Wa
     let Some(body) = body.get(..needed) else {
         return Ok(None);
     };
-    let field = |at| chunk(body, at).map_or(0, |bytes| order.u16(bytes));
-    let (mut tag, channels, block) = (u32::from(field(0)), field(2), field(12));
+    let field = |at| chunk(body, at).map_or(0, |bytes| u32::from(order.u16(bytes)));
+    let (mut tag, channels, block) = (field(0), field(2), field(12));
     let rate_hz = chunk(body, 4).map_or(0, |bytes| order.u32(bytes));
     if !(1..=8).contains(&channels) {
         return unsupported(format!("WAV with {channels} channels is not read; use mono or stereo"));
@@ -213,7 +213,7 @@ fn layout(order: ByteOrder, size: u32, body: &[u8]) -> Result<Option<Layout>, Wa
     };
     Ok(Some(Layout {
         format,
-        channels,
+        channels: channels as u16,
         rate_hz,
     }))
 }

@@ -181,6 +181,24 @@ fn a_format_of_any_length_from_14_bytes_on_is_read() {
 }
 
 #[test]
+fn numbers_that_nobody_means_are_refused_or_ignored() {
+    let parsed = |bits, block, size: usize| {
+        let fmt = fmt(1, 1, 8000, bits, 0, &[]);
+        let mut body = fmt[8..].to_vec();
+        body[12..14].copy_from_slice(&u16::to_le_bytes(block));
+        body.truncate(size);
+        WavFormat::parse(&riff(
+            *b"RIFF",
+            &[&chunk(*b"fmt ", &body, None), &chunk(*b"data", &HALF, None)],
+        ))
+    };
+    assert!(parsed(u16::MAX, u16::MAX, 16).is_err());
+    assert!(parsed(24, u16::MAX, 16).is_ok());
+    assert!(parsed(16, u16::MAX, 16).is_ok());
+    assert!(parsed(0, u16::MAX, 14).is_err());
+}
+
+#[test]
 fn the_highest_byte_is_first_in_rifx() {
     let mut bytes =
         b"RIFX\0\0\0\x26WAVEfmt \0\0\0\x10\0\x01\0\x01\0\0\x1f\x40\0\0\x3e\x80\0\x02\0\x10data\0\0\0\x02".to_vec();

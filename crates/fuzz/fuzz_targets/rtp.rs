@@ -2,13 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use offhook_rtp::{HEADER_BYTES, JitterBuffer, Reception, RtpPacket, write_header};
+use offhook_rtp::{HEADER_BYTES, JitterBuffer, Latch, Reception, RtpPacket, write_header};
 
 fuzz_target!(|datagrams: Vec<(u8, Vec<u8>)>| {
     let (mut reception, mut jitter) = (Reception::default(), JitterBuffer::default());
+    let address = |port: u8| std::net::SocketAddr::from(([127, 0, 0, 1], 4000 + u16::from(port & 3)));
+    let mut latch = Latch::new(address(0));
     let mut now = 0_u32;
     for (wait, datagram) in &datagrams {
         now = now.wrapping_add(u32::from(*wait) * 16);
+        let from = address(*wait);
         let Ok(packet) = RtpPacket::parse(datagram) else { continue };
         assert!(packet.payload.len() + HEADER_BYTES <= datagram.len());
         // What we write ourselves of it reads back.
@@ -17,6 +20,10 @@ fuzz_target!(|datagrams: Vec<(u8, Vec<u8>)>| {
         again[HEADER_BYTES..].copy_from_slice(packet.payload);
         let same = RtpPacket::parse(&again).unwrap();
         assert_eq!((same.header, same.payload), (packet.header, packet.payload));
+        if latch.admits(from, Some(&packet.header), now) {
+            assert_eq!(latch.source(), Some(from));
+            latch.heard(&packet.header, now);
+        }
         reception.packet(&packet.header, now);
         let samples: Vec<i16> = packet.payload.iter().map(|byte| i16::from(*byte) << 7).collect();
         jitter.insert(packet.header.timestamp, &samples, now);

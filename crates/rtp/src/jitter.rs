@@ -144,6 +144,12 @@ impl JitterBuffer {
         }
         // What is skipped makes room first: until then other samples are in the place of these.
         let ahead = signed(end, play);
+        if ahead > 2 * RING as i32 {
+            // Nothing that is held is near it, and to pass over it frame by frame would take as long as nobody pulled.
+            self.restart();
+            self.begin(timestamp, samples, now);
+            return;
+        }
         if ahead > RING as i32 {
             let skip = (ahead - RING as i32 + STEP + self.target) / STEP;
             (0..skip).for_each(|_| self.advance());

@@ -43,7 +43,7 @@ def test_calls_of_every_kind_leave_neither_memory_nor_descriptors_behind(
 ) -> None:
     """The first round fills what is filled once: caches, pools, and as much of the past as is kept.
 
-    A measured round begins when all of the calls before it are forgotten: what it fills again has room.
+    A measured round begins when most of the calls before it are forgotten: what it fills again has room.
     """
     with stage(tmp_path) as held:
         first = held.measured(SERIES, RATE, FORGOTTEN_S)

@@ -24,7 +24,7 @@ KEPT_S = 4.0
 QUIET_S = KEPT_S + 6.0
 """After so long (it looks every 5 s) a node holds nothing of calls that are over."""
 FORGOTTEN_S = 42.0
-"""After so long an engine has forgotten their last transactions too (32 s, RFC 3261 section 17, and what precedes)."""
+"""After so long an engine has begun to forget them: it knows a call for 64 s after its end, for what may come late."""
 SETTINGS = {"OFFHOOK_LIMITS_KEPT_S": f"{KEPT_S:g}", "OFFHOOK_LIMITS_REQUESTS_PER_S": "1000"}
 
 

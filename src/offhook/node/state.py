@@ -15,7 +15,7 @@ import msgspec
 
 from offhook.errors import ConfigurationError, MachineError
 from offhook.node.config import Settings
-from offhook.node.config_read import MIN_TOKEN
+from offhook.node.config_check import MIN_TOKEN
 from offhook.node.web.private import private_directory, read_private, write_private
 
 __all__ = ["Identity", "ReadyNode", "StateDirectory"]

@@ -131,7 +131,8 @@ class CallBase(Facts, Listening, Waiting):
                 wait.offer(event, self.tasks, self.call_id)
         if isinstance(event, CallStateEvent) and self.state == CallState.ENDED:
             self._finish(event, "ended")
-        self._handlers.tell(event)
+        if self._handlers.by_type:
+            self._handlers.tell(event)
 
     def close(self, cause: str) -> None:
         """End what is open: ``closed`` with the client, ``gone``, ``released``."""

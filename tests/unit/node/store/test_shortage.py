@@ -69,7 +69,7 @@ async def test_a_want_of_descriptors_is_not_called_a_full_disk(tmp_path, monkeyp
             await journal.unacknowledged("s", 0, 10)
         assert "LimitNOFILE" in journal.remedy
         assert "space" not in journal.remedy
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not journal.is_healthy:
             await asyncio.sleep(0.01)
     assert len(await journal.unacknowledged("s", 0, 10)) == 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,6 +19,9 @@ __all__ = ["set_up_logging"]
 
 _MOST_CHARACTERS = 2000
 """Of one value; a traceback of ours may have ten times as many."""
+_TIMES = 100
+"""How often one sentence is written in ``_WINDOW_S``."""
+_WINDOW_S = 10.0
 _STEERS_A_TERMINAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _SECRET_FIELDS = frozenset({"token", "secret", "password", "authorization_state", "jwt_token"})
 
@@ -33,6 +38,7 @@ def set_up_logging(settings: Log) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            *([] if settings.level == "debug" else [_Sparing()]),
             structlog.processors.TimeStamper("iso", utc=True),
             structlog.processors.format_exc_info,
             _mask,
@@ -45,6 +51,37 @@ def set_up_logging(settings: Log) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Masked("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
+
+
+class _Sparing:
+    """Leaves out the same sentence after so many times, and says how many: much of what is logged, strangers cause."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+
+    def __call__(self, _logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if method not in ("info", "warning"):
+            return event
+        now = time.monotonic()
+        seen = self._seen.setdefault(str(event.get("event")), _Seen(now))
+        if now - seen.began_at >= _WINDOW_S:
+            if seen.left_out:
+                event["left_out"] = seen.left_out
+            seen.began_at, seen.times, seen.left_out = now, 0, 0
+        if seen.times >= _TIMES:
+            seen.left_out += 1
+            raise structlog.DropEvent
+        seen.times += 1
+        return event
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One sentence; sentences are constants of ours, so that there are not many."""
+
+    began_at: float
+    times: int = 0
+    left_out: int = 0
 
 
 class _Masked(logging.Formatter):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import time
 
 import pytest
 import structlog
@@ -27,11 +29,11 @@ def test_tokens_and_links_are_masked(capsys) -> None:
 
 
 @contextlib.contextmanager
-def logging_as_a_node_does(format_: str):
+def logging_as_a_node_does(format_: str, level: str = "info"):
     before, handlers = structlog.get_config(), logging.root.handlers[:]
     logging.root.handlers.clear()
     try:
-        set_up_logging(Log(format=format_))
+        set_up_logging(Log(format=format_, level=level))
         yield
     finally:
         structlog.configure(**before)
@@ -76,3 +78,29 @@ def test_what_aiohttp_says_of_a_peer_is_a_place_and_a_kind(capsys) -> None:
     assert "aiohttp.server test_log.py:" in written
     assert "ValueError" in written
     assert len(written) < 120
+
+
+def test_one_sentence_a_thousand_times_is_a_hundred_lines_and_a_count(capsys, monkeypatch) -> None:
+    """Each wrong token and each forged link was a line: a stranger fills a disk so."""
+    with logging_as_a_node_does("json"):
+        for number in range(1000):
+            structlog.get_logger("test").info("connect refused", reason=f"reason {number}")
+        structlog.get_logger("test").info("another")
+        later = time.monotonic() + 11
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        structlog.get_logger("test").info("connect refused", reason="later")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    refused = [line for line in lines if line["event"] == "connect refused"]
+    assert len(refused) == 101
+    assert refused[-1]["left_out"] == 900
+    assert sum(line["event"] == "another" for line in lines) == 1
+
+
+def test_errors_and_what_is_asked_for_by_level_debug_are_never_left_out(capsys) -> None:
+    with logging_as_a_node_does("json"):
+        for _ in range(300):
+            structlog.get_logger("test").error("it failed")
+    with logging_as_a_node_does("json", "debug"):
+        for _ in range(300):
+            structlog.get_logger("test").info("connect refused")
+    assert len(capsys.readouterr().err.splitlines()) == 600

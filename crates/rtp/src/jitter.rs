@@ -75,6 +75,8 @@ pub struct JitterBuffer {
     too_late: u32,
     starved: u32,
     since_change: u32,
+    /// When the last packet came.
+    came: u32,
     counts: JitterCounts,
 }
 
@@ -93,6 +95,7 @@ impl Default for JitterBuffer {
             too_late: 0,
             starved: 0,
             since_change: 0,
+            came: 0,
             counts: JitterCounts::default(),
         }
     }
@@ -136,7 +139,9 @@ impl JitterBuffer {
             return;
         };
         let start = timestamp.wrapping_sub(self.origin);
-        self.learn(now.wrapping_sub(start));
+        let is_together = self.came == now;
+        self.came = now;
+        self.learn(now.wrapping_sub(start), is_together);
         let end = start.wrapping_add(samples.len() as u32);
         if signed(end, play) <= 0 {
             self.too_old(start);
@@ -170,6 +175,7 @@ impl JitterBuffer {
     fn begin(&mut self, timestamp: u32, samples: &[i16], now: u32) {
         self.origin = timestamp;
         self.base = now;
+        self.came = now;
         self.end = samples.len() as u32;
         self.play = Some(0_u32.wrapping_sub(self.target.unsigned_abs()));
         self.starved = 0;
@@ -186,9 +192,14 @@ impl JitterBuffer {
         }
     }
 
-    /// Note how late a packet came, and choose the delay.
-    fn learn(&mut self, transit: u32) {
+    /// Note how late a packet came, and choose the delay. `is_together`: with the one before it.
+    fn learn(&mut self, transit: u32, is_together: bool) {
         let mut late = signed(transit, self.base);
+        if late < 0 && is_together {
+            // Both waited, here or on the way, and this one less: the path is what it was before.
+            self.base = transit;
+            late = 0;
+        }
         if late < 0 {
             let shift = (-late + STEP - 1) / STEP;
             self.base = self.base.wrapping_sub((shift * STEP).unsigned_abs());

@@ -188,6 +188,25 @@ fn wait_and_burst(size: u32, stall: u32, is_lost: impl Fn(u32) -> bool) {
     assert!(is_heard, "{what}");
 }
 
+/// asterisk#2115: one late tick cost delay for the rest of the call.
+#[test]
+fn a_stall_of_ours_leaves_no_delay_behind() {
+    for stall in [30_u32, 55, 75, 110, 250] {
+        let mut buffer = JitterBuffer::default();
+        let (mut sent, mut frame) = (0_u32, [0; 160]);
+        let mut targets = [0; 2];
+        for tick in (0..200).chain(200 + stall..400 + stall) {
+            while sent <= tick {
+                buffer.insert(sent * 160, &[sample(sent); 160], tick * 160);
+                sent += 1;
+            }
+            buffer.pull(tick * 160, &mut frame);
+            targets[usize::from(tick > 200)] = buffer.target_ms();
+        }
+        assert!(targets[1] <= targets[0] + 20, "a stall of {stall}: {targets:?}");
+    }
+}
+
 #[test]
 fn of_what_waited_while_nobody_pulled_the_newest_is_played() {
     for size in [80_u32, 160, 240, 320, 480, 800, 1600] {

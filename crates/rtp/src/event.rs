@@ -258,7 +258,9 @@ impl Press {
     /// In another stream than the packet, or at another time of it.
     fn is_elsewhere(&self, header: &Header) -> bool {
         let since = signed(header.timestamp, self.newest);
-        self.ssrc != header.ssrc || since.abs() > JUMP && signed(header.timestamp, self.reached).abs() > JUMP
+        self.ssrc != header.ssrc
+            || since.unsigned_abs() > JUMP.unsigned_abs()
+                && signed(header.timestamp, self.reached).unsigned_abs() > JUMP.unsigned_abs()
     }
 
     /// The packet belongs to this press, which is the newest of its stream.

@@ -130,7 +130,7 @@ impl JitterBuffer {
         }
         if self.play.is_some() {
             let transit = signed(now.wrapping_sub(timestamp.wrapping_sub(self.origin)), self.base);
-            if transit.abs() > JUMP {
+            if transit.unsigned_abs() > JUMP.unsigned_abs() {
                 self.restart();
             }
         }
@@ -262,7 +262,7 @@ impl JitterBuffer {
             let Some(play) = self.play else {
                 return Pulled::Idle;
             };
-            let excess = signed(now.wrapping_sub(play), self.base) - self.target;
+            let excess = signed(now.wrapping_sub(play), self.base).saturating_sub(self.target);
             self.since_change = self.since_change.saturating_add(1);
             if signed(play.wrapping_add(STEP.unsigned_abs()), 0) <= 0
                 && signed(self.end, play) > 0

@@ -45,7 +45,7 @@ impl Placement {
     pub fn place(&mut self, timestamp: u32, now: u32, is_punctual: bool, window: u32) -> u32 {
         let transit = now.wrapping_sub(timestamp);
         let distance = match self.distance {
-            Some(distance) if (transit.wrapping_sub(distance) as i32).abs() <= JUMP => {
+            Some(distance) if (transit.wrapping_sub(distance) as i32).unsigned_abs() <= JUMP.unsigned_abs() => {
                 self.learn(distance, transit, is_punctual, window)
             }
             _ => {

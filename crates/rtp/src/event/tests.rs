@@ -360,3 +360,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_timestamp_half_the_range_away_is_another_press() {
+    let mut receiver = EventReceiver::default();
+    let event = TelephoneEvent::parse(&[5, 0x8a, 0, 160]).unwrap();
+    let mut press = |timestamp, sequence| {
+        let header = Header {
+            marker: true,
+            payload_type: 101,
+            sequence,
+            timestamp,
+            ssrc: 1,
+        };
+        receiver.packet(&header, event, u32::from(sequence) * 1600).is_some()
+    };
+    assert!(press(0, 1));
+    assert!(press(1 << 31, 2));
+}

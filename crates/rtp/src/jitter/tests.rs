@@ -375,3 +375,20 @@ fn a_packet_that_is_hours_ahead_of_what_is_held_costs_no_more_than_another() {
     // Frame by frame it was 13 million steps for each.
     assert!(begun.elapsed().as_secs() < 3, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_timestamp_or_a_clock_half_the_range_away_begins_anew_without_overflow() {
+    let half = 1_u32 << 31;
+    let mut jitter = JitterBuffer::default();
+    jitter.insert(0, &[1; 160], 0);
+    jitter.insert(half, &[2; 160], 0);
+    let mut frame = [0; FRAME];
+    assert!((0..10).any(|tick| jitter.pull(tick * 160, &mut frame) == Pulled::Audio && frame == [2; FRAME]));
+    for now in [half, half - 1, half + 1, half - 480, u32::MAX] {
+        let mut jitter = JitterBuffer::default();
+        jitter.insert(0, &[1; 160], 0);
+        jitter.pull(now, &mut frame);
+        jitter.insert(half, &[2; 160], now);
+        jitter.pull(0, &mut frame);
+    }
+}

@@ -53,7 +53,7 @@ async def answered_call(node: Node, client: RelayClient) -> tuple[Call, OfferedC
     node.desk.offer(offered)
     call = await asyncio.wait_for(caught, 5)
     await call.answer()
-    offered.is_open = False
+    offered.decide()
     return call, offered
 
 

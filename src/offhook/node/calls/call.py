@@ -102,7 +102,8 @@ class Call:
         self.settings = settings
         self.state = CallState.CREATED
         self.tag = tag
-        self.owner = ""
+        self.dialled_by = ""
+        """The session that dialled; empty of a call that came in. Who controls a call is the desk's to know."""
         self.wall_ms = wall_ms
         self.start_time = start_time or wall_ms()
         self.answer_time = 0
@@ -125,6 +126,8 @@ class Call:
         self._sink = sink
         self._supervisor = Supervisor()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when it was answered, or its end began."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._codecs = ""
 
@@ -157,6 +160,7 @@ class Call:
         if not self._ending.done():
             self._ending.set_result(ending)
             self.end_time = self.wall_ms()
+            self._decide()
 
     def spawn_dial(self, work: Coroutine[Any, Any, None]) -> None:
         """Give the call the work that places its leg; it starts with ``run``."""
@@ -230,6 +234,7 @@ class Call:
         if timer := self._timers.pop("ringing", None):
             timer.cancel()
         self._move(CallState.ANSWERED)
+        self._decide()
         self._limit_duration()
         self.relabel()
         self._emit_state(durable=True)
@@ -325,16 +330,9 @@ class Call:
     def _limit(self, name: str, seconds: float, ending: Ending) -> None:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self.end, ending)
 
-    def own(self, session: str) -> None:
-        """The session that commands the call is kept as its owner, for adoption."""
-        if self.owner != session:
-            self.owner = session
-            self.relabel()
-
-    def disown(self) -> None:
-        """It was passed on."""
-        self.owner = ""
-        self.relabel()
+    def _decide(self) -> None:
+        if not self.decided.done():
+            self.decided.set_result(None)
 
     async def answering_over(self) -> None:
         """Wait until an answer under way is settled."""
@@ -345,7 +343,7 @@ class Call:
 
     @property
     def is_open(self) -> bool:
-        """Not answered, not ended: may still be offered."""
+        """Not answered, not ended, no answer under way: may be passed on."""
         return self.state in (CallState.CREATED, CallState.RINGING) and not self.is_ending and self.answering is None
 
     async def alert(self) -> None:
@@ -356,8 +354,8 @@ class Call:
             await self._ring()
 
     async def reject(self, status: int, reason: str) -> None:
-        """Refuse the call on SIP with a sentence; ends it."""
-        if self.is_open:
+        """Refuse the call on SIP with a sentence; ends it. Without effect on a call that was answered."""
+        if not self.decided.done():
             self.end(Ending(reason_of_status(status), EndSource.NONE, status=status, text=reason))
 
     # --- events ----------------------------------------------------------------------------------------------
@@ -423,13 +421,14 @@ class Call:
 
     def restore(self, label: CallLabel, state: CallState) -> None:
         """Take over what a former node knew."""
-        self.owner = label.owner
+        self.dialled_by = label.dialled_by
         self.answer_time = label.answer_time
         self.dial_winner = label.dial_winner
         self.rings_last = label.rings_last
         self.max_duration_s = label.max_duration_s
         self.state = state
         if state is CallState.ANSWERED:
+            self._decide()
             self.answer_time = self.answer_time or self.wall_ms()
             self._limit_duration(max(0.0, (self.wall_ms() - self.answer_time) / 1000))
 
@@ -440,7 +439,7 @@ class Call:
             direction=self.identity.direction,
             tag=self.tag,
             context=self.context,
-            owner=self.owner,
+            dialled_by=self.dialled_by,
             device=_brief(self.identity.device),
             start_time=self.start_time,
             answer_time=self.answer_time,

@@ -18,6 +18,7 @@ from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.uris import sip_data
+from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import LegDial, SendDigits
 from offhook.node.engine.port import EnginePort
 from offhook.protocol.devices import DialDevice
@@ -27,6 +28,7 @@ from offhook.protocol.verbs.dial import EVENT
 __all__ = ["AdoptedDial", "CallHost", "DialRequest", "Dialing", "dial_failed"]
 
 log = structlog.get_logger(__name__)
+_BROKEN = "The node failed on this dial; its log says why"
 
 
 class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,38 +62,81 @@ class Dialing:
     """One ``calling.dial``, from the first device to its answer or failure."""
 
     def __init__(self, request: DialRequest, host: CallHost, planner: DevicePlanner) -> None:
-        self._request = request
+        loop = asyncio.get_running_loop()
+        self.request = request
         self._host = host
         self._planner = planner
-        self._winner: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._winner: asyncio.Future[Call] = loop.create_future()
+        self._given_up: asyncio.Future[Ending] = loop.create_future()
+        self._legs: list[Call] = []
         self._outcome = Ending(EndReason.ERROR, EndSource.NONE)
 
     async def run(self) -> None:
         """Try the groups; say ``dialing``, then ``answered`` or ``failed``, once."""
         self._emit({"dial_state": DialState.DIALING.value})
-        for group in self._request.groups:
+        try:
+            await self._try_groups()
+        except Exception:
+            self._outcome = Ending(EndReason.ERROR, EndSource.NONE, detail="dial_failed", text=_BROKEN)
+            raise
+        finally:
+            self._cancel_legs()
+            if not self._winner.done():
+                self._fail()
+
+    def give_up(self, ending: Ending) -> None:
+        """Call nobody else and cancel what rings, unless somebody answered."""
+        if not self._winner.done() and not self._given_up.done():
+            self._given_up.set_result(ending)
+
+    async def _try_groups(self) -> None:
+        for group in self.request.groups:
             await self._ring(group)
+            self._cancel_legs()
             if self._winner.done():
                 await self._press(self._winner.result())
                 return
-        params = dial_failed(self._host.settings.node_id, self._request.tag, self._outcome)
-        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=self._request.tag, session=self._request.session))
+            if self._given_up.done():
+                self._outcome = self._given_up.result()
+                return
 
     async def _ring(self, group: list[DialDevice]) -> None:
-        placements = await asyncio.gather(*(self._plan(device) for device in group))
-        rings_last = group is self._request.groups[-1] and not self._request.send_digits
-        legs = [self._place(placement, rings_last) for placement in placements if placement is not None]
-        calls = [call for call, _ in legs]
+        placements = await self._placements(group)
+        rings_last = group is self.request.groups[-1] and not self.request.send_digits
+        legs = [self._place(placement, rings_last) for placement in placements]
         pending: set[asyncio.Future[Any]] = {task for _, task in legs}
-        while pending and not self._winner.done():
-            done, pending = await asyncio.wait({*pending, self._winner}, return_when=asyncio.FIRST_COMPLETED)
-            pending.discard(self._winner)
+        decided: set[asyncio.Future[Any]] = {self._winner, self._given_up}
+        while pending and not any(future.done() for future in decided):
+            done, _ = await asyncio.wait(pending | decided, return_when=asyncio.FIRST_COMPLETED)
+            pending -= done
             for call, task in legs:
                 if task in done:
                     self._outcome = call.ending or self._outcome
-        for call in calls:
+
+    def _cancel_legs(self) -> None:
+        """All but the winner."""
+        ending = Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere")
+        if self._given_up.done():
+            ending = self._given_up.result()
+        for call in self._legs:
             if not self._winner.done() or call is not self._winner.result():
-                call.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
+                call.end(ending)
+        self._legs.clear()
+
+    def _fail(self) -> None:
+        params = dial_failed(self._host.settings.node_id, self.request.tag, self._outcome)
+        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=self.request.tag, session=self.request.session))
+
+    async def _placements(self, group: list[DialDevice]) -> list[Placement]:
+        """Where to call; nowhere, when the dial was given up meanwhile."""
+        planning = asyncio.gather(*(self._plan(device) for device in group))
+        try:
+            await until_any(planning, self._given_up)
+            if self._given_up.done():
+                return []
+            return [placement for placement in planning.result() if placement is not None]
+        finally:
+            planning.cancel()
 
     async def _plan(self, device: DialDevice) -> Placement | None:
         try:
@@ -114,19 +159,20 @@ class Dialing:
             ),
         )
         host = self._host
-        call = Call(identity, leg, host.sink, host.settings, tag=self._request.tag, wall_ms=host.wall_ms)
-        call.owner = self._request.session
-        call.max_duration_s = self._request.max_duration_s
+        call = Call(identity, leg, host.sink, host.settings, tag=self.request.tag, wall_ms=host.wall_ms)
+        call.dialled_by = self.request.session
+        call.max_duration_s = self.request.max_duration_s
         call.rings_last = rings_last
         call.claim = self._claim
         call.on_answer = self._answered
         task = self._host.take(call)
+        self._legs.append(call)
         call.announce()
         call.spawn_dial(self._dial(call, placement))
         return call, task
 
     async def _dial(self, call: Call, placement: Placement) -> None:
-        seconds = placement.ring_timeout_s or self._request.timeout_s or self._host.settings.ring_timeout_s
+        seconds = placement.ring_timeout_s or self.request.timeout_s or self._host.settings.ring_timeout_s
         operation = LegDial(
             self._host.engine.next_id(),
             call.leg.id,
@@ -148,7 +194,7 @@ class Dialing:
 
     def _claim(self, call: Call) -> bool:
         """The first leg that is answered wins."""
-        if self._winner.done():
+        if self._winner.done() or self._given_up.done():
             return False
         call.dial_winner = True
         self._winner.set_result(call)
@@ -159,19 +205,19 @@ class Dialing:
         self._host.sink.emit(dial_answered(call))
 
     async def _press(self, call: Call) -> None:
-        if not self._request.send_digits:
+        if not self.request.send_digits:
             return
         try:
-            digits = SendDigits(self._host.engine.next_id(), call.leg.id, self._request.send_digits)
+            digits = SendDigits(self._host.engine.next_id(), call.leg.id, self.request.send_digits)
             running = await call.leg.start(digits)
             await running.over()
         except (EngineRefused, EngineLost) as error:
             log.warning("digits after answer not sent", call_id=call.call_id, reason=str(error))
 
     def _emit(self, params: dict[str, Any]) -> None:
-        tag = self._request.tag
+        tag = self.request.tag
         params = {"node_id": self._host.settings.node_id, "tag": tag} | params
-        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=tag, session=self._request.session))
+        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=tag, session=self.request.session))
 
 
 class AdoptedDial:
@@ -209,7 +255,7 @@ class AdoptedDial:
         params = dial_failed(
             self._host.settings.node_id, call.tag, call.ending or Ending(EndReason.ERROR, EndSource.NONE)
         )
-        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=call.tag, session=call.owner))
+        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=call.tag, session=call.dialled_by))
 
 
 def dial_answered(call: Call) -> OutgoingEvent:
@@ -220,7 +266,7 @@ def dial_answered(call: Call) -> OutgoingEvent:
         "dial_state": DialState.ANSWERED.value,
         "call": call.address_params(),
     }
-    return OutgoingEvent(EVENT, params, call.call_id, call.tag, call.owner, durable=True)
+    return OutgoingEvent(EVENT, params, call.call_id, call.tag, call.dialled_by, durable=True)
 
 
 def dial_failed(node_id: str, tag: str, ending: Ending) -> dict[str, Any]:

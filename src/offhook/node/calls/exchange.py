@@ -82,7 +82,7 @@ class Exchange:
         self.wall_ms = wall_ms
         self._routing = RoutingTable(settings.routes)
         self._supervisor = Supervisor()
-        self._dials: dict[tuple[str, str], DialRequest] = {}
+        self._dials: dict[tuple[str, str], Dialing] = {}
         self._last_seq = 0
         self._acked = 0
         self._acks = asyncio.Event()
@@ -106,11 +106,12 @@ class Exchange:
     ) -> None:
         """End all calls politely and wait for them."""
         self._is_stopping = True
-        for task in self._dialling:
-            task.cancel()
-        self.end_all(Ending(EndReason.HANGUP, EndSource.NONE, detail="node_stopping", text="The node is stopping"))
-        while self._living:
-            await asyncio.wait(set(self._living))
+        stopping = Ending(EndReason.HANGUP, EndSource.NONE, detail="node_stopping", text="The node is stopping")
+        for dialing in self._dials.values():
+            dialing.give_up(stopping)
+        self.end_all(stopping)
+        while under_way := self._living | self._dialling:
+            await asyncio.wait(under_way)
         if self._acker is not None:
             self._acker.cancel()
         self._is_closed = True
@@ -235,8 +236,8 @@ class Exchange:
     def take(self, call: Call) -> asyncio.Task[None]:
         """Register a call and run it; the task ends after its ``ended``."""
         self.calls.add(call)
-        if call.owner:
-            self.desk.assign(call.call_id, call.owner)
+        if call.dialled_by:
+            self.desk.assign(call.call_id, call.dialled_by)
         task = self._supervisor.spawn(self._live(call), f"call {call.call_id}")
         self._living.add(task)
         task.add_done_callback(self._living.discard)
@@ -259,19 +260,26 @@ class Exchange:
             self.planner.check(device)
         key = (request.session, request.tag)
         if running := self._dials.get(key):
-            if running == request:
+            if running.request == request:
                 return
             raise CommandRefused(ResultCode.CONFLICT, "This tag is being dialled: choose another `tag`")
-        self._dials[key] = request
-        task = self._supervisor.spawn(self._dial(key, request), "dial")
+        self._dials[key] = dialing = Dialing(request, self, self.planner)
+        task = self._supervisor.spawn(self._dial(key, dialing), "dial")
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
 
-    async def _dial(self, key: tuple[str, str], request: DialRequest) -> None:
+    async def _dial(self, key: tuple[str, str], dialing: Dialing) -> None:
         try:
-            await Dialing(request, self, self.planner).run()
+            await dialing.run()
         finally:
             del self._dials[key]
+
+    def cancel_dials(self, session: str, why: str) -> None:
+        """Give up what a session dials. ``why``: a sentence."""
+        ending = Ending(EndReason.CANCEL, EndSource.OUTBOUND, detail="orphan", text=why)
+        for (owner, _), dialing in self._dials.items():
+            if owner == session:
+                dialing.give_up(ending)
 
     # --- adoption --------------------------------------------------------------------------------------------
 
@@ -284,9 +292,9 @@ class Exchange:
                 call.lost()
         texts = {leg: report.label for leg, report in ended.items()} | {leg.leg: leg.label for leg in welcome.legs}
         labels = {leg: parse_label(text) for leg, text in texts.items()}
-        failed = {(label.owner, label.tag) for label in labels.values() if label is not None and label.answer_time}
+        failed = {(label.dialled_by, label.tag) for label in labels.values() if label is not None and label.answer_time}
         ringing = {
-            (label.owner, label.tag): AdoptedDial(self)
+            (label.dialled_by, label.tag): AdoptedDial(self)
             for leg in live
             if (label := labels[leg]) is not None and label.rings_last and not label.answer_time
         }
@@ -322,7 +330,7 @@ class Exchange:
     ) -> None:
         call = self._restored(snapshot, label)
         self.adopted.add(call.call_id)
-        key = (label.owner, label.tag)
+        key = (label.dialled_by, label.tag)
         if call.state is not CallState.ANSWERED and key in ringing and key not in failed:
             ringing[key].take(call)
             call.relabel()
@@ -337,8 +345,7 @@ class Exchange:
         if call.state is CallState.ANSWERED:
             return
         if call.identity.direction is Direction.INBOUND:
-            if not call.owner:
-                self.desk.offer(call)
+            self.desk.offer(call)
             return
         ending = Ending(EndReason.ERROR, EndSource.NONE, detail="node_failure", text="The node was restarted")
         call.claim = lambda _: False
@@ -358,19 +365,19 @@ class Exchange:
             return
         ending = ending_of(report, label.direction)
         is_dialled = label.direction is Direction.OUTBOUND and not label.answer_time
-        is_dialled = is_dialled and (label.owner, label.tag) not in ringing
+        is_dialled = is_dialled and (label.dialled_by, label.tag) not in ringing
         events = self._failed_dial(label, ending, failed) if is_dialled else []
         end_time = report.at_us // 1000 or self.wall_ms()
         self.past[label.call_id] = PastEnd(end_params(ending) | {"end_time": end_time}, events)
 
     def _failed_dial(self, label: CallLabel, ending: Ending, failed: set[tuple[str, str]]) -> list[OutgoingEvent]:
         """A dial fails once, and not when one of its legs was answered (``failed`` has both)."""
-        key = (label.owner, label.tag)
+        key = (label.dialled_by, label.tag)
         if key in failed:
             return []
         failed.add(key)
         params = dial_failed(self.settings.node_id, label.tag, ending)
-        return [OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.owner)]
+        return [OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.dialled_by)]
 
     def _restored(self, snapshot: LegSnapshot, label: CallLabel) -> Call:
         identity = CallIdentity(

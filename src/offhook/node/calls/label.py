@@ -24,6 +24,7 @@ class OpenAction(msgspec.Struct, frozen=True, array_like=True):
 class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All of a call that the engine does not know itself.
 
+    ``dialled_by``: the session that dialled it. Who controls a call is not here: the journal alone knows.
     ``rings_last``: its dial has no other devices to try and nothing to do after the answer, so that it can go on
     under another node.
     """
@@ -33,7 +34,7 @@ class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     direction: Direction = Direction.INBOUND
     tag: str = ""
     context: str = ""
-    owner: str = ""
+    dialled_by: str = ""
     device: dict[str, Any] = {}
     start_time: int = 0
     answer_time: int = 0

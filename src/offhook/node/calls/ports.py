@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -81,6 +82,10 @@ class CommandRunner(Protocol):
         """
         ...
 
+    def abandon(self, session: str, why: str) -> None:
+        """The session is gone for good: call nobody else for it. ``why``: a sentence, should it come back after all."""
+        ...
+
 
 class OfferedCall(Protocol):
     """An inbound call, as the offer desk sees it."""
@@ -98,7 +103,16 @@ class OfferedCall(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Not answered, not ended: may still be offered."""
+        """Not answered, not ended, no answer under way."""
+        ...
+
+    @property
+    def decided(self) -> asyncio.Future[None]:
+        """Done when it was answered, or its end began: nobody need be found any more."""
+        ...
+
+    async def answering_over(self) -> None:
+        """Wait until an answer under way is settled; it may be refused, and the call is as it was."""
         ...
 
     async def alert(self) -> None:
@@ -106,7 +120,7 @@ class OfferedCall(Protocol):
         ...
 
     async def reject(self, status: int, reason: str) -> None:
-        """Refuse the call on SIP with a sentence; ends it. Without effect on a call that is not open."""
+        """Refuse the call on SIP with a sentence; ends it. Without effect on a call that is decided."""
         ...
 
 
@@ -122,7 +136,7 @@ class OfferDesk(Protocol):
         ...
 
     def assign(self, call_id: str, session: str) -> None:
-        """The session controls this call from the start (a leg it dialled)."""
+        """The session controls this call from the start (a leg it dialled). One that has its owner keeps it."""
         ...
 
     def forget(self, call_id: str) -> None:

@@ -87,6 +87,7 @@ class Desk:
         offer = _Offer(call, entry, self._now())
         for session in entry.asked:  # by a node that ran before: they have the call, and a little time
             offer.asked[session] = _Asked(offer.began_at, acked_at=offer.began_at)
+        call.decided.add_done_callback(lambda _: offer.changed.set())
         self._offers[call.call_id] = offer
         self._tasks.spawn(self._run(offer), f"offer {call.call_id}")
 
@@ -106,7 +107,8 @@ class Desk:
         """See ``OfferDesk``."""
         found = self._sessions.get(session)
         entry = self._ownership.ensure(call_id, found.project if found is not None else self._project)
-        self._ownership.assign(entry, session)
+        if not entry.owner:
+            self._ownership.assign(entry, session)
 
     def forget(self, call_id: str) -> None:
         """See ``OfferDesk``."""
@@ -119,6 +121,14 @@ class Desk:
             offer.changed.set()
 
     # --- what the gateway tells ---
+
+    def know(self, call_id: str) -> None:
+        """A call of a node that ran before goes on: whoever does not control it is refused, also if nobody does."""
+        self._ownership.ensure(call_id, self._project)
+
+    def is_offering(self, call_id: str) -> bool:
+        """Whether a client is looked for."""
+        return call_id in self._offers
 
     def acked(self, session: Session, call_id: str, event_type: str) -> None:
         """A client has an event; only that of an offer matters here. It is not acceptance."""
@@ -171,16 +181,13 @@ class Desk:
             if not self._journal.is_healthy:
                 await call.reject(503, f"The journal of this node cannot be written: {self._journal.remedy}")
                 return
-            while call.is_open:
+            while not call.decided.done():
                 offer.changed.clear()
                 wake_at = await self._step(offer)
                 if wake_at is None:
                     return
-                try:
-                    async with asyncio.timeout_at(wake_at):
-                        await offer.changed.wait()
-                except TimeoutError:
-                    continue
+                await _until(offer.changed, wake_at)
+                await call.answering_over()  # nothing changes hands meanwhile; if it is refused the search goes on
         except OffhookError as error:
             log.warning("offer failed", call_id=call.call_id, error=str(error))
         finally:
@@ -194,7 +201,7 @@ class Desk:
             await call.reject(480, f"Nobody took the call within {settings.ringing_s:g} s")
             return None
         if offer.entry.owner:
-            return min(ringing_until, self._watch_owner(offer, now))
+            return await self._watch_owner(offer, now, ringing_until)
         wakes = [ringing_until]
         deciding = [wake for asked in offer.asked if (wake := self._decides_until(offer, asked)) > now]
         self._note_silent(offer, now)
@@ -303,20 +310,27 @@ class Desk:
             offer.is_alerted = True
             await offer.call.alert()
 
-    def _watch_owner(self, offer: _Offer, now: float) -> float:
-        """An owner that went before it answered gives the call back."""
-        session = self._sessions.get(offer.entry.owner)
-        lost_at = session.lost_at if session is not None else 0.0
-        if lost_at is None:
-            return now + self._settings.ringing_s
-        until = lost_at + self._settings.offer_lost_s
-        if until > now:
-            return until
+    async def _watch_owner(self, offer: _Offer, now: float, ringing_until: float) -> float:
+        """An owner that went before it answered gives the call back; it may take it again, if nobody else did."""
         name = offer.entry.owner
-        offer.asked.setdefault(name, _Asked(now)).has_passed = True
-        self._ownership.withdraw(offer.entry, name)
-        offer.changed.set()
-        return now
+        session = self._sessions.get(name)
+        lost_at = session.lost_at if session is not None else 0.0
+        gone_at = ringing_until if lost_at is None else lost_at + self._settings.offer_lost_s
+        if now >= gone_at:
+            offer.asked.setdefault(name, _Asked(now, acked_at=now))
+            self._ownership.release(offer.entry)
+            offer.changed.set()
+            return now
+        alert_at = await self._alert_later(offer, now)
+        return min(wake for wake in (ringing_until, gone_at, alert_at) if wake > now)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def _until(event: asyncio.Event, at: float) -> None:
+    try:
+        async with asyncio.timeout_at(at):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -68,6 +68,10 @@ class Ownership:
                     self._let_go(loser, entry.call_id)
             self.on_claim(entry, session)
 
+    def release(self, entry: CallEntry) -> None:
+        """Its owner went: it is on offer again, to the one who went too."""
+        self.assign(entry, "")
+
     def save(self, entry: CallEntry) -> None:
         """Keep a live call in the journal."""
         if entry.over_at is None:

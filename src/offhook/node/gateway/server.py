@@ -75,7 +75,7 @@ class Gateway:
         self._sessions.is_needed = lambda session: bool(self._ownership.controlled_by(session.protocol))
         self._sessions.on_change = self._session_changed
         self._sessions.on_event_ack = self.desk.acked
-        self._ownership.on_claim = self.desk.claimed
+        self._ownership.on_claim = self._claimed
 
     def use_runner(self, runner: CommandRunner) -> None:
         """Name who runs commands; before that, sockets are refused with 503."""
@@ -109,6 +109,9 @@ class Gateway:
         recovered, self._recovered = self._recovered, None
         if recovered is None:
             return
+        for call_id in adopted:
+            self.desk.know(call_id)
+        asyncio.get_running_loop().call_later(self._settings.orphan_s, self._check_adopted, list(adopted))
         for call in recovered.calls:
             if call.call_id in adopted:
                 continue
@@ -207,9 +210,30 @@ class Gateway:
             loop.call_at(session.lost_at + self._settings.orphan_s, self._check_orphans, session, session.lost_at)
 
     def _check_orphans(self, session: Session, lost_at: float) -> None:
-        """The client is gone for good: hang up what it controls."""
-        if session.lost_at == lost_at:
-            for entry in self._ownership.controlled_by(session.protocol):
+        """The client is gone for good: nobody else is called for it, and what it controls is hung up."""
+        if session.lost_at != lost_at:
+            return
+        if self._runner is not None:
+            away_s = self._settings.orphan_s
+            self._runner.abandon(session.protocol, f"The client that dialled was away for {away_s:g} s: dial again")
+        for entry in self._ownership.controlled_by(session.protocol):
+            self._tasks.spawn(self._hang_up(entry), "orphan")
+
+    def _claimed(self, entry: CallEntry, session: str) -> None:
+        self.desk.claimed(entry, session)
+        owner = self._sessions.get(session)
+        if owner is not None and self._is_gone(owner):  # what came to it since it was looked at
+            self._tasks.spawn(self._hang_up(entry), "orphan")
+
+    def _is_gone(self, session: Session) -> bool:
+        now = asyncio.get_running_loop().time()
+        return session.lost_at is not None and now >= session.lost_at + self._settings.orphan_s
+
+    def _check_adopted(self, call_ids: Iterable[str]) -> None:
+        """Calls of a node that ran before, whose owner this one never heard of (a journal that was lost)."""
+        for entry in filter(None, map(self._ownership.get, call_ids)):
+            is_nobodys = self._sessions.get(entry.owner) is None and not self.desk.is_offering(entry.call_id)
+            if is_nobodys and entry.over_at is None:
                 self._tasks.spawn(self._hang_up(entry), "orphan")
 
     async def _hang_up(self, entry: CallEntry) -> None:

@@ -23,5 +23,4 @@ class Pass(Command):
             raise CommandRefused(ResultCode.CONFLICT, "This call was placed by us: it was never offered")
         if not call.is_open:
             raise CommandRefused(ResultCode.CONFLICT, "The call is answered already: end it instead")
-        call.disown()
         ports.exchange.desk.passed(call.call_id, origin.session)

@@ -115,6 +115,10 @@ class VerbRegistry:
             extra = await self._run_on(call, parsed, origin)
         return _result(parsed, extra)
 
+    def abandon(self, session: str, why: str) -> None:
+        """End the dials of a session that is gone for good."""
+        self._exchange.cancel_dials(session, why)
+
     def end_orphan(self, call: Call, action: OpenAction) -> None:
         """End an action whose verb went with a former node: once, with ``error``."""
         if verb := ACTIONS.get(action.method):
@@ -143,13 +147,10 @@ class VerbRegistry:
     async def _run_on(self, call: Call, params: CallParams, origin: Origin) -> dict[str, Any]:
         method = params.method
         if command := COMMANDS.get(method):
-            if command is not Pass:
-                call.own(origin.session)
             await command.execute(call, params, origin, self._ports)
             return {}
         if method in STEERING:
             return await self._steer(call, params)
-        call.own(origin.session)
         return await self._start(call, params)
 
     async def _start(self, call: Call, params: CallParams) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Runner:
     def __init__(self) -> None:
         self.ran: list[tuple[str, dict, object]] = []
         self.script = {}
+        self.abandoned: list[tuple[str, str]] = []
 
     async def run(self, method, params, origin):
         self.ran.append((method, dict(params), origin))
@@ -53,6 +54,9 @@ class Runner:
         if method == "calling.refused":
             raise CommandRefused("400", "never")
         return {"code": "200", "message": "OK", "call_id": params.get("call_id", "")}
+
+    def abandon(self, session, why) -> None:
+        self.abandoned.append((session, why))
 
     def methods(self) -> list[str]:
         return [method for method, _, _ in self.ran]
@@ -64,10 +68,9 @@ class OfferedCall:
     def __init__(self, call_id: str = "", context: str = "office") -> None:
         self.call_id = call_id or str(uuid.uuid4())
         self.context = context
-        self.is_open = True
         self.alerts = 0
         self.rejected: tuple[int, str] | None = None
-        self.decided = asyncio.Event()
+        self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.alerted = asyncio.Event()
 
     def _params(self) -> dict:
@@ -87,15 +90,26 @@ class OfferedCall:
     def withdrawn_params(self) -> dict:
         return {**self._params(), "call_state": "ended", "end_reason": "cancel", "end_source": "none"}
 
+    @property
+    def is_open(self) -> bool:
+        return not self.decided.done()
+
+    def decide(self) -> None:
+        """It was answered, or it ended."""
+        if not self.decided.done():
+            self.decided.set_result(None)
+
+    async def answering_over(self) -> None:
+        return
+
     async def alert(self) -> None:
         self.alerts += 1
         self.alerted.set()
 
     async def reject(self, status: int, reason: str) -> None:
         if self.is_open:
-            self.is_open = False
             self.rejected = (status, reason)
-            self.decided.set()
+            self.decide()
 
 
 def state(call_id: str, call_state: str, **more) -> OutgoingEvent:

@@ -244,7 +244,7 @@ async def test_new_calls_are_refused_while_the_journal_cannot_be_written(node):
         assert "free space" in result["message"]
         call = OfferedCall()
         node.desk.offer(call)
-        await call.decided.wait()
+        await call.decided
         assert call.rejected[0] == 503
         node.free_disk()
         async with asyncio.timeout(5):
@@ -260,7 +260,7 @@ async def test_a_draining_node_takes_no_new_call(node):
         assert (await client.command("calling.dial", "", tag="t"))["code"] == "503"
         call = OfferedCall()
         node.desk.offer(call)
-        await call.decided.wait()
+        await call.decided
         assert call.rejected[0] == 503
         assert (await client.command("calling.play", "c"))["code"] == "200"
 

@@ -101,12 +101,12 @@ class Story:
         entry = self.node.gateway._ownership.get(call.call_id)
         if entry is not None and self.protocol in entry.asked and not entry.owner:
             self.node.gateway._ownership.claim(call.call_id, self.session)
-            call.is_open = False
+            call.decide()
             self.acted_before[call.call_id] = len(self.sockets)
 
     async def restart(self) -> None:
         for call in self.offers:  # calls on offer are for the calls room to adopt
-            call.is_open = False
+            call.decide()
             self.acted_before.setdefault(call.call_id, len(self.sockets) + 1000)
         self.offers.clear()
         await self.node.journal.flushed()

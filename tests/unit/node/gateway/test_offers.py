@@ -105,7 +105,7 @@ async def test_the_least_loaded_client_is_asked_and_equals_take_turns(desk):
 async def test_other_contexts_are_not_asked(desk):
     other = desk.client("sales")
     call = await desk.offer()
-    await call.decided.wait()
+    await call.decided
     assert desk.got(other, call) == []
     assert call.rejected[0] == 480
 
@@ -145,7 +145,7 @@ async def test_the_first_command_owns_and_the_others_lose(desk):
     assert desk.got(first, call) == ["receive", "ended cancel"]
     assert desk.got(second, call) == ["receive"]
     desk.node.outbox.emit(state(call.call_id, "answered"))
-    call.is_open = False
+    call.decide()
     await desk.at(13)
     assert desk.got(second, call) == ["receive", "answered None"]
     assert desk.got(first, call) == ["receive", "ended cancel"]
@@ -348,7 +348,7 @@ async def test_who_was_asked_hears_that_the_caller_gave_up(desk):
     first, second = desk.client("office"), desk.client("office")
     call = await desk.offer()
     await desk.at(2.5)
-    call.is_open = False
+    call.decide()
     desk.node.outbox.emit(state(call.call_id, "ended", end_reason="abandoned"))
     desk.node.desk.forget(call.call_id)
     await desk.at(3)

@@ -232,5 +232,5 @@ async def test_an_adopted_call_on_offer_is_not_offered_twice_to_who_has_it(make_
         second.gateway.recover(adopted={call.call_id})
         async with second.client(protocol=protocol) as client:
             assert (await client.command("calling.answer", call.call_id))["code"] == "200"
-            call.is_open = False
+            call.decide()
             assert not client.events

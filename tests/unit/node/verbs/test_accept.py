@@ -25,13 +25,6 @@ async def test_the_caller_hears_ringing_and_the_program_is_told_once(bench):
     assert not bench.engine.sent(ops.LegAnswer)
 
 
-async def test_it_owns_the_call_as_any_first_command_does(bench):
-    call = bench.ring()
-    await bench.run("calling.accept", call)
-    [snapshot] = (await bench.engine.start(bench.exchange.report)).legs
-    assert '"session-1"' in snapshot.label
-
-
 async def test_a_call_that_rings_already_rings_once_and_its_program_is_told(bench):
     call = bench.ring()
     await call.alert()

@@ -178,8 +178,10 @@ class Node:
         while True:
             try:
                 await self.exchange.attach(lambda _: lost.set())
-            except EngineLost as error:
+            except (EngineLost, EngineRefused) as error:
                 _log.debug("the engine is not back yet", reason=str(error))
+            except Exception:  # a node that stopped to connect would keep its calls and hear nothing of them
+                _log.exception("the engine could not be met: trying again")
             else:
                 return
             if give_up_at is not None and loop.time() > give_up_at:

@@ -111,6 +111,8 @@ class Call:
         self.dial_winner = False
         self.rings_last = False
         self.max_duration_s = 0.0
+        self.ring_timeout_s = 0.0
+        """Of a leg that we placed."""
         self.actions: dict[str, CallAction] = {}
         self.claim: Callable[[Call], bool] | None = None
         """Asked when an outbound leg was answered: False means that another one won."""
@@ -135,12 +137,12 @@ class Call:
 
     async def run(self) -> None:
         """Live until the call has ended and said so."""
-        if self.identity.direction is Direction.INBOUND and self.state is not CallState.ANSWERED:
+        if self.state is not CallState.ANSWERED:
             unanswered = Ending(EndReason.NO_ANSWER, EndSource.NONE, detail="ringing_limit", text="Nobody answered")
-            self._limit("ringing", self.settings.limits.ringing_s, unanswered)
+            self._limit("ringing", self._ringing_s(), unanswered)
         async with self._supervisor:
             if self._dial is not None:
-                self._supervisor.spawn(self._dial, "dial")
+                self._supervisor.spawn(self._place(self._dial), "dial")
             await until_any(self._ending)
             ending = self._ending.result()
             self._move(CallState.ENDING)
@@ -154,6 +156,28 @@ class Call:
             timer.cancel()
         self._move(CallState.ENDED)
         self._emit_state(durable=True)
+
+    def _ringing_s(self) -> float:
+        """How long it may go unanswered. A leg that we placed is the engine's to end, and ours when that is late."""
+        limits = self.settings.limits
+        if self.identity.direction is Direction.INBOUND:
+            return limits.ringing_s
+        spent_s = (self.wall_ms() - self.start_time) / 1000
+        return max(0.0, (self.ring_timeout_s or limits.call_s) - spent_s) + limits.hangup_s
+
+    async def _place(self, dial: Coroutine[Any, Any, None]) -> None:
+        try:
+            await dial
+        except Exception:
+            self.end(Ending(EndReason.ERROR, EndSource.NONE, detail="not_dialled", text="The node failed on this dial"))
+            raise
+
+    def fail(self) -> None:
+        """Say that it ended, when ``run`` failed."""
+        self.end(Ending(EndReason.ERROR, EndSource.NONE, detail="call_failed"))
+        if self.state is not CallState.ENDED:
+            self._move(CallState.ENDED)
+            self._emit_state(durable=True)
 
     def end(self, ending: Ending) -> None:
         """Begin to end the call; the first reason counts."""
@@ -425,6 +449,7 @@ class Call:
         self.answer_time = label.answer_time
         self.dial_winner = label.dial_winner
         self.rings_last = label.rings_last
+        self.ring_timeout_s = label.ring_timeout_s
         self.max_duration_s = label.max_duration_s
         self.state = state
         if state is CallState.ANSWERED:
@@ -445,6 +470,7 @@ class Call:
             answer_time=self.answer_time,
             dial_winner=self.dial_winner,
             rings_last=self.rings_last,
+            ring_timeout_s=0.0 if self.answer_time else self.ring_timeout_s,
             max_duration_s=self.max_duration_s,
             actions=[action.open_action for action in self.actions.values()],
         )

@@ -163,6 +163,7 @@ class Dialing:
         call.dialled_by = self.request.session
         call.max_duration_s = self.request.max_duration_s
         call.rings_last = rings_last
+        call.ring_timeout_s = placement.ring_timeout_s or self.request.timeout_s or host.settings.ring_timeout_s
         call.claim = self._claim
         call.on_answer = self._answered
         task = self._host.take(call)
@@ -172,7 +173,6 @@ class Dialing:
         return call, task
 
     async def _dial(self, call: Call, placement: Placement) -> None:
-        seconds = placement.ring_timeout_s or self.request.timeout_s or self._host.settings.ring_timeout_s
         operation = LegDial(
             self._host.engine.next_id(),
             call.leg.id,
@@ -183,14 +183,16 @@ class Dialing:
             from_display=placement.from_display,
             headers=placement.headers,
             codecs=placement.codecs,
-            ring_timeout_ms=round(seconds * 1000),
+            ring_timeout_ms=round(call.ring_timeout_s * 1000),
             label=call.label(),
         )
         try:
             await self._host.engine.execute(operation)
-        except (EngineRefused, EngineLost) as error:
+        except EngineRefused as error:
             call.end(Ending(EndReason.ERROR, EndSource.NONE, detail="not_dialled", text=str(error)))
             call.leg.lose("not dialled")
+        except EngineLost as error:  # it may have it all the same, and ring: the call hangs up
+            call.end(Ending(EndReason.ERROR, EndSource.NONE, detail="not_dialled", text=str(error)))
 
     def _claim(self, call: Call) -> bool:
         """The first leg that is answered wins."""

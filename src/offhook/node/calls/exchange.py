@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
 from offhook.errors import CallerError, CommandRefused, EngineLost, EngineRefused
+from offhook.node.calls.adoption import Adoption
 from offhook.node.calls.call import Call, CallIdentity, now_ms
 from offhook.node.calls.devices import DevicePlanner, ResolveHost, resolve_host
-from offhook.node.calls.dialing import AdoptedDial, Dialing, DialRequest, dial_failed
+from offhook.node.calls.dialing import Dialing, DialRequest
 from offhook.node.calls.directory import CallDirectory
-from offhook.node.calls.endings import Ending, end_params, ending_of
-from offhook.node.calls.label import CallLabel, OpenAction, parse_label
+from offhook.node.calls.endings import Ending
+from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import Leg
-from offhook.node.calls.ports import EventSink, OfferDesk, OutgoingEvent, PastEnd
+from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, sip_data
-from offhook.node.engine.ops import Ack, LegHangup, Ping, Stop
+from offhook.node.engine.ops import Ack, LegHangup, Ping
 from offhook.node.engine.port import EnginePort
 from offhook.node.engine.reports import (
     AnyReport,
@@ -33,14 +34,12 @@ from offhook.node.engine.reports import (
     LegEnded,
     LegIncoming,
     LegProgress,
-    LegSnapshot,
     OperationEnded,
     OperationStarted,
     Welcome,
 )
 from offhook.protocol.codes import ResultCode
-from offhook.protocol.states import CallState, Direction, EndReason, EndSource
-from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
+from offhook.protocol.states import Direction, EndReason, EndSource
 
 __all__ = ["Exchange", "OrphanRenderer"]
 
@@ -50,6 +49,9 @@ OrphanRenderer = Callable[[Call, OpenAction], None]
 """Emits the terminal events (``error``) of an action whose verb went with a former node."""
 
 _ACK_EVERY_S = 0.1
+_GIVEN_UP = "The node failed on this call; its log says why"
+_OfCall = LegProgress | LegAnswered | LegChanged | LegEnded | DigitReport | OperationStarted | OperationEnded
+_OfLeg = LegIncoming | _OfCall
 
 
 class Exchange:
@@ -80,6 +82,8 @@ class Exchange:
         self.past: dict[str, PastEnd] = {}
         """How calls of a former node ended before this one came, by their ids; whoever knows them says it."""
         self.wall_ms = wall_ms
+        self.failures = 0
+        """Reports, legs and calls that failed in a way nobody foresaw: each ended its call."""
         self._routing = RoutingTable(settings.routes)
         self._supervisor = Supervisor()
         self._dials: dict[tuple[str, str], Dialing] = {}
@@ -141,7 +145,8 @@ class Exchange:
             for call in self.calls:
                 call.lost()
         self._boot = welcome.boot
-        self._reconcile(welcome)
+        Adoption(self, welcome, self._held or ()).run(is_first=not self._is_attached)
+        self._is_attached = True
         held, self._held = self._held, None
         for report in held:
             self.report(report)
@@ -161,19 +166,37 @@ class Exchange:
             self._held.append(report)
             return
         match report:
-            case LegIncoming():
-                self._incoming(report)
+            case LegIncoming() | DigitReport() | OperationStarted() | OperationEnded():
+                self._handle(report)
             case LegProgress() | LegAnswered() | LegChanged() | LegEnded():
-                if call := self.calls.by_leg(report.leg):
-                    _tell(call, report)
-            case DigitReport() | OperationStarted() | OperationEnded():
-                if call := self.calls.by_leg(report.leg):
-                    call.leg.receive(report)
+                self._handle(report)
             case _:
                 pass
         if report.seq > self._last_seq:
             self._last_seq = report.seq
             self._acks.set()
+
+    def _handle(self, report: _OfLeg) -> None:
+        """A report that cannot be handled costs its call alone; it is acked, or it would come again for ever."""
+        try:
+            if isinstance(report, LegIncoming):
+                self._incoming(report)
+            elif call := self.calls.by_leg(report.leg):
+                _tell(call, report)
+        except Exception:
+            log.exception("report not handled", report=type(report).__name__)
+            self.give_up(report.leg, is_over=isinstance(report, LegEnded))
+
+    def give_up(self, leg: str, *, is_over: bool = False) -> None:
+        """End the call of a leg on which something failed. ``is_over``: the engine has it no more."""
+        self.failures += 1
+        call = self.calls.by_leg(leg)
+        if call is None:
+            self.refuse(leg, 500, _GIVEN_UP)
+        elif is_over:
+            call.lost("report_failed")
+        else:
+            call.end(Ending(EndReason.ERROR, EndSource.NONE, detail="report_failed", text=_GIVEN_UP))
 
     async def _ack(self) -> None:
         """Ten times a second is enough: the engine keeps megabytes."""
@@ -193,16 +216,16 @@ class Exchange:
         if self.calls.by_leg(report.leg) is not None:  # replayed, and adopted from the snapshot
             return
         if self._is_stopping:
-            self._refuse(report.leg, 503, "The node is stopping")
+            self.refuse(report.leg, 503, "The node is stopping")
             return
         try:
             dialled = parse_party(report.request_uri)
         except CallerError as error:
-            self._refuse(report.leg, 416, str(error))
+            self.refuse(report.leg, 416, str(error))
             return
         context = self._routing.context_of(dialled)
         if context is None:
-            self._refuse(report.leg, 404, self._routing.advice(dialled))
+            self.refuse(report.leg, 404, self._routing.advice(dialled))
             return
         leg = Leg(self.engine, report.leg, Direction.INBOUND)
         headers = {header.name.lower(): header.value for header in report.headers}
@@ -221,7 +244,8 @@ class Exchange:
         call.relabel()
         self.desk.offer(call)
 
-    def _refuse(self, leg: str, status: int, text: str) -> None:
+    def refuse(self, leg: str, status: int, text: str) -> None:
+        """End a leg that has no call."""
         log.warning("incoming call refused", status=status)
         self._supervisor.spawn(self._refuse_leg(leg, status, text), "refuse")
 
@@ -246,9 +270,15 @@ class Exchange:
     async def _live(self, call: Call) -> None:
         try:
             await call.run()
+        except Exception:
+            self.failures += 1
+            call.fail()
+            raise  # to the wall of the task
         finally:
             self.calls.remove(call)
             self.desk.forget(call.call_id)
+            if not call.leg.over.done() and not self._is_closed:
+                self.refuse(call.leg.id, 500, _GIVEN_UP)
 
     def dial(self, request: DialRequest) -> None:
         """Begin to dial. The same request with a tag that is being dialled changes nothing.
@@ -281,125 +311,11 @@ class Exchange:
             if owner == session:
                 dialing.give_up(ending)
 
-    # --- adoption --------------------------------------------------------------------------------------------
 
-    def _reconcile(self, welcome: Welcome) -> None:
-        live = {snapshot.leg for snapshot in welcome.legs}
-        begun = {report.leg for report in self._held or () if isinstance(report, LegIncoming)}
-        ended = {report.leg: report for report in self._held or () if isinstance(report, LegEnded)}
-        for call in self.calls:
-            if call.leg.id not in live | ended.keys():
-                call.lost()
-        texts = {leg: report.label for leg, report in ended.items()} | {leg.leg: leg.label for leg in welcome.legs}
-        labels = {leg: parse_label(text) for leg, text in texts.items()}
-        failed = {(label.dialled_by, label.tag) for label in labels.values() if label is not None and label.answer_time}
-        ringing = {
-            (label.dialled_by, label.tag): AdoptedDial(self)
-            for leg in live
-            if (label := labels[leg]) is not None and label.rings_last and not label.answer_time
-        }
-        if not self._is_attached:
-            self._is_attached = True
-            for report in ended.values():
-                if report.leg not in live:
-                    self._remember_end(report, labels[report.leg], failed, ringing.keys())
-        for snapshot in welcome.legs:
-            label = labels[snapshot.leg]
-            if (known := self.calls.by_leg(snapshot.leg)) is not None:
-                self._meet_again(known, snapshot)
-            elif label is not None and self.calls.has_ended(label.call_id):
-                self._refuse(snapshot.leg, 503, "The node had given up this call")
-            elif label is not None:
-                self._adopt(snapshot, label, failed, ringing)
-            elif snapshot.leg not in begun:  # else its LegIncoming makes it a call
-                self._refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
-
-    def _meet_again(self, call: Call, snapshot: LegSnapshot) -> None:
-        """The connection was away, the engine was not: what got lost on the way is said again."""
-        for operation in snapshot.operations:
-            if not call.leg.runs(operation.id):
-                self.engine.send(Stop(self.engine.next_id(), operation.id))
-        call.relabel()
-
-    def _adopt(
-        self,
-        snapshot: LegSnapshot,
-        label: CallLabel,
-        failed: set[tuple[str, str]],
-        ringing: Mapping[tuple[str, str], AdoptedDial],
-    ) -> None:
-        call = self._restored(snapshot, label)
-        self.adopted.add(call.call_id)
-        key = (label.dialled_by, label.tag)
-        if call.state is not CallState.ANSWERED and key in ringing and key not in failed:
-            ringing[key].take(call)
-            call.relabel()
-            return
-        self.take(call)
-        for operation in snapshot.operations:  # their verbs are gone, so nobody could stop them any more
-            self.engine.send(Stop(self.engine.next_id(), operation.id))
-        for action in label.actions:
-            if self.on_orphan is not None:
-                self.on_orphan(call, action)
-        call.relabel()
-        if call.state is CallState.ANSWERED:
-            return
-        if call.identity.direction is Direction.INBOUND:
-            self.desk.offer(call)
-            return
-        ending = Ending(EndReason.ERROR, EndSource.NONE, detail="node_failure", text="The node was restarted")
-        call.claim = lambda _: False
-        call.end(ending)
-        for event in self._failed_dial(label, ending, failed):
-            self.sink.emit(event)
-
-    def _remember_end(
-        self,
-        report: LegEnded,
-        label: CallLabel | None,
-        failed: set[tuple[str, str]],
-        ringing: Collection[tuple[str, str]],
-    ) -> None:
-        """A call that ended while no node was there."""
-        if label is None:
-            return
-        ending = ending_of(report, label.direction)
-        is_dialled = label.direction is Direction.OUTBOUND and not label.answer_time
-        is_dialled = is_dialled and (label.dialled_by, label.tag) not in ringing
-        events = self._failed_dial(label, ending, failed) if is_dialled else []
-        end_time = report.at_us // 1000 or self.wall_ms()
-        self.past[label.call_id] = PastEnd(end_params(ending) | {"end_time": end_time}, events)
-
-    def _failed_dial(self, label: CallLabel, ending: Ending, failed: set[tuple[str, str]]) -> list[OutgoingEvent]:
-        """A dial fails once, and not when one of its legs was answered (``failed`` has both)."""
-        key = (label.dialled_by, label.tag)
-        if key in failed:
-            return []
-        failed.add(key)
-        params = dial_failed(self.settings.node_id, label.tag, ending)
-        return [OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.dialled_by)]
-
-    def _restored(self, snapshot: LegSnapshot, label: CallLabel) -> Call:
-        identity = CallIdentity(
-            call_id=label.call_id,
-            segment_id=label.segment_id,
-            direction=Direction(snapshot.direction),
-            device=label.device,
-            context=label.context,
-            sip_data=sip_data(request=snapshot.to_uri, from_uri=snapshot.from_uri, to_uri=snapshot.to_uri, headers={}),
-        )
-        leg = Leg(self.engine, snapshot.leg, identity.direction)
-        start_time = label.start_time or snapshot.started_us // 1000
-        call = Call(identity, leg, self.sink, self.settings, tag=label.tag, start_time=start_time, wall_ms=self.wall_ms)
-        state = CallState.RINGING if snapshot.state != "trying" else CallState.CREATED
-        if label.answer_time:  # else the kept LegAnswered follows
-            state = CallState.ANSWERED
-        call.restore(label, state)
-        return call
-
-
-def _tell(call: Call, report: LegProgress | LegAnswered | LegChanged | LegEnded) -> None:
+def _tell(call: Call, report: _OfCall) -> None:
     match report:
+        case DigitReport() | OperationStarted() | OperationEnded():
+            call.leg.receive(report)
         case LegProgress():
             call.progressed(report)
         case LegAnswered():

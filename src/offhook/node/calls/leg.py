@@ -116,6 +116,10 @@ class Leg:
         except asyncio.CancelledError:
             self._engine.send(Stop(self.next_id(), operation.id))
             raise
+        except EngineLost:  # it may have it all the same
+            self._operations.pop(operation.id, None)
+            self._engine.send(Stop(self.next_id(), operation.id))
+            raise
         except BaseException:
             self._operations.pop(operation.id, None)
             raise

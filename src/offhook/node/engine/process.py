@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+import structlog
 
 from offhook.errors import EngineLost, EngineRefused
 from offhook.node.engine import ops, reports
@@ -16,6 +17,7 @@ from offhook.node.engine.port import LostSink, ReportSink
 
 __all__ = ["EngineProcess"]
 
+log = structlog.get_logger(__name__)
 _LENGTH = struct.Struct(">I")
 _RETRY_S = 0.05
 _HELLO_S = 5.0
@@ -92,12 +94,14 @@ class EngineProcess:
         if not isinstance(operation_id, int):
             raise TypeError(f"{type(operation).__name__} is not replied to: use send")
         reply = connection.expect(operation_id)
-        connection.write(operation)
         try:
+            connection.write(operation)
             async with asyncio.timeout(self._reply_timeout_s):
                 failure = await reply
         except TimeoutError as error:
             raise EngineLost(f"the engine did not reply within {self._reply_timeout_s:g} s") from error
+        except (ValueError, OverflowError) as error:
+            raise EngineRefused("bad_request", str(error)) from error
         finally:
             connection.forget(operation_id)
         if failure is not None:
@@ -140,6 +144,8 @@ class _Connection(asyncio.Protocol):
         loop = self._loop = asyncio.get_running_loop()
         self.welcome: asyncio.Future[reports.Welcome] = loop.create_future()
         self.is_open = False
+        self.failures = 0
+        """Reports that nobody could handle."""
         self._sink = sink
         self._on_lost = on_lost
         self._replies: dict[int, asyncio.Future[reports.Failure | None]] = {}
@@ -239,7 +245,7 @@ class _Connection(asyncio.Protocol):
         """The caller has the snapshot: hand over what came since."""
         held, self._held = self._held or [], None
         for report in held:
-            self._sink(report)
+            self._hand_over(report)
 
     def let_go(self) -> None:
         """Close, and tell nobody of a loss: we wanted it."""
@@ -268,7 +274,15 @@ class _Connection(asyncio.Protocol):
             case _ if self._held is not None:
                 self._held.append(report)
             case _:
-                self._sink(report)
+                self._hand_over(report)
+
+    def _hand_over(self, report: reports.AnyReport) -> None:
+        """What fails on one report keeps no other one back."""
+        try:
+            self._sink(report)
+        except Exception:  # the wall of the adapter
+            self.failures += 1
+            log.exception("report not handled", report=type(report).__name__)
 
     def _replied(self, reply: reports.Reply) -> None:
         if reply.op == 0 and reply.error is not None and not self.welcome.done():

@@ -230,3 +230,36 @@ async def test_an_operation_that_does_not_fit_a_frame_is_refused_here(engine):
         process.send(ops.Pcm(stream=1, samples=bytes(1 << 20)))
     with pytest.raises(TypeError, match="send"):
         await process.execute(ops.Ack(1))
+
+
+async def test_an_operation_that_does_not_fit_and_would_be_replied_to_is_refused_like_any_other(engine):
+    """A dial of more than 1 MiB failed in a way that nobody caught, and its call never ended."""
+    process = port(engine)
+    await process.start(ignore)
+    headers = [ops.Header("X-Long", "a" * (1 << 20))]
+    with pytest.raises(EngineRefused, match="1 MiB"):
+        await process.execute(ops.LegDial(process.next_id(), "L", "sip:b@h", "sip:a@h", "127.0.0.1:1", headers=headers))
+    with pytest.raises(EngineRefused):
+        await process.execute(ops.LegHangup(process.next_id(), "L", status=10**30))
+    await process.execute(ops.Ping(process.next_id()))
+
+
+async def test_a_report_that_nobody_can_handle_keeps_no_other_one_back(engine):
+    """The rest of what was read with it was read again, or never."""
+    digits = [reports.DigitReport(seq=n, leg="L", digit=str(n), method="info") for n in range(1, 6)]
+    engine.after_welcome = b"".join(framed(digit) for digit in digits[:2])
+    seen: list[object] = []
+
+    def sink(report: object) -> None:
+        if report in (digits[0], digits[2]):
+            raise RuntimeError("scripted")
+        seen.append(report)
+
+    process = port(engine)
+    await process.start(sink)
+    await asyncio.sleep(0.01)
+    engine.writers[0].write(b"".join(framed(digit) for digit in digits[2:]))
+    await asyncio.sleep(0.01)
+    assert seen == [digits[1], digits[3], digits[4]]
+    assert process._connection.failures == 2
+    await process.execute(ops.Ping(process.next_id()))

@@ -1,0 +1,159 @@
+"""A node meets an engine, for the first time or again: what lives there is taken up, what does not ends, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from offhook.node.calls.call import Call, CallIdentity
+from offhook.node.calls.dialing import AdoptedDial, dial_failed
+from offhook.node.calls.endings import Ending, end_params, ending_of
+from offhook.node.calls.label import CallLabel, parse_label
+from offhook.node.calls.leg import Leg
+from offhook.node.calls.ports import OutgoingEvent, PastEnd
+from offhook.node.calls.uris import sip_data
+from offhook.node.engine.ops import Stop
+from offhook.node.engine.reports import AnyReport, LegEnded, LegIncoming, LegSnapshot, Welcome
+from offhook.protocol.states import CallState, Direction, EndReason, EndSource
+from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
+
+if TYPE_CHECKING:
+    from offhook.node.calls.exchange import Exchange
+
+__all__ = ["Adoption"]
+
+log = structlog.get_logger(__name__)
+_DialKey = tuple[str, str]
+"""Session and tag."""
+
+
+class Adoption:
+    """One meeting. ``welcome``: what lives in the engine; ``held``: reports that it kept for us."""
+
+    def __init__(self, exchange: Exchange, welcome: Welcome, held: Sequence[AnyReport]) -> None:
+        self._exchange = exchange
+        self._welcome = welcome
+        self._live = {snapshot.leg for snapshot in welcome.legs}
+        self._begun = {report.leg for report in held if isinstance(report, LegIncoming)}
+        self._ended = {report.leg: report for report in held if isinstance(report, LegEnded)}
+        texts = {leg: report.label for leg, report in self._ended.items()}
+        texts |= {snapshot.leg: snapshot.label for snapshot in welcome.legs}
+        self._labels = {leg: parse_label(text) for leg, text in texts.items()}
+        known = [label for label in self._labels.values() if label is not None]
+        self._told: set[_DialKey] = {_key(label) for label in known if label.answer_time}
+        """Dials of which the outcome was told, or is told by their calls."""
+        self.ringing: dict[_DialKey, AdoptedDial] = {
+            _key(label): AdoptedDial(exchange)
+            for leg in self._live
+            if (label := self._labels[leg]) is not None and label.rings_last and not label.answer_time
+        }
+        """Dials that go on."""
+
+    def run(self, *, is_first: bool) -> None:
+        """Settle every leg and call; ``is_first``: this node has met no engine before."""
+        for call in self._exchange.calls:
+            if call.leg.id not in self._live | self._ended.keys():
+                call.lost()
+        if is_first:
+            for report in self._ended.values():
+                if report.leg not in self._live:
+                    self._remember_end(report, self._labels[report.leg])
+        for snapshot in self._welcome.legs:
+            try:
+                self._settle(snapshot)
+            except Exception:  # a leg that cannot be taken over costs itself alone
+                log.exception("leg not taken over")
+                self._exchange.give_up(snapshot.leg)
+
+    def _settle(self, snapshot: LegSnapshot) -> None:
+        exchange, label = self._exchange, self._labels[snapshot.leg]
+        if (known := exchange.calls.by_leg(snapshot.leg)) is not None:
+            self._meet_again(known, snapshot)
+        elif label is not None and exchange.calls.has_ended(label.call_id):
+            exchange.refuse(snapshot.leg, 503, "The node had given up this call")
+        elif label is not None:
+            self._adopt(snapshot, label)
+        elif snapshot.leg not in self._begun:  # else its LegIncoming makes it a call
+            exchange.refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
+
+    def _meet_again(self, call: Call, snapshot: LegSnapshot) -> None:
+        """The connection was away, the engine was not: what got lost on the way is said again."""
+        for operation in snapshot.operations:
+            if not call.leg.runs(operation.id):
+                self._stop(operation.id)
+        call.relabel()
+
+    def _adopt(self, snapshot: LegSnapshot, label: CallLabel) -> None:
+        call = _restored(self._exchange, snapshot, label)
+        self._exchange.adopted.add(call.call_id)
+        key = _key(label)
+        if call.state is not CallState.ANSWERED and key in self.ringing and key not in self._told:
+            self.ringing[key].take(call)
+            call.relabel()
+            return
+        self._exchange.take(call)
+        for operation in snapshot.operations:  # their verbs are gone, so nobody could stop them any more
+            self._stop(operation.id)
+        for action in label.actions:
+            if self._exchange.on_orphan is not None:
+                self._exchange.on_orphan(call, action)
+        call.relabel()
+        if call.state is CallState.ANSWERED:
+            return
+        if call.identity.direction is Direction.INBOUND:
+            self._exchange.desk.offer(call)
+            return
+        ending = Ending(EndReason.ERROR, EndSource.NONE, detail="node_failure", text="The node was restarted")
+        call.claim = lambda _: False
+        call.end(ending)
+        for event in self._failed_dial(label, ending):
+            self._exchange.sink.emit(event)
+
+    def _stop(self, operation: int) -> None:
+        engine = self._exchange.engine
+        engine.send(Stop(engine.next_id(), operation))
+
+    def _remember_end(self, report: LegEnded, label: CallLabel | None) -> None:
+        """A call that ended while no node was there."""
+        if label is None:
+            return
+        ending = ending_of(report, label.direction)
+        is_dialled = label.direction is Direction.OUTBOUND and not label.answer_time and _key(label) not in self.ringing
+        events = self._failed_dial(label, ending) if is_dialled else []
+        end_time = report.at_us // 1000 or self._exchange.wall_ms()
+        self._exchange.past[label.call_id] = PastEnd(end_params(ending) | {"end_time": end_time}, events)
+
+    def _failed_dial(self, label: CallLabel, ending: Ending) -> list[OutgoingEvent]:
+        """A dial fails once, and not when one of its legs was answered."""
+        if _key(label) in self._told:
+            return []
+        self._told.add(_key(label))
+        params = dial_failed(self._exchange.settings.node_id, label.tag, ending)
+        return [OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.dialled_by)]
+
+
+def _key(label: CallLabel) -> _DialKey:
+    return label.dialled_by, label.tag
+
+
+def _restored(exchange: Exchange, snapshot: LegSnapshot, label: CallLabel) -> Call:
+    identity = CallIdentity(
+        call_id=label.call_id,
+        segment_id=label.segment_id,
+        direction=Direction(snapshot.direction),
+        device=label.device,
+        context=label.context,
+        sip_data=sip_data(request=snapshot.to_uri, from_uri=snapshot.from_uri, to_uri=snapshot.to_uri, headers={}),
+    )
+    leg = Leg(exchange.engine, snapshot.leg, identity.direction)
+    start_time = label.start_time or snapshot.started_us // 1000
+    call = Call(
+        identity, leg, exchange.sink, exchange.settings, tag=label.tag, start_time=start_time, wall_ms=exchange.wall_ms
+    )
+    state = CallState.RINGING if snapshot.state != "trying" else CallState.CREATED
+    if label.answer_time:  # else the kept LegAnswered follows
+        state = CallState.ANSWERED
+    call.restore(label, state)
+    return call

@@ -264,19 +264,21 @@ impl Press {
     }
 
     /// The packet belongs to this press, which is the newest of its stream.
-    fn goes_on(&self, header: &Header, event: TelephoneEvent) -> bool {
+    fn goes_on(&self, header: &Header, event: TelephoneEvent, now: u32) -> bool {
         let gap = signed(header.timestamp, self.reached);
         if signed(header.timestamp, self.first) < 0 {
             return signed(header.timestamp, self.first) >= -OVERTAKEN;
         }
         let is_long = self.reached.wrapping_sub(self.base) >= LONG;
+        // The next packet of a sender that moves its timestamps; another press begins with less.
+        let is_next = gap <= MOVED && signed(now, self.at) <= MOVED && event.duration >= self.duration;
         match (self.is_ended, header.marker) {
             (false, is_marked) => {
                 let hole = if event.is_end { 2 * PAUSE } else { PAUSE };
-                gap <= HOLE || !is_marked && gap < hole || is_long && gap <= LONG_HOLE
+                gap <= HOLE || !is_marked && (gap < hole || is_next) || is_long && gap <= LONG_HOLE
             }
             // An end right behind the end is none of another press, nor is what came before that end.
-            (true, false) => gap < 0 || event.is_end && gap < PAUSE || is_long && gap <= HOLE,
+            (true, false) => gap < 0 || event.is_end && (gap < PAUSE || is_next) || is_long && gap <= HOLE,
             (true, true) => event.is_end && gap <= 0,
         }
     }
@@ -292,6 +294,11 @@ impl Press {
         let is_newer = (header.sequence.wrapping_sub(self.sequence) as i16) > 0;
         let is_beginning = !event.is_end && event.duration < self.duration;
         self.is_ended && is_newer && is_beginning && (header.marker || signed(now, self.at) >= COPIES)
+    }
+
+    /// Behind its newest packet, and before its end.
+    fn was_down(&self, timestamp: u32) -> bool {
+        signed(timestamp, self.newest) > 0 && signed(timestamp, self.reached) < 0
     }
 
     fn spans(&self, timestamp: u32) -> bool {
@@ -328,7 +335,7 @@ impl EventReceiver {
 
     /// The press that a packet belongs to.
     fn find(&self, header: &Header, event: TelephoneEvent, now: u32) -> Option<usize> {
-        let mut is_newest = true;
+        let mut newer: Option<u32> = None;
         for (at, press) in self.presses.iter().enumerate() {
             let press = press.as_ref()?;
             let is_same = press.code == event.code;
@@ -336,23 +343,20 @@ impl EventReceiver {
                 if at == 0 && is_same && press.moved(header, event, now) {
                     return Some(at);
                 }
-                is_newest &= press.ssrc != header.ssrc;
+                if press.ssrc == header.ssrc {
+                    newer = Some(press.first);
+                }
                 continue;
             }
             if is_same && press.spans(header.timestamp) {
                 return (!press.is_again(header, event, now)).then_some(at);
             }
-            let is_late = signed(header.timestamp, press.newest) > 0 && signed(header.timestamp, press.reached) < 0;
-            if is_same
-                && (if is_newest {
-                    press.goes_on(header, event)
-                } else {
-                    is_late
-                })
-            {
+            // Of a press that others followed, what was late: before the next one began.
+            let is_late = |next: u32| signed(header.timestamp, next) < 0 && press.was_down(header.timestamp);
+            if is_same && newer.map_or_else(|| press.goes_on(header, event, now), is_late) {
                 return Some(at);
             }
-            is_newest = false;
+            newer = Some(press.first);
         }
         None
     }

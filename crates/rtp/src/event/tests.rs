@@ -82,6 +82,84 @@ fn timestamps_that_move_within_a_press_make_no_other() {
 }
 
 /// sipwise/rtpengine#1569: digits in a stream of their own were heard with each packet, or not at all.
+/// What is heard of presses of 100 ms and a pause of 200, with a packet each `step` samples; `change` makes what is odd.
+fn stepped(presses: &str, step: u32, change: impl Fn(u32, &mut EventPacket)) -> String {
+    let mut receiver = EventReceiver::default();
+    let (mut sequence, mut digits) = (0, String::new());
+    for (digit, number) in presses.chars().zip(0..) {
+        let start = 70_000 + number * 2400;
+        let last = 800_u32.div_ceil(step) - 1;
+        for at in 0..last + 3 {
+            let event = TelephoneEvent {
+                code: code_of_digit(digit).unwrap(),
+                is_end: at >= last,
+                volume: 10,
+                duration: (step * (at + 1)).min(800) as u16,
+            };
+            let (marker, timestamp) = (at == 0, start);
+            let mut packet = EventPacket {
+                marker,
+                timestamp,
+                event,
+            };
+            change(at, &mut packet);
+            let EventPacket {
+                marker,
+                timestamp,
+                event,
+            } = packet;
+            let header = Header {
+                marker,
+                payload_type: 101,
+                sequence,
+                timestamp,
+                ssrc: 9,
+            };
+            digits.extend(receiver.packet(&header, event, start + at * step).map(|key| key.digit));
+            sequence += 1;
+        }
+    }
+    digits
+}
+
+/// The kind of sipwise/rtpengine#1812, with the packets each 50 ms of RFC 4733 section 2.5.1.2: `555555111122`.
+#[test]
+fn timestamps_that_move_make_no_other_press_where_packets_are_50_or_60_ms_apart() {
+    for step in [160, 240, 320, 400, 480] {
+        for marked in [true, false] {
+            let moved = |at: u32, packet: &mut EventPacket| {
+                packet.timestamp += at * step;
+                packet.marker &= marked;
+            };
+            assert_eq!(stepped("555112", step, moved), "555112", "{step} {marked}");
+            let ends = |at: u32, packet: &mut EventPacket| {
+                packet.timestamp += if packet.event.is_end { at * step } else { 0 };
+                packet.marker &= marked;
+            };
+            assert_eq!(stepped("555112", step, ends), "555112", "ends {step} {marked}");
+        }
+        let own = |at: u32, packet: &mut EventPacket| {
+            packet.timestamp += at * step;
+            packet.event.duration = step as u16;
+        };
+        assert_eq!(stepped("555112", step, own), "555112", "own durations {step}");
+        let none = |at: u32, packet: &mut EventPacket| {
+            packet.timestamp += at * step;
+            packet.event.duration = 0;
+        };
+        assert_eq!(stepped("555112", step, none), "555112", "no durations {step}");
+    }
+}
+
+/// The third of equal keys was taken for a late packet of the first.
+#[test]
+fn timestamps_in_another_unit_than_durations_lose_no_press() {
+    let ms = |_, packet: &mut EventPacket| packet.timestamp /= 8;
+    assert_eq!(stepped("555112", 160, ms), "555112");
+    let slow = |_, packet: &mut EventPacket| packet.timestamp = 9000 + (packet.timestamp - 70_000) / 15;
+    assert_eq!(stepped("555112", 160, slow), "555112");
+}
+
 #[test]
 fn two_streams_have_their_own_presses_however_they_mix() {
     let (one, other) = (packets("429", 800, 70_000), packets("1442", 800, 5));

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -16,50 +15,15 @@ import pytest
 from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, Talk, answered
-from rig.node import ROOT, NodeProcess, Stat, processes_of, running_node, serving, start
+from rig.node import ROOT, NodeProcess, processes_of, running_node, serving, start
 from rig.opened import remember
+from rig.processes import connected_again, node_of, nodes_of
 from rig.recording import fetch, record
 from rig.relay import RelayPeer
 from rig.rtp import missing
 from rig.sip import SipEndpoint, assert_helpful, sentence
 
 Running = Callable[[Path], AbstractContextManager[NodeProcess]]
-
-
-def node_of(node: NodeProcess) -> Stat:
-    """The process of the node itself: the one that listens, not the spare."""
-    return next(s for s in nodes_of(node) if listens(s.pid))
-
-
-def nodes_of(node: NodeProcess) -> list[Stat]:
-    """The node and its spare."""
-    return [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
-
-
-def listens(pid: int) -> bool:
-    """Whether a process has a listening TCP socket (state 0A)."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {line[9] for line in lines if line[3] == "0A"}
-    held = set()
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            held.add(str(fd.readlink()))
-    return any(f"socket:[{inode}]" in held for inode in inodes)
-
-
-async def connected_again(node: NodeProcess, protocol: str, began: float, within_s: float) -> RelayPeer:
-    """A session resumed as soon as the node listens."""
-    while True:
-        peer = RelayPeer(node, protocol=protocol)
-        try:
-            await peer.connect()
-        except (OSError, AssertionError) as error:
-            await peer.close()
-            if time.monotonic() - began > within_s:
-                raise AssertionError(f"not back after {within_s} s") from error
-            await asyncio.sleep(0.05)
-            continue
-        return peer
 
 
 @pytest.mark.judges_time

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -148,8 +149,10 @@ def test_a_part_that_dies_again_and_again_ends_the_whole(tmp_path: Path) -> None
         ["dev", "--json", "--state-dir", str(tmp_path / "s"), "--sip-port", "0", "--relay-port", "0"], tmp_path / "s"
     )
     node.wait_ready()
-    for _ in range(5):
+    for times in range(1, 6):
         killed_part_returns(node, "offhook.node.app")
+        back = f"the node is back {times} times"
+        wait_for(lambda times=times: node.log().count("the node is back") == times, PATIENCE_S, back)
     os.kill(part(node, "offhook.node.app").pid, signal.SIGKILL)
     assert node.process.wait(PATIENCE_S) == 1
     assert "the node ended 6 times within 60 s" in node.log()
@@ -174,6 +177,32 @@ def test_a_busy_port_is_named(tmp_path: Path, flag: str, kind: socket.SocketKind
         done = run("dev", "--state-dir", str(tmp_path), *(word for pair in ports.items() for word in pair))
     assert done.returncode == 2
     assert f"port {port} of 127.0.0.1 is taken by another program" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _readable(path: Path) -> None:
+    path.write_bytes(b"k" * 32)
+    path.chmod(0o640)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "words"),
+    [
+        ("recordings.key", _readable, "chmod 600"),
+        ("lock", Path.mkdir, "move it away"),
+        ("control/s", Path.mkdir, "move it away"),
+    ],
+)
+def test_state_that_cannot_be_used_ends_the_start_with_a_sentence(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None], words: str
+) -> None:
+    state = tmp_path / "s"
+    (state / "control").mkdir(parents=True, mode=0o700)
+    state.chmod(0o700)
+    spoil(state / name)
+    done = run("dev", "--state-dir", str(state), "--sip-port", "0", "--relay-port", "0")
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 

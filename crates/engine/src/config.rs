@@ -25,7 +25,7 @@ offhook-engine: SIP and media for an offhook node, which starts it.
   --max-legs N            more calls get 503 (default 2000)
   --lifeline-fd N         read end of a pipe; when the other end closes: end all calls and exit
   --log-level LEVEL       info, or debug: a line for each call that ends as calls do (default info)
-  --ready-fd N            write end of a pipe; a line is written when all sockets listen
+  --ready-fd N            write end of a pipe; a line is written when all sockets listen, then a byte a second
 ";
 
 /// How this process runs.

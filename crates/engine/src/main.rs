@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -69,11 +70,18 @@ fn run(config: Config, log: &Log) -> Result<u8, String> {
         let core = Core::start(config, secret, log.clone())
             .await
             .map_err(|error| error.to_string())?;
+        let mut beat = None;
         if let Some(fd) = ready_fd {
-            let mut pipe = descriptor(fd, File::options().write(true))?;
+            // What nobody reads is lost, and keeps nobody waiting.
+            let options = &mut File::options();
+            let options = options
+                .write(true)
+                .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+            let mut pipe = descriptor(fd, options)?;
             writeln!(pipe, "ready").map_err(|error| format!("--ready-fd cannot be written: {error}"))?;
+            beat = Some(pipe);
         }
-        core.run(lifeline).await.map_err(|error| error.to_string())
+        core.run(lifeline, beat).await.map_err(|error| error.to_string())
     })
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import faulthandler
 import gc
 import signal
 import socket
@@ -37,6 +38,7 @@ from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Boot, Idle, Ready, Retire, Serve, Steering, Subscribed
 from offhook.node.store.journal import SqliteJournal
 from offhook.node.verbs.registry import VerbRegistry
+from offhook.node.watch import BEAT_S
 from offhook.node.web.crowd import CrowdLimits
 from offhook.node.web.descriptors import Places, places, raise_limit
 from offhook.node.web.door import Door, DoorSettings
@@ -352,6 +354,7 @@ async def _run(descriptor: int) -> int:
         return 0
     if not isinstance(boot, Boot):
         raise PeerError("the first line must be the boot")
+    beating = asyncio.create_task(steering.beat(BEAT_S), name="beat")
     set_up_logging(boot.settings.log)
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -361,15 +364,15 @@ async def _run(descriptor: int) -> int:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, on_signal)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    serving = asyncio.create_task(Node(boot, steering).run(stop, hurry), name="node")
     status = 0
     try:
-        await serving
+        await Node(boot, steering).run(stop, hurry)
     except* OffhookError as errors:
         status = 1
         for error in _leaves(errors):
             _log.error("the node cannot run", reason=str(error))
     finally:
+        beating.cancel()
         steering.close()
     return status
 
@@ -387,6 +390,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A node, as its supervisor starts it.")
     parser.add_argument("--steering-fd", type=int, required=True)
     arguments = parser.parse_args()
+    faulthandler.enable()  # a node that hangs is ended by SIGABRT, and says where: names of ours, no data
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         sys.exit(runner.run(_run(arguments.steering_fd)))
 

@@ -23,6 +23,7 @@ __all__ = [
     "Sip",
     "Trunk",
     "Tts",
+    "Watch",
 ]
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -209,6 +210,19 @@ class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total_s: Annotated[float, Meta(gt=0, le=600), _about("For all of it, redirects too.", "seconds")] = 15.0
 
 
+class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a part that says nothing counts as hung; while it waits for a CPU, or all stands still, no time passes."""
+
+    node_s: Annotated[
+        float,
+        Meta(ge=2, le=3600),
+        _about("The node is ended then, with a traceback in the log, and started again; its calls go on.", "seconds"),
+    ] = 5.0
+    engine_s: Annotated[
+        float, Meta(ge=2, le=3600), _about("The engine is ended then, and started again; its calls end.", "seconds")
+    ] = 15.0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What goes to standard error."""
 
@@ -241,5 +255,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recordings: Recordings = Recordings()
     tts: Tts = Tts()
     fetch: Fetch = Fetch()
+    watch: Watch = Watch()
     log: Log = Log()
     dev: Dev = Dev()

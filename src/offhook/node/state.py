@@ -12,16 +12,20 @@ import uuid
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from offhook.errors import ConfigurationError, MachineError
 from offhook.node.config import Settings
 from offhook.node.config_check import MIN_TOKEN
-from offhook.node.web.private import private_directory, read_private, write_private
+from offhook.node.web.private import private_directory, read_private, refuse_foreign, write_private
 
 __all__ = ["Identity", "ReadyNode", "StateDirectory"]
 
+_log = structlog.get_logger(__name__)
 _SOCKET_PATH_MAX = 100
 _EPOCH_STEP = 1000
+_EPOCH_MOST = 1 << 48
+_KEY_BYTES = 32
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -73,6 +77,7 @@ class StateDirectory:
         self.link_key = self.root / "recordings.key"
         self.ready = self.root / "ready.json"
         self._lock = -1
+        self._epoch = 0
 
     def prepare(self) -> None:
         """Make what is missing.
@@ -90,6 +95,7 @@ class StateDirectory:
             raise ConfigurationError("state_dir", f"others may write to {self.root}: chmod 700 {self.root}")
         for directory in (self.prompts, self.recordings, self.byte_code, self.control):
             private_directory(directory)
+        refuse_foreign(self.control)
 
     @property
     def control(self) -> Path:
@@ -109,9 +115,12 @@ class StateDirectory:
         """Keep other nodes out until this process ends.
 
         Raises:
-            MachineError: another node runs here.
+            MachineError: another node runs here, or that cannot be known.
         """
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise MachineError(f"{self.root / 'lock'} cannot be opened: {error.strerror}; move it away") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -131,15 +140,18 @@ class StateDirectory:
         kept = read_private(file)
         if kept is not None:
             try:
-                return msgspec.json.decode(kept, type=Identity)
+                identity = msgspec.json.decode(kept, type=Identity)
+                if len(identity.state_key) != _KEY_BYTES or min(map(len, _secrets_of(identity))) < MIN_TOKEN:
+                    raise msgspec.ValidationError("a key or token of it was cut")
             except msgspec.DecodeError as error:
                 raise ConfigurationError(str(file), f"damaged: remove {file}; clients then need new tokens") from error
+            return identity
         made = Identity(
             node_id=str(uuid.uuid4()),
             project=str(uuid.uuid4()),
             token=_token(),
             app_tokens=(_token(), _token()),
-            state_key=secrets.token_bytes(32),
+            state_key=secrets.token_bytes(_KEY_BYTES),
             space_id=str(uuid.uuid4()),
         )
         write_private(file, msgspec.json.encode(made))
@@ -172,16 +184,34 @@ class StateDirectory:
         )
 
     def next_epoch(self) -> int:
-        """More than at the last start of a node, whatever happened since; the engine port counts up from it."""
+        """More than at the last start of a node; the engine port counts up from it.
+
+        A disk that takes nothing hinders no start: an engine lives no longer than the process that counts here.
+        """
         file = self.root / "epoch"
-        kept = read_private(file) or b"0"
-        epoch = (int(kept) if kept.strip().isdigit() else 0) + _EPOCH_STEP
-        write_private(file, str(epoch).encode())
-        return epoch
+        self._epoch = max(self._epoch, _epoch_in(read_private(file) or b"0")) + _EPOCH_STEP
+        try:
+            write_private(file, str(self._epoch).encode())
+        except MachineError as error:
+            _log.error("the epoch is kept in memory alone", reason=str(error))
+        return self._epoch
 
     def write_ready(self, ready: ReadyNode) -> None:
         """Let ``offhook call`` and ``offhook dev --env`` find the running node."""
-        write_private(self.ready, msgspec.json.encode(ready))
+        content = msgspec.json.encode(ready)
+        if read_private(self.ready) != content:
+            write_private(self.ready, content)
+
+    def remove_socket(self) -> None:
+        """Make room for an engine's socket.
+
+        Raises:
+            MachineError: something else is in its place.
+        """
+        try:
+            self.socket.unlink(missing_ok=True)
+        except OSError as error:
+            raise MachineError(f"{self.socket} cannot be removed: {error.strerror}; move it away") from error
 
     def read_ready(self) -> ReadyNode | None:
         """Where the node that runs here is; None if none does."""
@@ -205,6 +235,16 @@ class StateDirectory:
         finally:
             os.close(descriptor)
         return False
+
+
+def _epoch_in(kept: bytes) -> int:
+    """0 for what no node wrote."""
+    epoch = int(kept) if len(kept) < 32 and kept.strip().isdigit() else 0
+    return epoch if epoch < _EPOCH_MOST else 0
+
+
+def _secrets_of(identity: Identity) -> tuple[str, ...]:
+    return (identity.token, *identity.app_tokens)
 
 
 def _token() -> str:

@@ -13,6 +13,7 @@ from offhook.node.config import Settings
 from offhook.node.state import Identity, ReadyNode
 
 __all__ = [
+    "Alive",
     "Boot",
     "Idle",
     "NodeMessage",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _MAX_LINE = 1 << 20
+_UNREAD_BYTES = 1 << 16
 
 
 class Boot(msgspec.Struct, frozen=True, tag="boot"):
@@ -57,6 +59,10 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     node: ReadyNode
 
 
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The node's loop turns: said each second from its boot on, by nothing but the loop itself."""
+
+
 class Subscribed(msgspec.Struct, frozen=True, tag="subscribed"):
     """A client with an app's token (its index) would take calls now."""
 
@@ -70,7 +76,7 @@ class Idle(msgspec.Struct, frozen=True, tag="idle"):
 
 
 SupervisorMessage = Boot | Serve | Retire
-NodeMessage = Ready | Subscribed | Idle
+NodeMessage = Ready | Alive | Subscribed | Idle
 
 _SUPERVISOR_DECODER: msgspec.json.Decoder[SupervisorMessage] = msgspec.json.Decoder(SupervisorMessage)
 _NODE_DECODER: msgspec.json.Decoder[NodeMessage] = msgspec.json.Decoder(NodeMessage)
@@ -93,6 +99,13 @@ class Steering:
         """Say something; to nobody, when the other end is gone."""
         if not self._writer.is_closing():
             self._writer.write(msgspec.json.encode(message) + b"\n")
+
+    async def beat(self, every_s: float) -> None:
+        """Say again and again that this loop turns, unless the other end does not read."""
+        while True:
+            if self._writer.transport.get_write_buffer_size() < _UNREAD_BYTES:
+                self.send(Alive())
+            await asyncio.sleep(every_s)
 
     async def from_supervisor(self) -> AsyncIterator[SupervisorMessage]:
         """What the supervisor says."""

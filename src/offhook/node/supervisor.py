@@ -1,18 +1,15 @@
-"""Engine and node as siblings: each is started again alone, within a budget; both end with us."""
+"""Engine and node as siblings: each is watched, and started again alone, within a budget; both end with us."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import socket
-import sys
 from asyncio.subprocess import Process
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
@@ -20,38 +17,21 @@ import structlog
 from offhook.errors import ConfigurationError, MachineError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.node_process import WaitingNode, has_ended, start_waiting_node
 from offhook.node.ports import loopbacks, settle_port
+from offhook.node.restarts import RestartBudget, Retries
 from offhook.node.state import Identity, StateDirectory
-from offhook.node.steering import Boot, NodeMessage, Ready, Steering, SupervisorMessage
+from offhook.node.steering import Alive, Boot, NodeMessage, Ready, Steering, SupervisorMessage
+from offhook.node.watch import Silence, cpu_wait_s, watch
 
-__all__ = ["NodeSupervisor", "RestartBudget", "with_ports"]
+__all__ = ["NodeSupervisor", "with_ports"]
 
 _log = structlog.get_logger(__name__)
-_RESTARTS = 5
-_WINDOW_S = 60.0
-_PAUSE_S = 0.1
 _READY_S = 30.0
 _PORT_ATTEMPTS = 50
 _SPARE_AFTER_S = 0.5
-
-
-class RestartBudget:
-    """At most ``restarts`` in any ``window_s``. Time is given."""
-
-    def __init__(self, restarts: int = _RESTARTS, window_s: float = _WINDOW_S) -> None:
-        self._restarts = restarts
-        self._window_s = window_s
-        self._at: deque[float] = deque()
-
-    def allows(self, now: float) -> bool:
-        """Whether one more restart at ``now`` is within the budget; if so it is counted."""
-        while self._at and now - self._at[0] >= self._window_s:
-            self._at.popleft()
-        if len(self._at) >= self._restarts:
-            return False
-        self._at.append(now)
-        return True
+_SPARE_RETRY_S = 5.0
+_TRACEBACK_S = 2.0
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -103,7 +83,8 @@ class NodeSupervisor:
         self._steering: Steering | None = None
         self._listening: asyncio.Task[None] | None = None
         self._keeps_spare = keeps_spare
-        self._spare: _WaitingNode | None = None
+        self._spare: WaitingNode | None = None
+        self._watches: dict[str, asyncio.Task[None]] = {}
         self._is_stopping = False
 
     def say(self, message: SupervisorMessage) -> None:
@@ -122,7 +103,7 @@ class NodeSupervisor:
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
             # It reads its code while the engine starts.
-            self._spare = await _start_waiting_node(self._state.byte_code)
+            self._spare = await start_waiting_node(self._state.byte_code)
             await self._start_engine(program)
             await self._start_node()
             keepers = [
@@ -154,24 +135,32 @@ class NodeSupervisor:
 
     async def _keep(self, name: str, process: Callable[[], Process], start: Callable[[], Awaitable[None]]) -> None:
         """Wait for the end of a part and start it again."""
-        budget = RestartBudget()
+        budget = RestartBudget(name)
         loop = asyncio.get_running_loop()
         while True:
             status = await process().wait()
             if self._is_stopping:
                 return
             _log.error("a part ended and is started again", part=name, status=status)
+            budget.spend(loop.time())
+            retries = Retries(name, loop.time())
             while True:
-                if not budget.allows(loop.time()):
-                    raise MachineError(
-                        f"the {name} ended {_RESTARTS + 1} times within {_WINDOW_S:g} s: its log above says why"
-                    )
                 try:
                     await start()
                     break
                 except OffhookError as error:
-                    _log.error("a part does not start", part=name, reason=str(error))
-                    await asyncio.sleep(_PAUSE_S)
+                    pause_s = retries.pause_s(loop.time())
+                    _log.error("a part does not start", part=name, reason=str(error), again_in_s=pause_s)
+                    await asyncio.sleep(pause_s)
+
+    def _watch(self, name: str, process: Process, limit_s: float, end: Callable[[Process], Awaitable[None]]) -> Silence:
+        """Look after a part from now on, in place of the one before it."""
+        if (before := self._watches.get(name)) is not None:
+            before.cancel()
+        silence = Silence(limit_s, asyncio.get_running_loop().time(), cpu_wait_s(process.pid))
+        looking = watch(name, process.pid, silence, lambda: end(process))
+        self._watches[name] = asyncio.create_task(looking, name=f"watch {name}")
+        return silence
 
     def _engine_process(self) -> Process:
         assert self._engine is not None
@@ -183,27 +172,33 @@ class NodeSupervisor:
 
     async def _start_engine(self, program: Path) -> None:
         settings, state = self._settings, self._state
-        state.socket.unlink(missing_ok=True)
+        state.remove_socket()
         old, self._engine = self._engine, None
         if old is not None:
             old.let_go()
-        self._engine = await launch_engine(
+        self._engine = engine = await launch_engine(
             program, engine_options(settings, state), self._secret, hear=self._engine_said
         )
+
+        def first_beat() -> None:  # one of another version may have none
+            engine.on_beat = self._watch("engine", engine.process, settings.watch.engine_s, _kill).heard
+
+        engine.on_beat = first_beat
 
     async def _start_node(self) -> None:
         """Give the boot to the spare, or to a process started now, and wait for its ``Ready``."""
         waiting, self._spare = self._spare, None
-        if waiting is None or _has_ended(waiting.process):
-            waiting = await _start_waiting_node(self._state.byte_code)
+        if waiting is None or has_ended(waiting.process):
+            waiting = await start_waiting_node(self._state.byte_code)
         self._node = waiting.process
         steering = waiting.steering
         if self._listening is not None:
             self._listening.cancel()
         self._steering = steering
         steering.send(Boot(self._settings, self._identity, self._secret, self._state.next_epoch()))
+        silence = self._watch("node", waiting.process, self._settings.watch.node_s, _abort)
         ready = asyncio.get_running_loop().create_future()
-        self._listening = asyncio.create_task(self._listen(steering, ready), name="listen to the node")
+        self._listening = asyncio.create_task(self._listen(steering, ready, silence), name="listen to the node")
         try:
             async with asyncio.timeout(_READY_S):
                 await ready
@@ -227,23 +222,40 @@ class NodeSupervisor:
 
     async def _keep_spare(self) -> None:
         """A process that has read its code and waits for a boot: a node that dies is back in a fraction of a second."""
+        pause_s = _SPARE_AFTER_S
         while True:
-            await asyncio.sleep(_SPARE_AFTER_S)
-            if self._spare is None or self._spare.process.returncode is not None:
-                self._spare = await _start_waiting_node(self._state.byte_code)
+            await asyncio.sleep(pause_s)
+            pause_s = _SPARE_AFTER_S
+            if self._spare is None or has_ended(self._spare.process):
+                try:
+                    self._spare = await start_waiting_node(self._state.byte_code)
+                except OffhookError as error:
+                    pause_s = _SPARE_RETRY_S
+                    _log.error("a spare node does not start", reason=str(error), again_in_s=pause_s)
 
-    async def _listen(self, steering: Steering, ready: asyncio.Future[None]) -> None:
+    async def _listen(self, steering: Steering, ready: asyncio.Future[None], silence: Silence) -> None:
         try:
             async for message in steering.from_node():
-                if isinstance(message, Ready):
-                    self._state.write_ready(message.node)
-                    if not ready.done():
-                        ready.set_result(None)
+                silence.heard()
+                match message:
+                    case Alive():
+                        continue
+                    case Ready():
+                        self._write_ready(message)
+                        if not ready.done():
+                            ready.set_result(None)
                 self._hear(message)
         finally:
             steering.close()
             if not ready.done():
                 ready.set_exception(MachineError("the node ended before it was ready: its log above says why"))
+
+    def _write_ready(self, message: Ready) -> None:
+        """A node that serves is not given up because nobody can be told where."""
+        try:
+            self._state.write_ready(message.node)
+        except OffhookError as error:
+            _log.error("offhook call and dev --env do not find this node", reason=str(error))
 
     async def _end(self) -> None:
         """First the node, which ends its calls; then the engine."""
@@ -269,39 +281,30 @@ class NodeSupervisor:
             if self._listening is not None:
                 self._listening.cancel()
                 await asyncio.gather(self._listening, return_exceptions=True)
+            for watching in self._watches.values():
+                watching.cancel()
+            await asyncio.gather(*self._watches.values(), return_exceptions=True)
             self._state.ready.unlink(missing_ok=True)
-            self._state.socket.unlink(missing_ok=True)
+            self._state.remove_socket()
 
 
-class _WaitingNode(NamedTuple):
-    process: Process
-    steering: Steering
-
-
-async def _start_waiting_node(byte_code: Path) -> _WaitingNode:
-    """A node without its boot."""
-    ours, theirs = socket.socketpair()
+async def _abort(process: Process) -> None:
+    """End a node that hangs; before it dies it writes where all of its threads are (``faulthandler``)."""
+    if has_ended(process):
+        return
+    process.send_signal(signal.SIGABRT)
+    process.send_signal(signal.SIGCONT)  # one that was stopped meets the other signal first
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "offhook.node.app",
-            "--steering-fd",
-            str(theirs.fileno()),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-            preexec_fn=bound_to_parent(),
-            umask=0o077,
-            env=_environment(byte_code),
-        )
-    except OSError as error:
-        ours.close()
-        raise MachineError(f"the node cannot be started: {error.strerror}") from error
-    finally:
-        theirs.close()
-    return _WaitingNode(process, await Steering.over(ours))
+        async with asyncio.timeout(_TRACEBACK_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+
+
+async def _kill(process: Process) -> None:
+    """End an engine that hangs: the next one says goodbye to its calls."""
+    if not has_ended(process):
+        process.kill()
 
 
 def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
@@ -323,28 +326,3 @@ def engine_options(settings: Settings, state: StateDirectory) -> EngineOptions:
         max_calls=engine.max_calls,
         log_level="debug" if settings.log.level == "debug" else "info",
     )
-
-
-def _has_ended(process: Process) -> bool:
-    """Also when nobody was told yet: who kills the node may have killed the spare in the same moment."""
-    if process.returncode is not None:
-        return True
-    try:
-        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True
-
-
-def _environment(byte_code: Path) -> dict[str, str]:
-    """Ours without credentials, and with our own path, so that the same code runs.
-
-    Where byte code may not be kept beside the sources it is kept in ``byte_code``: a killed node is back sooner.
-    """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OFFHOOK_", "SIGNALWIRE_")) and not name.lower().endswith("_proxy")
-    }
-    if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
-        kept["PYTHONPYCACHEPREFIX"] = str(byte_code)
-    return {**kept, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}

@@ -1,4 +1,4 @@
-"""The budget of restarts, the state directory, ports."""
+"""The state directory, and ports."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ from offhook.errors import ConfigurationError, MachineError
 from offhook.node.config import Relay, Settings, Sip
 from offhook.node.ports import loopbacks, settle_port
 from offhook.node.state import StateDirectory
-from offhook.node.supervisor import RestartBudget, with_ports
-
-
-def test_five_restarts_in_a_minute_are_allowed_and_the_sixth_is_not() -> None:
-    budget = RestartBudget()
-    assert [budget.allows(float(at)) for at in range(6)] == [True] * 5 + [False]
-    assert not budget.allows(59.9)
-    assert budget.allows(60.0)
-    assert not budget.allows(60.5)
+from offhook.node.supervisor import with_ports
 
 
 @pytest.fixture

@@ -174,6 +174,11 @@ impl Outbox {
         self.new_calls > BEHIND_CALLS || self.kept.front().is_some_and(is_late)
     }
 
+    /// The number of the report that waits longest for its ack.
+    pub fn oldest(&self) -> Option<u64> {
+        self.kept.front().map(|kept| kept.seq)
+    }
+
     /// Bytes that wait for acks.
     pub fn kept_bytes(&self) -> usize {
         self.kept_bytes

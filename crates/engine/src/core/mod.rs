@@ -8,9 +8,11 @@ mod legs;
 mod names;
 mod operations;
 mod pace;
+mod patience;
 mod shutdown;
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -31,6 +33,7 @@ use crate::signal::{Signal, SignalConfig};
 use farewells::Farewells;
 use legs::Legs;
 use names::{DonePrompts, LateTraces};
+use patience::Patience;
 use shutdown::Ending;
 
 const TICK: Duration = Duration::from_millis(200);
@@ -68,6 +71,10 @@ pub struct Core {
     /// Panics that the content of a file may have caused: each ended one operation, and none ends the process.
     faults: u64,
     ending: Option<Ending>,
+    beat: Option<File>,
+    ticks: u64,
+    /// How long the node has let a report wait for its ack.
+    patience: Patience,
 }
 
 enum Turn {
@@ -146,11 +153,17 @@ impl Core {
             panics: 0,
             faults: 0,
             ending: None,
+            beat: None,
+            ticks: 0,
+            patience: Patience::default(),
         })
     }
 
     /// Run until a signal, the lifeline or loneliness ends it; returns the exit code.
-    pub async fn run(mut self, lifeline: Arc<Notify>) -> io::Result<u8> {
+    ///
+    /// `beat` gets a byte each second, as long as this loop turns: who started this process watches for it.
+    pub async fn run(mut self, lifeline: Arc<Notify>, beat: Option<File>) -> io::Result<u8> {
+        self.beat = beat;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
         let mut tick = tokio::time::interval(TICK);
@@ -273,9 +286,8 @@ impl Core {
         }
         self.controller = Some(self.control.adopt(greeting, Rc::clone(&self.outbox)));
         self.alone_since = None;
-        if self.ending.is_none() {
-            self.signal.set_open(None);
-        }
+        self.patience = Patience::default();
+        self.set_open();
     }
 
     fn gone(&mut self, epoch: u64, why: &str) {
@@ -293,7 +305,21 @@ impl Core {
         self.controller = None;
         self.outbox.borrow_mut().disconnect();
         self.alone_since = Some(Instant::now());
-        self.signal.set_open(Some(shutdown::NO_NODE.to_owned()));
+        self.set_open();
+    }
+
+    /// Take new calls, or say why not.
+    fn set_open(&mut self) {
+        let refusal = if self.ending.is_some() {
+            Some(shutdown::ENDS)
+        } else if self.controller.is_none() {
+            Some(shutdown::NO_NODE)
+        } else if self.patience.is_over() {
+            Some(shutdown::SILENT_NODE)
+        } else {
+            None
+        };
+        self.signal.set_open(refusal.map(str::to_owned));
     }
 
     fn report(&mut self, body: ReportBody) {

@@ -1,5 +1,6 @@
 //! What time does to calls, and how the process ends.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -7,16 +8,26 @@ use serde_json::json;
 use crate::control::KEPT_LIMIT_BYTES;
 use crate::control::wire::{Direction, LegEndCause, LegState};
 use crate::core::legs::Leg;
+use crate::core::patience::SILENT_AFTER;
 use crate::core::{Core, EXIT_ORPHANED};
 
 /// Said to new calls while no node is connected.
 pub const NO_NODE: &str = "no application is connected at the moment; try again shortly";
+
+/// Said to new calls while a node is connected that does not ack what it is told.
+pub const SILENT_NODE: &str = "the application does not respond at the moment; try again shortly";
+
+/// Said to new calls at the end.
+pub const ENDS: &str = "this node is shutting down; try again shortly";
 
 /// SIGTERM: how long the peers have to answer our BYEs.
 pub const TERMINATE_GRACE: Duration = Duration::from_millis(2500);
 
 /// The parent died: the same, shorter.
 pub const LIFELINE_GRACE: Duration = Duration::from_millis(800);
+
+/// A beat is a second.
+const TICKS_A_BEAT: u64 = 5;
 
 const RINGING_LIMIT: Duration = Duration::from_secs(180);
 const HOLD_LIMIT: Duration = Duration::from_secs(3600);
@@ -63,6 +74,8 @@ impl Core {
     /// Look at the clock: calls that ring or hold for too long, a node that stays away.
     pub(super) fn tick(&mut self) {
         let now = Instant::now();
+        self.pulse();
+        self.judge_node(now);
         let overdue: Vec<_> = self
             .legs
             .iter()
@@ -94,6 +107,47 @@ impl Core {
         }
     }
 
+    /// Say to who watches that this loop turns.
+    fn pulse(&mut self) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(TICKS_A_BEAT)
+            && self.beat.as_mut().is_some_and(|beat| is_closed(beat.write(b"\n")))
+        {
+            self.beat = None;
+        }
+    }
+
+    /// A node that does not ack is none for who calls now; who waits for it since before is told.
+    fn judge_node(&mut self, now: Instant) {
+        let was_over = self.patience.is_over();
+        let oldest = self.outbox.borrow().oldest();
+        self.patience.look(now, oldest);
+        let is_over = self.patience.is_over();
+        if is_over != was_over {
+            self.log.warning(
+                if is_over {
+                    "the node does not ack: new calls are refused"
+                } else {
+                    "the node acks again"
+                },
+                &[("kept_bytes", json!(self.outbox.borrow().kept_bytes()))],
+            );
+            self.set_open();
+        }
+        if !is_over && self.controller.is_some() {
+            return;
+        }
+        let forgotten: Vec<_> = self
+            .legs
+            .iter()
+            .filter(|leg| is_unknown_to_nodes(leg) && now.saturating_duration_since(leg.since) >= SILENT_AFTER)
+            .map(|leg| leg.media)
+            .collect();
+        for key in forgotten {
+            self.condemn(key, LegEndCause::Timeout, 503, SILENT_NODE);
+        }
+    }
+
     /// End every call politely, then the process. The first cause wins, the shortest grace too.
     pub(super) fn end_all(&mut self, reason: &str, code: u8, grace: Duration) {
         let deadline = Instant::now() + grace;
@@ -106,8 +160,7 @@ impl Core {
             &[("why", json!(reason)), ("legs", json!(self.legs.len()))],
         );
         self.ending = Some(Ending { code, deadline });
-        self.signal
-            .set_open(Some("this node is shutting down; try again shortly".to_owned()));
+        self.set_open();
         let keys: Vec<_> = self.legs.iter().map(|leg| leg.media).collect();
         for key in keys {
             self.hang_up(key, 503, reason);
@@ -119,6 +172,16 @@ impl Core {
         let ending = self.ending?;
         (self.legs.is_empty() || Instant::now() >= ending.deadline).then_some(ending.code)
     }
+}
+
+/// An inbound call that no node has taken up: each gives it a label at once.
+fn is_unknown_to_nodes(leg: &Leg) -> bool {
+    leg.state == LegState::Trying && leg.direction == Direction::Inbound && leg.label.is_empty()
+}
+
+/// Nobody reads the pulse any more; one that is full is read later.
+fn is_closed(written: std::io::Result<usize>) -> bool {
+    written.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ import shutil
 import sys
 from asyncio.subprocess import Process
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ EngineLine = Callable[[bytes], None]
 
 _READY_S = 10.0
 _LAST_WORDS = 5
+_LINE_BYTES = 16 << 10
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +68,30 @@ class LaunchedEngine:
 
     def __init__(self, process: Process, lifeline: int, hear: EngineLine | None) -> None:
         self.process = process
+        self.on_beat: Callable[[], None] = lambda: None
+        """Called each second, as long as the engine's loop turns."""
         self.last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         """The end of its log, where ``hear`` was given."""
         self._lifeline = lifeline
         self._listening = asyncio.create_task(self._listen(hear), name="engine log") if hear else None
+        self._pulse: asyncio.ReadTransport | None = None
+
+    async def ready(self, descriptor: int) -> bool:
+        """Wait for the first line of the pipe, which it then owns and where each further byte is a beat.
+
+        False: the engine ended instead.
+
+        Raises:
+            MachineError: it did not come up in 10 s.
+        """
+        pulse = _Pulse(self)
+        pipe = os.fdopen(descriptor, "rb", 0)
+        self._pulse, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: pulse, pipe)
+        try:
+            async with asyncio.timeout(_READY_S):
+                return await pulse.is_ready
+        except TimeoutError as error:
+            raise MachineError(f"the engine was not ready within {_READY_S:g} s") from error
 
     def let_go(self) -> None:
         """Close the lifeline: the engine ends its calls and exits. Idempotent."""
@@ -87,20 +108,49 @@ class LaunchedEngine:
         except TimeoutError:
             self.process.kill()
         status = await self.process.wait()
+        if self._pulse is not None:
+            self._pulse.close()
         if self._listening is not None:
             await self._listening
         return status
 
     async def _listen(self, hear: EngineLine) -> None:
-        """Until the engine closes its standard error, or a line has no end."""
+        """Until the engine closes its standard error; of a line that is too long, the beginning."""
         assert self.process.stderr is not None
-        try:
-            while line := await self.process.stderr.readline():
-                self.last_words.append(line.decode("utf-8", "replace").strip())
-                hear(line)
-        except ValueError:  # longer than the reader's limit
-            while await self.process.stderr.read(1 << 16):
-                pass
+        async for line in lines_of(self.process.stderr):
+            self.last_words.append(line.decode("utf-8", "replace").strip())
+            hear(line)
+
+
+class _Pulse(asyncio.Protocol):
+    """The engine's ready line, then a byte for each beat."""
+
+    def __init__(self, engine: LaunchedEngine) -> None:
+        self.is_ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._engine = engine
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_ready.done():
+            self._engine.on_beat()
+        elif b"\n" in data:
+            self.is_ready.set_result(True)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's
+        if not self.is_ready.done():
+            self.is_ready.set_result(False)
+
+
+async def lines_of(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Lines without their ends, each cut at 16 KiB: what is longer costs itself only."""
+    line = b""
+    while chunk := await stream.read(_LINE_BYTES):
+        *whole, rest = chunk.split(b"\n")
+        for part in whole:
+            yield line + part[: _LINE_BYTES - len(line)]
+            line = b""
+        line += rest[: _LINE_BYTES - len(line)]
+    if line:
+        yield line
 
 
 def find_engine(binary: str = "") -> Path:
@@ -160,27 +210,12 @@ async def launch_engine(
             os.close(descriptor)
     launched = LaunchedEngine(process, lifeline_write, hear)
     try:
-        line = await _line(ready_read)
+        is_ready = await launched.ready(ready_read)
     except BaseException:
         await launched.end()
         raise
-    if not line:
+    if not is_ready:
         status = await launched.end()
         why = " / ".join(launched.last_words) or "its log says why"
         raise MachineError(f"the engine ended before it was ready, with status {status}: {why}")
     return launched
-
-
-async def _line(descriptor: int) -> bytes:
-    """What comes before the pipe ends or a line is complete; the descriptor is closed."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    pipe = os.fdopen(descriptor, "rb", 0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    try:
-        async with asyncio.timeout(_READY_S):
-            return await reader.readline()
-    except TimeoutError as error:
-        raise MachineError(f"the engine was not ready within {_READY_S:g} s") from error
-    finally:
-        transport.close()

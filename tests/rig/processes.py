@@ -1,0 +1,51 @@
+"""The processes of a node that serves, and a client that comes back to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import aiohttp
+
+from rig.node import NodeProcess, Stat
+from rig.relay import RelayPeer
+
+__all__ = ["connected_again", "listens", "node_of", "nodes_of"]
+
+
+def node_of(node: NodeProcess) -> Stat:
+    """The process of the node itself: the one that listens, not the spare."""
+    return next(s for s in nodes_of(node) if listens(s.pid))
+
+
+def nodes_of(node: NodeProcess) -> list[Stat]:
+    """The node and its spare."""
+    return [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
+
+
+def listens(pid: int) -> bool:
+    """Whether a process has a listening TCP socket (state 0A)."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {line[9] for line in lines if line[3] == "0A"}
+    held = set()
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            held.add(str(fd.readlink()))
+    return any(f"socket:[{inode}]" in held for inode in inodes)
+
+
+async def connected_again(node: NodeProcess, protocol: str, began: float, within_s: float) -> RelayPeer:
+    """A session resumed as soon as the node listens."""
+    while True:
+        peer = RelayPeer(node, protocol=protocol)
+        try:
+            await peer.connect()
+        except (OSError, aiohttp.ClientError, AssertionError) as error:
+            await peer.close()
+            if time.monotonic() - began > within_s:
+                raise AssertionError(f"not back after {within_s} s") from error
+            await asyncio.sleep(0.05)
+            continue
+        return peer

@@ -1,0 +1,111 @@
+"""What counts as silence of a watched part, and how starts are tried again. Virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from offhook.errors import MachineError
+from offhook.node.restarts import RestartBudget, Retries
+from offhook.node.watch import Silence, cpu_wait_s, watch
+
+
+def looks(silence: Silence, begin: float, end: float, *, step_s: float = 0.5, waits: float = 0.0) -> float | None:
+    """Look every ``step_s``; when it was too long, if it was. ``waits``: the share of a CPU that it waits for."""
+    now = begin
+    while now < end:
+        now += step_s
+        if silence.look(now, waits * now):
+            return now
+    return None
+
+
+def test_a_part_that_spoke_and_is_silent_for_the_limit_hangs() -> None:
+    silence = Silence(5.0, 100.0)
+    silence.heard()
+    assert looks(silence, 100.0, 104.5) is None
+    silence.heard()
+    assert looks(silence, 104.5, 120.0) == 109.5
+
+
+def test_a_part_that_has_not_spoken_yet_has_time_to_read_its_code() -> None:
+    silence = Silence(5.0, 0.0)
+    assert looks(silence, 0.0, 60.0) == 15.0
+
+
+def test_a_watcher_that_was_late_itself_ends_nobody() -> None:
+    """A machine that was suspended, or a supervisor that was stopped: what the part said waits to be read."""
+    silence = Silence(5.0, 0.0)
+    silence.heard()
+    assert not silence.look(3600.0, 0.0)
+    assert silence.silent_s == 1.0
+    silence.heard()
+    for hour in range(2, 6):
+        assert not silence.look(hour * 3600.0, 0.0)
+
+
+def test_a_part_that_waits_for_a_cpu_is_not_silent() -> None:
+    silence = Silence(5.0, 0.0)
+    silence.heard()
+    assert looks(silence, 0.0, 60.0, waits=1.0) is None
+    silence = Silence(5.0, 0.0)
+    silence.heard()
+    assert looks(silence, 0.0, 60.0, waits=0.5) == 10.0
+
+
+def test_a_clock_of_waits_that_goes_back_shortens_no_patience() -> None:
+    silence = Silence(5.0, 0.0, waited_s=50.0)
+    silence.heard()
+    assert not silence.look(0.5, 0.0)
+    assert silence.silent_s == 0.5
+
+
+def test_what_a_process_waited_for_a_cpu_is_known_and_of_no_process_nothing() -> None:
+    assert cpu_wait_s(os.getpid()) >= 0.0
+    assert cpu_wait_s(1 << 30) == 0.0
+
+
+@pytest.mark.virtual_clock
+async def test_a_part_that_speaks_each_second_is_left_alone_and_ended_once_it_stops() -> None:
+    loop = asyncio.get_running_loop()
+    silence = Silence(5.0, loop.time())
+    ended = asyncio.Event()
+
+    async def end() -> None:
+        ended.set()
+
+    watching = asyncio.create_task(watch("node", 1 << 30, silence, end))
+    for _ in range(600):
+        await asyncio.sleep(1)
+        silence.heard()
+    assert not ended.is_set()
+    began = loop.time()
+    await watching
+    assert ended.is_set()
+    assert 4.5 <= loop.time() - began <= 6.0
+
+
+def test_five_ends_in_a_minute_are_allowed_and_the_sixth_is_not() -> None:
+    budget = RestartBudget("node")
+    for at in range(5):
+        budget.spend(float(at))
+    for at in (5.0, 59.9):
+        with pytest.raises(MachineError, match="the node ended 6 times within 60 s"):
+            budget.spend(at)
+    budget.spend(60.0)
+    with pytest.raises(MachineError):
+        budget.spend(60.5)
+
+
+def test_starts_that_fail_are_tried_again_with_growing_pauses_and_given_up_after_ten_minutes() -> None:
+    """A full disk for some seconds ended all calls within 0.6 s: five starts, 0.1 s apart."""
+    retries = Retries("node", 1000.0)
+    now, pauses = 1000.0, []
+    while now < 1600.0:
+        pauses.append(retries.pause_s(now))
+        now += pauses[-1]
+    assert pauses[:8] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    with pytest.raises(MachineError, match="the node did not start for 600 s"):
+        retries.pause_s(now)

@@ -2,7 +2,8 @@
 //! says where it receives; RFC 4961 recommends to send from there, and nothing demands it).
 //!
 //! Another port is believed after [`RUN`] packets of one stream in a row, and only while nobody else is heard; another host never.
-//! Whoever is heard stays until silent.
+//! Whoever is heard stays until silent, or until the address of the description speaks: what came before it from another port
+//! may have been what is left of another call.
 
 use std::net::SocketAddr;
 
@@ -16,6 +17,10 @@ const WINDOW: i32 = 16_000;
 const MOST_LOST: u16 = 3;
 /// Who was silent for half a second may be followed by another.
 const QUIET: i32 = 4000;
+/// While another port is heard, the address of the description is listened for: all of the first 10 s, then half a second in 2.5.
+const DOUBT: u32 = 80_000;
+const WAIT: u32 = 4000;
+const WAITS: u32 = 5;
 /// A stream that goes on from another port is numbered at most so far on.
 const GOES_ON: u16 = 3000;
 
@@ -48,6 +53,8 @@ pub struct Latch {
     signalled: SocketAddr,
     remote: SocketAddr,
     source: Option<Source>,
+    /// When it was taken.
+    since: u32,
     candidates: [Option<Source>; 2],
 }
 
@@ -58,6 +65,7 @@ impl Latch {
             signalled,
             remote: signalled,
             source: None,
+            since: 0,
             candidates: [None; 2],
         }
     }
@@ -83,6 +91,13 @@ impl Latch {
     pub fn is_quiet(&self, now: u32) -> bool {
         self.source
             .is_none_or(|source| now.wrapping_sub(source.at) as i32 >= QUIET)
+    }
+
+    /// Whom alone to listen to; `None`: everybody may turn out to be the peer.
+    pub fn only(&self, now: u32) -> Option<SocketAddr> {
+        let source = self.source().filter(|_| !self.is_quiet(now))?;
+        let is_doubted = now.wrapping_sub(self.since) < DOUBT || (now / WAIT).is_multiple_of(WAITS);
+        (source == self.remote || !is_doubted).then_some(source)
     }
 
     /// A packet of the source came.
@@ -142,6 +157,7 @@ impl Latch {
             self.remote = from;
         }
         self.source = Some(Source::new(from, header, now));
+        self.since = now;
         self.candidates = [None; 2];
     }
 }
@@ -252,6 +268,27 @@ mod tests {
         assert_eq!(line.latch.remote(), PEER.into());
         // The address of the description is the peer's whoever speaks.
         assert_eq!(line.run(50, &[(OTHER, 2), (PEER, 1)]), [5, 46]);
+    }
+
+    #[test]
+    fn while_another_port_is_heard_the_address_of_the_description_is_listened_for() {
+        let mut line = Line::new();
+        let only = |line: &Line| line.latch.only(line.tick.wrapping_mul(160));
+        assert_eq!(only(&line), None);
+        line.run(499, &[(OTHER, 1)]);
+        assert_eq!(only(&line), None);
+        let closed = (0..1250).filter(|_| {
+            line.run(1, &[(OTHER, 1)]);
+            only(&line) == Some(OTHER.into())
+        });
+        assert!((990..=1000).contains(&closed.count()));
+        line.run(5, &[(OTHER, 1), (PEER, 2)]);
+        assert_eq!(only(&line), Some(PEER.into()));
+        // A way that moved is no other's.
+        line.run(80, &[(OTHER, 2)]);
+        assert_eq!((line.latch.remote(), only(&line)), (OTHER.into(), Some(OTHER.into())));
+        line.tick += 100;
+        assert_eq!(only(&line), None);
     }
 
     #[test]

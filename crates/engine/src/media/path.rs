@@ -1,7 +1,7 @@
 //! The way to and from the peer of a leg: its RTP socket, and which address is the peer's. Reads and writes never wait.
 //!
-//! Who the peer is, [`Latch`] says. While somebody is heard, the kernel is told (`connect`) and keeps all others out; while nobody
-//! is, everything is read, so that a peer that speaks from another port than it named is found.
+//! Who the peer is, [`Latch`] says. While it is sure of that, the kernel is told (`connect`) and keeps all others out; else
+//! everything is read, so that a peer that speaks from another port than it named is found, and is heard from the one it named.
 
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, UdpSocket};
@@ -98,7 +98,13 @@ impl Path {
         };
         match outcome {
             Ok(Some(packet)) => Read::Packet(packet),
-            Ok(None) => Read::Foreign,
+            Ok(None) => {
+                // A flood does not end: it is shut out without waiting for that.
+                if self.filter == Filter::Open {
+                    self.settle(now);
+                }
+                Read::Foreign
+            }
             Err(Errno::AGAIN) => {
                 self.settle(now);
                 Read::Empty
@@ -107,12 +113,12 @@ impl Path {
         }
     }
 
-    /// All was read: let in whom the latch says.
+    /// All was read, or the filter is open: let in whom the latch says.
     fn settle(&mut self, now: u32) {
         let Some(latch) = &self.latch else {
             return;
         };
-        match (self.filter, latch.source().filter(|_| !latch.is_quiet(now))) {
+        match (self.filter, latch.only(now)) {
             (Filter::Open, Some(source)) => {
                 if connect(&self.socket, &source).is_ok() {
                     self.filter = Filter::Closing(source);

@@ -55,6 +55,47 @@ fn another_port_of_the_peers_host_is_heard_and_the_answer_goes_where_it_was_aske
     assert_eq!(line.digits(), "");
 }
 
+/// What is left of another call, from the same gateway, came first: its port was let in by the kernel and the peer was not.
+#[test]
+fn the_address_of_the_description_is_heard_though_another_port_of_its_host_spoke_first() {
+    for ticks_before in [50, 700] {
+        let mut line = Line::new();
+        let (peer, other) = (line.peer.try_clone().unwrap(), socket(LOOPBACK));
+        assert!(speak(&mut line, &other, 5, 1000, ticks_before) >= u64::from(ticks_before) - 5);
+        for n in 0..150 {
+            say(&line, &other, &packet(5, 1000 + ticks_before + n, 0, &LOUD));
+            say(&line, &peer, &packet(9, 100 + n, 0, &LOUD));
+            line.tick();
+        }
+        press(&mut line, &other, 5, 3000, 3);
+        press(&mut line, &peer, 9, 300, 7);
+        assert_eq!(line.digits(), "7", "{ticks_before}");
+    }
+}
+
+/// The kernel was told whom to let in only once nothing waited, which a flood never lets happen.
+#[test]
+fn a_flood_of_strangers_that_began_before_the_call_is_not_in_the_peers_way() {
+    let mut line = Line::new();
+    let (peer, stranger) = (
+        line.peer.try_clone().unwrap(),
+        socket(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))),
+    );
+    let mut heard = 0;
+    for n in 0..200 {
+        let before = line.leg().stats().packets_received;
+        for at in 0..200 {
+            if at == 100 {
+                say(&line, &peer, &packet(9, n, 0, &LOUD));
+            }
+            say(&line, &stranger, &packet(5, n * 200 + at, 0, &LOUD));
+        }
+        line.tick();
+        heard += line.leg().stats().packets_received - before;
+    }
+    assert!(heard >= 150, "{heard} of 200");
+}
+
 #[test]
 fn a_way_that_moves_to_another_port_is_followed_both_ways() {
     let mut line = Line::new();

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from offhook.errors import CommandRefused
+from offhook.errors import CommandRefused, ProviderError
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.ports import Origin
@@ -35,10 +35,10 @@ SETTINGS = CallSettings(
 HOSTS = {"trunk.example": "198.51.100.1", "pbx.example": "203.0.113.7", "evil.example": "10.0.0.1"}
 
 
-async def resolve(host: str) -> list[str]:
+async def resolve(host: str, session: str) -> list[str]:
     """A name server of three names."""
     if host not in HOSTS:
-        raise OSError("no such name")
+        raise ProviderError(f"{host} is not found: check its name")
     return [HOSTS[host]]
 
 

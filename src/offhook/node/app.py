@@ -31,9 +31,11 @@ from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.log import set_up_logging
+from offhook.node.names.node import NodeNames
+from offhook.node.names.system import bound_the_system
 from offhook.node.ports import loopbacks
 from offhook.node.speech.espeak import EspeakSpeech
-from offhook.node.speech.worker import SpeechWorker
+from offhook.node.speech.workers import SpeechWorkers
 from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Boot, Idle, Ready, Retire, Serve, Steering, Subscribed
 from offhook.node.store.journal import SqliteJournal
@@ -82,10 +84,11 @@ class Node:
         cache = PromptCache(state.prompts, max_bytes=settings.tts.cache_mib << 20)
         self.speech = EspeakSpeech(
             cache,
-            SpeechWorker(timeout_s=settings.tts.timeout_s),
+            SpeechWorkers(timeout_s=settings.tts.timeout_s, number=settings.tts.workers),
             self._prompt_end,
             max_characters=settings.tts.max_characters,
             names=settings.tts.voices,
+            wait_s=settings.tts.wait_s,
         )
         self.recordings = RecordingServer(
             state.recordings,
@@ -97,9 +100,16 @@ class Node:
         self.gateway = Gateway(
             gateway_settings(settings, identity, self._places.sessions), SqliteJournal(state.journal)
         )
-        self.exchange = Exchange(self.engine, self.gateway.outbox, self.gateway.desk, call_settings(settings, identity))
-        fetcher = WebFetcher(cache, fetch_limits(settings))
-        self.verbs = VerbRegistry(self.exchange, self.speech, fetcher, self.recordings)
+        self.names = NodeNames(dial_s=settings.dial.resolve_s, fetch_s=settings.fetch.connect_s)
+        self.exchange = Exchange(
+            self.engine,
+            self.gateway.outbox,
+            self.gateway.desk,
+            call_settings(settings, identity),
+            resolve=self.names.of_call,
+        )
+        self.fetcher = WebFetcher(cache, fetch_limits(settings), resolve=self.names.of_url)
+        self.verbs = VerbRegistry(self.exchange, self.speech, self.fetcher, self.recordings)
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
         """Serve until ``stop``, then let calls end (in ``serve``), until ``hurry`` at the latest.
@@ -111,7 +121,11 @@ class Node:
             stack.push_async_callback(self._end_tasks)
             stack.push_async_callback(self.engine.close)
             stack.push_async_callback(self.speech.close)
+            stack.push_async_callback(self.names.close)
+            stack.push_async_callback(self.fetcher.close)
             self._spawn(self._warm_up(), "warm up")
+            if trunk := self._settings.trunk.host:
+                self._spawn(self.names.keep(trunk), "trunk's name")
             door = self._door()
             stack.push_async_callback(door.close)
             await self.gateway.start()
@@ -332,6 +346,9 @@ def fetch_limits(settings: Settings) -> FetchLimits:
         connect_s=fetch.connect_s,
         read_s=fetch.read_s,
         total_s=fetch.total_s,
+        parallel=fetch.parallel,
+        per_host=fetch.parallel_per_host,
+        per_call=max(1, fetch.parallel // 4),
     )
 
 
@@ -391,6 +408,7 @@ def main() -> None:
     parser.add_argument("--steering-fd", type=int, required=True)
     arguments = parser.parse_args()
     faulthandler.enable()  # a node that hangs is ended by SIGABRT, and says where: names of ours, no data
+    bound_the_system()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         sys.exit(runner.run(_run(arguments.steering_fd)))
 

@@ -121,6 +121,14 @@ class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: Annotated[
         tuple[str, ...], _about("Hosts that `sip` devices may reach besides loopback.", "host, host:port, IP network")
     ] = ()
+    resolve_s: Annotated[
+        float,
+        Meta(ge=0.1, le=60),
+        _about(
+            "To resolve the name of a device or trunk; its last addresses serve for an hour when its servers fail.",
+            "seconds",
+        ),
+    ] = 2.0
 
 
 class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -189,9 +197,15 @@ class Tts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=0.1, le=60),
         _about("Longest time for one sentence; then the worker is started again.", "seconds"),
     ] = 5.0
+    wait_s: Annotated[
+        float, Meta(ge=0.1, le=60), _about("Longest wait for the first words, behind texts of other calls.", "seconds")
+    ] = 5.0
+    workers: Annotated[int, Meta(ge=1, le=16), _about("Processes that speak.", "processes")] = 2
     max_characters: Annotated[int, Meta(ge=1, le=100_000), _about("Longest text.", "characters")] = 10_000
     cache_mib: Annotated[
-        int, Meta(ge=16, le=1 << 20), _about("Spoken and fetched audio kept to be played again.", "MiB")
+        int,
+        Meta(ge=16, le=1 << 20),
+        _about("Spoken and fetched audio at most; what is not played goes for what is new.", "MiB"),
     ] = 1024
     voices: Annotated[
         dict[str, str],
@@ -207,7 +221,11 @@ class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_mib: Annotated[int, Meta(ge=1, le=1024), _about("Largest file.", "MiB")] = 50
     connect_s: Annotated[float, Meta(gt=0, le=60), _about("To resolve and connect.", "seconds")] = 2.0
     read_s: Annotated[float, Meta(gt=0, le=60), _about("Between two pieces of the answer.", "seconds")] = 5.0
-    total_s: Annotated[float, Meta(gt=0, le=600), _about("For all of it, redirects too.", "seconds")] = 15.0
+    total_s: Annotated[
+        float, Meta(gt=0, le=600), _about("For all of it, redirects and the wait for a slot too.", "seconds")
+    ] = 15.0
+    parallel: Annotated[int, Meta(ge=1, le=1024), _about("Fetches at once; a call has a quarter.", "fetches")] = 32
+    parallel_per_host: Annotated[int, Meta(ge=1, le=1024), _about("The same from one host.", "fetches")] = 6
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

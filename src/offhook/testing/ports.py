@@ -8,6 +8,7 @@ from typing import Any
 from offhook.errors import ProviderError
 from offhook.node.calls.ports import OfferedCall, OutgoingEvent
 from offhook.node.engine.ops import FileSource
+from offhook.node.engine.prompts import Asker
 from offhook.testing.engine import FakeEngine
 
 __all__ = ["FakeAudioFetcher", "FakeLinks", "FakeOfferDesk", "FakeSpeech", "RecordingSink"]
@@ -71,17 +72,19 @@ class FakeOfferDesk:
 
 
 class FakeSpeech:
-    """A text lasts ``seconds_per_character``; texts in ``failures`` cannot be spoken."""
+    """A text lasts ``seconds_per_character``; those in ``failures`` fail. ``released``: nobody plays them."""
 
     def __init__(self, engine: FakeEngine, *, takes_s: float = 0.05, seconds_per_character: float = 0.1) -> None:
         self.spoken: list[tuple[str, str, str, str]] = []
         self.failures: set[str] = set()
+        self.released: list[str] = []
         self._engine = engine
         self._takes_s = takes_s
         self._seconds_per_character = seconds_per_character
 
-    async def synthesize(self, text: str, *, language: str, gender: str, voice: str) -> FileSource:
+    async def synthesize(self, text: str, asker: Asker, *, language: str, gender: str, voice: str) -> FileSource:
         """A prompt of the fake engine."""
+        asker.keep(lambda: self.released.append(text))
         await asyncio.sleep(self._takes_s)
         if text in self.failures:
             raise ProviderError("The synthesiser failed")
@@ -92,15 +95,17 @@ class FakeSpeech:
 
 
 class FakeAudioFetcher:
-    """URLs in ``lengths_s`` exist, all others fail."""
+    """URLs in ``lengths_s`` exist, all others fail. ``released``: nobody plays them."""
 
     def __init__(self, engine: FakeEngine, *, takes_s: float = 0.1) -> None:
         self.lengths_s: dict[str, float] = {}
+        self.released: list[str] = []
         self._engine = engine
         self._takes_s = takes_s
 
-    async def fetch(self, url: str) -> FileSource:
+    async def fetch(self, url: str, asker: Asker) -> FileSource:
         """A prompt of the fake engine."""
+        asker.keep(lambda: self.released.append(url))
         await asyncio.sleep(self._takes_s)
         if url not in self.lengths_s:
             raise ProviderError("404")

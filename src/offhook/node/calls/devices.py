@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
-from offhook.errors import CallerError, CommandRefused
+from offhook.errors import CallerError, CommandRefused, MachineError, ProviderError
+from offhook.node.calls.ports import ResolveHost
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.uris import SipUri, parse_party, parse_uri
 from offhook.node.engine.ops import Header
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipDevice, SipParams, WebrtcDevice
 
-__all__ = ["DevicePlanner", "Placement", "ResolveHost", "resolve_host"]
+__all__ = ["DevicePlanner", "Placement"]
 
 BUILT_CODECS = frozenset({"PCMU", "PCMA"})
 _NUMBER = re.compile(r"^\+?[0-9]{1,20}\Z")
-_RESOLVE_TIMEOUT_S = 5.0
-
-ResolveHost = Callable[[str], Awaitable[list[str]]]
-"""From a host name to its IP addresses. Raises OSError when there are none."""
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,18 +40,10 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         return f"Placement({self.destination}, {self.transport})"
 
 
-async def resolve_host(host: str) -> list[str]:
-    """Ask the system's resolver."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
-        found = await loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class DevicePlanner:
     """Applies ``[dial] allow`` and ``[trunk]`` to devices, after resolution."""
 
-    def __init__(self, settings: CallSettings, resolve: ResolveHost = resolve_host) -> None:
+    def __init__(self, settings: CallSettings, resolve: ResolveHost) -> None:
         self._settings = settings
         self._resolve = resolve
 
@@ -91,16 +78,16 @@ class DevicePlanner:
             names = ", ".join(unbuilt)
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA")
 
-    async def plan(self, device: DialDevice) -> Placement:
-        """Find where to call a device that ``check`` let pass.
+    async def plan(self, device: DialDevice, session: str) -> Placement:
+        """Find where to call a device that ``check`` let pass, for a session.
 
         Raises:
-            CallerError: it may not be called, or its host is not found; says what to configure.
+            CallerError: it may not be called, or its host is not found or not in time; says what to configure.
         """
         if isinstance(device, PhoneDevice):
             return await self._plan_phone(device)
         if isinstance(device, SipDevice):
-            return await self._plan_sip(device)
+            return await self._plan_sip(device, session)
         raise CallerError("Devices of this type are not built yet")
 
     async def _plan_phone(self, device: PhoneDevice) -> Placement:
@@ -110,7 +97,7 @@ class DevicePlanner:
         sender = device.params.from_number or trunk.from_number
         if not sender:
             raise CallerError("Give the device a from_number, or set [trunk] from_number in the configuration")
-        addresses = await self._addresses(trunk.host)
+        addresses = await self._addresses(trunk.host, "")
         return Placement(
             device={"type": "phone", "params": {"from_number": sender, "to_number": device.params.to_number}},
             to_uri=f"sip:{device.params.to_number}@{trunk.host}",
@@ -120,12 +107,12 @@ class DevicePlanner:
             ring_timeout_s=device.params.timeout,
         )
 
-    async def _plan_sip(self, device: SipDevice) -> Placement:
+    async def _plan_sip(self, device: SipDevice, session: str) -> Placement:
         params = device.params
         target = self._target(params.to)
         sender = str(self._sender(params.from_)) if params.from_ else f"sip:offhook@{self._settings.sip_host}"
         port = target.port or 5060
-        address = await self._allowed(target.host, port)
+        address = await self._allowed(target.host, port, session)
         reported: dict[str, Any] = {"from": sender, "to": str(target)}
         if params.headers:
             reported["headers"] = [{"name": header.name, "value": header.value} for header in params.headers]
@@ -141,8 +128,8 @@ class DevicePlanner:
             ring_timeout_s=params.timeout,
         )
 
-    async def _allowed(self, host: str, port: int) -> str:
-        addresses = await self._addresses(host)
+    async def _allowed(self, host: str, port: int, session: str) -> str:
+        addresses = await self._addresses(host, session)
         for address in addresses:
             if ipaddress.ip_address(address).is_loopback or await self._is_listed(address, port):
                 return address
@@ -157,23 +144,20 @@ class DevicePlanner:
                 if ipaddress.ip_address(address) in ipaddress.ip_network(host, strict=False):
                     return True
             except ValueError:  # a name
-                if address in await self._addresses(host):
+                if address in await self._addresses(host, ""):
                     return True
         return False
 
-    async def _addresses(self, host: str) -> list[str]:
+    async def _addresses(self, host: str, session: str) -> list[str]:
         host = host.removeprefix("[").removesuffix("]")
         try:
             return [str(ipaddress.ip_address(host))]
         except ValueError:
             pass
         try:
-            addresses = await self._resolve(host)
-        except (OSError, UnicodeError) as error:
-            raise CallerError(f"{host} is not found: check its name, or give an IP address") from error
-        if not addresses:
-            raise CallerError(f"{host} has no address: check its name, or give an IP address")
-        return addresses
+            return await self._resolve(host, session)
+        except (ProviderError, MachineError) as error:
+            raise CallerError(f"{error}, or give an IP address") from error
 
     def _target(self, text: str) -> SipUri:
         if _is_number(text):

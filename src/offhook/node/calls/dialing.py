@@ -140,9 +140,9 @@ class Dialing:
 
     async def _plan(self, device: DialDevice) -> Placement | None:
         try:
-            return await self._planner.plan(device)
-        except (CallerError, TimeoutError) as error:
-            text = str(error) or "The name of the host was not resolved in time: check the resolver"
+            return await self._planner.plan(device, self.request.session)
+        except CallerError as error:
+            text = str(error)
             self._outcome = Ending(EndReason.ERROR, EndSource.NONE, detail="not_allowed", text=text)
             log.warning("device not dialled", reason=text)
             return None

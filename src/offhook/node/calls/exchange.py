@@ -13,13 +13,13 @@ import structlog
 from offhook.errors import CallerError, CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls.adoption import Adoption
 from offhook.node.calls.call import Call, CallIdentity, now_ms
-from offhook.node.calls.devices import DevicePlanner, ResolveHost, resolve_host
+from offhook.node.calls.devices import DevicePlanner
 from offhook.node.calls.dialing import Dialing, DialRequest
 from offhook.node.calls.directory import CallDirectory
 from offhook.node.calls.endings import Ending
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import Leg
-from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd
+from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd, ResolveHost
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
@@ -67,7 +67,7 @@ class Exchange:
         desk: OfferDesk,
         settings: CallSettings,
         *,
-        resolve: ResolveHost = resolve_host,
+        resolve: ResolveHost,
         wall_ms: Callable[[], int] = now_ms,
     ) -> None:
         self.engine = engine

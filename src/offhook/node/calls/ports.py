@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from offhook.node.engine.ops import FileSource
+from offhook.node.engine.prompts import Asker
 
 __all__ = [
     "AudioFetcher",
@@ -20,8 +21,15 @@ __all__ = [
     "OutgoingEvent",
     "PastEnd",
     "RecordingLinks",
+    "ResolveHost",
     "Speech",
 ]
+
+ResolveHost = Callable[[str, str], Awaitable[list[str]]]
+"""Addresses of a host, best first, for a session, or (empty) for the node's own settings.
+
+Raises OffhookError: a sentence that says whether it is not found or was not resolved in time.
+"""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -147,12 +155,13 @@ class OfferDesk(Protocol):
 class Speech(Protocol):
     """Text to speech."""
 
-    async def synthesize(self, text: str, *, language: str, gender: str, voice: str) -> FileSource:
-        """Speak a text into a prompt file, which may still grow when this returns.
+    async def synthesize(self, text: str, asker: Asker, *, language: str, gender: str, voice: str) -> FileSource:
+        """Speak a text into a prompt file, which may still grow when this returns, and stays until ``asker`` closes.
 
         Raises:
             offhook.errors.CallerError: the text or the voice cannot be spoken; says what to change.
             offhook.errors.ProviderError: the synthesiser failed or took too long.
+            offhook.errors.MachineError: no room, or too many texts wait; says what to change.
         """
         ...
 
@@ -160,12 +169,13 @@ class Speech(Protocol):
 class AudioFetcher(Protocol):
     """Audio by URL."""
 
-    async def fetch(self, url: str) -> FileSource:
-        """Fetch into a prompt file (guarded against forbidden addresses), which may still grow when this returns.
+    async def fetch(self, url: str, asker: Asker) -> FileSource:
+        """Fetch into a prompt file (guarded against forbidden addresses), which stays until ``asker`` closes.
 
         Raises:
             offhook.errors.CallerError: the URL is not allowed; says why.
             offhook.errors.ProviderError: the server failed or sent no audio.
+            offhook.errors.MachineError: no room, or too many URLs wait; says what to change.
         """
         ...
 

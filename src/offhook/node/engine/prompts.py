@@ -1,6 +1,8 @@
-"""The prompts directory: audio that the engine plays, by name, kept within bounds.
+"""The prompts directory: audio that the engine plays, by name, within a bound that holds.
 
-A file that is still written has mode 0600, a complete one 0400: after a crash the two can be told apart.
+A file that is still written has mode 0600, a complete one 0400: after a crash the two can be told apart. The engine
+opens the files of an operation when it takes it, so what it plays goes on when a file is removed, whichever node began
+it. Until then, and so that the bound is that of the disk, what live operations name stays (``Asker``).
 """
 
 from __future__ import annotations
@@ -8,22 +10,76 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["PromptCache"]
+from offhook.errors import MachineError
 
-_TRIM_S = 10.0
+__all__ = ["Asker", "PromptCache"]
+
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+_LOOK_BYTES = 1 << 20
+_RESERVE_BYTES = 256 << 20
+_RESERVE_SHARE = 20
+
+
+class Asker:
+    """One playback that asks for audio. ``turn``: whose turns it takes; what it got is kept until ``close``."""
+
+    def __init__(self, turn: str) -> None:
+        self.turn = turn
+        self._releases: list[Callable[[], None]] = []
+        self._is_closed = False
+
+    def keep(self, release: Callable[[], None]) -> None:
+        """Call ``release`` at the end, or now when that is over."""
+        if self._is_closed:
+            release()
+        else:
+            self._releases.append(release)
+
+    def close(self) -> None:
+        """It plays no more. A second time changes nothing."""
+        self._is_closed = True
+        releases, self._releases = self._releases, []
+        for release in releases:
+            release()
 
 
 class PromptCache:
-    """Files of ``directory``; beyond ``max_bytes`` the least recently used go, but none used in ``keep_s``."""
+    """Files of ``directory``, ``max_bytes`` together: for a new one the least recently used go that nobody plays.
 
-    def __init__(self, directory: Path, *, max_bytes: int = 1 << 30, keep_s: float = 4 * 3600.0) -> None:
+    ``free_bytes`` says how much the disk has for us, of how much in all; the default asks it. Below the reserve (a
+    twentieth of the disk, at most 256 MiB) nothing is written: the rest of the disk is for calls.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int = 1 << 30,
+        free_bytes: Callable[[Path], tuple[int, int]] | None = None,
+    ) -> None:
         self.directory = directory
         self._max_bytes = max_bytes
-        self._keep_s = keep_s
-        self._trimmed_at = -_TRIM_S
+        self._free_bytes = free_bytes or _free_bytes
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._held: Counter[str] = Counter()
+        self._total = 0
+        self._held_bytes = 0
+        self._unlooked = 0
+        self._take_stock()
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all files, the room included that was reserved."""
+        return self._total
+
+    @property
+    def room_bytes(self) -> int:
+        """What a new file could have at most."""
+        return max(0, self._max_bytes - self._held_bytes)
 
     def path(self, name: str) -> Path:
         """Where ``name`` lies. Names are made by us; anything else is a bug."""
@@ -36,54 +92,148 @@ class PromptCache:
         path = self.path(name)
         try:
             entry = path.lstat()
+            if not stat.S_ISREG(entry.st_mode) or entry.st_mode & stat.S_IWUSR:
+                return None
+            os.utime(path, (now, now))
         except FileNotFoundError:
+            self._forget(name)
             return None
-        if not stat.S_ISREG(entry.st_mode) or entry.st_mode & stat.S_IWUSR:
-            return None
-        os.utime(path, (now, now))
+        self._resize(name, entry.st_size)
+        self._sizes.move_to_end(name)
         return entry.st_size
+
+    # --- who uses what ---------------------------------------------------------------------------------------
+
+    def hold(self, name: str, asker: Asker) -> None:
+        """Keep ``name`` until the asker is over."""
+        self.pin(name)
+        asker.keep(lambda: self.unpin(name))
+
+    def is_held(self, name: str) -> bool:
+        """Whether something live names it."""
+        return name in self._held
+
+    def pin(self, name: str) -> None:
+        """Keep ``name`` until as many ``unpin``."""
+        if name not in self._held:
+            self._held_bytes += self._sizes.get(name, 0)
+        self._held[name] += 1
+
+    def unpin(self, name: str) -> None:
+        """The counterpart of ``pin``."""
+        self._held[name] -= 1
+        if not self._held[name]:
+            del self._held[name]
+            self._held_bytes -= self._sizes.get(name, 0)
+
+    # --- writing ---------------------------------------------------------------------------------------------
 
     def begin(self, name: str) -> Path:
         """Make an empty file to write to, in place of any incomplete one (whoever reads that, keeps it)."""
         path = self.path(name)
         path.unlink(missing_ok=True)
+        self._resize(name, 0)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         return path
+
+    def grow(self, name: str, size_bytes: int) -> None:
+        """Make room for a file of ``size_bytes``, before it has them.
+
+        Raises:
+            MachineError: what is played takes all the room, or the disk is nearly full; says what to change.
+        """
+        grown = size_bytes - self._sizes.get(name, 0)
+        self._resize(name, size_bytes)
+        try:
+            self._make_room(name)
+            self._unlooked += max(grown, 0)
+            if self._unlooked >= _LOOK_BYTES or size_bytes == grown:
+                self._unlooked = 0
+                self._spare_the_disk(name, grown)
+        except MachineError:
+            self._resize(name, size_bytes - grown)
+            raise
 
     def complete(self, name: str, now: float) -> int:
         """Mark as whole and return its size in bytes."""
         path = self.path(name)
         path.chmod(0o400)
         os.utime(path, (now, now))
-        return path.stat().st_size
+        size = path.stat().st_size
+        self._resize(name, size)
+        self._sizes.move_to_end(name)
+        return size
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a complete file its lasting name."""
+        self.path(name).replace(self.path(new))
+        self._resize(new, self._sizes.get(name, 0))
+        self._forget(name)
 
     def discard(self, name: str) -> None:
         """Remove what could not be completed."""
         self.path(name).unlink(missing_ok=True)
+        self._forget(name)
 
-    def is_trim_due(self, now: float) -> bool:
-        """True once in ten seconds: looking at a full directory takes milliseconds."""
-        if now - self._trimmed_at < _TRIM_S:
-            return False
-        self._trimmed_at = now
-        return True
+    # --- inside ----------------------------------------------------------------------------------------------
 
-    def trim(self, now: float) -> int:
-        """Remove the least recently used beyond the bound; returns how many bytes went."""
-        files: list[tuple[float, int, str]] = []
+    def _take_stock(self) -> None:
+        """What nodes before us left; half-written files of theirs go."""
+        found: list[tuple[float, int, str]] = []
         for entry in os.scandir(self.directory):
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:  # another fetch has just renamed or discarded it
+            known = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(known.st_mode):
                 continue
-            if stat.S_ISREG(found.st_mode):
-                files.append((found.st_mtime, found.st_size, entry.path))
-        files.sort()
-        excess = sum(size for _, size, _ in files) - self._max_bytes
-        removed = 0
-        for used, size, path in files:
-            if removed >= excess or now - used < self._keep_s:
-                break
-            Path(path).unlink(missing_ok=True)
-            removed += size
-        return removed
+            if known.st_mode & stat.S_IWUSR:
+                Path(entry.path).unlink(missing_ok=True)
+            else:
+                found.append((known.st_mtime, known.st_size, entry.name))
+        for _, size, name in sorted(found):
+            self._resize(name, size)
+        while self._total > self._max_bytes and self._evict(""):
+            pass
+
+    def _make_room(self, name: str) -> None:
+        while self._total > self._max_bytes:
+            if not self._evict(name):
+                raise MachineError(
+                    f"all {self._max_bytes >> 20} MiB for audio are being played (tts.cache_mib): "
+                    "play less at once, or raise it"
+                )
+
+    def _spare_the_disk(self, name: str, grown: int) -> None:
+        while True:
+            free, size = self._free_bytes(self.directory)
+            reserve = min(_RESERVE_BYTES, size // _RESERVE_SHARE)
+            if free - grown >= reserve:
+                return
+            if not self._evict(name):
+                raise MachineError(
+                    f"the disk has {free >> 20} MiB left, which are kept for calls: free {reserve >> 20} MiB "
+                    f"where prompts are"
+                )
+
+    def _evict(self, new: str) -> bool:
+        """Remove the least recently used that nobody plays, but ``new``; False if there is none."""
+        for name in self._sizes:
+            if name != new and name not in self._held:
+                self.discard(name)
+                return True
+        return False
+
+    def _resize(self, name: str, size: int) -> None:
+        grown = size - self._sizes.get(name, 0)
+        self._sizes[name] = size
+        self._total += grown
+        if name in self._held:
+            self._held_bytes += grown
+
+    def _forget(self, name: str) -> None:
+        if name in self._sizes:
+            self._resize(name, 0)
+            del self._sizes[name]
+
+
+def _free_bytes(directory: Path) -> tuple[int, int]:
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize

@@ -11,12 +11,13 @@ import structlog
 
 from offhook.errors import CallerError, MachineError, OffhookError, ProviderError
 from offhook.node.engine.ops import FileSource
-from offhook.node.engine.prompts import PromptCache
+from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.speech.espeak_worker import Request
+from offhook.node.speech.job import Job, Utterance
 from offhook.node.speech.sentences import split
-from offhook.node.speech.ssml import is_ssml, sanitise
+from offhook.node.speech.ssml import is_ssml, split_ssml
 from offhook.node.speech.voices import Voices
-from offhook.node.speech.worker import SpeechWorker
+from offhook.node.speech.workers import SpeechWorkers
 
 __all__ = ["EspeakSpeech", "PromptEnd"]
 
@@ -24,41 +25,55 @@ PromptEnd = Callable[[str, int], Awaitable[None]]
 """Tells the engine the final size of a growing prompt in bytes, -1 when it failed."""
 
 _log = structlog.get_logger(__name__)
+_LONGEST_S = 1800.0
+_PIECE_BYTES = 2 << 20
+_LONGEST_BYTES = 32 << 20
 
 
 class EspeakSpeech:
     """The ``Speech`` of ``calls.ports``. The same words by the same voice are spoken once and kept.
 
+    Workers take texts by turns of the calls that wait for them; first words come before what is heard later, and what
+    nobody waits for comes last.
+
     ``settle_s``: how long a caller waits for the whole text once its first piece is there; most texts make it.
+    ``wait_s``: how long a piece may wait for its turn after the time when it should be heard.
     """
 
     def __init__(
         self,
         cache: PromptCache,
-        worker: SpeechWorker,
+        workers: SpeechWorkers,
         prompt_end: PromptEnd,
         *,
         max_characters: int = 10_000,
         names: Mapping[str, str] | None = None,
+        wait_s: float = 5.0,
         settle_s: float = 0.03,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._cache = cache
-        self._worker = worker
+        self._workers = workers
         self._prompt_end = prompt_end
         self._max_characters = max_characters
         self._names = dict(names or {})
+        self._wait_s = wait_s
         self._settle_s = settle_s
         self._now = now
         self._voices: Voices | None = None
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._replaced: set[str] = set()
 
-    async def start(self) -> None:
-        """Load the synthesiser, so that the first text need not wait for it."""
-        await self._installed()
+    @property
+    def is_busy(self) -> bool:
+        """Whether a text is not spoken to its end yet."""
+        return bool(self._jobs)
 
-    async def synthesize(self, text: str, *, language: str, gender: str, voice: str) -> FileSource:
+    async def start(self) -> None:
+        """Load the synthesisers, so that the first text need not wait for them."""
+        await self._workers.start()
+
+    async def synthesize(self, text: str, asker: Asker, *, language: str, gender: str, voice: str) -> FileSource:
         """See ``offhook.node.calls.ports.Speech``. Cancelling the caller leaves the text to be finished and kept."""
         if not text.strip():
             raise CallerError("the text is empty")
@@ -72,13 +87,18 @@ class EspeakSpeech:
             self._replaced.add(voice)
             _log.warning("voice is not installed, another speaks", voice=voice, instead=choice.voice)
         ssml = is_ssml(text)
-        pieces = [sanitise(text)] if ssml else split(text)
+        pieces = split_ssml(text) if ssml else split(text)
         if not pieces:
             raise CallerError("the text has nothing that can be spoken")
         name = "tts-" + hashlib.sha256("\0".join((version, choice.voice, str(ssml), text)).encode()).hexdigest()[:48]
+        self._cache.hold(name, asker)
         if self._cache.find(name, self._now()) is not None:
             return FileSource(name, "pcm_s16le", rate_hz)
-        job = self._jobs.get(name) or self._begin(name, pieces, choice.voice, ssml)
+        job = self._jobs.get(name)
+        if job is None:
+            job = self._jobs[name] = Job(Utterance(name, pieces, choice.voice, ssml, rate_hz))
+            job.task = asyncio.create_task(self._speak(job), name=f"speak {name}")
+        job.join(asker)
         return FileSource(name, "pcm_s16le", rate_hz, growing=await job.wait(self._settle_s))
 
     async def close(self) -> None:
@@ -87,29 +107,21 @@ class EspeakSpeech:
         for job in jobs:
             job.task.cancel()
         await asyncio.gather(*(job.task for job in jobs), return_exceptions=True)
-        await self._worker.close()
+        await self._workers.close()
 
     async def _installed(self) -> tuple[Voices, int, str]:
-        ready = await self._worker.ready()
+        ready = await self._workers.ready()
         if self._voices is None:
             self._voices = Voices(ready.voices, self._names)
         return self._voices, ready.rate_hz, ready.version
 
-    def _begin(self, name: str, pieces: list[str], voice: str, ssml: bool) -> _Job:
-        job = _Job()
-        job.task = asyncio.create_task(self._speak(job, name, pieces, voice, ssml), name=f"speak {name}")
-        self._jobs[name] = job
-        return job
-
-    async def _speak(self, job: _Job, name: str, pieces: list[str], voice: str, ssml: bool) -> None:
+    async def _speak(self, job: Job) -> None:
         """Piece after piece; whatever ends it, waiters and engine are told."""
-        size = -1
+        name, size = job.utterance.name, -1
+        self._cache.pin(name)
         try:
-            if self._cache.is_trim_due(self._now()):
-                await asyncio.to_thread(self._cache.trim, self._now())
-            path = str(self._cache.begin(name))
-            for piece in pieces:
-                await self._worker.speak(Request(piece, voice, path, ssml))
+            for piece in job.utterance.pieces:
+                await self._speak_piece(job, piece)
                 job.first.set()
             size = self._cache.complete(name, self._now())
         except OSError as error:
@@ -122,32 +134,25 @@ class EspeakSpeech:
             if size < 0:
                 self._cache.discard(name)
                 job.failure = job.failure or ProviderError("the node stops speaking")
+            self._cache.unpin(name)
             job.first.set()
             job.over.set()
         if job.is_played:
             await self._prompt_end(name, size)
 
-
-class _Job:
-    """One text on its way. ``is_played``: somebody has it as a growing file."""
-
-    task: asyncio.Task[None]
-
-    def __init__(self) -> None:
-        self.first = asyncio.Event()
-        self.over = asyncio.Event()
-        self.failure: OffhookError | None = None
-        self.is_played = False
-
-    async def wait(self, settle_s: float) -> bool:
-        """Until there is something to hear; True while more comes."""
-        await self.first.wait()
-        try:
-            async with asyncio.timeout(settle_s):
-                await self.over.wait()
-        except TimeoutError:
-            self.is_played = True
-            return True
-        if self.failure is not None:
-            raise self.failure
-        return False
+    async def _speak_piece(self, job: Job, piece: str) -> None:
+        """Append one piece, when it is its turn."""
+        utterance, cache = job.utterance, self._cache
+        due_in_s = job.due_in_s()
+        ticket = job.stand_in_line(self._workers, len(piece))
+        async with self._workers.turn(ticket, wait_s=due_in_s + self._wait_s) as worker:
+            if not job.size_bytes:
+                cache.begin(utterance.name)
+            cache.grow(utterance.name, job.size_bytes + _PIECE_BYTES)
+            most = min(_PIECE_BYTES + cache.room_bytes, _LONGEST_BYTES)
+            path = str(cache.path(utterance.name))
+            said = await worker.speak(Request(piece, utterance.voice, path, utterance.ssml, most))
+        job.size_bytes += said
+        cache.grow(utterance.name, job.size_bytes)
+        if said >= most or job.seconds > _LONGEST_S:
+            raise CallerError("the text lasts longer than half an hour, or than tts.cache_mib has room for: split it")

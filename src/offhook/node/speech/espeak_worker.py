@@ -25,17 +25,17 @@ _CHARS_UTF8 = 1
 _SSML = 0x10
 _CHARACTERS = 1
 _OK = 0
-_MAX_BYTES = 30 * 60 * 22050 * 2
 _FLUSH_BYTES = 1 << 16
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Append what ``text`` sounds like to ``path`` (int16, little endian, mono)."""
+    """Append what ``text`` sounds like to ``path`` (int16, little endian, mono), until it has ``max_bytes`` more."""
 
     text: str
     voice: str
     path: str
     ssml: bool = False
+    max_bytes: int = 32 << 20
 
 
 class InstalledVoice(msgspec.Struct, frozen=True):
@@ -125,19 +125,21 @@ class Synthesiser:
 
 
 class _Appender:
-    """Samples on their way to a file, in blocks of 64 KiB, at most half an hour."""
+    """Samples on their way to a file, in blocks of 64 KiB."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._block = bytearray()
         self.size_bytes = 0
 
     def take(self, samples: bytes) -> bool:
+        samples = samples[: self._max_bytes - self.size_bytes]
         self._block += samples
         self.size_bytes += len(samples)
         if len(self._block) >= _FLUSH_BYTES:
             self._flush()
-        return self.size_bytes < _MAX_BYTES
+        return self.size_bytes < self._max_bytes
 
     def close(self) -> None:
         try:
@@ -164,7 +166,7 @@ def main() -> None:
 
 def _serve(synthesiser: Synthesiser, request: Request) -> Done:
     try:
-        appender = _Appender(request.path)
+        appender = _Appender(request.path, request.max_bytes)
         try:
             error = synthesiser.speak(request, appender.take)
         finally:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MAX_PIECE", "split"]
+__all__ = ["BOUNDARY", "ENOUGH", "MAX_PIECE", "split"]
 
 MAX_PIECE = 400
 """Characters of a piece at most."""
 
-_ENOUGH = 80
-_BOUNDARY = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[。！？])|\n\s*\n")
+ENOUGH = 80
+"""A piece of so many characters ends at the next place where it may."""
+
+BOUNDARY = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[。！？])|\n\s*\n")
+"""What is between two sentences."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 
 
@@ -18,9 +22,9 @@ def split(text: str) -> list[str]:
     """Pieces of whole sentences, 80 to 400 characters where the text allows; nothing but space gives no pieces."""
     pieces: list[str] = []
     current = ""
-    for sentence in _BOUNDARY.split(_CONTROL.sub(" ", text)):
+    for sentence in BOUNDARY.split(_CONTROL.sub(" ", text)):
         for part in _cut(sentence.strip()):
-            if current and (len(current) >= _ENOUGH or len(current) + len(part) >= MAX_PIECE):
+            if current and (len(current) >= ENOUGH or len(current) + len(part) >= MAX_PIECE):
                 pieces.append(current)
                 current = part
             else:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from offhook.errors import ProviderError
-from offhook.node.engine.prompts import PromptCache
+from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.speech.espeak import EspeakSpeech
-from offhook.node.speech.worker import SpeechWorker
+from offhook.node.speech.workers import SpeechWorkers
 
 __all__ = ["WavSpeaker"]
 
@@ -27,7 +27,8 @@ class WavSpeaker:
         self._directory = tempfile.TemporaryDirectory(prefix="oh-speech-")
         self._root = Path(self._directory.name)
         self._cache = PromptCache(self._root)
-        self._speech = EspeakSpeech(self._cache, SpeechWorker(timeout_s=5.0), self._ended, settle_s=60.0)
+        workers = SpeechWorkers(timeout_s=5.0, number=1)
+        self._speech = EspeakSpeech(self._cache, workers, self._ended, settle_s=60.0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -41,7 +42,16 @@ class WavSpeaker:
             CallerError: it cannot be spoken; says why.
             ProviderError: the synthesiser failed.
         """
-        source = await self._speech.synthesize(text, language=self._language, gender=self._gender, voice=self._voice)
+        asker = Asker(text)
+        try:
+            return await self._wav(text, asker)
+        finally:
+            asker.close()
+
+    async def _wav(self, text: str, asker: Asker) -> Path:
+        source = await self._speech.synthesize(
+            text, asker, language=self._language, gender=self._gender, voice=self._voice
+        )
         if source.growing:
             raise ProviderError("the text took longer than a minute to speak: say less at once")
         path = self._root / f"{source.prompt}.wav"

@@ -22,12 +22,10 @@ _MAX_FRAME_BYTES = 1 << 20
 
 
 class SpeechWorker:
-    """One child; requests wait for their turn, first come first served."""
+    """One child, which does one thing at a time."""
 
-    def __init__(self, *, timeout_s: float, max_waiting: int = 64) -> None:
+    def __init__(self, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._max_waiting = max_waiting
-        self._waiting = 0
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._ready: Ready | None = None
@@ -54,16 +52,10 @@ class SpeechWorker:
         """Append to ``request.path``; returns bytes appended.
 
         Raises:
-            ProviderError: the synthesiser failed, hung or died, or too many texts wait.
+            ProviderError: the synthesiser failed, hung or died.
         """
-        if self._waiting >= self._max_waiting:
-            raise ProviderError(f"{self._waiting} texts wait for the speech worker: play fewer at once")
-        self._waiting += 1
-        try:
-            async with self._turn:
-                done = await self._exchange(request)
-        finally:
-            self._waiting -= 1
+        async with self._turn:
+            done = await self._exchange(request)
         if done.error:
             raise ProviderError(f"speech failed: {done.error}")
         return done.size_bytes

@@ -14,6 +14,7 @@ from offhook.node.calls.leg import EngineOperation, Leg
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import Play, SilenceSource, Source, Tone, ToneSource
+from offhook.node.engine.prompts import Asker
 from offhook.node.engine.reports import OperationEnded
 from offhook.node.verbs.base import VerbPorts
 from offhook.protocol.codes import ResultCode
@@ -83,6 +84,7 @@ class Playback:
         self._request = request
         self._ports = ports
         self._volume_db = request.volume_db
+        self._asker = Asker(leg.id)
         self._fetches = asyncio.Semaphore(MAX_FETCHED_AT_ONCE)
         self._operation: asyncio.Future[EngineOperation] = asyncio.get_running_loop().create_future()
 
@@ -115,12 +117,14 @@ class Playback:
 
     async def close(self) -> None:
         """Silence it and wait for its end; nothing of it remains."""
-        if not self._operation.done():
-            self._operation.cancel()
-            return
-        if not self._operation.cancelled():
-            with contextlib.suppress(EngineRefused, EngineLost):  # its end comes with the leg's
-                await self._leg.stop(self._operation.result())
+        try:
+            if not self._operation.done():
+                self._operation.cancel()
+            elif not self._operation.cancelled():
+                with contextlib.suppress(EngineRefused, EngineLost):  # its end comes with the leg's
+                    await self._leg.stop(self._operation.result())
+        finally:
+            self._asker.close()
 
     # --- commands --------------------------------------------------------------------------------------------
 
@@ -194,7 +198,7 @@ class Playback:
     async def _fetched(self, item: Media) -> Source:
         match item:
             case AudioMedia():
-                return await self._ports.fetcher.fetch(item.params.url)
+                return await self._ports.fetcher.fetch(item.params.url, self._asker)
             case TtsMedia(params=params):
                 return await self._speak(params)
             case SilenceMedia():
@@ -206,6 +210,7 @@ class Playback:
         default = self._request.speech
         return await self._ports.speech.synthesize(
             params.text,
+            self._asker,
             language=params.language or default.language or TtsParams.default_language,
             gender=params.gender or default.gender or TtsParams.default_gender,
             voice=params.voice or default.voice,

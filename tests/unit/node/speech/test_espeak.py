@@ -16,10 +16,12 @@ import pytest
 
 from offhook.errors import CallerError, ProviderError
 from offhook.node.engine.ops import FileSource
-from offhook.node.engine.prompts import PromptCache
+from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.speech import espeak_worker
 from offhook.node.speech.espeak import EspeakSpeech
-from offhook.node.speech.worker import SpeechWorker
+from offhook.node.speech.espeak_worker import Request
+from offhook.node.speech.ssml import split_ssml
+from offhook.node.speech.workers import SpeechWorkers
 
 
 class Node:
@@ -27,15 +29,19 @@ class Node:
 
     def __init__(self, directory: Path, timeout_s: float = 5.0) -> None:
         self.cache = PromptCache(directory)
-        self.worker = SpeechWorker(timeout_s=timeout_s)
+        self.workers = SpeechWorkers(timeout_s=timeout_s, number=1)
+        self.worker = self.workers.workers[0]
         self.ends: list[tuple[str, int]] = []
-        self.speech = EspeakSpeech(self.cache, self.worker, self._end, names={"receptionist": "en-gb+f2"})
+        self.speech = EspeakSpeech(self.cache, self.workers, self._end, names={"receptionist": "en-gb+f2"})
 
     async def _end(self, prompt: str, size_bytes: int) -> None:
         self.ends.append((prompt, size_bytes))
 
-    async def say(self, text: str, language: str = "en-US", gender: str = "female", voice: str = "") -> FileSource:
-        return await self.speech.synthesize(text, language=language, gender=gender, voice=voice)
+    async def say(
+        self, text: str, asker: Asker | None = None, language: str = "en-US", gender: str = "female", voice: str = ""
+    ) -> FileSource:
+        asker = asker or Asker("call")
+        return await self.speech.synthesize(text, asker, language=language, gender=gender, voice=voice)
 
     def samples(self, source: FileSource) -> np.ndarray:
         return np.frombuffer(self.cache.path(source.prompt).read_bytes(), "<i2")
@@ -94,6 +100,21 @@ async def test_ssml_pauses_and_is_not_read_aloud(node: Node) -> None:
     plain = await node.say("Hello you.")
     paused = await node.say('<speak>Hello <break time="2s"/> you.</speak>')
     assert len(node.samples(paused)) - len(node.samples(plain)) > 22050 * 1.5
+
+
+async def test_a_document_of_many_pieces_lasts_as_long_as_in_one_piece(node: Node, tmp_path: Path) -> None:
+    """Its pauses are all heard, wherever it is cut."""
+    part = "<p><s>This is one sentence of some length, which fills most of one piece by itself, no more.</s> </p> "
+    document = "<speak>" + (part + '<break time="3s"/> ') * 6 + "</speak>"
+    source = await node.say(document)
+    async with asyncio.timeout(30):
+        while node.speech.is_busy:
+            await asyncio.sleep(0.01)
+    whole = tmp_path / "whole"
+    whole.touch()
+    await node.worker.speak(Request(document, "gmw/en-US+f3", str(whole), True))
+    assert len(split_ssml(document)) == 6
+    assert len(node.samples(source)) == pytest.approx(whole.stat().st_size / 2, rel=0.1)
 
 
 async def test_a_text_with_angle_brackets_is_plain(node: Node) -> None:
@@ -159,6 +180,25 @@ async def test_an_unfinished_file_of_a_crashed_node_is_spoken_anew(node: Node) -
     path.write_bytes(b"\1\2")
     again = node.samples(await node.say("Once more."))
     assert abs(len(again) - len(whole)) < 2205  # espeak-ng varies from one utterance to the next
+
+
+async def test_a_text_that_lasts_longer_than_there_is_room_for_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """It was cut off in the middle, and nobody was told."""
+    node = Node(tmp_path)
+    node.cache = PromptCache(tmp_path, max_bytes=2 << 20)
+    node.speech = EspeakSpeech(node.cache, node.workers, node._end, settle_s=60.0)
+    with pytest.raises(CallerError, match=r"longer than half an hour, or than tts\.cache_mib has room for: split it"):
+        await node.say("77 " * 130)
+    assert not list(tmp_path.iterdir())
+    await node.speech.close()
+
+
+async def test_a_piece_ends_where_its_room_does(node: Node, tmp_path: Path) -> None:
+    await node.speech.start()
+    path = tmp_path / "piece"
+    path.touch()
+    assert await node.worker.speak(Request("Hello there, this is long.", "gmw/en", str(path), False, 1000)) == 1000
+    assert path.stat().st_size == 1000
 
 
 async def test_the_worker_gets_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:

@@ -213,3 +213,23 @@ async def test_a_long_list_is_fetched_a_few_at_a_time_and_has_an_end(bench):
     assert (code, "500" in sentence) == ("400", True)
     await bench.sink.when("calling.call.play", control_id="p", state="finished")
     assert len(bench.speech.spoken) == 40
+
+
+@pytest.mark.parametrize("ends", ["by itself", "stopped", "hung up", "failed"])
+async def test_what_is_played_is_kept_until_the_play_is_over_however_that_comes(bench, ends):
+    call = await bench.talk()
+    bench.fetcher.lengths_s["https://a.example/x.wav"] = 1.0
+    last = "https://a.example/missing.wav" if ends == "failed" else "https://a.example/x.wav"
+    media = [tts("a text of some words"), {"type": "audio", "params": {"url": last}}]
+    await bench.run("calling.play", call, control_id="p", play=media)
+    await bench.sink.when("calling.call.play", control_id="p", state="playing")
+    if ends == "stopped":
+        await bench.run("calling.play.stop", call, control_id="p")
+    elif ends == "hung up":
+        await bench.run("calling.end", call)
+    elif ends == "by itself":
+        assert bench.speech.released == []
+    state = "error" if ends == "failed" else "finished"
+    await bench.sink.when("calling.call.play", control_id="p", state=state)
+    assert bench.speech.released == ["a text of some words"]
+    assert bench.fetcher.released == [last]

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from offhook.errors import CallerError, ProviderError
-from offhook.node.engine.prompts import PromptCache
+from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.web.fetch import FetchLimits, WebFetcher
 
 VECTORS = Path(__file__).parents[4] / "vectors" / "prompts"
@@ -33,6 +33,10 @@ WAV = wav_header(16_000) + bytes(16_000)
 MP3 = (VECTORS / "mono-24000.mp3").read_bytes()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def literal(host: str, _call: str) -> list[str]:
+    return [host]
 
 
 class Rig:
@@ -57,7 +61,7 @@ class Rig:
 
     def fetcher(self, **limits: object) -> WebFetcher:
         known = {"allow_loopback": True, "read_s": 0.3, "total_s": 2.0, "max_bytes": 1 << 20, **limits}
-        return WebFetcher(self.cache, FetchLimits(**known), now=lambda: self.time)  # type: ignore[arg-type]
+        return WebFetcher(self.cache, FetchLimits(**known), resolve=literal, now=lambda: self.time)  # type: ignore[arg-type]
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.cache.directory.iterdir())
@@ -78,7 +82,7 @@ async def test_audio_becomes_a_complete_prompt(rig: Rig, content: bytes) -> None
         return web.Response(body=content)
 
     rig.page = page
-    source = await rig.fetcher().fetch(rig.url())
+    source = await rig.fetcher().fetch(rig.url(), Asker("call"))
     path = rig.cache.path(source.prompt)
     assert (path.read_bytes(), source.encoding, source.growing) == (content, "auto", False)
     assert stat.S_IMODE(path.stat().st_mode) == 0o400
@@ -87,7 +91,8 @@ async def test_audio_becomes_a_complete_prompt(rig: Rig, content: bytes) -> None
 
 async def test_the_same_content_from_two_urls_is_one_file(rig: Rig) -> None:
     fetcher = rig.fetcher()
-    assert await fetcher.fetch(rig.url("/a.wav")) == await fetcher.fetch(rig.url("/b.wav"))
+    first, second = [await fetcher.fetch(rig.url(path), Asker("call")) for path in ("/a.wav", "/b.wav")]
+    assert first == second
 
 
 async def test_what_is_fresh_is_not_asked_for_again_and_what_is_stale_is_by_its_tag(rig: Rig) -> None:
@@ -99,20 +104,20 @@ async def test_what_is_fresh_is_not_asked_for_again_and_what_is_stale_is_by_its_
 
     rig.page = page
     fetcher = rig.fetcher()
-    first = await fetcher.fetch(rig.url())
-    assert await fetcher.fetch(rig.url()) == first
+    first = await fetcher.fetch(rig.url(), Asker("call"))
+    assert await fetcher.fetch(rig.url(), Asker("call")) == first
     assert len(rig.requests) == 1
     rig.time += 61
-    assert await fetcher.fetch(rig.url()) == first
+    assert await fetcher.fetch(rig.url(), Asker("call")) == first
     assert [request.headers.get("If-None-Match") for request in rig.requests] == [None, '"one"']
     rig.cache.discard(first.prompt)
-    assert await fetcher.fetch(rig.url()) == first
+    assert await fetcher.fetch(rig.url(), Asker("call")) == first
 
 
 async def test_nothing_of_the_environment_goes_along(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    await rig.fetcher().fetch(rig.url())
+    await rig.fetcher().fetch(rig.url(), Asker("call"))
     assert set(rig.requests[0].headers) == {"Host", "Accept", "Accept-Encoding", "User-Agent", "Connection"}
 
 
@@ -122,9 +127,9 @@ async def test_three_redirects_are_followed_and_four_are_not(rig: Rig) -> None:
         return await rig.wav(request) if left == 0 else web.Response(status=302, headers={"Location": f"/{left - 1}"})
 
     rig.page = page
-    assert (await rig.fetcher().fetch(rig.url("/3"))).prompt
+    assert (await rig.fetcher().fetch(rig.url("/3"), Asker("call"))).prompt
     with pytest.raises(ProviderError, match="more than 3 times"):
-        await rig.fetcher().fetch(rig.url("/4"))
+        await rig.fetcher().fetch(rig.url("/4"), Asker("call"))
 
 
 @pytest.mark.parametrize(
@@ -145,27 +150,27 @@ async def test_a_redirect_passes_the_guard_again(rig: Rig, location: str) -> Non
 
     rig.page = page
     with pytest.raises(CallerError):
-        await rig.fetcher().fetch(rig.url())
+        await rig.fetcher().fetch(rig.url(), Asker("call"))
     assert len(rig.requests) == 1
 
 
 async def test_loopback_is_refused_unless_allowed(rig: Rig) -> None:
     with pytest.raises(CallerError, match=r"fetch\.allow_loopback"):
-        await rig.fetcher(allow_loopback=False).fetch(rig.url())
+        await rig.fetcher(allow_loopback=False).fetch(rig.url(), Asker("call"))
     assert not rig.requests
 
 
 async def test_a_name_is_resolved_once_and_its_second_answer_is_never_used(rig: Rig) -> None:
     answers = [["127.0.0.1"], ["10.0.0.1"]]
 
-    async def rebinding(_host: str, _port: int) -> list[str]:
+    async def rebinding(_host: str, _call: str) -> list[str]:
         return answers.pop(0)
 
     fetcher = WebFetcher(rig.cache, FetchLimits(allow_loopback=True), resolve=rebinding)
-    assert (await fetcher.fetch(f"http://rebind.example:{rig.server.port}/a.wav")).prompt
+    assert (await fetcher.fetch(f"http://rebind.example:{rig.server.port}/a.wav", Asker("call"))).prompt
     assert rig.requests[0].host == f"rebind.example:{rig.server.port}"
     with pytest.raises(CallerError, match="private or special"):
-        await fetcher.fetch(f"http://rebind.example:{rig.server.port}/a.wav")
+        await fetcher.fetch(f"http://rebind.example:{rig.server.port}/a.wav", Asker("call"))
     assert len(rig.requests) == 1
 
 
@@ -191,7 +196,7 @@ async def test_an_answer_that_is_no_audio_gets_a_sentence_and_leaves_no_file(
 
     rig.page = page
     with pytest.raises(ProviderError, match=sentence):
-        await rig.fetcher().fetch(rig.url())
+        await rig.fetcher().fetch(rig.url(), Asker("call"))
     assert rig.files() == []
 
 
@@ -205,7 +210,7 @@ async def test_a_body_without_length_is_cut_at_the_limit(rig: Rig) -> None:
 
     rig.page = page
     with pytest.raises(ProviderError, match="more than 1 MiB"):
-        await rig.fetcher().fetch(rig.url())
+        await rig.fetcher().fetch(rig.url(), Asker("call"))
     assert rig.files() == []
 
 
@@ -219,7 +224,7 @@ async def test_a_server_that_stops_sending_is_given_up(rig: Rig) -> None:
 
     rig.page = page
     with pytest.raises(ProviderError, match="does not answer in time"):
-        await rig.fetcher().fetch(rig.url())
+        await rig.fetcher().fetch(rig.url(), Asker("call"))
     assert rig.files() == []
 
 
@@ -235,7 +240,7 @@ async def test_a_slow_drip_is_given_up_at_the_total(rig: Rig) -> None:
 
     rig.page = page
     with pytest.raises(ProviderError, match=r"longer than 0\.5 s in all"):
-        await rig.fetcher(total_s=0.5).fetch(rig.url())
+        await rig.fetcher(total_s=0.5).fetch(rig.url(), Asker("call"))
     assert rig.files() == []
 
 
@@ -258,10 +263,12 @@ async def test_a_server_that_does_not_speak_http_gets_a_sentence(tmp_path: Path,
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(ProviderError, match=sentence):
-            await WebFetcher(PromptCache(tmp_path), FetchLimits(allow_loopback=True)).fetch(url)
+            await WebFetcher(PromptCache(tmp_path), FetchLimits(allow_loopback=True), resolve=literal).fetch(
+                url, Asker("call")
+            )
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_nobody_there_gets_a_sentence(rig: Rig) -> None:
     with pytest.raises(ProviderError, match="refuses the connection"):
-        await rig.fetcher().fetch("http://127.0.0.1:1/")
+        await rig.fetcher().fetch("http://127.0.0.1:1/", Asker("call"))

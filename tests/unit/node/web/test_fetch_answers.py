@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from offhook.errors import CallerError, ProviderError
-from offhook.node.engine.prompts import PromptCache
+from offhook.node.engine.prompts import Asker, PromptCache
+from offhook.node.names.names import NameLimits, Names
 from offhook.node.web.fetch import FetchLimits, WebFetcher
 from offhook.node.web.guard import parse_url
 
@@ -44,11 +45,12 @@ class Server:
     async def fetch(self, target: str = "/a.wav", *, host: str = "127.0.0.1") -> bytes:
         """The prompt that comes of it."""
 
-        async def here(_host: str, _port: int) -> list[str]:
+        async def here(_host: str, _call: str) -> list[str]:
             return ["127.0.0.1"]
 
         limits = FetchLimits(allow_loopback=True, read_s=1.0, total_s=5.0)
-        source = await WebFetcher(self.cache, limits, resolve=here).fetch(f"http://{host}:{self.port}{target}")
+        fetcher = WebFetcher(self.cache, limits, resolve=here)
+        source = await fetcher.fetch(f"http://{host}:{self.port}{target}", Asker("call"))
         return self.cache.path(source.prompt).read_bytes()
 
     def answer(self, body: bytes = WAV, *headers: str, status: str = "200 OK", length: int | None = None) -> None:
@@ -208,10 +210,11 @@ async def test_a_name_of_any_script_is_asked_for_in_ascii(server: Server) -> Non
 async def test_a_host_that_is_no_name_gets_a_sentence(tmp_path: Path, host: str) -> None:
     """However a name is wrong, the program reads a sentence and no UnicodeError."""
 
-    async def nowhere(host: str, _port: int) -> list[str]:
+    async def nowhere(host: str) -> list[str]:
         host.encode("idna")
         raise OSError
 
+    fetcher = WebFetcher(PromptCache(tmp_path), FetchLimits(), resolve=Names(NameLimits(), nowhere).resolve)
     with pytest.raises((CallerError, ProviderError)) as refused:
-        await WebFetcher(PromptCache(tmp_path), FetchLimits(), resolve=nowhere).fetch(f"http://{host}/a.wav")
+        await fetcher.fetch(f"http://{host}/a.wav", Asker("call"))
     assert len(str(refused.value)) > 20

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offhook.errors import CallerError
-from offhook.node.web.fetch import resolve
+from offhook.node.names.system import look_up
 from offhook.node.web.guard import canonical, check_addresses, parse_url
 
 PORTS = (80, 443, 8080, 8443)
@@ -69,7 +69,7 @@ async def refused(text: str, *, allow_loopback: bool = False) -> str:
         assert url.host is not None
         assert url.port is not None
         try:
-            addresses = await resolve(url.host, url.port)
+            addresses = await look_up(url.host)
         except (OSError, UnicodeError):
             return "cannot be resolved"
         check_addresses(url, addresses, ports=PORTS, allow_loopback=allow_loopback)

@@ -1,0 +1,199 @@
+"""Who waits for whose words, with the real synthesiser; judged by orders and counts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from offhook.errors import CallerError, MachineError, OffhookError
+from offhook.node.engine.ops import FileSource
+from offhook.node.engine.prompts import Asker, PromptCache
+from offhook.node.speech.espeak import EspeakSpeech
+from offhook.node.speech.espeak_worker import Request
+from offhook.node.speech.worker import SpeechWorker
+from offhook.node.speech.workers import SpeechWorkers
+
+SENTENCE = "This sentence has about forty characters. "
+LONG = SENTENCE * 200
+
+
+class CountingWorker(SpeechWorker):
+    """The real one; notes what it was given."""
+
+    def __init__(self, spoken: list[str]) -> None:
+        super().__init__(timeout_s=30.0)
+        self._spoken = spoken
+
+    async def speak(self, request: Request) -> int:
+        self._spoken.append(request.text)
+        return await super().speak(request)
+
+
+class Rig:
+    """Speech, and what its workers were given, in order."""
+
+    def __init__(self, directory: Path, *, number: int = 2, wait_s: float = 60.0, max_bytes: int = 1 << 30) -> None:
+        self.spoken: list[str] = []
+        self.workers = SpeechWorkers(timeout_s=30.0, number=number, make=lambda: CountingWorker(self.spoken))
+        self.cache = PromptCache(directory, max_bytes=max_bytes)
+        self.ends: list[tuple[str, int]] = []
+        self.speech = EspeakSpeech(self.cache, self.workers, self._end, wait_s=wait_s, settle_s=0.0)
+
+    async def _end(self, prompt: str, size_bytes: int) -> None:
+        self.ends.append((prompt, size_bytes))
+
+    def say(self, text: str, call: str | Asker) -> asyncio.Task[FileSource]:
+        asker = Asker(call) if isinstance(call, str) else call
+        saying = self.speech.synthesize(text, asker, language="en-US", gender="female", voice="")
+        return asyncio.create_task(saying)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The children stand still."""
+        pids = [worker.pid for worker in self.workers.workers if worker.pid is not None]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(self.spoken) < count:
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    made = Rig(tmp_path)
+    await made.speech.start()
+    yield made
+    await made.speech.close()
+
+
+@pytest.mark.parametrize("ssml", [False, True])
+@pytest.mark.parametrize("is_one_call", [False, True])
+async def test_sixty_long_texts_let_a_short_one_of_another_call_by(rig: Rig, ssml: bool, is_one_call: bool) -> None:
+    """60 SSML texts of 10,000 characters: the next call heard no word within 75 s."""
+    with rig.stopped():
+        many = [
+            rig.say(f"<speak>Text {number}. {LONG}</speak>" if ssml else f"Text {number}. {LONG}", call)
+            for number in range(60)
+            for call in ["loud" if is_one_call else f"loud {number}"]
+        ]
+        await rig.until(2)
+        quick = rig.say("Hello.", "quiet")
+        await asyncio.sleep(0.05)
+    await quick
+    assert rig.spoken.index("Hello.") <= (2 if is_one_call else 60)
+    for task in many:
+        task.cancel()
+    await asyncio.gather(*many, return_exceptions=True)
+
+
+async def test_first_words_of_all_come_before_more_of_one(rig: Rig) -> None:
+    with rig.stopped():
+        texts = [rig.say(f"Text {number}. {LONG}", f"call {number}") for number in range(8)]
+        await rig.until(2)
+    await asyncio.gather(*texts)
+    first = [text.startswith("Text") for text in rig.spoken]
+    assert first[:8] == [True] * 8
+
+
+async def test_what_nobody_waits_for_any_more_comes_last_and_is_finished_all_the_same(rig: Rig) -> None:
+    """A greeting that a key ended is wanted whole by the next caller."""
+    asker = Asker("gone")
+    greeting = await rig.say(f"Greeting. {SENTENCE * 20}", asker)
+    asker.close()
+    assert greeting.growing
+    with rig.stopped():
+        before = len(rig.spoken)
+        others = [rig.say(f"Other {number}.", f"call {number}") for number in range(6)]
+        await asyncio.sleep(0.05)
+    await asyncio.gather(*others)
+    between = rig.spoken[before : rig.spoken.index("Other 5.")]
+    assert sum(not text.startswith("Other") for text in between) <= 2
+    async with asyncio.timeout(60):
+        while not rig.ends:
+            await asyncio.sleep(0.01)
+    assert not (await rig.say(f"Greeting. {SENTENCE * 20}", "next")).growing
+
+
+async def test_a_text_that_waits_too_long_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, number=1, wait_s=0.3)
+    await rig.speech.start()
+    with rig.stopped():
+        speaking = rig.say("One.", "loud")
+        await rig.until(1)
+        waiting = [rig.say("Two.", "quiet"), rig.say("Two.", "other")]
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(end) for end in ends] == [MachineError, MachineError]
+    assert "(tts.wait_s): play fewer texts at once, or raise tts.workers" in str(ends[0])
+    await speaking
+    assert rig.spoken == ["One."]
+    assert len(list(tmp_path.iterdir())) == 1
+    await rig.speech.close()
+
+
+async def test_more_than_64_texts_of_a_call_that_wait_are_refused_and_others_speak(rig: Rig) -> None:
+    with rig.stopped():
+        many = [rig.say(f"Text {number}.", "loud") for number in range(70)]
+        await rig.until(2)
+        quick = rig.say("Hello.", "quiet")
+        await asyncio.sleep(0.05)
+    ends = await asyncio.gather(*many, return_exceptions=True)
+    failed = [str(end) for end in ends if isinstance(end, OffhookError)]
+    assert failed == ["too many texts wait to be spoken: play fewer at once"] * 4
+    assert (await quick).prompt
+
+
+async def test_many_new_texts_stay_within_the_bound_of_the_cache(tmp_path: Path) -> None:
+    """1,821 MiB lay under a bound of 16."""
+    bound = 4 << 20
+    rig = Rig(tmp_path, max_bytes=bound)
+    for number in range(12):
+        asker = Asker("call")
+        await rig.say(f"Text {number}. {SENTENCE * 10}", asker)
+        async with asyncio.timeout(60):
+            while rig.speech.is_busy:
+                await asyncio.sleep(0.005)
+        asker.close()
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= bound
+    assert len(list(tmp_path.iterdir())) < 12
+    await rig.speech.close()
+
+
+async def test_a_text_that_finds_no_room_is_refused_with_a_sentence_and_one_that_is_played_stays(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(tmp_path, max_bytes=3 << 20)
+    playing = Asker("playing")
+    source = await rig.say(f"First. {SENTENCE * 10}", playing)
+    async with asyncio.timeout(60):
+        while rig.speech.is_busy:
+            await asyncio.sleep(0.005)
+    with pytest.raises((CallerError, MachineError), match=r"tts\.cache_mib"):
+        await rig.say("Hello again and again.", "other")
+    assert rig.cache.is_held(source.prompt)
+    assert len(list(tmp_path.iterdir())) == 1
+    playing.close()
+    assert (await rig.say("Hello again and again.", "other")).prompt
+    await rig.speech.close()
+
+
+async def test_two_children_speak_side_by_side(rig: Rig) -> None:
+    with rig.stopped():
+        said = [rig.say("One.", "a"), rig.say("Two.", "b"), rig.say("Three.", "c")]
+        await rig.until(2)
+        await asyncio.sleep(0.05)
+        assert len(rig.spoken) == 2
+    await asyncio.gather(*said)
+    assert sorted(rig.spoken) == ["One.", "Three.", "Two."]

@@ -20,7 +20,6 @@ from rig.opened import remember
 from rig.processes import connected_again, node_of, nodes_of
 from rig.recording import fetch, record
 from rig.relay import RelayPeer
-from rig.rtp import missing
 from rig.sip import SipEndpoint, assert_helpful, sentence
 
 Running = Callable[[Path], AbstractContextManager[NodeProcess]]
@@ -58,8 +57,7 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
         assert_helpful(refused, refused.status)
         await asyncio.sleep(1.0)
         for talk, mark in zip(talks, marks, strict=True):
-            heard = talk.caller.rtp.heard(mark)
-            assert missing(heard) == []
+            assert talk.caller.rtp.broken(mark) == []
             assert talk.caller.rtp.largest_stop_ms(mark) < 100
             own = [e for e in again.of_call(talk.call.call_id) if e.params.get("control_id") == "tone"]
             assert [e.state for e in own if e.state in {"error", "finished"}] == ["error"]

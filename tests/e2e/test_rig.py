@@ -8,17 +8,19 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from rig import audio, plc
 from rig.chopper import Chopper
+from rig.cpu import CpuWaits
 from rig.dialog import Caller
 from rig.fixtures import Talk
 from rig.load import Load
 from rig.responder import Responder
-from rig.rtp import gaps_ms, missing
+from rig.rtp import Packet, gaps_ms, missing
 
 
 @pytest.fixture
@@ -49,6 +51,47 @@ def test_g_711_is_that_of_ffmpeg(tmp_path: Path, payload_type: int) -> None:
     assert (audio.read_wav(made)[0] == audio.ideal(said, payload_type)).all()
 
 
+class Waited:
+    """The waits of an engine for a CPU, as they are said to be."""
+
+    def __init__(self, waited_s: float) -> None:
+        self.waited_s = waited_s
+
+    def between(self, begin: float, end: float) -> float:
+        return self.waited_s
+
+
+@pytest.mark.parametrize(
+    ("ahead", "passed_s", "waited_s", "is_whole"),
+    [
+        (160, 0.02, 0.0, True),
+        (1120, 0.14, 0.13, True),
+        (1120, 0.14, 0.01, False),  # the engine stood still by itself
+        (1120, 0.02, 0.02, False),  # a jump ahead of the time
+        (160 * 50, 0.14, 0.13, False),
+        (1000, 0.125, 0.12, False),  # no whole packets
+    ],
+)
+def test_what_the_machine_kept_the_engine_from_sending_is_no_break(
+    ahead: int, passed_s: float, waited_s: float, is_whole: bool
+) -> None:
+    packets = [
+        Packet(
+            at=at,
+            source=("127.0.0.1", 4000),
+            payload_type=0,
+            marker=False,
+            sequence=n,
+            timestamp=ts,
+            ssrc=7,
+            payload=b"",
+        )
+        for n, (at, ts) in enumerate([(5.0, 1000), (5.0 + passed_s, 1000 + ahead)])
+    ]
+    assert (missing(packets, cast(CpuWaits, Waited(waited_s))) == []) is is_whole
+    assert (missing(packets) == []) is (ahead == 160)
+
+
 @pytest.mark.judges_time
 async def test_a_played_tone_arrives_whole_and_at_the_ideal_snr(call: tuple[Caller, Responder]) -> None:
     caller, responder = call
@@ -57,7 +100,7 @@ async def test_a_played_tone_arrives_whole_and_at_the_ideal_snr(call: tuple[Call
     responder.rtp.play(played)
     await asyncio.sleep(1.3)
     heard = caller.rtp.heard(mark)
-    assert missing(heard) == []
+    assert caller.rtp.broken(mark) == []
     assert max(gaps_ms(heard)) < 100 + responder.rtp.behind_s * 1000
     received = caller.rtp.samples(mark)
     snr, _ = audio.aligned_snr_db(played, received)

@@ -20,7 +20,6 @@ from rig.fixtures import AudioServer, Talk, answered
 from rig.node import ROUTES, NodeProcess, serving
 from rig.processes import connected_again, node_of, nodes_of
 from rig.relay import RelayPeer
-from rig.rtp import missing
 from rig.sip import assert_helpful, sentence
 
 PATIENCE_S = 60.0
@@ -78,7 +77,7 @@ async def test_a_node_that_hangs_is_ended_with_a_traceback_and_its_calls_go_on(
         await late.accept()
         print(f"hung: ended after {took:.1f} s; a caller who came meanwhile is answered by the next node")
         for talk, mark in zip(talks, marks, strict=True):
-            assert missing(talk.caller.rtp.heard(mark)) == []
+            assert talk.caller.rtp.broken(mark) == []
             await again.command(talk.call, "end")
             await talk.caller.ended_by_node()
             await again.state(talk.call, "ended")
@@ -118,7 +117,7 @@ async def test_a_caller_is_told_while_the_node_does_not_ack_and_calls_go_on(tmp_
             await until(lambda: "the node acks again" in node.log(), "the node acks again")
             await relay.state(await relay.event("receive"), "ended")  # of the first caller, who was refused
             await new_call(node, relay)
-            assert missing(talk.caller.rtp.heard(mark)) == []
+            assert talk.caller.rtp.broken(mark) == []
             await talk.caller.bye()
             await relay.state(talk.call, "ended")
             for caller in (first, second, talk.caller):
@@ -205,7 +204,7 @@ async def test_a_node_that_is_killed_while_the_disk_is_full_is_back_when_there_i
         filling.unlink()
         await relay.close()
         again = await connected_again(node, relay.protocol, began, PATIENCE_S)
-        assert missing(talk.caller.rtp.heard(mark)) == []
+        assert talk.caller.rtp.broken(mark) == []
         await again.command(talk.call, "end")
         await talk.caller.ended_by_node()
         await again.state(talk.call, "ended")

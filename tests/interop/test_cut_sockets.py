@@ -20,7 +20,6 @@ from rig.apps import AppProcess, published_python, published_typescript
 from rig.chopper import Chopper
 from rig.dialog import Caller
 from rig.node import NodeProcess, running_node
-from rig.rtp import missing
 from rig.together import Together
 
 pytestmark = [pytest.mark.peers, pytest.mark.judges_time, pytest.mark.timeout(300)]
@@ -109,7 +108,6 @@ async def cut_often(node: NodeProcess, launch: Any, work: Path, seed: int) -> Ou
             chopper.armed = False
             finals = list(await asyncio.gather(*calls))
             await asyncio.sleep(6)
-            heard = long.rtp.heard(mark)
             quiet = sum(1 for _, rms in long.rtp.loudness(mark) if rms < 500)
             await long.bye()
             await app.line("done", lambda x: x.data["call_id"] == tone.data["call_id"], 60)
@@ -119,7 +117,7 @@ async def cut_often(node: NodeProcess, launch: Any, work: Path, seed: int) -> Ou
                 short_calls=len(calls),
                 finals=finals,
                 largest_gap_ms=long.rtp.largest_stop_ms(mark),
-                broken=missing(heard),
+                broken=long.rtp.broken(mark),
                 quiet_after_tone=quiet,
                 seconds=loop.time() - began,
             )

@@ -16,7 +16,6 @@ from rig.fixtures import Callers
 from rig.node import NodeProcess
 from rig.relay import RelayPeer
 from rig.responder import Responder
-from rig.rtp import missing
 from rig.sipp import run_sipp
 
 pytestmark = pytest.mark.peers
@@ -67,7 +66,7 @@ async def test_it_is_heard_and_its_prompt_ends_with_the_key(node: NodeProcess, c
         assert collected["params"]["digits"] == "2"
         await caller.ended_by_node(10)
         await app.line("ended")
-        assert missing(caller.rtp.heard()) == []
+        assert caller.rtp.broken() == []
 
 
 async def test_it_dials_out_and_its_digits_arrive(node: NodeProcess) -> None:

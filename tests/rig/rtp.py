@@ -215,6 +215,10 @@ class RtpPeer:
         assert self.waits, "watch an engine first"
         return largest_stop_ms(self.heard(since), self.waits)
 
+    def broken(self, since: int = 0) -> list[str]:
+        """What breaks the stream since a mark, but for what the machine did. Empty when it is whole."""
+        return missing(self.heard(since), self.waits)
+
     def samples(self, since: int = 0) -> NDArray[np.int16]:
         """What was heard since a mark, by RTP time: decoded by ffmpeg, a lost packet is silence."""
         return audio.assemble([(p.timestamp, p.payload) for p in self.heard(since)], self.payload_type)
@@ -250,14 +254,30 @@ def largest_stop_ms(packets: list[Packet], waits: CpuWaits) -> float:
     return max(0.0, *(end - begin - waits.between(begin, end) for begin, end in longest)) * 1000
 
 
-def missing(packets: list[Packet]) -> list[str]:
-    """What breaks a stream: a jump of sequence or timestamp, or another SSRC. Empty when it is whole."""
+SKIPPED_S = 0.12
+"""An engine that comes so late leaves out what should have been sent meanwhile (six packets)."""
+
+
+def missing(packets: list[Packet], waits: CpuWaits | None = None) -> list[str]:
+    """What breaks a stream: a jump of sequence or timestamp, or another SSRC. Empty when it is whole.
+
+    A timestamp that is as far on as the time is right where the machine kept the engine waiting for a CPU meanwhile.
+    """
     problems = []
     for a, b in pairwise(packets):
         if b.ssrc != a.ssrc:
             problems.append(f"SSRC {a.ssrc:x} -> {b.ssrc:x}")
         if (b.sequence - a.sequence) & 0xFFFF != 1:
             problems.append(f"sequence {a.sequence} -> {b.sequence}")
-        if (b.timestamp - a.timestamp) & 0xFFFFFFFF != 160 and EVENT_TYPE not in (a.payload_type, b.payload_type):
+        is_next = (b.timestamp - a.timestamp) & 0xFFFFFFFF == 160 or EVENT_TYPE in (a.payload_type, b.payload_type)
+        if not is_next and (waits is None or not is_skipped(a, b, waits)):
             problems.append(f"timestamp {a.timestamp} -> {b.timestamp}")
     return problems
+
+
+def is_skipped(a: Packet, b: Packet, waits: CpuWaits) -> bool:
+    """Whether the machine kept the engine waiting between two packets, and it went on at the right time."""
+    ahead = (b.timestamp - a.timestamp) & 0xFFFFFFFF
+    passed_s = b.at - a.at
+    is_in_time = ahead % 160 == 0 and abs(ahead / 8000 - passed_s) < 0.1
+    return is_in_time and passed_s > SKIPPED_S - 0.02 and waits.between(a.at, b.at) > passed_s / 2

@@ -45,6 +45,8 @@ pub(crate) struct Media {
 
 impl Description {
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
+        // Some send the NUL that ends their string too.
+        let text = text.trim_end_matches('\0');
         let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
         if lines.next().is_none_or(|line| line != "v=0") {
             return Err(malformed("the first line has to be v=0"));
@@ -72,7 +74,7 @@ impl Description {
         match kind {
             "c" => self.connection = Some(Connection::parse(value)),
             "t" if self.timing.is_none() => self.timing = Some(value.to_owned()),
-            "a" => self.direction = direction(value).or(self.direction),
+            "a" => self.direction = direction(value.trim()).or(self.direction),
             _ => {}
         }
     }
@@ -125,6 +127,7 @@ impl Media {
     }
 
     fn attribute(&mut self, value: &str) {
+        let value = value.trim();
         if let Some(direction) = direction(value) {
             self.direction = Some(direction);
             return;

@@ -136,6 +136,20 @@ fn other_lines_in_any_order_are_refused_in_their_place_whatever_they_hold() {
 }
 
 #[test]
+fn the_nul_behind_a_description_and_blanks_around_an_attribute_are_no_part_of_it() {
+    for end in ["", "\n", "\0", "\n\0", "\n\0\0"] {
+        let (_, stream) = taken(&format!("{HEAD}m=audio 4000 RTP/AVP 0\na=sendonly{end}"));
+        assert!(stream.is_hold(), "{end:?}");
+    }
+    for attribute in ["a= sendonly", "a=sendonly ", "a=\tSendOnly"] {
+        let (_, stream) = taken(&format!("{HEAD}m=audio 4000 RTP/AVP 0\n{attribute}\n"));
+        assert!(stream.is_hold(), "{attribute}");
+        let (_, stream) = taken(&format!("{HEAD}{attribute}\nm=audio 4000 RTP/AVP 0\n"));
+        assert!(stream.is_hold(), "{attribute}");
+    }
+}
+
+#[test]
 fn lines_may_end_in_lf_and_those_that_say_nothing_may_be_left_out() {
     for offer in [
         "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\n",

@@ -178,6 +178,18 @@ fn what_has_to_be_understood_and_is_not_gets_415() {
     let base64 =
         format!("Content-Transfer-Encoding: base64\r\nContent-Disposition: session;handling=required\r\n{SDP}dj0w");
     let early = format!("Content-Disposition: early-session;handling=required\r\n{SDP}{OFFER}");
+    // An offer in base64 was taken for none, and the caller was asked to answer ours.
+    let encoded = [
+        format!("Content-Transfer-Encoding: base64\r\n{SDP}dj0w"),
+        format!("Content-Encoding: gzip\r\n{SDP}x"),
+        format!("Content-Transfer-Encoding: quoted-printable\r\nContent-Disposition: session\r\n{SDP}{OFFER}"),
+    ];
+    for encoded in encoded {
+        let answer = refusal("multipart/mixed;boundary=b", &multipart("b", &[PLACE, &encoded]));
+        assert!(answer.starts_with("SIP/2.0 415 The body is encoded"), "{answer}");
+        let found = offer("multipart/alternative;boundary=b", &multipart("b", &[&sdp, &encoded])).unwrap();
+        assert_eq!(found.trim_end(), OFFER.trim_end());
+    }
     for (content_type, body) in [
         ("multipart/mixed;boundary=b", multipart("b", &[&sdp, &required])),
         ("multipart/mixed;boundary=b", multipart("b", &[&base64])),
@@ -281,6 +293,25 @@ fn answers_in_parts_are_read_in_200_in_18x_and_in_the_ack() {
     );
 }
 
+/// A gateway that wants its ISUP understood (ITU-T Q.1912.5) answered, and got a BYE for it: a response cannot be refused.
+#[test]
+fn answers_are_read_beside_a_part_that_has_to_be_understood() {
+    let required = ISUP.replace("optional", "required");
+    let body = multipart("b1", &[&required, &format!("{SDP}{ANSWER}")]);
+    let mut bench = Bench::new();
+    let (leg, invite) = bench.dial();
+    let answer = response(&invite, "200 OK", "theirs", "", &body);
+    bench.feed(&answer.replace(
+        "application/sdp\r\nContent-Length",
+        "multipart/mixed;boundary=b1\r\nContent-Length",
+    ));
+    let events = bench.events();
+    assert!(
+        matches!(&events[0], Event::Answered { leg: answered, body } if *answered == leg && body.trim_end() == ANSWER.trim_end()),
+        "{events:?}"
+    );
+}
+
 #[test]
 fn offers_in_parts_are_read_in_a_re_invite_and_in_update() {
     let body = multipart("b1", &[PLACE, &format!("{SDP}{OFFER}")]);
@@ -341,6 +372,37 @@ fn a_digit_by_info_may_stand_in_a_part() {
             duration_ms: 160
         }]
     );
+}
+
+/// Senders confuse the two types of a digit, and end it as C ends a string.
+#[test]
+fn a_digit_by_info_is_known_in_either_form_under_either_type() {
+    for content_type in [
+        "application/dtmf-relay",
+        "application/dtmf",
+        "Application/DTMF; charset=utf-8",
+    ] {
+        for (body, key) in [
+            ("Signal=5\r\nDuration=160\r\n", ('5', 160)),
+            ("Signal= 5\nDuration= 160\n", ('5', 160)),
+            ("Signal=11\r\nDuration=250\0", ('#', 250)),
+            ("5", ('5', 0)),
+            (" d \r\n\r\n", ('D', 0)),
+            ("*\0", ('*', 0)),
+        ] {
+            let mut bench = Bench::new();
+            let (leg, tag) = bench.answered();
+            let field = format!("Content-Type: {content_type}\r\n");
+            bench.feed(&in_dialog("INFO", 2, &tag, "z9hG4bKi", &field, body));
+            let (digit, duration_ms) = key;
+            let told = [Event::InfoDigit {
+                leg,
+                digit,
+                duration_ms,
+            }];
+            assert_eq!(bench.events(), told, "{content_type}: {body:?}");
+        }
+    }
 }
 
 #[test]

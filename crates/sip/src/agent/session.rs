@@ -10,9 +10,8 @@ use crate::dialog::Dialog;
 use crate::shares::Rate;
 use crate::wire::{Request, TransactionId, reply};
 
-const DTMF_RELAY: &str = "application/dtmf-relay";
 /// Digits by INFO.
-pub(super) const DIGITS: [&str; 2] = [DTMF_RELAY, "application/dtmf"];
+pub(super) const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 
 /// How long the owner of a leg may think about an offer.
 const REOFFER_ANSWER: Duration = Duration::from_secs(10);
@@ -148,8 +147,7 @@ impl Agent {
 
     fn on_info(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
         let digit = match request.body(&DIGITS) {
-            Ok(Some(body)) if body.content_type == DTMF_RELAY => Some(parse_dtmf_relay(&body.text)),
-            Ok(Some(body)) => Some(parse_digit(body.text.trim()).map(|digit| (digit, 0))),
+            Ok(Some(body)) => Some(parse_info(&body.text)),
             // An INFO without a body is a keep-alive.
             _ => None,
         };
@@ -408,7 +406,13 @@ fn parse_digit(text: &str) -> Option<char> {
     }
 }
 
-fn parse_dtmf_relay(body: &str) -> Option<(char, u32)> {
+/// The digit of an INFO and its length, in the form of `application/dtmf-relay` or as it stands: senders confuse their
+/// types, and some end the body as C ends a string.
+fn parse_info(body: &str) -> Option<(char, u32)> {
+    let body = body.trim_end_matches('\0');
+    if !body.contains('=') {
+        return Some((parse_digit(body.trim())?, 0));
+    }
     let field = |wanted: &str| {
         body.lines()
             .filter_map(|line| line.split_once('='))

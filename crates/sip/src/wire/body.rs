@@ -25,8 +25,6 @@ pub(super) struct Entity<'a> {
 /// What was found in a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Body {
-    /// One of the types that were asked for.
-    pub(crate) content_type: &'static str,
     pub(crate) text: String,
 }
 
@@ -43,15 +41,30 @@ pub(crate) enum Unreadable {
 
 /// The body, or the part of it, that has one of these types; `None` where there is none and none is required.
 pub(super) fn find(entity: Entity<'_>, known: &[&'static str]) -> Result<Option<Body>, Unreadable> {
+    search(entity, known, true)
+}
+
+/// The same where nobody can be told what was not understood, as in a response or an ACK: only what is wanted counts.
+pub(super) fn find_wanted(entity: Entity<'_>, known: &[&'static str]) -> Option<Body> {
+    search(entity, known, false).ok().flatten()
+}
+
+fn search(entity: Entity<'_>, known: &[&'static str], refuses: bool) -> Result<Option<Body>, Unreadable> {
     if entity.content.is_empty() {
         return Ok(None);
     }
-    let mut search = Search { known, parts: 0 };
+    let mut search = Search {
+        known,
+        refuses,
+        parts: 0,
+    };
     search.entity(entity, 0)
 }
 
 struct Search<'a> {
     known: &'a [&'static str],
+    /// A part that has to be understood, and is not, refuses the whole.
+    refuses: bool,
     parts: usize,
 }
 
@@ -67,13 +80,16 @@ impl Search<'_> {
             Some(handling) => handling == b"required",
             None => depth == 0,
         };
+        // What is wanted and cannot be read for its encoding is not the same as nothing.
+        let is_wanted = handling.as_deref().is_none_or(|handling| handling == b"required");
         let outcome = if media_type.starts_with("multipart/") {
             self.multipart(entity, &media_type, &parameters, depth)
         } else {
             self.single(entity, &media_type, disposition)
         };
         match outcome {
-            Err(Unreadable::Type(_) | Unreadable::Encoding) if !is_required => Ok(None),
+            Err(Unreadable::Type(_)) if !(is_required && self.refuses) => Ok(None),
+            Err(Unreadable::Encoding) if !is_wanted => Ok(None),
             outcome => outcome,
         }
     }
@@ -93,7 +109,6 @@ impl Search<'_> {
             return Err(Unreadable::Encoding);
         }
         Ok(Some(Body {
-            content_type,
             text: String::from_utf8_lossy(entity.content).into_owned(),
         }))
     }

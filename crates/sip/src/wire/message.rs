@@ -152,23 +152,22 @@ macro_rules! reading {
                 routes.into_iter().map(route).collect()
             }
 
-            /// The body, or the part of it, that has one of these types.
-            pub(crate) fn body(&self, known: &[&'static str]) -> Result<Option<Body>, Unreadable> {
+            /// The session description, where there is one that can be read.
+            pub(crate) fn sdp(&self) -> Option<String> {
+                self.entity(|entity| body::find_wanted(entity, &[SDP]))
+                    .map(|body| body.text)
+            }
+
+            fn entity<T>(&self, read: impl FnOnce(Entity<'_>) -> T) -> T {
                 let field = |name: HeaderName| self.0.headers.value(&name).unwrap_or_default();
                 let encoding = field(HeaderName::ContentEncoding);
-                let entity = Entity {
+                read(Entity {
                     content_type: &field(HeaderName::ContentType),
                     disposition: &field(name("Content-Disposition")),
                     encoding: if is_plain(&encoding) { b"" } else { &encoding },
                     id: b"",
                     content: self.0.body(),
-                };
-                body::find(entity, known)
-            }
-
-            /// The session description, where there is one that can be read.
-            pub(crate) fn sdp(&self) -> Option<String> {
-                self.body(&[SDP]).ok().flatten().map(|body| body.text)
+                })
             }
         }
     };
@@ -178,6 +177,11 @@ reading!(Request);
 reading!(Response);
 
 impl Request {
+    /// The body, or the part of it, that has one of these types.
+    pub(crate) fn body(&self, known: &[&'static str]) -> Result<Option<Body>, Unreadable> {
+        self.entity(|entity| body::find(entity, known))
+    }
+
     pub(crate) fn from(&self) -> Option<Party> {
         party(&self.0.headers, &HeaderName::From)?.ok()
     }

@@ -30,6 +30,7 @@ from offhook.node.engine.prompts import PromptCache
 from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
+from offhook.node.housekeeping import Housekeeping
 from offhook.node.log import set_up_logging
 from offhook.node.names.node import NodeNames
 from offhook.node.names.system import bound_the_system
@@ -45,7 +46,7 @@ from offhook.node.web.crowd import CrowdLimits
 from offhook.node.web.descriptors import Places, places, raise_limit
 from offhook.node.web.door import Door, DoorSettings
 from offhook.node.web.fetch import FetchLimits, WebFetcher
-from offhook.node.web.recordings import RecordingServer, load_link_key, remove_old
+from offhook.node.web.recordings import RecordingServer, load_link_key
 from offhook.node.web.tls import LocalCertificates, server_context
 
 __all__ = ["Node", "main"]
@@ -53,7 +54,6 @@ __all__ = ["Node", "main"]
 _log = structlog.get_logger(__name__)
 _ENGINE_GONE_S = 10.0
 _ENGINE_RETRY_S = 0.1
-_HOUSEKEEPING_S = 3600.0
 _IDLE_POLL_S = 0.5
 _HURRIED_S = 5.0
 _GC_THRESHOLD = 10_000
@@ -138,7 +138,7 @@ class Node:
             self._spawn(self._keep_engine(lost), "keep engine")
             self._spawn(self._steered(), "steering")
             await door.open(loopbacks(self._settings.relay.listen), self._settings.relay.port, self._context())
-            self._spawn(self._keep_house(), "housekeeping")
+            self._spawn(self._housekeeping().run(), "housekeeping")
             self._steering.send(Ready(self._ready))
             gc.freeze()  # code and settings live as long as the process: no collection looks at them again
             gc.set_threshold(_GC_THRESHOLD)
@@ -246,17 +246,9 @@ class Node:
         except OffhookError as error:
             _log.error("no speech", reason=str(error))
 
-    async def _keep_house(self) -> None:
+    def _housekeeping(self) -> Housekeeping:
         days = self._settings.recordings.retention_days
-        while True:
-            try:
-                self._renew()
-                if days:
-                    before = time.time() - days * 86400
-                    await asyncio.to_thread(remove_old, self._state.recordings, older_than=before)
-            except (OSError, OffhookError) as error:
-                _log.error("housekeeping failed", reason=str(error))
-            await asyncio.sleep(_HOUSEKEEPING_S)
+        return Housekeeping(self._state.recordings, self._state.housekeeping, days, self._renew)
 
     async def _drain(self, hurry: asyncio.Event) -> None:
         """In ``serve`` calls go on until they end; in ``dev`` they end now."""

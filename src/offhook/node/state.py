@@ -76,6 +76,7 @@ class StateDirectory:
         self.journal = self.root / "journal.sqlite"
         self.link_key = self.root / "recordings.key"
         self.ready = self.root / "ready.json"
+        self.housekeeping = self.root / "housekeeping.json"
         self._lock = -1
         self._epoch = 0
 

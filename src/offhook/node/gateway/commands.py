@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from offhook.node.gateway.ownership import Ownership
 from offhook.node.gateway.repeats import Repeats
 from offhook.node.gateway.sessions import Session
 from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.steady import SteadyTime
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, JournalFailure, StoredReply
 from offhook.protocol.codes import ResultCode, is_success
@@ -60,6 +60,7 @@ class Commands:
         journal: Journal,
         settings: GatewaySettings,
         tasks: Tasks,
+        clock: SteadyTime,
     ) -> None:
         self._runner = runner
         self._outbox = outbox
@@ -67,6 +68,7 @@ class Commands:
         self._journal = journal
         self._settings = settings
         self._tasks = tasks
+        self._clock = clock
         self._repeats = Repeats(settings.starts_max)
         outbox.on_leave = self._repeats.left
         self.is_draining = False
@@ -94,10 +96,10 @@ class Commands:
         repeated = self._repeats.find(session, request)
         if repeated is not None:
             reply = _reply(frame_id, repeated)
-            session.ledger.settle(frame_id, session.ledger.begin(frame_id, time.time()), reply)
+            session.ledger.settle(frame_id, session.ledger.begin(frame_id, self._clock.now()), reply)
             connection.send(reply)
             return
-        at = time.time()
+        at = self._clock.now()
         command = _Command(
             session,
             connection,

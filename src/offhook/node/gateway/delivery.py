@@ -36,7 +36,8 @@ class _Kept(NamedTuple):
     size_bytes: int
     call_id: str
     event_type: str
-    at: float
+    since: float
+    """Time of the loop: nobody sets it."""
 
 
 class Delivery:
@@ -242,11 +243,12 @@ class Delivery:
             self._is_taken_back.set()
 
     def sweep(self, before: float) -> None:
-        """Drop what has been unacked for too long."""
-        self._truncate([key for key, kept in self._kept.items() if kept.at < before])
+        """Drop what has been unacked since before a time of the loop."""
+        self._truncate([key for key, kept in self._kept.items() if kept.since < before])
 
     def _keep(self, event: StoredEvent) -> None:
-        self._kept[event.id] = _Kept(event.session_seq, event.size_bytes, event.call_id, event.event_type, event.at)
+        since = asyncio.get_running_loop().time()
+        self._kept[event.id] = _Kept(event.session_seq, event.size_bytes, event.call_id, event.event_type, since)
         self.kept_bytes += event.size_bytes
         self._budget.add(event.size_bytes)
         if event.event_type == RECEIVE_EVENT:

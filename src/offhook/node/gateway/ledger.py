@@ -17,16 +17,17 @@ _OVERHEAD_BYTES = 400
 
 
 class _Entry:
-    __slots__ = ("at", "reply", "size_bytes")
+    __slots__ = ("at", "reply", "since", "size_bytes")
 
-    def __init__(self, at: float, reply: asyncio.Future[str]) -> None:
+    def __init__(self, at: float, since: float, reply: asyncio.Future[str]) -> None:
         self.at = at
+        self.since = since
         self.reply = reply
         self.size_bytes = _OVERHEAD_BYTES
 
 
 class Ledger:
-    """Bounded in count, bytes and age. Times are seconds of the Unix epoch, as in the journal.
+    """Bounded in count, bytes and age. Times are seconds of a clock that nobody sets (``SteadyTime``).
 
     ``on_drop`` is told the key (``key_of``) and the time of each reply that goes before its time.
     """
@@ -42,14 +43,14 @@ class Ledger:
         self.size_bytes = 0
         """What they take, their replies included."""
 
-    def restore(self, replies: Iterable[StoredReply]) -> None:
-        """Take what a journal kept, oldest first; ids that are known already stay as they are."""
+    def restore(self, replies: Iterable[StoredReply], now: float) -> None:
+        """Take what a journal kept, oldest first, as if it were new; ids that are known already stay as they are."""
         loop = asyncio.get_running_loop()
         for stored in replies:
             if stored.request_id not in self._entries:
                 reply: asyncio.Future[str] = loop.create_future()
                 reply.set_result(stored.reply)
-                self._put(stored.request_id, _Entry(stored.at, reply), len(stored.reply))
+                self._put(stored.request_id, _Entry(stored.at, now, reply), len(stored.reply))
         self._trim()
 
     def find(self, frame_id: FrameId) -> asyncio.Future[str] | None:
@@ -61,7 +62,7 @@ class Ledger:
         """Note a new id; the future is for ``settle``."""
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         key = key_of(frame_id)
-        self._put(key, _Entry(at, reply), 0)
+        self._put(key, _Entry(at, at, reply), 0)
         self._trim()
         return reply
 
@@ -106,7 +107,7 @@ class Ledger:
         """Forget ids that are too old."""
         while self._entries:
             entry = next(iter(self._entries.values()))
-            if entry.at >= before or not entry.reply.done():
+            if entry.since >= before or not entry.reply.done():
                 return
             self._pop()
 

@@ -80,7 +80,9 @@ class Gateway:
     def use_runner(self, runner: CommandRunner) -> None:
         """Name who runs commands; before that, sockets are refused with 503."""
         self._runner = runner
-        self._commands = Commands(runner, self.outbox, self._ownership, self._journal, self._settings, self._tasks)
+        self._commands = Commands(
+            runner, self.outbox, self._ownership, self._journal, self._settings, self._tasks, self._sessions.clock
+        )
 
     async def start(self) -> Recovered:
         """Open the journal and take up sessions and calls that an earlier node left.

@@ -14,6 +14,7 @@ from offhook.node.gateway.ids import new_identity, new_protocol
 from offhook.node.gateway.ledger import Ledger
 from offhook.node.gateway.limits import Budget, TokenBucket
 from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.steady import SteadyTime
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import Journal, StoredSession
 
@@ -103,6 +104,8 @@ class Sessions:
         self._events.on_over = self._relieve_events
         self._replies = Budget(settings.reply_total_bytes)
         self._replies.on_over = self._relieve_replies
+        self.clock = SteadyTime()
+        """Dates replies, in memory and journal."""
         self._fresh_bursts: dict[str, TokenBucket] = {}
         self.is_needed: Callable[[Session], bool] = lambda _session: False
         """Whether a lost session must stay: it controls a call."""
@@ -120,6 +123,7 @@ class Sessions:
     def restore(self, stored: Iterable[StoredSession]) -> None:
         """Take up the sessions of a node that ran before; each counts as lost now."""
         now = asyncio.get_running_loop().time()
+        self.clock.look()
         for kept in stored:
             session = self._make(
                 kept.protocol,
@@ -216,7 +220,7 @@ class Sessions:
             offhook.node.store.port.JournalFailure: it cannot be read now.
         """
         if not session.is_ledger_loaded:
-            session.ledger.restore(await self._journal.replies(session.protocol))
+            session.ledger.restore(await self._journal.replies(session.protocol), self.clock.now())
             session.is_ledger_loaded = True
 
     def connect(self, session: Session, connection: Connection) -> None:
@@ -279,15 +283,17 @@ class Sessions:
 
     def sweep(self) -> None:
         """Drop what is too old; a session that is needed stays."""
-        now, wall = asyncio.get_running_loop().time(), time.time()
-        before = wall - self._settings.retention_s
+        self.clock.look()
+        now = asyncio.get_running_loop().time()
+        before = self.clock.now() - self._settings.retention_s
         for session in list(self._sessions.values()):
             session.ledger.sweep(before)
             dropped = session.delivery.truncation
-            session.delivery.sweep(before)
+            session.delivery.sweep(now - self._settings.retention_s)
             is_lost = session.lost_at is not None and now - session.lost_at >= self._settings.retention_s
             if is_lost and not self.is_needed(session):
                 self._drop(session)
             elif session.delivery.truncation != dropped:
                 self.save(session)
-        self._journal.forget_replies(before)
+        if before > self.clock.began_at:  # those of a process before are older than that, whatever clock it had
+            self._journal.forget_replies(before)

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from offhook.node.web.private import read_private, write_private
 
-__all__ = ["RECORDINGS_PATH", "RecordingServer", "load_link_key", "mask_links", "remove_old"]
+__all__ = ["RECORDINGS_PATH", "RecordingServer", "load_link_key", "mask_links", "newest", "remove_old"]
 
 RECORDINGS_PATH = "/recordings/"
 
@@ -105,6 +105,11 @@ def remove_old(directory: Path, *, older_than: float) -> int:
             path.unlink(missing_ok=True)
             removed += 1
     return removed
+
+
+def newest(directory: Path) -> float:
+    """When a recording was last written (Unix time); 0.0: there is none."""
+    return max((path.stat().st_mtime for path in directory.iterdir() if _is_file(path)), default=0.0)
 
 
 def _is_file(path: Path) -> bool:

@@ -78,7 +78,7 @@ async def test_replies_are_bounded_in_bytes_and_the_oldest_goes_first():
 
 async def test_replies_of_a_journal_are_bounded_too():
     ledger = Ledger(100, 10_000, lambda _key, _at: None)
-    ledger.restore(StoredReply("s", f"id-{number}", "r" * 1000, float(number)) for number in range(20))
+    ledger.restore((StoredReply("s", f"id-{number}", "r" * 1000, float(number)) for number in range(20)), 0.0)
     assert sum(ledger.find(f"id-{number}") is not None for number in range(20)) == 7
 
 

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_wrap)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 
+mod doubled;
 mod event;
 mod jitter;
 mod latch;
@@ -11,6 +12,7 @@ mod placement;
 mod reception;
 mod rtcp;
 
+pub use doubled::Doubles;
 pub use event::{
     EventPacket, EventReceiver, EventSender, KeyBudget, MOST_EVENTS, PressedKey, TelephoneEvent, code_of_digit,
     digit_of_code,

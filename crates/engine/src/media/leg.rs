@@ -6,7 +6,7 @@ use std::thread::Thread;
 
 use offhook_dsp::{Concealer, DtmfDetector, FRAME};
 use offhook_mix::{Input, LegMixer};
-use offhook_rtp::{EventReceiver, EventSender, JitterBuffer, KeyBudget, Placement, Reception};
+use offhook_rtp::{Doubles, EventReceiver, EventSender, JitterBuffer, KeyBudget, Placement, Reception};
 
 use super::api::{DigitMethod, LegKey, LegStats, MediaEvent, StreamParameters};
 use super::ended::Endings;
@@ -72,6 +72,7 @@ pub struct Leg {
     detector: DtmfDetector,
     events: EventReceiver,
     keys: KeyBudget,
+    doubles: Doubles<DigitMethod>,
     key_down: Option<EventSender>,
     digits: Vec<char>,
     tokens: u32,
@@ -105,6 +106,7 @@ impl Leg {
             detector: DtmfDetector::default(),
             events: EventReceiver::default(),
             keys: KeyBudget::default(),
+            doubles: Doubles::default(),
             key_down: None,
             digits: Vec::with_capacity(MOST_DIGITS),
             tokens: BURST,
@@ -153,9 +155,17 @@ impl Leg {
         }
     }
 
-    /// A key was pressed. What comes faster than any finger or dialler presses is dropped.
-    pub fn pressed(&mut self, digit: char, method: DigitMethod, duration_ms: u32, notices: &mut Notices) {
-        if self.closing_us.is_some() {
+    /// A key was pressed. What comes faster than any finger or dialler presses is dropped, and what came by another method
+    /// before is not told again.
+    pub fn pressed(
+        &mut self,
+        digit: char,
+        method: DigitMethod,
+        duration_ms: u32,
+        now: TickTime,
+        notices: &mut Notices,
+    ) {
+        if self.closing_us.is_some() || self.doubles.is_second(digit, method, duration_ms, now.samples) {
             return;
         }
         if self.digits.len() >= MOST_DIGITS || !self.keys.take() {
@@ -200,7 +210,7 @@ impl Leg {
         self.play_out(now, &mut received);
         let digit = self.detector_for(stream).and_then(|detector| detector.frame(&received));
         if let Some(digit) = digit {
-            self.pressed(digit, DigitMethod::Inband, 40, notices);
+            self.pressed(digit, DigitMethod::Inband, 40, now, notices);
         }
         let tones = stream.telephone_event_tx.is_none();
         let input = Input {

@@ -245,7 +245,7 @@ impl MediaThread {
             ThreadCommand::Volume(_, op, volume_db) => leg.mixer.set_volume(op, volume_db),
             ThreadCommand::Stop(_, op) => leg.mixer.stop(op),
             ThreadCommand::Pressed(_, digit, duration_ms) => {
-                leg.pressed(digit, DigitMethod::Info, duration_ms, &mut self.notices);
+                leg.pressed(digit, DigitMethod::Info, duration_ms, now, &mut self.notices);
             }
             #[cfg(test)]
             ThreadCommand::Fail(_, is_outside) => {

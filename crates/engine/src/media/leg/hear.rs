@@ -146,7 +146,13 @@ impl Leg {
                 ..packet.header
             };
             if let Some(key) = self.events.packet(&header, event, now.samples) {
-                self.pressed(key.digit, DigitMethod::Rfc4733, u32::from(key.duration) / 8, notices);
+                self.pressed(
+                    key.digit,
+                    DigitMethod::Rfc4733,
+                    u32::from(key.duration) / 8,
+                    now,
+                    notices,
+                );
             }
         }
     }

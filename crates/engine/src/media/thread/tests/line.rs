@@ -56,7 +56,7 @@ pub struct Line {
     pub us: u64,
     pub rtp: SocketAddr,
     pub rtcp: SocketAddr,
-    _commands: Producer<ThreadCommand>,
+    pub commands: Producer<ThreadCommand>,
 }
 
 /// A socket of this host.
@@ -121,7 +121,7 @@ impl Line {
             us: 5_000_000,
             rtp: media_address,
             rtcp: report_address,
-            _commands: commands_in,
+            commands: commands_in,
         };
         line.media.open(leg);
         line.connect(stream);

@@ -7,7 +7,8 @@ use offhook_mix::DigitScript;
 use offhook_rtp::{EventSender, Header, NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};
 
 use super::line::{LOOPBACK, Line, OUR_SPARE, OUR_SSRC, packet, socket, with};
-use crate::media::api::StreamParameters;
+use crate::media::api::{LegKey, StreamParameters};
+use crate::media::thread::ThreadCommand;
 
 const LOUD: [u8; 160] = [0x10; 160];
 
@@ -241,6 +242,27 @@ fn keys_in_a_stream_of_their_own_are_heard_once_and_the_audio_beside_them_whole(
     }
     assert_eq!(heard, "429429");
     assert_eq!(line.leg().stats().packets_dropped, 0);
+}
+
+/// Phones that are set to "RFC 2833 and INFO" send both: `4455229`.
+#[test]
+fn a_key_that_comes_as_event_and_by_info_is_heard_once() {
+    let mut line = Line::new();
+    let peer = line.peer.try_clone().unwrap();
+    for (digit, at) in [(4, 0), (4, 20), (5, 40), (2, 60), (9, 80)] {
+        let key = char::from(b'0' + digit);
+        let by_info = ThreadCommand::Pressed(LegKey(1), key, 100);
+        if digit == 5 {
+            line.commands.push(by_info).unwrap();
+            line.tick();
+            press(&mut line, &peer, 9, 100 + at, digit);
+        } else {
+            press(&mut line, &peer, 9, 100 + at, digit);
+            line.commands.push(by_info).unwrap();
+        }
+        line.tick();
+    }
+    assert_eq!(line.digits(), "44529");
 }
 
 #[test]

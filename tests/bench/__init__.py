@@ -30,7 +30,7 @@ SETTINGS = CallSettings(
     project_id="project-1",
     routes=[Route("*", "default")],
     dial=DialSettings(["192.0.2.0/24", "pbx.example:5070"]),
-    trunk=TrunkSettings("trunk.example", 5080, from_number="+15550000000"),
+    trunk=TrunkSettings("trunk.example", 5080, from_number="+15550000000", allow=["+1"]),
 )
 HOSTS = {"trunk.example": "198.51.100.1", "pbx.example": "203.0.113.7", "evil.example": "10.0.0.1"}
 

@@ -28,6 +28,7 @@ context = "sales"
 host = "127.0.0.1"
 port = {trunk}
 from_number = "+15550000000"
+allow = ["+1555"]
 """
 
 

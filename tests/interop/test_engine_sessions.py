@@ -95,6 +95,23 @@ async def test_media_follows_the_peer_to_a_new_address(engine):
             moved.close()
 
 
+async def test_another_codec_in_a_reinvite_is_told_and_in_the_snapshot(engine):
+    async with calling(engine) as (caller, leg):
+        [answered] = engine.controller.of(reports.LegAnswered)
+        assert answered.codec == "PCMU"
+        caller.sdp_version += 1
+        caller.request("INVITE", sdp(caller.rtp.port, codecs="8", direction="sendonly", version=caller.sdp_version))
+        answer = await caller.final()
+        assert answer.status == 200
+        caller.answer = answer
+        caller.ack()
+        changed = await engine.controller.sees(reports.LegChanged)
+        assert (changed.leg, changed.codec, changed.hold) == (leg, "PCMA", True)
+        [snapshot] = (await engine.controller.start()).legs
+        assert snapshot.codec == "PCMA"
+        assert abs(snapshot.held_us - changed.at_us) < 5_000_000
+
+
 async def test_an_offer_that_we_cannot_take_leaves_the_session_as_it_was(engine):
     async with calling(engine) as (caller, _leg):
         caller.sdp_version += 1

@@ -162,6 +162,7 @@ class WholeNode:
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.engine = FakeEngine(directory)
         self.settings: CallSettings = msgspec.structs.replace(SETTINGS, **settings)
+        self.gateway_settings: dict[str, Any] = {}
         self._directory = directory
         self._dead: list[object] = []
         self._before = asyncio.all_tasks()
@@ -176,7 +177,9 @@ class WholeNode:
     async def start(self) -> None:
         self.journal = SqliteJournal(self._directory / "journal.db")
         self.wire = Wire(self.engine)
-        settings = GatewaySettings(credentials=[Credential(PROJECT, TOKEN)], state_key=b"k" * 32, node_id=NODE)
+        settings = GatewaySettings(
+            credentials=[Credential(PROJECT, TOKEN)], state_key=b"k" * 32, node_id=NODE, **self.gateway_settings
+        )
         self.gateway = Gateway(settings, self.journal)
         self.exchange = Exchange(
             self.wire, self.gateway.outbox, self.gateway.desk, self.settings, resolve=resolve, wall_ms=self._now_ms
@@ -186,7 +189,7 @@ class WholeNode:
         await self.gateway.start()
         await self.exchange.__aenter__()
         await self.exchange.attach()
-        self.gateway.recover(self.exchange.adopted, self.exchange.past)
+        self.gateway.recover(self.exchange.adopted, self.exchange.past, self.exchange.dialling)
         self.gateway.use_runner(self.registry)
 
     async def kill(self) -> None:

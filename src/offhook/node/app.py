@@ -34,7 +34,7 @@ from offhook.node.housekeeping import Housekeeping
 from offhook.node.log import set_up_logging
 from offhook.node.names.node import NodeNames
 from offhook.node.names.system import bound_the_system
-from offhook.node.ports import loopbacks
+from offhook.node.ports import is_loopback, loopbacks
 from offhook.node.speech.espeak import EspeakSpeech
 from offhook.node.speech.workers import SpeechWorkers
 from offhook.node.state import Identity, StateDirectory
@@ -133,7 +133,7 @@ class Node:
             await stack.enter_async_context(self.exchange)
             lost = asyncio.Event()
             await self.exchange.attach(lambda _: lost.set())
-            self.gateway.recover(self.exchange.adopted, self.exchange.past)
+            self.gateway.recover(self.exchange.adopted, self.exchange.past, self.exchange.dialling)
             self.gateway.use_runner(self.verbs)
             self._spawn(self._keep_engine(lost), "keep engine")
             self._spawn(self._steered(), "steering")
@@ -196,7 +196,7 @@ class Node:
                 await self.exchange.attach(lambda _: lost.set())
             except (EngineLost, EngineRefused) as error:
                 _log.debug("the engine is not back yet", reason=str(error))
-            except Exception:  # a node that stopped to connect would keep its calls and hear nothing of them
+            except Exception:  # noqa: BLE001  one that stopped to connect would keep its calls and hear nothing of them
                 _log.exception("the engine could not be met: trying again")
             else:
                 return
@@ -312,14 +312,30 @@ def gateway_settings(settings: Settings, identity: Identity, sessions: int) -> G
 
 def call_settings(settings: Settings, identity: Identity) -> CallSettings:
     """What calls are told; in dev every number goes to one context."""
-    everything = [Route("*", settings.dev.context)] if settings.dev.enabled else []
+    dev = settings.dev.enabled
+    everything = [Route("*", settings.dev.context)] if dev else []
+    at_once = settings.dial.calls_at_once or max(1, settings.engine.max_calls // 2)
     trunk, calls = settings.trunk, settings.calls
     return CallSettings(
         node_id=identity.node_id,
         project_id=identity.project,
         routes=[*(Route(route.match, route.context) for route in settings.routes), *everything],
-        dial=DialSettings(list(settings.dial.allow)),
-        trunk=TrunkSettings(trunk.host, trunk.port, trunk.transport, trunk.from_number),
+        dial=DialSettings(
+            list(settings.dial.allow),
+            loopback=is_loopback(settings.relay.listen) and is_loopback(settings.sip.listen),
+            calls_at_once=at_once,
+            calls_per_s=settings.dial.calls_per_s,
+        ),
+        trunk=TrunkSettings(
+            trunk.host,
+            trunk.port,
+            trunk.transport,
+            trunk.from_number,
+            allow=["*"] if dev and not trunk.allow else list(trunk.allow),
+            deny=trunk.deny,
+            calls_at_once=max(trunk.calls_at_once, at_once if dev else 0),
+            calls_per_s=max(trunk.calls_per_s, settings.dial.calls_per_s if dev else 0),
+        ),
         limits=Limits(
             call_s=calls.max_s, hold_s=calls.hold_s, ringing_s=calls.ringing_s, ended_kept_s=settings.limits.kept_s
         ),

@@ -119,7 +119,12 @@ class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where calls may be placed."""
 
     allow: Annotated[
-        tuple[str, ...], _about("Hosts that `sip` devices may reach besides loopback.", "host, host:port, IP network")
+        tuple[str, ...],
+        _about(
+            "Hosts that `sip` devices may reach. This machine need not be listed where nobody else is served "
+            "(`relay.listen` and `sip.listen` are loopback).",
+            "host, host:port, IP network",
+        ),
     ] = ()
     resolve_s: Annotated[
         float,
@@ -129,6 +134,18 @@ class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "seconds",
         ),
     ] = 2.0
+    calls_at_once: Annotated[
+        int,
+        Meta(ge=0, le=100_000),
+        _about(
+            "Calls placed at once, of all clients; one leaves half of what is free to the others. "
+            "0: half of `engine.max_calls`.",
+            "calls",
+        ),
+    ] = 0
+    calls_per_s: Annotated[
+        float, Meta(gt=0, le=1000), _about("Calls placed in the long run; twice as many at once.", "per second")
+    ] = 50.0
 
 
 class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +155,23 @@ class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65535), _about("Its SIP port.")] = 5060
     transport: Annotated[Literal["udp", "tcp"], _about("How SIP goes there.")] = "udp"
     from_number: Annotated[str, _about("Caller's number when the program gives none.", "E.164")] = ""
+    allow: Annotated[
+        tuple[str, ...],
+        _about(
+            "Prefixes of numbers that may be dialled, `*` for all. Empty: none in `serve`, all in `offhook dev`.",
+            "+1, +4420",
+        ),
+    ] = ()
+    deny: Annotated[
+        tuple[str, ...],
+        _about("Prefixes that may not, unless `allow` has a longer one: premium rates, satellites.", "+1900"),
+    ] = ("+1900", "+1976", "+870", "+881", "+882", "+883", "+979")
+    calls_at_once: Annotated[
+        int, Meta(ge=1, le=100_000), _about("Calls placed to it at once, of all clients.", "calls")
+    ] = 10
+    calls_per_s: Annotated[
+        float, Meta(gt=0, le=1000), _about("Calls placed to it in the long run; at least ten at once.", "per second")
+    ] = 1.0
 
 
 class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

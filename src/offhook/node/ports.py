@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from collections.abc import Sequence
 
 from offhook.errors import ConfigurationError, MachineError
 
-__all__ = ["loopbacks", "settle_port"]
+__all__ = ["is_loopback", "loopbacks", "settle_port"]
 
 _ATTEMPTS = 50
 
@@ -20,6 +21,11 @@ def loopbacks(address: str) -> tuple[str, ...]:
     """
     other = {"127.0.0.1": "::1", "::1": "127.0.0.1"}.get(address)
     return (address, other) if other and _is_here(other) else (address,)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine is served at an IP address."""
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _is_here(address: str) -> bool:

@@ -228,6 +228,8 @@ class FakeEngine:
         self.reports.append(numbered)
         if is_kept:
             self.kept.append(numbered)
+        if isinstance(numbered, reports.LegChanged) and numbered.leg in self._legs:
+            self._change(numbered)
         if self._sink is not None:
             self._sink(numbered)
 
@@ -320,8 +322,13 @@ class FakeEngine:
         if self._legs[leg].snapshot.state != "answered":
             self.end_leg(leg, reports.LegEnded(leg=leg, by="local", cause="timeout", status=408, reason="ring timeout"))
 
+    def _change(self, changed: reports.LegChanged) -> None:
+        now = self._leg(changed.leg).snapshot
+        held_us = (now.held_us or changed.at_us) if changed.hold else 0
+        self._update(changed.leg, held_us=held_us, codec=changed.codec or now.codec)
+
     def _answered(self, leg: str) -> None:
-        self._update(leg, answered_us=self.now_us())
+        self._update(leg, answered_us=self.now_us(), codec=self.codec)
         media = "127.0.0.1:4000"
         self.report(reports.LegAnswered(leg=leg, codec=self.codec, digits=self.digits, remote_media=media))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from offhook.errors import ConfigurationError
-from offhook.node.config import RouteRule, Settings
+from offhook.node.app import call_settings
+from offhook.node.config import Dev, Relay, RouteRule, Settings, Sip, Trunk
 from offhook.node.config_docs import configuration_page
 from offhook.node.config_read import FALSE_WORDS, TRUE_WORDS, catalogue, read_settings
 
@@ -139,3 +142,22 @@ def test_every_number_has_a_range() -> None:
 def test_the_page_is_what_the_structs_say() -> None:
     page = (ROOT / "docs/configuration.md").read_text()
     assert page == configuration_page(), "python -m offhook.node.config_docs > docs/configuration.md"
+
+
+@pytest.mark.parametrize(
+    ("changes", "numbers", "loopback"),
+    [
+        ({}, [], True),
+        ({"dev": Dev(enabled=True)}, ["*"], True),
+        ({"dev": Dev(enabled=True), "trunk": Trunk(allow=("+1",))}, ["+1"], True),
+        ({"relay": Relay(listen="192.0.2.1")}, [], False),
+        ({"sip": Sip(listen="192.0.2.1")}, [], False),
+    ],
+)
+def test_what_may_be_dialled_depends_on_who_is_served(changes, numbers, loopback):
+    """Programs of this machine may call its phones; those of others reach what is listed."""
+    identity = SimpleNamespace(node_id="n", project="p")
+    calls = call_settings(msgspec.structs.replace(Settings(), **changes), identity)
+    assert (calls.trunk.allow, calls.dial.loopback) == (numbers, loopback)
+    assert calls.dial.calls_at_once == 1000, "half of engine.max_calls: the rest is for calls that come in"
+    assert calls.trunk.calls_at_once == (1000 if "dev" in changes else 10)

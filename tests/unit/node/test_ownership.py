@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from offhook.node.engine import ops
+from offhook.node.engine import ops, reports
 from offhook.testing.engine import Peer
 from rig.whole import WholeNode
 
 pytestmark = pytest.mark.virtual_clock
 
+BUSY = Peer(answer_after_s=1, status=486, reason="Busy Here")
 SILENCE = [{"type": "silence", "params": {"duration": 1}}]
 
 
@@ -254,3 +255,92 @@ async def test_a_refused_answer_and_nothing_more_ends_at_the_limit_of_ringing(no
     await asyncio.sleep(121)
     assert node.live() == []
     assert only.ends() == {call_id: "noAnswer"}
+
+
+# --- dials whose node is killed -------------------------------------------------------------------------------
+
+
+async def test_a_dial_without_a_leg_when_its_node_is_killed_fails_with_a_sentence(node, monkeypatch):
+    """Its client was told nothing, and waited for its own time-out."""
+    asked = asyncio.Event()
+
+    async def resolve(_host: str, _session: str) -> list[str]:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(node.exchange.planner, "_resolve", resolve)
+    client = node.client("default")
+    devices = [[{"type": "sip", "params": {"to": "sip:bob@pbx.example:5070"}}]]
+    assert (await client.ask("calling.dial", tag="t", devices=devices))["code"] == "200"
+    await asked.wait()
+    assert node.engine.sent(ops.LegDial) == []
+    await node.kill()
+    await node.start()
+    client.attach()
+    await asyncio.sleep(1)
+    assert [told["dial_state"] for told in client.dial("t")] == ["dialing", "failed"]
+    assert "dial again" in client.dial("t")[-1]["message"]
+    await node.kill()
+    await node.start()
+    client.attach()
+    await asyncio.sleep(1)
+    assert len(client.dial("t")) == 2, "once"
+
+
+async def test_dials_that_are_over_or_go_on_are_not_told_to_have_failed_after_a_crash(node):
+    node.engine.peers = {"sip:a@127.0.0.1": Peer(), "sip:b@127.0.0.1": Peer(answer_after_s=9), "sip:c@127.0.0.1": BUSY}
+    client = node.client("default")
+    for name in "abc":
+        assert (await client.ask("calling.dial", tag=name, devices=[device(name)]))["code"] == "200"
+    await asyncio.sleep(3)
+    await node.kill()
+    await node.start()
+    client.attach()
+    await asyncio.sleep(10)
+    outcomes = {name: [told["dial_state"] for told in client.dial(name)] for name in "abc"}
+    answered = ["dialing", "answered"]
+    assert outcomes == {"a": answered, "b": answered, "c": ["dialing", "failed"]}
+    assert len(node.gateway.outbox.dials) == 0
+
+
+async def test_a_dial_whose_only_leg_ended_while_no_node_was_there_fails_once_and_with_its_reason(node):
+    node.engine.default_peer = Peer(answer_after_s=None)
+    client = node.client("default")
+    assert (await client.ask("calling.dial", tag="t", devices=[device("a")]))["code"] == "200"
+    await asyncio.sleep(1)
+    leg = node.leg_of(node.live()[0])
+    await node.kill()
+    node.engine.end_leg(leg, reports.LegEnded(leg=leg, by="remote", cause="rejected", status=486, reason="Busy"))
+    await node.start()
+    client.attach()
+    await asyncio.sleep(1)
+    assert [(told["dial_state"], told.get("reason")) for told in client.dial("t")] == [
+        ("dialing", None),
+        ("failed", "busy"),
+    ]
+
+
+async def test_a_dial_is_told_to_have_failed_when_the_node_stops(node):
+    node.engine.default_peer = Peer(answer_after_s=None)
+    client = node.client("default")
+    assert (await client.ask("calling.dial", tag="t", devices=[device("a"), device("b")]))["code"] == "200"
+    await asyncio.sleep(1)
+    await node.stop()
+    assert [told["dial_state"] for told in client.dial("t")] == ["dialing", "failed"]
+    await node.start()
+
+
+async def test_a_session_that_dials_is_kept_until_its_dial_is_over(tmp_path):
+    node = WholeNode(tmp_path)
+    node.gateway_settings = {"retention_s": 1.0, "sweep_s": 1.0}
+    await node.start()
+    node.engine.default_peer = Peer(answer_after_s=60)
+    client = node.client("default")
+    assert (await client.ask("calling.dial", tag="t", devices=[device("a")], timeout=90))["code"] == "200"
+    client.lose()
+    await asyncio.sleep(70)
+    client.attach()
+    [call_id] = node.live()
+    assert await client.command("calling.end", call_id) == "200"
+    await node.stop()

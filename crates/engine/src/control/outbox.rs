@@ -311,6 +311,7 @@ mod tests {
                 leg,
                 hold: true,
                 remote_media: "127.0.0.1:4000".to_owned(),
+                codec: "PCMU".to_owned(),
             },
             _ => ReportBody::Digit {
                 leg,

@@ -398,6 +398,10 @@ pub struct LegSnapshot {
     pub answered_us: u64,
     #[serde(default)]
     pub operations: Vec<OperationSnapshot>,
+    #[serde(default)]
+    pub codec: String,
+    #[serde(default)]
+    pub held_us: u64,
 }
 
 /// An INVITE that may be taken.
@@ -576,6 +580,8 @@ pub enum ReportBody {
         hold: bool,
         #[serde(default)]
         remote_media: String,
+        #[serde(default)]
+        codec: String,
     },
     LegEnded(Box<LegEnded>),
     Digit {

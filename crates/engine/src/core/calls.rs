@@ -10,7 +10,7 @@ use crate::control::wire::{
     DigitTransport, Direction, Header, LegEndCause, LegEnded, LegIncoming, LegState, ReportBody,
 };
 use crate::core::legs::{Leg, Presses};
-use crate::core::pace::{Changes, State};
+use crate::core::pace::{Changes, State, Told};
 use crate::core::{Core, convert, now_us, random, random_uuid, shutdown};
 use crate::media::{self, BoundPort, DigitMethod, MediaCommand};
 
@@ -350,10 +350,15 @@ impl Core {
     }
 
     /// Tell what changed since `before`, or since what was told last, as far as the pace of a call allows.
-    pub(super) fn tell_change(&mut self, key: media::LegKey, before: State) {
+    pub(super) fn tell_change(&mut self, key: media::LegKey, before: Told) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let after = leg.session.as_ref().map(state);
-        let Some((hold, remote_media)) = leg.changes.tell(before, after, Instant::now()) else {
+        let Some(State {
+            hold,
+            remote_media,
+            codec,
+        }) = leg.changes.tell(before, after, Instant::now())
+        else {
             return;
         };
         let leg = leg.id.clone();
@@ -361,6 +366,7 @@ impl Core {
             leg,
             hold,
             remote_media,
+            codec,
         });
     }
 
@@ -434,8 +440,12 @@ fn refusal(status: u16, reason: &str) -> Refusal {
     }
 }
 
-fn state(session: &offhook_sdp::StreamParameters) -> (bool, String) {
-    (session.is_hold(), remote_text(session))
+fn state(session: &offhook_sdp::StreamParameters) -> State {
+    State {
+        hold: session.is_hold(),
+        remote_media: remote_text(session),
+        codec: session.codec.name().to_owned(),
+    }
 }
 
 fn remote_text(session: &offhook_sdp::StreamParameters) -> String {

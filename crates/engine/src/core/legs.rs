@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use offhook_sip::Rate;
 
 use crate::control::wire::{Direction, LegEnded, LegSnapshot, LegState, OperationKind, OperationSnapshot};
+use crate::core::now_us;
 use crate::core::pace::{Changes, Pace};
 use crate::media::{self, DigitMethod, OperationId};
 
@@ -84,6 +85,14 @@ impl Leg {
                 .iter()
                 .map(|(id, kind)| OperationSnapshot { id: *id, kind: *kind })
                 .collect(),
+            codec: self
+                .session
+                .as_ref()
+                .map_or_else(String::new, |session| session.codec.name().to_owned()),
+            held_us: self.held_since.map_or(0, |since| {
+                let held_for = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+                now_us().saturating_sub(held_for)
+            }),
         }
     }
 }

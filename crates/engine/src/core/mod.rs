@@ -461,7 +461,7 @@ fn signal_config(config: &Config) -> SignalConfig {
 }
 
 /// Microseconds of the Unix epoch.
-fn now_us() -> u64 {
+pub(crate) fn now_us() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as u64)

@@ -29,15 +29,26 @@ impl Pace {
     }
 }
 
-/// Whether the peer holds, and where its media goes; none before there is a session.
-pub type State = Option<(bool, String)>;
+/// What of a session is told when it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The peer does not want to hear us.
+    pub hold: bool,
+    /// Where its media goes.
+    pub remote_media: String,
+    /// The codec that both sides use, by its name in SDP.
+    pub codec: String,
+}
+
+/// What was told; none before there is a session.
+pub type Told = Option<State>;
 
 /// Changes of a session as they are told: 16 at once and one a second. The last is always told, if late.
 #[derive(Debug)]
 pub struct Changes {
     pace: Pace,
     /// What was told last, where that is not so any more.
-    owed: Option<State>,
+    owed: Option<Told>,
 }
 
 impl Default for Changes {
@@ -54,7 +65,7 @@ impl Default for Changes {
 
 impl Changes {
     /// What is to be told of a change, if anything; what may not be told now is owed.
-    pub fn tell(&mut self, before: State, after: State, now: Instant) -> State {
+    pub fn tell(&mut self, before: Told, after: Told, now: Instant) -> Told {
         let told = self.owed.take().unwrap_or(before);
         if told == after {
             return None;
@@ -79,8 +90,24 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "as a session has it")]
-    fn holds(is_held: bool) -> State {
-        Some((is_held, "127.0.0.1:4000".to_owned()))
+    fn holds(is_held: bool) -> Told {
+        Some(State {
+            hold: is_held,
+            remote_media: "127.0.0.1:4000".to_owned(),
+            codec: "PCMU".to_owned(),
+        })
+    }
+
+    /// The node kept the codec of the answer for good.
+    #[test]
+    fn another_codec_is_a_change_and_the_same_again_is_none() {
+        let (now, mut changes) = (Instant::now(), Changes::default());
+        let other = holds(false).map(|state| State {
+            codec: "PCMA".to_owned(),
+            ..state
+        });
+        assert_eq!(changes.tell(holds(false), other.clone(), now), other);
+        assert_eq!(changes.tell(other.clone(), other, now), None);
     }
 
     /// 100 re-INVITEs a second, each a hold or its end, were 100 kept reports a second.

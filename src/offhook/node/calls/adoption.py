@@ -87,6 +87,8 @@ class Adoption:
 
     def _adopt(self, snapshot: LegSnapshot, label: CallLabel) -> None:
         call = _restored(self._exchange, snapshot, label)
+        if call.dialled_by:
+            self._exchange.caps.count(call.dialled_by, to_trunk=call.is_on_trunk)
         self._exchange.adopted.add(call.call_id)
         key = _key(label)
         if call.state is not CallState.ANSWERED and key in self.ringing and key not in self._told:
@@ -148,6 +150,7 @@ def _restored(exchange: Exchange, snapshot: LegSnapshot, label: CallLabel) -> Ca
         sip_data=sip_data(request=snapshot.to_uri, from_uri=snapshot.from_uri, to_uri=snapshot.to_uri, headers={}),
     )
     leg = Leg(exchange.engine, snapshot.leg, identity.direction)
+    leg.codec = snapshot.codec
     start_time = label.start_time or snapshot.started_us // 1000
     call = Call(
         identity, leg, exchange.sink, exchange.settings, tag=label.tag, start_time=start_time, wall_ms=exchange.wall_ms
@@ -155,5 +158,5 @@ def _restored(exchange: Exchange, snapshot: LegSnapshot, label: CallLabel) -> Ca
     state = CallState.RINGING if snapshot.state != "trying" else CallState.CREATED
     if label.answer_time:  # else the kept LegAnswered follows
         state = CallState.ANSWERED
-    call.restore(label, state)
+    call.restore(label, state, snapshot.held_us // 1000)
     return call

@@ -110,6 +110,7 @@ class Call:
         self.end_time = 0
         self.dial_winner = False
         self.rings_last = False
+        self.is_on_trunk = False
         self.max_duration_s = 0.0
         self.ring_timeout_s = 0.0
         """Of a leg that we placed."""
@@ -131,7 +132,6 @@ class Call:
         self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when it was answered, or its end began."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._codecs = ""
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -266,13 +266,21 @@ class Call:
             self.on_answer(self)
 
     def changed(self, report: LegChanged) -> None:
-        """The peer put us on hold, or took us off."""
-        self.is_on_hold = report.hold
-        if timer := self._timers.pop("hold", None):
-            timer.cancel()
+        """The peer put us on hold, or took us off, or changed its codec or address."""
+        self.leg.receive(report)
         if report.hold:
+            self._hold(0.0)
+        else:
+            self.is_on_hold = False
+            if timer := self._timers.pop("hold", None):
+                timer.cancel()
+
+    def _hold(self, spent_s: float) -> None:
+        """The limit counts from the first that was heard of it, however often it is said again."""
+        if not self.is_on_hold:
+            self.is_on_hold = True
             ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, detail="hold_limit", text="On hold for too long")
-            self._limit("hold", self.settings.limits.hold_s, ending)
+            self._limit("hold", max(0.0, self.settings.limits.hold_s - spent_s), ending)
 
     def over(self, report: LegEnded) -> None:
         """The leg is gone."""
@@ -443,12 +451,15 @@ class Call:
         """The text for the engine."""
         return dump_label(self._label())
 
-    def restore(self, label: CallLabel, state: CallState) -> None:
-        """Take over what a former node knew."""
+    def restore(self, label: CallLabel, state: CallState, held_since: int = 0) -> None:
+        """Take over what a former node knew. ``held_since``: ms of the Unix epoch, 0 when the peer does not hold."""
+        if held_since:
+            self._hold((self.wall_ms() - held_since) / 1000)
         self.dialled_by = label.dialled_by
         self.answer_time = label.answer_time
         self.dial_winner = label.dial_winner
         self.rings_last = label.rings_last
+        self.is_on_trunk = label.is_on_trunk
         self.ring_timeout_s = label.ring_timeout_s
         self.max_duration_s = label.max_duration_s
         self.state = state
@@ -470,6 +481,7 @@ class Call:
             answer_time=self.answer_time,
             dial_winner=self.dial_winner,
             rings_last=self.rings_last,
+            is_on_trunk=self.is_on_trunk,
             ring_timeout_s=0.0 if self.answer_time else self.ring_timeout_s,
             max_duration_s=self.max_duration_s,
             actions=[action.open_action for action in self.actions.values()],

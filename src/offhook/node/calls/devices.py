@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from offhook.errors import CallerError, CommandRefused, MachineError, ProviderError
+from offhook.node.calls.caps import check_number
 from offhook.node.calls.ports import ResolveHost
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.uris import SipUri, parse_party, parse_uri
@@ -35,6 +36,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     headers: list[Header] = []
     codecs: list[str] = []
     ring_timeout_s: float | None = None
+    to_trunk: bool = False
 
     def __repr__(self) -> str:
         return f"Placement({self.destination}, {self.transport})"
@@ -97,6 +99,7 @@ class DevicePlanner:
         sender = device.params.from_number or trunk.from_number
         if not sender:
             raise CallerError("Give the device a from_number, or set [trunk] from_number in the configuration")
+        check_number(device.params.to_number, trunk)
         addresses = await self._addresses(trunk.host, "")
         return Placement(
             device={"type": "phone", "params": {"from_number": sender, "to_number": device.params.to_number}},
@@ -105,6 +108,7 @@ class DevicePlanner:
             destination=_endpoint(addresses[0], trunk.port),
             transport="tcp" if trunk.transport == "tcp" else "udp",
             ring_timeout_s=device.params.timeout,
+            to_trunk=True,
         )
 
     async def _plan_sip(self, device: SipDevice, session: str) -> Placement:
@@ -131,7 +135,8 @@ class DevicePlanner:
     async def _allowed(self, host: str, port: int, session: str) -> str:
         addresses = await self._addresses(host, session)
         for address in addresses:
-            if ipaddress.ip_address(address).is_loopback or await self._is_listed(address, port):
+            is_ours = self._settings.dial.loopback and ipaddress.ip_address(address).is_loopback
+            if is_ours or await self._is_listed(address, port):
                 return address
         raise CallerError(f'{host}:{port} may not be called: add "{host}:{port}" to [dial] allow in the configuration')
 

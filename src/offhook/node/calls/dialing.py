@@ -12,6 +12,7 @@ import structlog
 
 from offhook.errors import CallerError, EngineLost, EngineRefused
 from offhook.node.calls.call import Call, CallIdentity
+from offhook.node.calls.caps import OutboundCaps
 from offhook.node.calls.devices import DevicePlanner, Placement
 from offhook.node.calls.endings import Ending
 from offhook.node.calls.leg import Leg
@@ -52,6 +53,7 @@ class CallHost(Protocol):
     sink: EventSink
     settings: CallSettings
     wall_ms: Callable[[], int]
+    caps: OutboundCaps
 
     def take(self, call: Call) -> asyncio.Task[None]:
         """Register a call and run it; the task ends after its ``ended``."""
@@ -103,7 +105,7 @@ class Dialing:
     async def _ring(self, group: list[DialDevice]) -> None:
         placements = await self._placements(group)
         rings_last = group is self.request.groups[-1] and not self.request.send_digits
-        legs = [self._place(placement, rings_last) for placement in placements]
+        legs = [self._place(placement, rings_last) for placement in placements if self._has_room(placement)]
         pending: set[asyncio.Future[Any]] = {task for _, task in legs}
         decided: set[asyncio.Future[Any]] = {self._winner, self._given_up}
         while pending and not any(future.done() for future in decided):
@@ -142,10 +144,20 @@ class Dialing:
         try:
             return await self._planner.plan(device, self.request.session)
         except CallerError as error:
-            text = str(error)
-            self._outcome = Ending(EndReason.ERROR, EndSource.NONE, detail="not_allowed", text=text)
-            log.warning("device not dialled", reason=text)
+            self._refuse(str(error))
             return None
+
+    def _has_room(self, placement: Placement) -> bool:
+        try:
+            self._host.caps.admit(self.request.session, to_trunk=placement.to_trunk)
+        except CallerError as error:
+            self._refuse(str(error))
+            return False
+        return True
+
+    def _refuse(self, text: str) -> None:
+        self._outcome = Ending(EndReason.ERROR, EndSource.NONE, detail="not_allowed", text=text)
+        log.warning("device not dialled", reason=text)
 
     def _place(self, placement: Placement, rings_last: bool) -> tuple[Call, asyncio.Task[None]]:
         leg = Leg(self._host.engine, str(uuid.uuid4()), Direction.OUTBOUND)
@@ -163,6 +175,7 @@ class Dialing:
         call.dialled_by = self.request.session
         call.max_duration_s = self.request.max_duration_s
         call.rings_last = rings_last
+        call.is_on_trunk = placement.to_trunk
         call.ring_timeout_s = placement.ring_timeout_s or self.request.timeout_s or host.settings.ring_timeout_s
         call.claim = self._claim
         call.on_answer = self._answered

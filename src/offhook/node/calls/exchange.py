@@ -13,6 +13,7 @@ import structlog
 from offhook.errors import CallerError, CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls.adoption import Adoption
 from offhook.node.calls.call import Call, CallIdentity, now_ms
+from offhook.node.calls.caps import OutboundCaps
 from offhook.node.calls.devices import DevicePlanner
 from offhook.node.calls.dialing import Dialing, DialRequest
 from offhook.node.calls.directory import CallDirectory
@@ -75,10 +76,13 @@ class Exchange:
         self.settings = settings
         self.calls = CallDirectory(settings.limits.ended_kept_s)
         self.planner = DevicePlanner(settings, resolve)
+        self.caps = OutboundCaps(settings)
         self.on_orphan: OrphanRenderer | None = None
         self.desk = desk
         self.adopted: set[str] = set()
         """Ids of the calls that were taken over from a former node; each says its own end."""
+        self.dialling: set[tuple[str, str]] = set()
+        """Sessions and tags of the dials of a former node that go on."""
         self.past: dict[str, PastEnd] = {}
         """How calls of a former node ended before this one came, by their ids; whoever knows them says it."""
         self.wall_ms = wall_ms
@@ -145,7 +149,9 @@ class Exchange:
             for call in self.calls:
                 call.lost()
         self._boot = welcome.boot
-        Adoption(self, welcome, self._held or ()).run(is_first=not self._is_attached)
+        adoption = Adoption(self, welcome, self._held or ())
+        adoption.run(is_first=not self._is_attached)
+        self.dialling = set(adoption.ringing)
         self._is_attached = True
         held, self._held = self._held, None
         for report in held:
@@ -275,6 +281,8 @@ class Exchange:
             call.fail()
             raise  # to the wall of the task
         finally:
+            if call.dialled_by:
+                self.caps.release(call.dialled_by, to_trunk=call.is_on_trunk)
             self.calls.remove(call)
             self.desk.forget(call.call_id)
             if not call.leg.over.done() and not self._is_closed:

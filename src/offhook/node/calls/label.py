@@ -40,6 +40,7 @@ class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer_time: int = 0
     dial_winner: bool = False
     rings_last: bool = False
+    is_on_trunk: bool = False
     ring_timeout_s: float = 0.0
     max_duration_s: float = 0.0
     actions: list[OpenAction] = []

@@ -28,7 +28,7 @@ from offhook.node.engine.ops import (
     Volume,
 )
 from offhook.node.engine.port import EnginePort
-from offhook.node.engine.reports import DigitReport, LegAnswered, LegEnded, OperationEnded, OperationStarted
+from offhook.node.engine.reports import DigitReport, LegAnswered, LegChanged, LegEnded, OperationEnded, OperationStarted
 from offhook.protocol.states import Direction
 
 __all__ = ["EngineOperation", "Leg"]
@@ -71,6 +71,8 @@ class Leg:
         self.direction = direction
         self.answered: asyncio.Future[LegAnswered] = loop.create_future()
         self.over: asyncio.Future[LegEnded] = loop.create_future()
+        self.codec = ""
+        """By its name in SDP, once media was settled; a re-INVITE may change it."""
         self._engine = engine
         self._operations: dict[int, EngineOperation] = {}
         self._listeners: list[Callable[[DigitReport], None]] = []
@@ -173,11 +175,16 @@ class Leg:
 
     # --- reports ---------------------------------------------------------------------------------------------
 
-    def receive(self, report: LegAnswered | DigitReport | OperationStarted | OperationEnded | LegEnded) -> None:
+    def receive(
+        self, report: LegAnswered | LegChanged | DigitReport | OperationStarted | OperationEnded | LegEnded
+    ) -> None:
         """Take a report of this leg. Late ones and those with unknown ids end here."""
         match report:
-            case LegAnswered():
+            case LegAnswered(codec=codec):
+                self.codec = codec
                 _settle(self.answered, report)
+            case LegChanged(codec=codec):
+                self.codec = codec or self.codec
             case DigitReport():
                 for listener in list(self._listeners):
                     listener(report)

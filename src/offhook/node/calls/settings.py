@@ -33,9 +33,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class DialSettings(msgspec.Struct, frozen=True):
-    """Where ``sip`` devices may go besides loopback: ``host`` or ``host:port``, IP addresses and networks too."""
+    """Where ``sip`` devices may go: ``host`` or ``host:port``, IP addresses and networks too; and how many calls."""
 
     allow: list[str] = []
+    loopback: bool = True
+    """This machine too, on any port: where nobody else is served."""
+    calls_at_once: int = 1000
+    """Calls that are placed, of all clients; one client leaves half of what is free to others."""
+    calls_per_s: float = 50.0
 
 
 class TrunkSettings(msgspec.Struct, frozen=True):
@@ -46,6 +51,12 @@ class TrunkSettings(msgspec.Struct, frozen=True):
     transport: str = "udp"
     from_number: str = ""
     """Caller's number when the device names none."""
+    allow: list[str] = []
+    """Prefixes of numbers that may be dialled; ``*``: all."""
+    deny: tuple[str, ...] = ("+1900", "+1976", "+870", "+881", "+882", "+883", "+979")
+    """Prefixes that may not, though a shorter one may: premium rates and satellites."""
+    calls_at_once: int = 10
+    calls_per_s: float = 1.0
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
 
 
 class LegSnapshot(msgspec.Struct, frozen=True):
-    """One live leg, as the engine knows it."""
+    """One live leg, as the engine knows it. ``codec``: of settled media. ``held_us``: since when the peer holds."""
 
     leg: str
     direction: Literal["inbound", "outbound"]
@@ -74,6 +74,8 @@ class LegSnapshot(msgspec.Struct, frozen=True):
     started_us: int = 0
     answered_us: int = 0
     operations: list[OperationSnapshot] = []
+    codec: str = ""
+    held_us: int = 0
 
 
 class Welcome(Report, frozen=True, tag="welcome"):
@@ -127,11 +129,12 @@ class LegAnswered(Report, frozen=True, tag="leg_answered"):
 
 
 class LegChanged(Report, frozen=True, tag="leg_changed"):
-    """A re-INVITE of the peer took effect. ``hold``: the peer does not want to hear us."""
+    """A re-INVITE of the peer took effect. ``hold``: the peer does not want to hear us. ``codec``: that of now."""
 
     leg: str
     hold: bool
     remote_media: str = ""
+    codec: str = ""
 
 
 class LegEnded(Report, frozen=True, tag="leg_ended"):

@@ -20,6 +20,7 @@ from offhook.node.gateway.sessions import Session
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.steady import SteadyTime
 from offhook.node.gateway.tasks import Tasks
+from offhook.node.gateway.terminal import is_start
 from offhook.node.store.port import Journal, JournalFailure, StoredReply
 from offhook.protocol.codes import ResultCode, is_success
 from offhook.protocol.frames import FrameId, Request, Response, dump_frame
@@ -162,7 +163,10 @@ class Commands:
             reply = _reply(command.frame_id, result)
         is_accepted = is_success(str(result.get("code", "")))
         if is_accepted:
-            self._repeats.started(command.session, command.request, result)
+            if is_start(method):
+                self._repeats.started(command.session, command.request, result)
+            if method in _NEW_CALLS and turn.tag:
+                self._outbox.dials.open(command.session.protocol, turn.tag)
             self._outbox.open_control(turn.call_id, turn.control_id, method, command.session.protocol)
         stored = StoredReply(command.session.protocol, key_of(command.frame_id), reply, command.at)
         if is_accepted and method in _NEW_CALLS:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.gateway.dials import Dials
 from offhook.node.gateway.ids import new_event_id
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
@@ -73,6 +74,7 @@ class Outbox:
         self._lanes: dict[str, _Lane] = {}
         self._turns_of_call: Counter[str] = Counter()
         self._turns_of_tag: Counter[str] = Counter()
+        self.dials = Dials(journal)
         self._held_by_tag: dict[str, set[str]] = {}
         """Keys of the lanes that wait for a dial's reply."""
         self._unsettled: dict[tuple[str, str], float | None] = {}
@@ -244,6 +246,7 @@ class Outbox:
 
     def _note(self, event: OutgoingEvent, entry: CallEntry | None) -> None:
         """In the same tick as the append, so that both are in one transaction."""
+        self.dials.left(event)
         of_call = self._controls.get(event.call_id)
         control = of_call.get(str(event.params.get("control_id", ""))) if of_call else None
         if of_call and control is not None and ends_control(control.method, event.event_type, event.params):

@@ -72,7 +72,7 @@ class Gateway:
         self._is_draining = False
         self.on_subscribed: Callable[[str], None] = lambda _token_id: None
         """Called with the id of a session's token (``token_id_of``) whenever it would take calls."""
-        self._sessions.is_needed = lambda session: bool(self._ownership.controlled_by(session.protocol))
+        self._sessions.is_needed = self._is_needed
         self._sessions.on_change = self._session_changed
         self._sessions.on_event_ack = self.desk.acked
         self._ownership.on_claim = self._claimed
@@ -96,15 +96,22 @@ class Gateway:
             self._ownership.restore(call)
             controls = [control for control in recovered.controls if control.call_id == call.call_id]
             self.outbox.recover(call.call_id, controls)
+        self.outbox.dials.restore(recovered.controls)
         for session in self._sessions:
             self._session_changed(session)
         self._tasks.spawn(self._sweep(), "sweep")
         return recovered
 
-    def recover(self, adopted: Collection[str], past: Mapping[str, PastEnd] = _NO_ENDS) -> None:
+    def recover(
+        self,
+        adopted: Collection[str],
+        past: Mapping[str, PastEnd] = _NO_ENDS,
+        dialling: Collection[tuple[str, str]] = (),
+    ) -> None:
         """End what the crash took: calls that are not among ``adopted`` (call ids), their verbs before them.
 
         ``past`` tells of those that had ended meanwhile how they did; the others end ``error``, ``node_failure``.
+        ``dialling``: sessions and tags of the dials that go on; the others fail.
 
         Verbs of adopted calls are for whoever adopted them to end (``OutgoingEvent`` with ``error``).
         """
@@ -125,6 +132,11 @@ class Gateway:
                     for event_type, params in lost_events(control.method, address, control.control_id):
                         self.outbox.emit(OutgoingEvent(event_type, params, call_id=call.call_id, durable=True))
             self._end_lost(call.call_id, call.state, past.get(call.call_id) or _failure())
+        for event in self.outbox.dials.lost(dialling, self._settings.node_id):
+            self.outbox.emit(event)
+
+    def _is_needed(self, session: Session) -> bool:
+        return bool(self._ownership.controlled_by(session.protocol)) or self.outbox.dials.has_any_of(session.protocol)
 
     def _end_lost(self, call_id: str, state: dict[str, Any], end: PastEnd) -> None:
         for event in end.events:

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS replies (
     at REAL NOT NULL, session TEXT NOT NULL, request_id TEXT NOT NULL, reply TEXT NOT NULL,
     PRIMARY KEY (at, session, request_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS replies_of_session ON replies (session, request_id);
 CREATE TABLE IF NOT EXISTS calls (
     call_id TEXT PRIMARY KEY, project TEXT NOT NULL, session TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL,
     asked TEXT NOT NULL);
@@ -54,6 +55,7 @@ STATEMENTS: Final = {
     "forget_call": "DELETE FROM calls WHERE call_id = ?",
     "control": "INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?, ?)",
     "close_control": "UPDATE controls SET is_closed = 1 WHERE call_id = ? AND control_id = ?",
+    "forget_control": "DELETE FROM controls WHERE call_id = ? AND control_id = ?",
     "forget_controls": "DELETE FROM controls WHERE call_id = ?",
 }
 _EVENT_CALL, _EVENT_SEQ = 3, 4

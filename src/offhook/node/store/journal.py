@@ -23,6 +23,7 @@ from offhook.node.store.writer import Writer, WriterSettings
 
 __all__ = ["SqliteJournal"]
 
+_OF_A_SESSION = ("forget_session", "forget_events", "forget_replies", "forget_controls")
 _REPLIES = """
 SELECT session, request_id, reply, min(at) AS first FROM replies WHERE session = ?
     GROUP BY request_id ORDER BY first
@@ -101,7 +102,7 @@ class SqliteJournal:
 
     def forget_session(self, protocol: str) -> None:
         """See ``port.Journal``."""
-        self._writer.note([Change(name, (protocol,)) for name in ("forget_session", "forget_events", "forget_replies")])
+        self._writer.note([Change(name, (protocol,)) for name in _OF_A_SESSION])
 
     def save_reply(self, reply: StoredReply) -> None:
         """See ``port.Journal``."""
@@ -143,6 +144,10 @@ class SqliteJournal:
     def close_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
         self._writer.note([Change("close_control", (call_id, control_id))])
+
+    def forget_control(self, call_id: str, control_id: str) -> None:
+        """See ``port.Journal``."""
+        self._writer.note([Change("forget_control", (call_id, control_id))])
 
 
 def _recover(connection: sqlite3.Connection) -> Recovered:

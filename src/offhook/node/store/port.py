@@ -84,7 +84,10 @@ class LiveCall(msgspec.Struct, frozen=True):
 
 
 class OpenControl(msgspec.Struct, frozen=True):
-    """An accepted verb of a live call. ``is_closed``: it sent its terminal event."""
+    """An accepted verb of a live call. ``is_closed``: it sent its terminal event.
+
+    Of a dial, which may have no call yet, ``call_id`` is its session and ``control_id`` its tag.
+    """
 
     call_id: str
     control_id: str
@@ -191,6 +194,10 @@ class Journal(Protocol):
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """A verb sent its terminal event."""
+        ...
+
+    def forget_control(self, call_id: str, control_id: str) -> None:
+        """The outcome of a dial was told: drop it."""
         ...
 
     async def flushed(self) -> None:

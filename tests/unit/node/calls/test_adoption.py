@@ -298,3 +298,29 @@ async def test_what_happened_while_the_connection_was_away_is_told_as_it_was(mor
     assert (ended["end_reason"], ended["end_source"]) == ("hangup", "inbound")
     await asyncio.sleep(1)
     assert mortal.exchange.calls.by_leg(new) is not None
+
+
+async def test_a_call_on_hold_that_is_adopted_still_ends_an_hour_after_its_hold_began(mortal):
+    """The limit was not armed again: such a call was held until the limit of all calls."""
+    call = await mortal.talk()
+    mortal.engine.report(reports.LegChanged(leg=call.leg.id, hold=True, codec="PCMA"))
+    await asyncio.sleep(3000)
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    assert call.is_on_hold
+    assert call.leg.codec == "PCMA"
+    await asyncio.sleep(590)
+    assert not call.is_ending
+    await asyncio.sleep(20)
+    ended = bench.sink.of("calling.call.state", call_id=call.call_id, call_state="ended")
+    assert [params["end_detail"] for params in ended] == ["hold_limit"]
+
+
+async def test_an_adopted_call_that_is_taken_off_hold_goes_on(mortal):
+    call = await mortal.talk()
+    mortal.engine.report(reports.LegChanged(leg=call.leg.id, hold=True))
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    bench.engine.report(reports.LegChanged(leg=call.leg.id, hold=False))
+    await asyncio.sleep(4000)
+    assert not call.is_ending

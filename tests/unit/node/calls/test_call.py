@@ -142,6 +142,22 @@ async def test_a_call_on_hold_ends_after_an_hour_but_not_when_it_was_taken_off(b
     assert bench.states(back) == ["answered"]
 
 
+async def test_a_peer_that_says_again_that_it_holds_does_not_begin_the_hour_anew(bench):
+    call = await bench.talk()
+    for number in range(4):
+        bench.engine.report(reports.LegChanged(leg=call.leg.id, hold=True, remote_media=f"127.0.0.1:{4000 + number}"))
+        await asyncio.sleep(1000)
+    [ended] = bench.sink.of("calling.call.state", call_state="ended")
+    assert ended["end_detail"] == "hold_limit"
+
+
+async def test_a_codec_that_changes_in_the_call_is_known(bench):
+    call = await bench.talk()
+    assert call.leg.codec == "PCMU"
+    bench.engine.report(reports.LegChanged(leg=call.leg.id, hold=False, codec="PCMA"))
+    assert call.leg.codec == "PCMA"
+
+
 async def test_an_inbound_call_does_not_ring_for_ever(bench):
     call = bench.ring()
     await call.alert()

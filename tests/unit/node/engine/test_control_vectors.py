@@ -59,7 +59,17 @@ REPORTS: list[reports.AnyReport] = [
         sip_tcp="127.0.0.1:5061",
         legs=[
             reports.LegSnapshot(
-                "L", "outbound", "answered", "sip:a@h", "sip:b@h", "label", 3, 4, [reports.OperationSnapshot(6, "play")]
+                "L",
+                "outbound",
+                "answered",
+                "sip:a@h",
+                "sip:b@h",
+                "label",
+                3,
+                4,
+                [reports.OperationSnapshot(6, "play")],
+                "PCMA",
+                5,
             )
         ],
     ),
@@ -80,7 +90,7 @@ REPORTS: list[reports.AnyReport] = [
     ),
     reports.LegProgress(seq=1, at_us=2, leg="L", status=183, reason="Session Progress", early_media=True),
     reports.LegAnswered(seq=1, at_us=2, leg="L", codec="PCMU", digits="inband", remote_media="127.0.0.1:4000"),
-    reports.LegChanged(seq=1, at_us=2, leg="L", hold=True, remote_media="127.0.0.1:4000"),
+    reports.LegChanged(seq=1, at_us=2, leg="L", hold=True, remote_media="127.0.0.1:4000", codec="PCMA"),
     reports.LegEnded(
         seq=1, at_us=2, leg="L", by="none", cause="ack_timeout", status=408, reason="no ACK", stats=STATS, label="l"
     ),

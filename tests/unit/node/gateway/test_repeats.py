@@ -78,3 +78,20 @@ async def test_a_dial_that_failed_unheard_is_not_dialled_twice(node):
         client.acks = False
         assert await client.command("calling.dial", "", tag="t", devices=[]) == first
     assert node.runner.methods() == ["calling.dial"]
+
+
+async def test_a_pause_and_its_like_are_no_start_and_leave_the_start_known(node):
+    """A pause took the place of the play that it paused: a play repeated after a lost connection ran twice."""
+    async with node.client() as client:
+        client.acks = False
+        protocol = client.hello["protocol"]
+        node.desk.assign("call", protocol)
+        first = await client.command("calling.play", "call", control_id="k", **SAME)
+        await client.command("calling.play.volume", "call", control_id="k", volume=3.0)
+        await client.command("calling.play.stop", "call", control_id="k")
+        node.outbox.emit(finished("call"))
+        await client.event("calling.call.play")
+    async with node.client(protocol=protocol) as client:
+        client.acks = False
+        assert await client.command("calling.play", "call", "new-id", control_id="k", **SAME) == first
+    assert node.runner.methods().count("calling.play") == 1

@@ -18,7 +18,9 @@ steps = st.lists(
         st.tuples(st.just("event"), few, few),
         st.tuples(st.just("ack"), few, st.integers(1, 3)),
         st.tuples(st.sampled_from(["session", "call", "forget session", "forget call"]), few, few),
-        st.tuples(st.sampled_from(["control", "close_control", "reply", "forget_old_replies"]), few, few),
+        st.tuples(
+            st.sampled_from(["control", "close_control", "forget_control", "reply", "forget_old_replies"]), few, few
+        ),
     ),
     max_size=40,
 )
@@ -50,6 +52,8 @@ def changes_of(steps: list[tuple[str, int, int]]) -> list[Change]:
             found.append(Change("control", (call, f"k{one}", "calling.play", session, False)))
         elif what == "close_control":
             found.append(Change("close_control", (call, f"k{one}")))
+        elif what == "forget_control":
+            found.append(Change("forget_control", (call, f"k{one}")))
         elif what == "reply":
             found.append(Change("reply", (session, f"r{other}", f"{at}", float(at))))
         else:

@@ -17,7 +17,7 @@ import threading
 import msgspec
 import pytest
 
-from offhook.node.store.journal import SqliteJournal
+from offhook.node.store.journal import _REPLIES, SqliteJournal
 from offhook.node.store.port import JournalFailure, LiveCall, OpenControl, StoredEvent, StoredReply, StoredSession
 from offhook.node.store.writer import WriterSettings
 from rig.crash import crash
@@ -97,7 +97,7 @@ async def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path):
     program = textwrap.dedent(
         """
         import asyncio, pathlib, sys
-        from offhook.node.store.journal import SqliteJournal
+        from offhook.node.store.journal import _REPLIES, SqliteJournal
         from offhook.node.store.port import StoredEvent
 
         async def main():
@@ -484,4 +484,17 @@ async def test_a_backlog_that_overflows_loses_the_oldest_that_was_refused_and_no
     assert kept[1:] == list(range(kept[1], 12))
     assert writer.writes_lost == kept[1] - 2 > 0
     await journal.close()
+    await journal.close()
+
+
+async def test_the_replies_of_a_session_are_found_without_reading_those_of_all(tmp_path):
+    """A thousand clients that resumed after a restart read the replies of a thousand clients each."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.start()
+    plan = await journal._writer.read(
+        lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {_REPLIES}", ("s",)).fetchall()
+    )
+    steps = [str(row[3]) for row in plan]
+    assert any("SEARCH replies" in step for step in steps), steps
+    assert not any("SCAN replies" in step for step in steps), steps
     await journal.close()

@@ -249,7 +249,6 @@ class FakeEngine:
             case ops.LegDial() | ops.LegRing() | ops.LegAnswer() | ops.LegHangup() | ops.LegLabel():
                 self._signal(operation)
             case ops.Play():
-                self._check_sources(operation.sources)
                 self._begin(running.Playing(self, operation))
             case ops.Record():
                 self._begin(running.Recording(self, operation))
@@ -359,7 +358,6 @@ class FakeEngine:
             case ops.Volume(), running.Playing():
                 target.volume_db = operation.volume_db
             case ops.Append(), running.Playing():
-                self._check_sources(operation.sources)
                 if not target.append(operation.sources, operation.more):
                     raise EngineRefused("wrong_state", "this Play takes no more sources; open it with more")
             case _, None:
@@ -438,13 +436,6 @@ class FakeEngine:
     def _playing(self) -> list[running.Playing]:
         entries = [entry for leg in self._legs.values() for entry in leg.running.values()]
         return [entry for entry in entries if isinstance(entry, running.Playing)]
-
-    def _check_sources(self, sources: list[ops.Source]) -> None:
-        for source in sources:
-            if not isinstance(source, ops.FileSource) or source.prompt in self.prompt_lengths_s:
-                continue
-            if not (self.prompts / source.prompt).exists():
-                raise EngineRefused("not_found", f"no prompt {source.prompt}")
 
     def _check_digits(self, send: ops.SendDigits) -> None:
         wrong = set(send.digits) - set("0123456789*#ABCDwW")

@@ -241,12 +241,22 @@ class Playing(Running):
         return (self.host.now_us() - self.started_us) // 1000, 0
 
     def _first_frame(self) -> None:
-        self.started()
+        if not self._is_missing():
+            self.started()
         self._next()
+
+    def _is_missing(self) -> bool:
+        match self._sources[self._index : self._index + 1]:
+            case [ops.FileSource(prompt=prompt)]:
+                return prompt not in self.host.prompt_lengths_s and not (self.host.prompts / prompt).exists()
+        return False
 
     def _next(self) -> None:
         if self._index >= len(self._sources):
             self._list_over()
+            return
+        if self._is_missing():
+            self.end("error", detail="file: No such file or directory")
             return
         self._played_s = 0.0
         self._current = self.timer(source_length_s(self._sources[self._index], self.host), self._source_over)

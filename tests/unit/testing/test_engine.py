@@ -158,3 +158,15 @@ async def test_a_growing_prompt_ends_where_prompt_done_says(engine):
     await engine.execute(ops.PromptDone(id=2, prompt="p.pcm", size_bytes=48_000))
     await asyncio.sleep(2.1)
     assert ended(engine)[1].duration_ms == pytest.approx(3000, abs=1)
+
+
+async def test_a_missing_prompt_ends_the_play_with_error_when_its_turn_comes(engine):
+    leg = await answered(engine)
+    await engine.execute(ops.Play(id=1, leg=leg, sources=[ops.FileSource("nobody-made-this")]))
+    await engine.execute(ops.Play(id=2, leg=leg, sources=[ops.SilenceSource(500)], more=True))
+    await engine.execute(ops.Append(id=3, target=2, sources=[ops.FileSource("nor-this")], more=False))
+    await asyncio.sleep(0.1)
+    assert [report.op for report in came(engine, reports.OperationStarted)] == [2]
+    await asyncio.sleep(1)
+    ends = ended(engine)
+    assert [(ends[op].cause, "No such file" in ends[op].detail) for op in (1, 2)] == [("error", True)] * 2

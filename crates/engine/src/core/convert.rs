@@ -13,7 +13,6 @@ impl From<media::Refusal> for Failure {
             Code::UnknownLeg => FailureCode::UnknownLeg,
             Code::UnknownOperation => FailureCode::UnknownOperation,
             Code::WrongState => FailureCode::WrongState,
-            Code::NotFound => FailureCode::NotFound,
             Code::NoCapacity => FailureCode::NoCapacity,
             Code::Internal => FailureCode::Internal,
         };

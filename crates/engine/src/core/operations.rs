@@ -155,7 +155,7 @@ impl Core {
             .map_err(Failure::from)
         {
             // Nothing plays it at the moment.
-            Err(failure) if matches!(failure.code, FailureCode::UnknownOperation | FailureCode::NotFound) => Ok(()),
+            Err(failure) if failure.code == FailureCode::UnknownOperation => Ok(()),
             outcome => outcome,
         }
     }

@@ -243,8 +243,6 @@ pub enum RefusalCode {
     UnknownOperation,
     /// Not now: not connected yet, already paused, an id in use.
     WrongState,
-    /// No such file.
-    NotFound,
     /// Too many operations or legs, or the media thread does not keep up.
     NoCapacity,
     /// The machine failed us.
@@ -259,7 +257,6 @@ impl RefusalCode {
             Self::UnknownLeg => "unknown_leg",
             Self::UnknownOperation => "unknown_operation",
             Self::WrongState => "wrong_state",
-            Self::NotFound => "not_found",
             Self::NoCapacity => "no_capacity",
             Self::Internal => "internal",
         }

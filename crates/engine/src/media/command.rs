@@ -1,20 +1,24 @@
 //! The commands of core: checked, prepared, and sent to the threads that do them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use offhook_mix::{DigitScript, Player, Recorder, RecorderLimits};
 use rtrb::RingBuffer;
 
 use super::api::{LegKey, MediaCommand, OperationId, PauseBehavior, Refusal, RefusalCode, Source};
 use super::clock::unix_us;
-use super::decode::{DecoderCommand, Play};
-use super::directory::{bad_name, is_recording_name};
+use super::decode::{Decoder, DecoderCommand, Play, Taken};
+use super::directory::is_recording_name;
 use super::pool::MediaPool;
-use super::prepare::{refuse_file, sources, within};
+use super::prepare::{MOST_SOURCES, named, sources, within};
 use super::registry::{Kind, OperationEntry, refuse};
 use super::ring::{PLAY_RING, PlaySource, PlayState, RecordState, TAP_RING, TapSink, record_ring};
 use super::thread::ThreadCommand;
 use super::writer::Recording;
+
+/// Sources of one play that wait to be played, however they came.
+const MOST_WAITING: usize = 2 * MOST_SOURCES;
 
 impl MediaPool {
     /// Start an operation, or tell one what to do. `Err`: refused, nothing will follow.
@@ -73,12 +77,12 @@ impl MediaPool {
             } => self.info_digit(leg, digit, duration_ms),
             MediaCommand::PromptDone { prompt, size_bytes } => {
                 self.prompts.done(&prompt, size_bytes);
-                let alive = self.decoders.iter().all(|decoder| decoder.send(DecoderCommand::Look));
-                if alive {
-                    Ok(())
-                } else {
-                    refuse(RefusalCode::Internal, "a decoder thread is gone")
+                // One that is full looks anyway, as soon as it can.
+                let is_gone = |decoder: &Decoder| decoder.send(DecoderCommand::Look) == Taken::Gone;
+                if self.decoders.iter().any(is_gone) {
+                    return refuse(RefusalCode::Internal, "a decoder thread is gone");
                 }
+                Ok(())
             }
             MediaCommand::Pcm { stream, samples, last } => self.pcm(stream, samples, last),
             MediaCommand::Stop { target } => match self.registry.target(target) {
@@ -153,12 +157,25 @@ impl MediaPool {
         self.send(thread, ThreadCommand::Pressed(leg, digit, duration_ms))
     }
 
-    fn decode(&self, id: OperationId, command: DecoderCommand) -> Result<(), Refusal> {
-        let at = id as usize % self.decoders.len().max(1);
-        if self.decoders.get(at).is_some_and(|decoder| decoder.send(command)) {
-            return Ok(());
+    /// Who plays this: what no disk can hold up has the last thread for itself.
+    fn decoder_of(&self, id: OperationId, sources: &[Source], more: bool) -> usize {
+        let files = self.decoders.len().saturating_sub(1);
+        if more || sources.iter().any(|source| matches!(source, Source::File { .. })) {
+            id as usize % files.max(1)
+        } else {
+            files
         }
-        refuse(RefusalCode::Internal, "the decoder thread is gone")
+    }
+
+    fn decode(&self, decoder: usize, command: DecoderCommand) -> Result<(), Refusal> {
+        match self.decoders.get(decoder).map(|decoder| decoder.send(command)) {
+            Some(Taken::Yes) => Ok(()),
+            Some(Taken::Full) => refuse(
+                RefusalCode::NoCapacity,
+                "the disk with the prompts does not keep up; try again later",
+            ),
+            Some(Taken::Gone) | None => refuse(RefusalCode::Internal, "the decoder thread is gone"),
+        }
     }
 
     fn play(&mut self, command: MediaCommand) -> Result<(), Refusal> {
@@ -184,23 +201,29 @@ impl MediaPool {
             );
         }
         let streams = self.streams(&list)?;
-        let prepared = sources(&self.prompts_directory, &mut self.prompts, &list)?;
+        let prepared = sources(&mut self.prompts, &list)?;
+        let decoder = self.decoder_of(id, &list, more);
         let state = Arc::new(PlayState::default());
         let (ring, samples) = RingBuffer::new(PLAY_RING);
+        state.waiting.store(prepared.len(), Ordering::Relaxed);
         let mut play = Play::new(id, ring, Arc::clone(&state), prepared, loops, more);
         for (stream, rate_hz) in &streams {
             play.expect(*stream, *rate_hz);
         }
-        let source = PlaySource { samples, state };
+        let source = PlaySource {
+            samples,
+            state: Arc::clone(&state),
+        };
         let player = Player::new(id, source, side, volume_db, interrupt, unix_us());
         // The leg last: what is refused never plays. A decoder drops what nobody listens to.
-        self.decode(id, DecoderCommand::Play(Box::new(play)))?;
+        self.decode(decoder, DecoderCommand::Play(Box::new(play)))?;
         self.send(thread, ThreadCommand::Play(leg, Box::new(player)))?;
         let streams: Vec<u64> = streams.into_iter().map(|(stream, _)| stream).collect();
         self.registry.streams.extend(streams.iter().map(|stream| (*stream, id)));
         let entry = OperationEntry {
             more,
             streams,
+            play: Some((decoder, state)),
             ..OperationEntry::new(leg, Kind::Play)
         };
         self.add(id, entry);
@@ -240,15 +263,27 @@ impl MediaPool {
                 "a pcm source cannot be appended; play it in an operation of its own",
             );
         }
-        let prepared = sources(&self.prompts_directory, &mut self.prompts, list)?;
-        self.decode(
+        let Some((decoder, state)) = entry.play.clone() else {
+            return refuse(RefusalCode::WrongState, "sources can be appended to a play alone");
+        };
+        let waiting = state.waiting.load(Ordering::Relaxed);
+        if waiting + list.len() > MOST_WAITING {
+            return refuse(
+                RefusalCode::NoCapacity,
+                format!("{waiting} sources of this play wait; {MOST_WAITING} may: append more when some were played"),
+            );
+        }
+        let prepared = sources(&mut self.prompts, list)?;
+        let append = DecoderCommand::Append {
             target,
-            DecoderCommand::Append {
-                target,
-                sources: prepared,
-                more,
-            },
-        )?;
+            sources: prepared,
+            more,
+        };
+        // Counted first: the decoder may have played them before this goes on.
+        state.waiting.fetch_add(list.len(), Ordering::Relaxed);
+        self.decode(decoder, append).inspect_err(|_| {
+            state.waiting.fetch_sub(list.len(), Ordering::Relaxed);
+        })?;
         if let Ok((_, entry)) = self.registry.target(target) {
             entry.more = more;
         }
@@ -259,8 +294,11 @@ impl MediaPool {
         let Some(target) = self.registry.streams.get(&stream).copied() else {
             return refuse(RefusalCode::UnknownOperation, "no running play has this stream");
         };
+        let Some((decoder, _)) = self.registry.target(target)?.1.play else {
+            return refuse(RefusalCode::UnknownOperation, "no running play has this stream");
+        };
         self.decode(
-            target,
+            decoder,
             DecoderCommand::Pcm {
                 target,
                 stream,
@@ -297,9 +335,7 @@ impl MediaPool {
             return refuse(RefusalCode::BadRequest, "terminators are of 0-9 * # A-D");
         }
         // The writer makes the file: a disk that hangs must not keep core, and with it SIP, waiting.
-        if !is_recording_name(&recording) {
-            return refuse_file(&recording, &bad_name());
-        }
+        named(is_recording_name, &recording)?;
         let channels = if stereo { 2 } else { 1 };
         let state = Arc::new(RecordState::default());
         let (sink, samples) = record_ring(channels, &state);

@@ -12,7 +12,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::api::{LegKey, LegStats, MediaConfig, MediaEvent, OperationId, Refusal, RefusalCode, StreamParameters};
 use super::clock::unix_us;
-use super::decode::Decoder;
+use super::decode::{Decoder, OpenPrompt};
 use super::directory::Directory;
 use super::faults::Faults;
 use super::leg::{Identity, Leg};
@@ -39,7 +39,6 @@ pub(super) struct ThreadLink {
 /// All media of the engine.
 pub struct MediaPool {
     pub(super) registry: Registry,
-    pub(super) prompts_directory: Directory,
     pub(super) prompts: Prompts,
     pub(super) decoders: Vec<Decoder>,
     pub(super) writer: Writer,
@@ -57,8 +56,14 @@ pub struct MediaPool {
 
 impl MediaPool {
     /// Open the directories and start the threads.
-    #[expect(clippy::needless_pass_by_value, reason = "the pool is configured once")]
     pub fn start(config: MediaConfig, wake: Waker) -> io::Result<Self> {
+        let directory = Directory::open(&config.prompts)?;
+        Self::with_prompts(config, Arc::new(move |name| directory.read(name)), wake)
+    }
+
+    /// The same, with prompts from elsewhere.
+    #[expect(clippy::needless_pass_by_value, reason = "the pool is configured once")]
+    pub(crate) fn with_prompts(config: MediaConfig, prompts: OpenPrompt, wake: Waker) -> io::Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
         let count = if config.threads > 0 {
             config.threads
@@ -99,18 +104,24 @@ impl MediaPool {
         let (to_core, from_decoders) = channel();
         let faults = Faults::default();
         let mut decoders = Vec::new();
-        for index in 0..(cores / 2).max(1) {
+        // One more, for what no disk can hold up: tones, silence, pushed samples.
+        for index in 0..=(cores / 2).max(1) {
+            let prompts = Arc::clone(&prompts);
             let (to_core, wake) = (to_core.clone(), Arc::clone(&wake));
             let report = Box::new(move |event| {
                 if to_core.send(event).is_ok() {
                     wake();
                 }
             });
-            decoders.push(Decoder::start(&format!("decoder-{index}"), report, faults.clone())?);
+            decoders.push(Decoder::start(
+                &format!("decoder-{index}"),
+                prompts,
+                report,
+                faults.clone(),
+            )?);
         }
         Ok(Self {
             registry: Registry::default(),
-            prompts_directory: Directory::open(&config.prompts)?,
             writer: Writer::start(recordings, done, faults.clone())?,
             prompts: Prompts::default(),
             decoders,
@@ -319,3 +330,6 @@ fn can_reach(ours: IpAddr, parameters: &StreamParameters) -> io::Result<()> {
     socket.connect(parameters.remote_rtp)?;
     socket.connect(parameters.remote_rtcp)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,17 @@
-//! Checks of what a command asks, and the opening of its files.
+//! Checks of what a command asks. Nothing here touches a file.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 use offhook_dsp::{ToneSequence, ToneStep};
 
 use super::api::{FileEncoding, Refusal, RefusalCode, Source, Tone};
 use super::decode::{Growth, Prepared};
-use super::directory::Directory;
+use super::directory::{bad_name, is_name};
 use super::registry::refuse;
 
-/// Sources that one operation may bring.
-const MOST_SOURCES: usize = 256;
+/// Sources that one operation may bring: more than a verb of the node has items.
+pub const MOST_SOURCES: usize = 512;
 /// Finished prompts that are remembered, for plays that come after their `PromptDone`.
 const MOST_PROMPTS: usize = 1024;
 
@@ -47,30 +46,26 @@ pub fn within(name: &str, value: f32, least: f32, most: f32) -> Result<(), Refus
     bad(format!("{name} is {value}; it must be between {least} and {most}"))
 }
 
-/// Why a file of a directory cannot be used.
-pub fn refuse_file<T>(name: &str, error: &io::Error) -> Result<T, Refusal> {
-    let code = match error.kind() {
-        io::ErrorKind::NotFound => RefusalCode::NotFound,
-        io::ErrorKind::InvalidInput => RefusalCode::BadRequest,
-        io::ErrorKind::AlreadyExists => RefusalCode::WrongState,
-        io::ErrorKind::StorageFull => RefusalCode::NoCapacity,
-        _ => RefusalCode::Internal,
-    };
-    refuse(code, format!("file {name}: {error}"))
+/// The name is one of a file of a directory.
+pub fn named(is_name: impl FnOnce(&str) -> bool, name: &str) -> Result<(), Refusal> {
+    if is_name(name) {
+        return Ok(());
+    }
+    bad(format!("file {name}: {}", bad_name()))
 }
 
-/// Check the sources of a play and open their files.
-pub fn sources(directory: &Directory, prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared>, Refusal> {
+/// Check the sources of a play. Their files are opened when they come to be played, by who plays them.
+pub fn sources(prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared>, Refusal> {
     if sources.len() > MOST_SOURCES {
         return bad(format!(
             "{} sources are too many at once; append those beyond {MOST_SOURCES}",
             sources.len()
         ));
     }
-    sources.iter().map(|source| one(directory, prompts, source)).collect()
+    sources.iter().map(|source| one(prompts, source)).collect()
 }
 
-fn one(directory: &Directory, prompts: &mut Prompts, source: &Source) -> Result<Prepared, Refusal> {
+fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Refusal> {
     match source {
         Source::File {
             prompt,
@@ -80,10 +75,10 @@ fn one(directory: &Directory, prompts: &mut Prompts, source: &Source) -> Result<
             if let FileEncoding::PcmS16le { rate_hz } = encoding {
                 rate(*rate_hz)?;
             }
-            let file = directory.read(prompt).or_else(|error| refuse_file(prompt, &error))?;
+            named(is_name, prompt)?;
             let growth = growing.then(|| prompts.of(prompt));
             Ok(Prepared::File {
-                file: Arc::new(file),
+                name: Arc::from(prompt.as_str()),
                 encoding: *encoding,
                 growth,
             })

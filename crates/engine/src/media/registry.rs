@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use rtrb::Consumer;
 
 use super::api::{LegKey, OperationId, Refusal, RefusalCode};
+use super::ring::PlayState;
 
 /// The kinds of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct OperationEntry {
     /// A play that takes more sources.
     pub more: bool,
     pub streams: Vec<u64>,
+    /// Of a play: the index of its decoder thread, and what both know.
+    pub play: Option<(usize, Arc<PlayState>)>,
     /// The samples of a Listen.
     pub tap: Option<Consumer<i16>>,
 }
@@ -48,6 +52,7 @@ impl OperationEntry {
             is_paused: false,
             more: false,
             streams: Vec::new(),
+            play: None,
             tap: None,
         }
     }

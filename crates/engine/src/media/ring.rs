@@ -1,6 +1,6 @@
 //! The rings between a media thread and those that may wait: decoders, the writer, core.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use offhook_dsp::{FRAME, Frame};
@@ -26,6 +26,8 @@ pub struct PlayState {
     error: OnceLock<Arc<str>>,
     /// Nobody listens any more.
     pub abandoned: AtomicBool,
+    /// Sources that were not played to their end, those on their way to the decoder thread included.
+    pub waiting: AtomicUsize,
 }
 
 impl PlayState {

@@ -217,6 +217,7 @@ class Play(Operation, frozen=True, tag="play"):
 
     ``loops``: how often the list is played, 0 without end. ``more``: do not end at the end of the list, wait for
     ``Append``. ``interrupt``: what ends it, silent within the tick that read the input.
+    A file is opened when its turn comes: one that cannot be ends the play with ``error``. At most 512 ``sources``.
     ``volume_db`` -40 (mute) to 40.
     """
 

@@ -106,7 +106,7 @@ class Playback:
             running = await self._leg.start(play)
             self._operation.set_result(running)
             if play.volume_db != self._volume_db:
-                await self._leg.set_volume(running, self._volume_db)
+                await self._adjust(running)
             if play.more:
                 feeding = asyncio.create_task(self._feed(running, rest), name="feed")
             if await running.first_frame():
@@ -172,6 +172,13 @@ class Playback:
             more=more,
             interrupt=request.interrupt,
         )
+
+    async def _adjust(self, running: EngineOperation) -> None:
+        try:
+            await self._leg.set_volume(running, self._volume_db)
+        except EngineRefused:
+            if not running.is_over:  # or its end says why
+                raise
 
     async def _feed(self, running: EngineOperation, rest: list[asyncio.Task[Source]]) -> None:
         for index, task in enumerate(rest):

@@ -136,6 +136,24 @@ async def test_a_play_refused_by_the_engine_ends_with_error(bench):
     assert bench.told("p") == ["play error"]
 
 
+class Forgetful(dict[str, float]):
+    """What was fetched is gone when it is to be played: the engine finds no file."""
+
+    def __setitem__(self, prompt: str, length_s: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("before", [[], SILENCE], ids=["first", "later"])
+async def test_a_prompt_that_the_engine_cannot_open_ends_the_play_with_error(bench, before):
+    call = await bench.talk()
+    bench.fetcher.lengths_s["https://a/b.wav"] = 1.0
+    audio = {"type": "audio", "params": {"url": "https://a/b.wav"}}
+    bench.engine.prompt_lengths_s = Forgetful()
+    await bench.run("calling.play", call, control_id="p", play=[*before, audio])
+    await bench.sink.when("calling.call.play", control_id="p", state="error")
+    assert bench.told("p") == ["play playing"] * bool(before) + ["play error"]
+
+
 async def test_the_same_control_id_gets_the_same_reply_while_active_and_others_409(bench):
     call = await bench.talk()
     first = await bench.run("calling.play", call, control_id="p", play=SILENCE)

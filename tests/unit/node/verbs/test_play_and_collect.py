@@ -9,6 +9,7 @@ from offhook.node.engine import ops
 pytestmark = pytest.mark.virtual_clock
 
 PROMPT = [{"type": "silence", "params": {"duration": 10}}]
+AUDIO = [{"type": "audio", "params": {"url": "https://a/b.wav"}}]
 TEXT = [{"type": "tts", "params": {"text": "Press one"}}]
 
 
@@ -119,6 +120,18 @@ async def test_a_prompt_that_cannot_be_spoken_is_an_error_of_both(bench):
     await ask(bench, call, play=TEXT)
     await bench.sink.when("calling.call.collect")
     assert bench.told("c") == ["play error", "collect error"]
+
+
+async def test_a_prompt_that_the_engine_cannot_open_is_an_error_of_both(bench):
+    call = await bench.talk()
+    bench.fetcher.lengths_s["https://a/b.wav"] = 1.0
+    fetched = bench.run("calling.play_and_collect", call, control_id="c", play=AUDIO, collect={"digits": {"max": 1}})
+    await fetched
+    await asyncio.sleep(0.11)  # it is fetched, and the engine was not asked to play it yet
+    bench.engine.prompt_lengths_s.clear()
+    await bench.sink.when("calling.call.collect")
+    assert bench.told("c") == ["play error", "collect error"]
+    assert "No such file" in result(bench)["params"]["message"]
 
 
 async def test_speech_is_501_by_name(bench):

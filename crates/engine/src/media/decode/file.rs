@@ -18,6 +18,9 @@ const PIECE: usize = 16_384;
 /// A growing prompt that does not grow for so long has failed.
 const STALL: Duration = Duration::from_secs(30);
 
+/// What a growing prompt ends with that was given up by who wrote it.
+pub const UNWRITTEN: &str = "the prompt could not be written to its end";
+
 const UNKNOWN: i64 = -2;
 
 /// The final size of a growing prompt, once it is known.
@@ -34,6 +37,11 @@ impl Growth {
     /// -1: writing failed.
     pub fn done(&self, size_bytes: i64) {
         self.0.store(size_bytes.max(-1), Ordering::Release);
+    }
+
+    /// Who wrote it gave it up.
+    pub fn has_failed(&self) -> bool {
+        self.size() == -1
     }
 
     fn size(&self) -> i64 {
@@ -108,7 +116,7 @@ impl FileDecoder {
         // Read before the file: once the size is known, all of it is there.
         let size = self.growth.as_ref().map(|growth| growth.size());
         if size == Some(-1) {
-            return Err("the prompt could not be written to its end".into());
+            return Err(UNWRITTEN.into());
         }
         let count = self.read_piece()?;
         if count > 0 {

@@ -8,12 +8,12 @@ mod resamplers;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 pub use file::Growth;
-pub use play::{Play, Prepared};
+pub use play::{OpenPrompt, Play, Prepared};
 
 use self::cache::PromptCache;
 use super::api::{MediaEvent, OperationId};
@@ -23,6 +23,9 @@ use super::faults::Faults;
 const PERIOD: Duration = Duration::from_millis(100);
 /// The same, while a play waits for samples that grow or are pushed.
 const WAITING: Duration = Duration::from_millis(20);
+
+/// What may wait for a decoder thread, which waits for the disk: as many plays as begin at once, and samples.
+const MOST_COMMANDS: usize = 4096;
 
 /// What core tells a decoder thread.
 pub enum DecoderCommand {
@@ -47,13 +50,24 @@ pub type Report = Box<dyn Fn(MediaEvent) + Send>;
 
 /// One decoder thread.
 pub struct Decoder {
-    commands: Sender<DecoderCommand>,
+    commands: SyncSender<DecoderCommand>,
+}
+
+/// Whether a decoder thread was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// Too much waits for it.
+    Full,
+    /// The thread is gone.
+    Gone,
 }
 
 impl Decoder {
-    pub fn start(name: &str, report: Report, faults: Faults) -> io::Result<Self> {
-        let (commands, inbox) = channel();
+    pub fn start(name: &str, prompts: OpenPrompt, report: Report, faults: Faults) -> io::Result<Self> {
+        let (commands, inbox) = sync_channel(MOST_COMMANDS);
         let mut room = Room {
+            prompts,
             plays: Vec::new(),
             cache: PromptCache::default(),
             report,
@@ -65,9 +79,13 @@ impl Decoder {
         Ok(Self { commands })
     }
 
-    /// `false`: the thread is gone.
-    pub fn send(&self, command: DecoderCommand) -> bool {
-        self.commands.send(command).is_ok()
+    /// Tell it. Never waits.
+    pub fn send(&self, command: DecoderCommand) -> Taken {
+        match self.commands.try_send(command) {
+            Ok(()) => Taken::Yes,
+            Err(TrySendError::Full(_)) => Taken::Full,
+            Err(TrySendError::Disconnected(_)) => Taken::Gone,
+        }
     }
 }
 
@@ -76,6 +94,7 @@ const FAULT: &str = "decoding this failed; this is a bug";
 
 /// What a decoder thread holds.
 struct Room {
+    prompts: OpenPrompt,
     plays: Vec<Play>,
     cache: PromptCache,
     report: Report,
@@ -110,12 +129,13 @@ impl Room {
         // The emptiest first, so that a new play does not wait for the others to be filled.
         self.plays.sort_by_key(Play::buffered);
         let Self {
+            prompts,
             plays,
             cache,
             report,
             faults,
         } = self;
-        plays.retain_mut(|play| Self::guarded(play, faults, |play| play.fill(cache, report)));
+        plays.retain_mut(|play| Self::guarded(play, faults, |play| play.fill(cache, prompts, report)));
     }
 
     /// A panic, of ours or of the MP3 decoder, ends the play that it happened to and no other. `false`: the play is over.
@@ -162,3 +182,6 @@ impl Room {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod files_tests;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,7 +11,7 @@ use rtrb::Producer;
 
 use super::Report;
 use super::cache::{FileSource, PromptCache};
-use super::file::{Growth, Step};
+use super::file::{Growth, Step, UNWRITTEN};
 use super::resamplers::Resamplers;
 use crate::media::api::{FileEncoding, MediaEvent, OperationId};
 use crate::media::ring::{PLAY_RING, PlayState};
@@ -24,11 +25,17 @@ const PCM_AHEAD: usize = 4000;
 /// Credit is given in pieces of at least 40 ms.
 const CREDIT_PIECE: u64 = 320;
 
-/// A source whose file is open.
+/// Files of a play that is repeated which stay open: they need not be opened anew each time, nor be there any more.
+const MOST_OPEN: usize = 2;
+
+/// Opens a prompt by its name. It may wait for the disk.
+pub type OpenPrompt = Arc<dyn Fn(&str) -> io::Result<File> + Send + Sync>;
+
+/// A source that was checked. Its file is opened when its turn comes.
 #[derive(Debug, Clone)]
 pub enum Prepared {
     File {
-        file: Arc<File>,
+        name: Arc<str>,
         encoding: FileEncoding,
         growth: Option<Arc<Growth>>,
     },
@@ -70,8 +77,11 @@ pub struct Play {
     pub id: OperationId,
     ring: Producer<i16>,
     state: Arc<PlayState>,
-    sources: Vec<Prepared>,
+    /// Those to be played; in the last round, what was played is gone.
+    sources: VecDeque<Prepared>,
     at: usize,
+    /// Files of a list that is repeated, those of its last sources.
+    files: VecDeque<(Arc<str>, Arc<File>)>,
     /// Rounds to go; `None` without end.
     rounds: Option<u32>,
     more: bool,
@@ -97,8 +107,9 @@ impl Play {
             id,
             ring,
             state,
-            sources,
+            sources: sources.into(),
             at: 0,
+            files: VecDeque::new(),
             rounds: (loops > 0).then_some(loops),
             more,
             open: None,
@@ -168,13 +179,18 @@ impl Play {
         self.is_waiting
     }
 
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        self.sources.len()
+    }
+
     /// It ends with `error`, because of `why`.
     pub fn fail(&self, why: &str) {
         self.state.fail(why);
     }
 
     /// Fill the ring up. `false`: the play is over, for one reason or another.
-    pub fn fill(&mut self, cache: &mut PromptCache, report: &Report) -> bool {
+    pub fn fill(&mut self, cache: &mut PromptCache, prompts: &OpenPrompt, report: &Report) -> bool {
         if self.state.abandoned.load(Ordering::Acquire) || self.ring.is_abandoned() {
             return false;
         }
@@ -190,7 +206,7 @@ impl Play {
                 self.is_waiting = true;
                 break;
             }
-            match self.produce(cache) {
+            match self.produce(cache, prompts) {
                 Ok(Step::Going) => {}
                 Ok(Step::Waiting) => {
                     self.is_waiting = true;
@@ -225,9 +241,9 @@ impl Play {
         count
     }
 
-    fn produce(&mut self, cache: &mut PromptCache) -> Result<Step, String> {
+    fn produce(&mut self, cache: &mut PromptCache, prompts: &OpenPrompt) -> Result<Step, String> {
         if self.open.is_none() {
-            return self.next_source();
+            return self.next_source(prompts);
         }
         let room = self.ring.slots().min(MOST_AT_ONCE);
         let step = match &mut self.open {
@@ -262,16 +278,50 @@ impl Play {
         self.made_in_round |= !self.staged.is_empty();
         if step == Step::Done {
             self.open = None;
-            self.at += 1;
+            self.played();
             return Ok(Step::Going);
         }
         Ok(step)
     }
 
-    fn next_source(&mut self) -> Result<Step, String> {
+    fn is_last_round(&self) -> bool {
+        self.rounds == Some(1)
+    }
+
+    /// A source came to its end.
+    fn played(&mut self) {
+        if self.is_last_round() {
+            self.sources.pop_front();
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.at += 1;
+        }
+    }
+
+    /// The file of a prompt.
+    fn file(&mut self, name: &Arc<str>, prompts: &OpenPrompt) -> Result<Arc<File>, String> {
+        if let Some((_, file)) = self.files.iter().find(|(known, _)| known == name) {
+            return Ok(Arc::clone(file));
+        }
+        if self.files.len() >= MOST_OPEN {
+            self.files.pop_front();
+        }
+        let file = prompts(name).map_err(|error| format!("file {name}: {error}"))?;
+        let file = Arc::new(file);
+        if !self.is_last_round() {
+            self.files.push_back((Arc::clone(name), Arc::clone(&file)));
+        }
+        Ok(file)
+    }
+
+    fn next_source(&mut self, prompts: &OpenPrompt) -> Result<Step, String> {
         if let Some(source) = self.sources.get(self.at) {
             self.open = Some(match source.clone() {
-                Prepared::File { file, encoding, growth } => {
+                Prepared::File {
+                    growth: Some(growth), ..
+                } if growth.has_failed() => return Err(UNWRITTEN.into()),
+                Prepared::File { name, encoding, growth } => {
+                    let file = self.file(&name, prompts)?;
                     Open::File(Box::new(FileSource::new(file, encoding, growth)))
                 }
                 Prepared::Tone(tones) => Open::Tone(tones),

@@ -31,6 +31,11 @@ fn heard(source: &mut PlaySource) -> (usize, Supply) {
     panic!("the play did not end after {frames} frames");
 }
 
+/// A directory without prompts.
+fn nothing() -> OpenPrompt {
+    Arc::new(|_| Err(io::ErrorKind::NotFound.into()))
+}
+
 fn silence(frames: u64) -> Prepared {
     Prepared::Silence {
         samples: frames * FRAME as u64,
@@ -40,17 +45,17 @@ fn silence(frames: u64) -> Prepared {
 #[test]
 fn a_panic_in_one_play_ends_it_after_what_was_made_and_is_counted_and_the_others_go_on() {
     let faults = Faults::default();
-    let decoder = Decoder::start("decoder-fault", Box::new(|_| {}), faults.clone()).unwrap();
+    let decoder = Decoder::start("decoder-fault", nothing(), Box::new(|_| {}), faults.clone()).unwrap();
     let (other, mut other_source) = play(1, vec![silence(200)]);
     let (bad, mut bad_source) = play(2, vec![silence(3), Prepared::Fault]);
-    assert!(decoder.send(DecoderCommand::Play(other)));
-    assert!(decoder.send(DecoderCommand::Play(bad)));
+    assert_eq!(decoder.send(DecoderCommand::Play(other)), Taken::Yes);
+    assert_eq!(decoder.send(DecoderCommand::Play(bad)), Taken::Yes);
     assert_eq!(heard(&mut bad_source), (3, Supply::Failed));
     assert_eq!(bad_source.state.error().as_deref(), Some(FAULT));
     assert_eq!(faults.take(), 1);
     assert_eq!(heard(&mut other_source), (200, Supply::Ended));
     let (new, mut new_source) = play(3, vec![silence(5)]);
-    assert!(decoder.send(DecoderCommand::Play(new)));
+    assert_eq!(decoder.send(DecoderCommand::Play(new)), Taken::Yes);
     assert_eq!(heard(&mut new_source), (5, Supply::Ended));
 }
 
@@ -70,17 +75,18 @@ fn a_play_whose_decoder_is_gone_ends_as_failed_and_one_that_was_done_as_ended() 
 
 #[test]
 fn a_stream_of_an_odd_rate_costs_core_nothing_and_is_heard() {
-    let decoder = Decoder::start("decoder-stream", Box::new(|_| {}), Faults::default()).unwrap();
+    let decoder = Decoder::start("decoder-stream", nothing(), Box::new(|_| {}), Faults::default()).unwrap();
     let (mut made, mut source) = play(1, vec![Prepared::Pcm { stream: 7 }]);
     made.expect(7, 47_999);
-    assert!(decoder.send(DecoderCommand::Play(made)));
+    assert_eq!(decoder.send(DecoderCommand::Play(made)), Taken::Yes);
     let samples = vec![1; 47_999 / 5 * 2];
-    assert!(decoder.send(DecoderCommand::Pcm {
+    let pushed = DecoderCommand::Pcm {
         target: 1,
         stream: 7,
         samples,
-        last: true
-    }));
+        last: true,
+    };
+    assert_eq!(decoder.send(pushed), Taken::Yes);
     assert_eq!(heard(&mut source), (10, Supply::Ended));
 }
 
@@ -193,13 +199,15 @@ fn a_file_that_is_long_before_its_first_sample_keeps_no_other_play_waiting() {
     let report: Report = Box::new(|_| {});
     for (bytes, fills) in [(vec![0; 8 << 20], 8), (skipped, 1)] {
         let prepared = Prepared::File {
-            file: file(&bytes),
+            name: Arc::from("long"),
             encoding: crate::media::api::FileEncoding::Auto,
             growth: None,
         };
         let (mut play, source) = play(1, vec![prepared]);
         let mut count = 1;
-        while play.fill(&mut cache, &report) {
+        let held = file(&bytes);
+        let prompts: OpenPrompt = Arc::new(move |_| held.try_clone());
+        while play.fill(&mut cache, &prompts, &report) {
             assert!(play.is_waiting(), "it is asked again soon");
             count += 1;
         }

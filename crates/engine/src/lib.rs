@@ -5,6 +5,7 @@
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod descriptors;
 pub mod log;
 pub mod media;
 mod quiet;

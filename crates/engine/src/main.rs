@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use offhook_engine::config::{Config, USAGE};
 use offhook_engine::core::Core;
+use offhook_engine::descriptors;
 use offhook_engine::log::Log;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -54,7 +55,27 @@ fn write_line(to: &mut impl Write, text: &str) -> ExitCode {
     }
 }
 
-fn run(config: Config, log: &Log) -> Result<u8, String> {
+/// Take no more calls than there are descriptors for.
+fn fit(config: &mut Config, log: &Log) {
+    let limit = descriptors::raise_limit();
+    let calls = descriptors::calls_for(limit);
+    if calls < config.max_legs {
+        let needed = descriptors::needed_for(config.max_legs);
+        log.warning(
+            "too few descriptors for engine.max_calls: raise the hard limit of open files (LimitNOFILE=, ulimit -Hn)",
+            &[
+                ("limit", json!(limit)),
+                ("needed", json!(needed)),
+                ("max_calls", json!(config.max_legs)),
+                ("calls", json!(calls)),
+            ],
+        );
+        config.max_legs = calls;
+    }
+}
+
+fn run(mut config: Config, log: &Log) -> Result<u8, String> {
+    fit(&mut config, log);
     let secret = read_secret(config.secret_fd)?;
     let lifeline = Arc::new(Notify::new());
     if let Some(fd) = config.lifeline_fd {

@@ -1,6 +1,7 @@
 //! What SIP tells: new calls, answers, changed sessions, ends. The offer/answer policy is asked of `offhook_sdp`.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use offhook_sip::{By, Cause, Command, Event, Incoming, Refusal};
@@ -12,6 +13,7 @@ use crate::control::wire::{
 use crate::core::legs::{Leg, Presses};
 use crate::core::pace::{Changes, State, Told};
 use crate::core::{Core, convert, now_us, random, random_uuid, shutdown};
+use crate::descriptors::{self, NoWay};
 use crate::media::{self, BoundPort, DigitMethod, MediaCommand};
 
 /// Said to new calls while half of what may wait for the node does.
@@ -160,10 +162,7 @@ impl Core {
 
     /// A leg with its port and its silent media. An error is a sentence.
     pub(super) fn new_leg(&mut self, new: NewLeg) -> Result<media::LegKey, String> {
-        let port: BoundPort = self
-            .media
-            .bind(self.config.rtp_ip)
-            .map_err(|error| format!("no port is free for media ({error}); widen the range of RTP ports"))?;
+        let port: BoundPort = self.media.bind(self.config.rtp_ip).map_err(|error| no_socket(&error))?;
         let mut address = port.rtp_address();
         if address.ip().is_unspecified() {
             address.set_ip(new.local.ip());
@@ -426,11 +425,25 @@ impl Core {
 /// Whether there is a way from our address to where the peer wants its media: asked before a call is answered.
 fn can_reach(ours: IpAddr, session: &offhook_sdp::StreamParameters) -> Result<(), Refusal> {
     let Some(remote) = session.remote else { return Ok(()) };
-    let tried = UdpSocket::bind((ours, 0)).and_then(|socket| socket.connect(remote));
-    tried.map_err(|error| {
-        let sentence = format!("there is no way for media from {ours} to {remote} ({error}); send another c= address");
-        refusal(488, &sentence)
+    descriptors::can_reach(ours, &[remote]).map_err(|why| match why {
+        NoWay::Network(error) => {
+            let sentence =
+                format!("there is no way for media from {ours} to {remote} ({error}); send another c= address");
+            refusal(488, &sentence)
+        }
+        NoWay::Shortage(error) => refusal(503, &no_socket(&error)),
     })
+}
+
+/// Why there is no socket for the media of a call.
+fn no_socket(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!("no port is free for media ({error}); widen the range of RTP ports"),
+        _ if descriptors::is_shortage(error) => {
+            format!("no socket is left for media ({error}); raise the limit of open files, or try again later")
+        }
+        _ => format!("no socket for media can be opened ({error}); check the address of the media"),
+    }
 }
 
 fn refusal(status: u16, reason: &str) -> Refusal {

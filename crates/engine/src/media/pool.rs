@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::available_parallelism;
@@ -23,6 +23,7 @@ use super::registry::{LegEntry, Registry, refuse};
 use super::ring::Block;
 use super::thread::{self, COMMAND_RING, ThreadCommand, ThreadRings, ThreadSettings};
 use super::writer::Writer;
+use crate::descriptors::{NoWay, can_reach};
 
 /// Called from media threads when events wait. Must not block.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
@@ -178,12 +179,13 @@ impl MediaPool {
         let Some(entry) = self.registry.legs.get_mut(&leg).filter(|entry| !entry.is_closing) else {
             return refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)");
         };
-        if let Err(error) = can_reach(entry.ip, &parameters) {
-            let remote = parameters.remote_rtp;
-            return refuse(
-                RefusalCode::BadRequest,
-                format!("media cannot be sent to {remote}: {error}"),
-            );
+        let remote = parameters.remote_rtp;
+        if let Err(why) = can_reach(entry.ip, &[remote, parameters.remote_rtcp]) {
+            let (code, error) = match why {
+                NoWay::Network(error) => (RefusalCode::BadRequest, error),
+                NoWay::Shortage(error) => (RefusalCode::NoCapacity, error),
+            };
+            return refuse(code, format!("media cannot be sent to {remote}: {error}"));
         }
         entry.is_connected = true;
         let thread = entry.thread;
@@ -322,13 +324,6 @@ fn identity() -> io::Result<Identity> {
         sequence: random()? as u16 & 0x7fff,
         timestamp: random()?,
     })
-}
-
-/// There is a way from our address to the peer's, as far as this machine knows.
-fn can_reach(ours: IpAddr, parameters: &StreamParameters) -> io::Result<()> {
-    let socket = UdpSocket::bind((ours, 0))?;
-    socket.connect(parameters.remote_rtp)?;
-    socket.connect(parameters.remote_rtcp)
 }
 
 #[cfg(test)]

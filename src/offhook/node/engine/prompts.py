@@ -1,8 +1,8 @@
 """The prompts directory: audio that the engine plays, by name, within a bound that holds.
 
 A file that is still written has mode 0600, a complete one 0400: after a crash the two can be told apart. The engine
-opens the files of an operation when it takes it, so what it plays goes on when a file is removed, whichever node began
-it. Until then, and so that the bound is that of the disk, what live operations name stays (``Asker``).
+opens a file when its turn comes, and what it plays goes on when that is removed. Until then, and so that the bound is
+that of the disk, what live operations name stays (``Asker``).
 """
 
 from __future__ import annotations

@@ -50,6 +50,8 @@ class Asker:
 class PromptCache:
     """Files of ``directory``, ``max_bytes`` together: for a new one the least recently used go that nobody plays.
 
+    What one asker plays takes half of what the others leave at most, so that there is always room for the next.
+
     ``free_bytes`` says how much the disk has for us, of how much in all; the default asks it. Below the reserve (a
     twentieth of the disk, at most 256 MiB) nothing is written: the rest of the disk is for calls.
     """
@@ -65,7 +67,8 @@ class PromptCache:
         self._max_bytes = max_bytes
         self._free_bytes = free_bytes or _free_bytes
         self._sizes: OrderedDict[str, int] = OrderedDict()
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, Counter[str]] = {}
+        self._played: Counter[str] = Counter()
         self._total = 0
         self._held_bytes = 0
         self._unlooked = 0
@@ -78,8 +81,12 @@ class PromptCache:
 
     @property
     def room_bytes(self) -> int:
-        """What a new file could have at most."""
+        """What is played by nobody, or by nobody yet."""
         return max(0, self._max_bytes - self._held_bytes)
+
+    def share(self, turn: str) -> int:
+        """What an asker may play at once, in bytes: half of what the others leave."""
+        return (self._max_bytes - (self._held_bytes - self._played[turn])) // 2
 
     def path(self, name: str) -> Path:
         """Where ``name`` lies. Names are made by us; anything else is a bug."""
@@ -102,29 +109,45 @@ class PromptCache:
         self._sizes.move_to_end(name)
         return entry.st_size
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file, complete or not."""
+        return name in self._sizes
+
     # --- who uses what ---------------------------------------------------------------------------------------
 
     def hold(self, name: str, asker: Asker) -> None:
         """Keep ``name`` until the asker is over."""
-        self.pin(name)
-        asker.keep(lambda: self.unpin(name))
+        self.pin(name, asker.turn)
+        asker.keep(lambda: self.unpin(name, asker.turn))
 
     def is_held(self, name: str) -> bool:
         """Whether something live names it."""
         return name in self._held
 
-    def pin(self, name: str) -> None:
-        """Keep ``name`` until as many ``unpin``."""
-        if name not in self._held:
-            self._held_bytes += self._sizes.get(name, 0)
-        self._held[name] += 1
+    def pin(self, name: str, turn: str = "") -> None:
+        """Keep ``name`` until as many ``unpin``. ``turn``: for whom; empty: for the node itself."""
+        size = self._sizes.get(name, 0)
+        holders = self._held.get(name)
+        if holders is None:
+            holders = self._held[name] = Counter()
+            self._held_bytes += size
+        if turn not in holders:
+            self._played[turn] += size
+        holders[turn] += 1
 
-    def unpin(self, name: str) -> None:
+    def unpin(self, name: str, turn: str = "") -> None:
         """The counterpart of ``pin``."""
-        self._held[name] -= 1
-        if not self._held[name]:
+        size = self._sizes.get(name, 0)
+        holders = self._held[name]
+        holders[turn] -= 1
+        if not holders[turn]:
+            del holders[turn]
+            self._played[turn] -= size
+            if not self._played[turn]:
+                del self._played[turn]
+        if not holders:
             del self._held[name]
-            self._held_bytes -= self._sizes.get(name, 0)
+            self._held_bytes -= size
 
     # --- writing ---------------------------------------------------------------------------------------------
 
@@ -145,6 +168,7 @@ class PromptCache:
         grown = size_bytes - self._sizes.get(name, 0)
         self._resize(name, size_bytes)
         try:
+            self._share(name)
             self._make_room(name)
             self._unlooked += max(grown, 0)
             if self._unlooked >= _LOOK_BYTES or size_bytes == grown:
@@ -193,6 +217,15 @@ class PromptCache:
         while self._total > self._max_bytes and self._evict(""):
             pass
 
+    def _share(self, name: str) -> None:
+        """What is for several is within the share of one of them."""
+        turns = [turn for turn in self._held.get(name, ()) if turn]
+        if turns and all(self._played[turn] > self.share(turn) for turn in turns):
+            raise MachineError(
+                f"this call plays half of what others leave of {self._max_bytes >> 20} MiB for audio (tts.cache_mib): "
+                "play less at once, or raise it"
+            )
+
     def _make_room(self, name: str) -> None:
         while self._total > self._max_bytes:
             if not self._evict(name):
@@ -227,6 +260,8 @@ class PromptCache:
         self._total += grown
         if name in self._held:
             self._held_bytes += grown
+            for turn in self._held[name]:
+                self._played[turn] += grown
 
     def _forget(self, name: str) -> None:
         if name in self._sizes:

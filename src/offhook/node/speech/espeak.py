@@ -118,7 +118,6 @@ class EspeakSpeech:
     async def _speak(self, job: Job) -> None:
         """Piece after piece; whatever ends it, waiters and engine are told."""
         name, size = job.utterance.name, -1
-        self._cache.pin(name)
         try:
             for piece in job.utterance.pieces:
                 await self._speak_piece(job, piece)
@@ -134,7 +133,6 @@ class EspeakSpeech:
             if size < 0:
                 self._cache.discard(name)
                 job.failure = job.failure or ProviderError("the node stops speaking")
-            self._cache.unpin(name)
             job.first.set()
             job.over.set()
         if job.is_played:
@@ -148,11 +146,15 @@ class EspeakSpeech:
         async with self._workers.turn(ticket, wait_s=due_in_s + self._wait_s) as worker:
             if not job.size_bytes:
                 cache.begin(utterance.name)
+            elif not cache.has(utterance.name):
+                raise ProviderError("nobody plays the text any more, and it went for another")
             cache.grow(utterance.name, job.size_bytes + _PIECE_BYTES)
             most = min(_PIECE_BYTES + cache.room_bytes, _LONGEST_BYTES)
             path = str(cache.path(utterance.name))
             said = await worker.speak(Request(piece, utterance.voice, path, utterance.ssml, most))
+        if not cache.has(utterance.name):
+            raise ProviderError("nobody plays the text any more, and it went for another")
         job.size_bytes += said
-        cache.grow(utterance.name, job.size_bytes)
         if said >= most or job.seconds > _LONGEST_S:
             raise CallerError("the text lasts longer than half an hour, or than tts.cache_mib has room for: split it")
+        cache.grow(utterance.name, job.size_bytes)

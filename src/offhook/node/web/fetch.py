@@ -220,15 +220,15 @@ class WebFetcher:
             raise ProviderError(f"{url.host} answered {response.status}, not 200: check the URL")
         if (response.content_length or 0) > self._limits.max_bytes:
             raise ProviderError(self._too_long(url))
-        prompt = await self._store(url, response)
+        prompt = await self._store(url, response, job.turn)
         self._cache.hold(prompt, job.lease)
         self._known.remember(str(url), prompt, response, self._now())
         return FileSource(prompt)
 
-    async def _store(self, url: URL, response: aiohttp.ClientResponse) -> str:
-        """Into a file, which gets the hash of its content as its name."""
+    async def _store(self, url: URL, response: aiohttp.ClientResponse, turn: str) -> str:
+        """Into a file of who asked first, which gets the hash of its content as its name."""
         temporary = f"fetch-{uuid.uuid4().hex}"
-        self._cache.pin(temporary)
+        self._cache.pin(temporary, turn)
         try:
             name = await self._write(url, response, temporary)
             if self._cache.find(name, self._now()) is None:
@@ -240,7 +240,7 @@ class WebFetcher:
             raise MachineError(f"the prompts directory cannot be written: {error.strerror}") from error
         finally:
             self._cache.discard(temporary)
-            self._cache.unpin(temporary)
+            self._cache.unpin(temporary, turn)
         return name
 
     async def _write(self, url: URL, response: aiohttp.ClientResponse, temporary: str) -> str:

@@ -160,6 +160,28 @@ def test_a_file_that_somebody_removed_by_hand_is_not_counted_any_more(tmp_path: 
     assert cache.total_bytes == 0
 
 
+def test_one_call_plays_half_of_what_others_leave_so_that_there_is_room_for_the_next(tmp_path: Path) -> None:
+    """Sixty long texts of one call would leave no room for one word of another."""
+    cache = PromptCache(tmp_path, max_bytes=100)
+    loud, quiet = Asker("loud"), Asker("quiet")
+    for name, asker, size in (("a", loud, 30), ("b", loud, 20), ("d", quiet, 25)):
+        cache.hold(name, asker)
+        put(cache, name, size, 1.0)
+    for name, asker in (("c", loud), ("e", quiet)):
+        cache.hold(name, asker)
+        with pytest.raises(MachineError, match="this call plays half of what others leave of 0 MiB for audio"):
+            put(cache, name, 1, 2.0)
+        cache.discard(name)
+    shared = Asker("third")
+    cache.hold("c", shared)
+    put(cache, "c", 10, 3.0)
+    assert names(tmp_path) == ["a", "b", "c", "d"]
+    for asker in (loud, quiet, shared):
+        asker.close()
+    assert cache.room_bytes == 100
+    assert cache.share("loud") == 50
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["put", "hold", "release", "find"]), st.sampled_from("abcdef"), st.integers(1, 60)),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offhook.errors import CallerError, ProviderError
+from offhook.errors import CallerError, MachineError, ProviderError
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.speech import espeak_worker
@@ -182,13 +182,22 @@ async def test_an_unfinished_file_of_a_crashed_node_is_spoken_anew(node: Node) -
     assert abs(len(again) - len(whole)) < 2205  # espeak-ng varies from one utterance to the next
 
 
-async def test_a_text_that_lasts_longer_than_there_is_room_for_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    """It was cut off in the middle, and nobody was told."""
+@pytest.mark.parametrize(
+    ("characters", "max_mib", "error", "sentence"),
+    [
+        (396, 5, MachineError, r"this call plays half of what others leave of 5 MiB for audio \(tts\.cache_mib\)"),
+        (19_996, 1024, CallerError, r"longer than half an hour, or than tts\.cache_mib has room for: split it"),
+    ],
+)
+async def test_a_text_that_lasts_longer_than_there_is_room_for_is_an_error_and_leaves_nothing(
+    tmp_path: Path, characters: int, max_mib: int, error: type[Exception], sentence: str
+) -> None:
+    """It was cut off after half an hour, and nobody was told."""
     node = Node(tmp_path)
-    node.cache = PromptCache(tmp_path, max_bytes=2 << 20)
-    node.speech = EspeakSpeech(node.cache, node.workers, node._end, settle_s=60.0)
-    with pytest.raises(CallerError, match=r"longer than half an hour, or than tts\.cache_mib has room for: split it"):
-        await node.say("77 " * 130)
+    node.cache = PromptCache(tmp_path, max_bytes=max_mib << 20)
+    node.speech = EspeakSpeech(node.cache, node.workers, node._end, settle_s=60.0, max_characters=20_000)
+    with pytest.raises(error, match=sentence):
+        await node.say("777 " * (characters // 4))
     assert not list(tmp_path.iterdir())
     await node.speech.close()
 

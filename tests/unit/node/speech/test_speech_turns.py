@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from offhook.errors import CallerError, MachineError, OffhookError
+from offhook.errors import MachineError, OffhookError
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.speech.espeak import EspeakSpeech
@@ -157,9 +157,9 @@ async def test_more_than_64_texts_of_a_call_that_wait_are_refused_and_others_spe
 
 async def test_many_new_texts_stay_within_the_bound_of_the_cache(tmp_path: Path) -> None:
     """1,821 MiB lay under a bound of 16."""
-    bound = 4 << 20
+    bound = 8 << 20
     rig = Rig(tmp_path, max_bytes=bound)
-    for number in range(12):
+    for number in range(20):
         asker = Asker("call")
         await rig.say(f"Text {number}. {SENTENCE * 10}", asker)
         async with asyncio.timeout(60):
@@ -167,25 +167,51 @@ async def test_many_new_texts_stay_within_the_bound_of_the_cache(tmp_path: Path)
                 await asyncio.sleep(0.005)
         asker.close()
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= bound
-    assert len(list(tmp_path.iterdir())) < 12
+    assert len(list(tmp_path.iterdir())) < 20
     await rig.speech.close()
 
 
 async def test_a_text_that_finds_no_room_is_refused_with_a_sentence_and_one_that_is_played_stays(
     tmp_path: Path,
 ) -> None:
-    rig = Rig(tmp_path, max_bytes=3 << 20)
+    rig = Rig(tmp_path, max_bytes=6 << 20)
     playing = Asker("playing")
     source = await rig.say(f"First. {SENTENCE * 10}", playing)
     async with asyncio.timeout(60):
         while rig.speech.is_busy:
             await asyncio.sleep(0.005)
-    with pytest.raises((CallerError, MachineError), match=r"tts\.cache_mib"):
+    rig.cache.pin("another", "")
+    rig.cache.begin("another")
+    rig.cache.grow("another", 4 << 20)
+    with pytest.raises(MachineError, match=r"of 6 MiB for audio \(tts\.cache_mib\): play less at once"):
         await rig.say("Hello again and again.", "other")
     assert rig.cache.is_held(source.prompt)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == 2
     playing.close()
+    rig.cache.discard("another")
     assert (await rig.say("Hello again and again.", "other")).prompt
+    await rig.speech.close()
+
+
+async def test_texts_that_nobody_plays_any_more_make_room_for_those_that_somebody_does(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, max_bytes=8 << 20)
+    await rig.speech.start()
+    askers = [Asker(f"call {number}") for number in range(3)]
+    await asyncio.gather(
+        *(rig.say(f"Text {number}. {LONG}", asker) for number, asker in enumerate(askers)), return_exceptions=True
+    )
+    for asker in askers:
+        asker.close()
+    assert rig.speech.is_busy
+    kept = Asker("quiet")
+    for number in range(4):
+        assert (await rig.say(f"Hello {number}.", kept)).prompt
+    async with asyncio.timeout(120):
+        while rig.speech.is_busy:
+            await asyncio.sleep(0.01)
+            assert sum(path.stat().st_size for path in tmp_path.glob("*") if path.exists()) <= 12 << 20
+    assert rig.cache.total_bytes == sum(path.stat().st_size for path in tmp_path.iterdir()) <= 8 << 20
+    assert len([path for path in tmp_path.iterdir() if rig.cache.is_held(path.name)]) == 4
     await rig.speech.close()
 
 

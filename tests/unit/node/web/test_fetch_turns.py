@@ -190,7 +190,7 @@ async def test_more_than_64_urls_of_a_call_that_wait_are_refused(rig: Rig) -> No
 
 
 async def test_a_file_stays_from_the_moment_it_is_there_until_who_asked_is_over(rig: Rig) -> None:
-    rig.cache = PromptCache(rig.cache.directory, max_bytes=len(WAV) + 10)
+    rig.cache = PromptCache(rig.cache.directory, max_bytes=3 * len(WAV))
     rig.fetcher = rig.make()
     asker = Asker("call")
     source = await rig.fetcher.fetch(f"http://slow.example:{rig.port}/a", asker)

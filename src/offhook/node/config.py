@@ -180,6 +180,9 @@ class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_s: Annotated[Seconds, _about("A call.", "seconds")] = 4 * 3600.0
     hold_s: Annotated[Seconds, _about("A party that holds us.", "seconds")] = 3600.0
     ringing_s: Annotated[Seconds, _about("An inbound call that nobody answers.", "seconds")] = 120.0
+    orphan_s: Annotated[
+        Seconds, _about("A call or a dial whose client is gone, and may come back to it until then.", "seconds")
+    ] = 120.0
     ring_timeout_s: Annotated[Seconds, _about("An outbound call, when the program gives no `timeout`.", "seconds")] = (
         30.0
     )

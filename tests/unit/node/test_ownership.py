@@ -165,6 +165,7 @@ async def test_a_dial_of_a_client_that_went_for_good_fails_with_a_sentence_and_c
     states = [told["dial_state"] for told in client.dial("t")]
     assert states == ["dialing", "failed"]
     assert "120 s" in client.dial("t")[-1]["message"]
+    assert list(client.ends().values()) == ["noAnswer", "cancel"]
 
 
 async def test_a_leg_that_comes_to_a_client_after_it_went_for_good_is_hung_up_at_once(node):

@@ -90,6 +90,7 @@ class Dialing:
         """Call nobody else and cancel what rings, unless somebody answered."""
         if not self._winner.done() and not self._given_up.done():
             self._given_up.set_result(ending)
+            self._cancel_legs()
 
     async def _try_groups(self) -> None:
         for group in self.request.groups:

@@ -39,7 +39,7 @@ def clock(tmp_path: Path) -> tuple[dict[str, str], Callable[[int], None]]:
         os.pwrite(descriptor, f"{seconds:<20}\n".encode(), 0)
         os.close(descriptor)
 
-    return {"LD_PRELOAD": str(library), "OFFHOOK_TEST_CLOCK": str(ahead)}, set_on
+    return {"LD_PRELOAD": str(library), "CLOCK_OF_A_TEST": str(ahead)}, set_on
 
 
 @pytest.mark.parametrize("step", [HOUR_S, -HOUR_S, 31 * DAY_S])

@@ -1,4 +1,4 @@
-/* A machine's clock that a test sets: CLOCK_REALTIME is ahead by the seconds that the file named by OFFHOOK_TEST_CLOCK
+/* A machine's clock that a test sets: CLOCK_REALTIME is ahead by the seconds that the file named by CLOCK_OF_A_TEST
    begins with (a text). Loaded before the C library (ld.so(8), LD_PRELOAD); the other clocks stay as they are. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,7 +12,7 @@ static long long ahead(void) {
     static int file = -2;
     char text[32] = {0};
     if (file == -2) {
-        const char *name = getenv("OFFHOOK_TEST_CLOCK");
+        const char *name = getenv("CLOCK_OF_A_TEST");
         file = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
     }
     return file >= 0 && pread(file, text, sizeof text - 1, 0) > 0 ? atoll(text) : 0;

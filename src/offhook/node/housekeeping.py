@@ -55,10 +55,11 @@ def trusted(before: TrustedTime | None, seen: MachineTime, newest_file: float) -
 
     The clock is followed while it goes with the time that passed, and when it is set back. Set on by more than a
     minute it is believed once it has gone on evenly for a week: a wrong clock would delete for good. Between two boots
-    nobody knows how much time passed: a day at most. ``newest_file`` stands in for a first run's ``before``.
+    nobody knows how much time passed: a day at most. ``newest_file`` (Unix time, 0.0: there is
+    none) stands in for a first run's ``before``.
     """
     if before is None:
-        return TrustedTime(min(seen.wall, newest_file + _DAY_S), seen)
+        return TrustedTime(min(seen.wall, newest_file + _DAY_S) if newest_file else seen.wall, seen)
     passed = seen.wall - before.seen.wall
     if seen.boot == before.seen.boot and seen.uptime_s >= before.seen.uptime_s:
         elapsed = seen.uptime_s - before.seen.uptime_s

@@ -87,6 +87,12 @@ def test_the_first_start_of_all_with_a_clock_31_days_ahead_deletes_nothing(tmp_p
     assert machine.passes(5 * DAY_S) == 0
 
 
+def test_a_first_start_without_recordings_has_nothing_to_doubt(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    assert trusted(None, MachineTime(T0, "b", 1.0), 0.0).now == T0
+    assert machine.house.tidy() == 0
+
+
 def test_a_clock_that_was_set_right_is_believed_after_a_week(machine: Machine) -> None:
     """A machine without a battery starts years ago; what it recorded then does not stay for years."""
     machine.wall += 2 * 365 * DAY_S

@@ -60,7 +60,14 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
             assert talk.caller.rtp.broken(mark) == []
             assert talk.caller.rtp.largest_stop_ms(mark) < 100
             own = [e for e in again.of_call(talk.call.call_id) if e.params.get("control_id") == "tone"]
-            assert [e.state for e in own if e.state in {"error", "finished"}] == ["error"]
+            assert [e.state for e in own if e.state in {"error", "finished"}] == [], "it goes on"
+            await again.command(talk.call, "play.stop", control_id="tone")
+            await again.event(
+                "play",
+                lambda e, call=talk.call: (
+                    (e.call_id, e.params["control_id"], e.state) == (call.call_id, "tone", "finished")
+                ),
+            )
         for talk in talks:
             mark = talk.caller.rtp.mark()
             play = [{"type": "audio", "params": {"url": audio_server.publish("new.wav", audio.tone(900, 0.5))}}]
@@ -72,6 +79,40 @@ async def test_a_node_that_is_killed_comes_back_to_its_calls(tmp_path: Path, aud
             await again.state(talk.call, "ended")
             talk.caller.close()
         late.close()
+        await again.close()
+
+
+async def test_a_prompt_and_a_recording_outlive_their_node_and_end_as_they_would_have(
+    tmp_path: Path, audio_server: AudioServer
+) -> None:
+    """The prompt was cut 0.14 s after the node was killed, and the recording ended there with an error."""
+    url = audio_server.publish("tone.wav", audio.tone(440, 8.0))
+    with serving(tmp_path) as node:
+        relay = RelayPeer(node)
+        await relay.connect()
+        talk = await answered(await Caller.open(node.sip()), relay)
+        await record(talk)
+        await relay.command(talk.call, "play", control_id="p", play=[{"type": "audio", "params": {"url": url}}])
+        await relay.event("play", lambda e: e.state == "playing")
+        mark = talk.caller.rtp.mark()
+        talk.caller.rtp.play(audio.tone(600, 12.0))
+        os.kill(node_of(node).pid, signal.SIGKILL)
+        killed = time.monotonic()
+        await relay.close()
+        again = await connected_again(node, relay.protocol, killed, 60)
+        played = await again.event("play", lambda e: e.state in {"finished", "error"})
+        assert (played.params["control_id"], played.state) == ("p", "finished")
+        heard = talk.caller.rtp.samples(mark)
+        assert audio.tone_share(heard[8000 : 6 * 8000], 440) > 0.95, "no gap in the prompt"
+        lasted_s = time.monotonic() - killed
+        await talk.caller.bye()
+        recorded = await again.event("record", lambda e: e.state in {"finished", "error", "no_input"})
+        assert recorded.state == "finished"
+        await again.state(talk.call, "ended")
+        [speak] = audio.read_wav(await fetch(node, recorded.params["url"], tmp_path / "r.wav"))
+        assert len(speak) / 8000 >= lasted_s - 0.5
+        assert audio.tone_share(speak[-3 * 8000 : -8000], 600) > 0.95
+        talk.caller.close()
         await again.close()
 
 

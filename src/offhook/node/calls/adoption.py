@@ -15,7 +15,7 @@ from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent, PastEnd
 from offhook.node.calls.uris import sip_data
 from offhook.node.engine.ops import Stop
-from offhook.node.engine.reports import AnyReport, LegEnded, LegIncoming, LegSnapshot, Welcome
+from offhook.node.engine.reports import AnyReport, LegEnded, LegIncoming, LegSnapshot, OperationEnded, Welcome
 from offhook.protocol.states import CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
 
@@ -37,6 +37,11 @@ class Adoption:
         self._welcome = welcome
         self._live = {snapshot.leg for snapshot in welcome.legs}
         self._begun = {report.leg for report in held if isinstance(report, LegIncoming)}
+        self._over: dict[str, set[int]] = {}
+        """Operations of each leg whose end is kept for us."""
+        for report in held:
+            if isinstance(report, OperationEnded):
+                self._over.setdefault(report.leg, set()).add(report.op)
         self._ended = {report.leg: report for report in held if isinstance(report, LegEnded)}
         texts = {leg: report.label for leg, report in self._ended.items()}
         texts |= {snapshot.leg: snapshot.label for snapshot in welcome.legs}
@@ -96,11 +101,13 @@ class Adoption:
             call.relabel()
             return
         self._exchange.take(call)
-        for operation in snapshot.operations:  # their verbs are gone, so nobody could stop them any more
-            self._stop(operation.id)
+        running = {operation.id for operation in snapshot.operations}
+        known = running | self._over.get(snapshot.leg, set())
         for action in label.actions:
             if self._exchange.on_orphan is not None:
-                self._exchange.on_orphan(call, action)
+                running.discard(self._exchange.on_orphan(call, action, known))
+        for operation in running:  # their verbs are gone, so nobody could stop them any more
+            self._stop(operation)
         call.relabel()
         if call.state is CallState.ANSWERED:
             return

@@ -30,6 +30,8 @@ from offhook.protocol.verbs.state import STATE_EVENT
 __all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
 
 MAX_LABELLED_URI = 512
+_ADOPTED_WITHIN_S = 3600.0
+"""The longest that an engine waits for a node."""
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +117,7 @@ class Call:
         self.ring_timeout_s = 0.0
         """Of a leg that we placed."""
         self.actions: dict[str, CallAction] = {}
+        self._adopted: dict[str, CallAction] = {}
         self.claim: Callable[[Call], bool] | None = None
         """Asked when an outbound leg was answered: False means that another one won."""
         self.on_answer: Callable[[Call], None] | None = None
@@ -143,6 +146,9 @@ class Call:
         async with self._supervisor:
             if self._dial is not None:
                 self._supervisor.spawn(self._place(self._dial), "dial")
+            for key, action in self._adopted.items():
+                self._supervisor.spawn(self._act(key, action), key)
+            self._adopted.clear()
             await until_any(self._ending)
             ending = self._ending.result()
             self._move(CallState.ENDING)
@@ -229,6 +235,10 @@ class Call:
             )
         self.relabel()
         self._supervisor.spawn(self._act(key, action), f"{key}")
+
+    def adopt_action(self, key: str, action: CallAction) -> None:
+        """Go on with an action of a former node once the call runs."""
+        self.actions[key] = self._adopted[key] = action
 
     async def _act(self, key: str, action: CallAction) -> None:
         try:
@@ -466,7 +476,12 @@ class Call:
         if state is CallState.ANSWERED:
             self._decide()
             self.answer_time = self.answer_time or self.wall_ms()
-            self._limit_duration(max(0.0, (self.wall_ms() - self.answer_time) / 1000))
+            self._limit_duration(self._spent_s())
+
+    def _spent_s(self) -> float:
+        """Since the answer, by the machine's clock; 0 where that was set: no call lives that is so much too old."""
+        spent_s = (self.wall_ms() - self.answer_time) / 1000
+        return spent_s if 0 <= spent_s <= self.settings.limits.call_s + _ADOPTED_WITHIN_S else 0.0
 
     def _label(self) -> CallLabel:
         return CallLabel(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,8 +46,9 @@ __all__ = ["Exchange", "OrphanRenderer"]
 
 log = structlog.get_logger(__name__)
 
-OrphanRenderer = Callable[[Call, OpenAction], None]
-"""Emits the terminal events (``error``) of an action whose verb went with a former node."""
+OrphanRenderer = Callable[[Call, OpenAction, Collection[int]], int]
+"""Takes over an action whose verb went with a former node, if its operation is among these (they run, or their end is
+kept): then that is returned. Else 0, and its terminal events (``error``) are emitted."""
 
 _ACK_EVERY_S = 0.1
 _GIVEN_UP = "The node failed on this call; its log says why"

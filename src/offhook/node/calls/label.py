@@ -14,11 +14,16 @@ MAX_LABEL_BYTES = 4096
 
 
 class OpenAction(msgspec.Struct, frozen=True, array_like=True):
-    """An action that has not sent its terminal event. ``data``: what its verb needs to end it (a recording's id)."""
+    """An action that has not sent its terminal event. ``data``: what its verb needs to end it (a recording's id).
+
+    ``operation``: the engine's operation that is all that is left of it, so that it can go on under another node; 0:
+    its node has more to do.
+    """
 
     control_id: str
     method: str
     data: str = ""
+    operation: int = 0
 
 
 class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -127,6 +127,11 @@ class Leg:
             raise
         return running
 
+    def adopt(self, operation_id: int) -> EngineOperation:
+        """Wait for the end of an operation that a former node started."""
+        running = self._operations[operation_id] = EngineOperation(operation_id)
+        return running
+
     async def append(self, running: EngineOperation, sources: list[Source], *, more: bool) -> None:
         """Add sources to a play that was started with ``more``."""
         await self._engine.execute(Append(self.next_id(), running.id, sources, more))

@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import msgspec
 import structlog
@@ -104,6 +104,16 @@ class Verb(ABC, Generic[P]):
         """What ``broken`` needs to know of it."""
         return ""
 
+    @property
+    def lasting_operation(self) -> int:
+        """The engine's operation, once nothing is left to do but to wait for its end; else 0."""
+        return 0
+
+    @classmethod
+    def adopted(cls, call: Call, action: OpenAction, ports: VerbPorts) -> Self | None:  # noqa: ARG003
+        """The verb of an action whose ``operation`` goes on, though the node that began it is gone; None: it cannot."""
+        return None
+
     # --- for the registry ------------------------------------------------------------------------------------
 
     @classmethod
@@ -119,7 +129,7 @@ class Verb(ABC, Generic[P]):
     @property
     def open_action(self) -> OpenAction:
         """What the label keeps of it."""
-        return OpenAction(self.key, self.params.method, self.label_data)
+        return OpenAction(self.key, self.params.method, self.label_data, self.lasting_operation)
 
     async def accepted(self) -> dict[str, Any]:
         """Wait until it was accepted; returns what its result carries.

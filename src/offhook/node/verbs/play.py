@@ -10,6 +10,7 @@ from offhook.node.calls.call import Call, Cause
 from offhook.node.calls.label import OpenAction
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, SpeechDefaults, check_media
+from offhook.protocol.params import parse_params
 from offhook.protocol.states import PlayState
 from offhook.protocol.verbs import play
 
@@ -40,7 +41,7 @@ class Play(Verb[play.Play]):
 
     async def run(self) -> None:
         self.accept()
-        await self._playback.run(lambda: self._say(PlayState.PLAYING))
+        await self._playback.run(lambda: self._say(PlayState.PLAYING), self.call.relabel)
 
     async def finish(self, cause: Cause) -> Sequence[Frame]:
         await self._playback.close()
@@ -52,6 +53,19 @@ class Play(Verb[play.Play]):
     def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:  # noqa: ARG003
         return [(cls.event, {"state": PlayState.ERROR.value, "message": message})]
 
+    @property
+    def lasting_operation(self) -> int:
+        return 0 if self._is_paused else self._playback.lasting_operation
+
+    @classmethod
+    def adopted(cls, call: Call, action: OpenAction, ports: VerbPorts) -> Play:
+        silence = {"type": "silence", "params": {"duration": 1}}  # what it plays the engine knows
+        address = {"node_id": call.settings.node_id, "call_id": call.call_id, "control_id": action.control_id}
+        verb = cls(call, parse_params(play.Play, {**address, "play": [silence]}), ports)
+        verb._playback.adopt(call.leg.adopt(action.operation))
+        verb.accept()
+        return verb
+
     async def pause(self, _params: play.PlayPause) -> None:
         """Stand still; a second time changes nothing."""
         if self._is_paused:
@@ -62,6 +76,7 @@ class Play(Verb[play.Play]):
         except BaseException:
             self._is_paused = False
             raise
+        self.call.relabel()
         self._say(PlayState.PAUSED)
 
     async def resume(self, _params: play.PlayResume) -> None:
@@ -71,6 +86,7 @@ class Play(Verb[play.Play]):
         await self._playback.resume()
         if self._is_paused:
             self._is_paused = False
+            self.call.relabel()
             self._say(PlayState.PLAYING)
 
     async def volume(self, params: play.PlayVolume) -> None:

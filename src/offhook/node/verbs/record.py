@@ -15,6 +15,7 @@ from offhook.node.calls.leg import EngineOperation
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.engine import ops, reports
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
+from offhook.protocol.params import parse_params
 from offhook.protocol.states import RecordState
 from offhook.protocol.verbs import record
 
@@ -37,8 +38,11 @@ class Record(Verb[record.Record]):
         self._is_paused = False
 
     async def run(self) -> None:
-        operation = self._operation = await self.leg.start(self._record())
-        self.accept(url=self.ports.links.url(_file_name(self.recording_id)))
+        operation = self._operation
+        if operation is None:
+            operation = self._operation = await self.leg.start(self._record())
+            self.accept(url=self.ports.links.url(_file_name(self.recording_id)))
+            self.call.relabel()
         if await operation.first_frame():
             self._say(RecordState.RECORDING)
         await operation.over()
@@ -69,6 +73,21 @@ class Record(Verb[record.Record]):
         audio = self.params.record.audio
         return f"{self.recording_id} {'stereo' if audio.stereo else 'mono'} {audio.direction}"
 
+    @property
+    def lasting_operation(self) -> int:
+        return 0 if self._operation is None or self._is_paused else self._operation.id
+
+    @classmethod
+    def adopted(cls, call: Call, action: OpenAction, ports: VerbPorts) -> Record:
+        recording_id, stereo, direction = action.data.split(" ")
+        audio = {"stereo": stereo == "stereo", "direction": direction}
+        address = {"node_id": call.settings.node_id, "call_id": call.call_id, "control_id": action.control_id}
+        verb = cls(call, parse_params(record.Record, {**address, "record": {"audio": audio}}), ports)
+        verb.recording_id = recording_id
+        verb._operation = call.leg.adopt(action.operation)
+        verb.accept()
+        return verb
+
     async def pause(self, params: record.RecordPause) -> None:
         """Leave out what comes now, or keep it as silence; a second time changes nothing."""
         if self._is_paused or self._operation is None:
@@ -81,6 +100,7 @@ class Record(Verb[record.Record]):
             self._is_paused = False
             raise refusal_of(error) from error
         self._behavior = params.behavior
+        self.call.relabel()
         self._say(RecordState.PAUSED)
 
     async def resume(self, _params: record.RecordResume) -> None:
@@ -93,6 +113,7 @@ class Record(Verb[record.Record]):
             raise refusal_of(error) from error
         if self._is_paused:
             self._is_paused = False
+            self.call.relabel()
             self._say(RecordState.RECORDING)
 
     def _record(self) -> ops.Record:

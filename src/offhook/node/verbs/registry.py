@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -93,7 +93,7 @@ class VerbRegistry:
         self._exchange = exchange
         self._ports = VerbPorts(exchange, speech, fetcher, links)
         self.ignored: Counter[str] = Counter()
-        exchange.on_orphan = self.end_orphan
+        exchange.on_orphan = self.take_over
 
     async def run(self, method: str, params: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
         """Start or steer a verb and return the ``result`` of the wire.
@@ -119,11 +119,17 @@ class VerbRegistry:
         """End the dials of a session that is gone for good."""
         self._exchange.cancel_dials(session, why)
 
-    def end_orphan(self, call: Call, action: OpenAction) -> None:
-        """End an action whose verb went with a former node: once, with ``error``."""
-        if verb := ACTIONS.get(action.method):
-            for event_type, params in verb.broken(action, "The node was restarted", self._ports):
-                emit_frame(call, action, event_type, params)
+    def take_over(self, call: Call, action: OpenAction, known: Collection[int]) -> int:
+        """Go on with an action whose verb went with a former node, or end it, once, with ``error``."""
+        kind = ACTIONS.get(action.method)
+        if kind is None:
+            return 0
+        if action.operation in known and (verb := kind.adopted(call, action, self._ports)) is not None:
+            call.adopt_action(verb.key, verb)
+            return action.operation
+        for event_type, params in kind.broken(action, "The node was restarted", self._ports):
+            emit_frame(call, action, event_type, params)
+        return 0
 
     # --- inside ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from offhook.errors import CommandRefused, EngineLost, EngineRefused, MachineErr
 from offhook.node.calls.leg import EngineOperation, Leg
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
-from offhook.node.engine.ops import Play, SilenceSource, Source, Tone, ToneSource
+from offhook.node.engine.ops import FileSource, Play, SilenceSource, Source, Tone, ToneSource
 from offhook.node.engine.prompts import Asker
 from offhook.node.engine.reports import OperationEnded
 from offhook.node.verbs.base import VerbPorts
@@ -87,13 +87,25 @@ class Playback:
         self._asker = Asker(leg.id)
         self._fetches = asyncio.Semaphore(MAX_FETCHED_AT_ONCE)
         self._operation: asyncio.Future[EngineOperation] = asyncio.get_running_loop().create_future()
+        self.lasting_operation = 0
+        """The engine's operation, once it has all there is to play, and whole; else 0."""
 
-    async def run(self, playing: Callable[[], None]) -> OperationEnded:
-        """Fetch and play to the end; ``playing`` is called at the first frame.
+    def adopt(self, running: EngineOperation) -> None:
+        """Take what a former node handed over, all of it; then ``run``."""
+        self._operation.set_result(running)
+        self.lasting_operation = running.id
+
+    async def run(self, playing: Callable[[], None], handed_over: Callable[[], None] = lambda: None) -> OperationEnded:
+        """Fetch and play to the end; ``playing`` is called at the first frame, ``handed_over`` when the engine has all.
 
         Raises:
             OffhookError: an item cannot be played, or the engine failed.
         """
+        if self._operation.done():
+            running = self._operation.result()
+            if await running.first_frame():
+                playing()
+            return await self._end_of(running, None)
         first, *others = self._request.media
         rest = [asyncio.create_task(self._source(item), name="source") for item in others]
         feeding: asyncio.Task[None] | None = None
@@ -108,7 +120,9 @@ class Playback:
             if play.volume_db != self._volume_db:
                 await self._adjust(running)
             if play.more:
-                feeding = asyncio.create_task(self._feed(running, rest), name="feed")
+                feeding = asyncio.create_task(self._feed(running, rest, handed_over, [*sources]), name="feed")
+            else:
+                self._hand_over(running, sources, handed_over)
             if await running.first_frame():
                 playing()
             return await self._end_of(running, feeding)
@@ -180,12 +194,26 @@ class Playback:
             if not running.is_over:  # or its end says why
                 raise
 
-    async def _feed(self, running: EngineOperation, rest: list[asyncio.Task[Source]]) -> None:
+    async def _feed(
+        self,
+        running: EngineOperation,
+        rest: list[asyncio.Task[Source]],
+        handed_over: Callable[[], None],
+        sources: list[Source],
+    ) -> None:
         for index, task in enumerate(rest):
             source = await task
             if running.is_over:
                 return
             await self._leg.append(running, [source], more=index < len(rest) - 1)
+            sources.append(source)
+        self._hand_over(running, sources, handed_over)
+
+    def _hand_over(self, running: EngineOperation, sources: list[Source], told: Callable[[], None]) -> None:
+        """A file that still grows is written by a process that goes with its node."""
+        if not any(isinstance(source, FileSource) and source.growing for source in sources):
+            self.lasting_operation = running.id
+            told()
 
     @staticmethod
     async def _end_of(running: EngineOperation, feeding: asyncio.Task[None] | None) -> OperationEnded:

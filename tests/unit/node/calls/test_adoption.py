@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -68,9 +69,99 @@ async def test_an_answered_call_goes_on_with_all_it_was(mortal):
         assert ended[name] == before[name], name
 
 
+async def test_what_the_engine_plays_and_records_by_itself_goes_on_and_ends_as_it_would_have(mortal):
+    """The prompt was cut 0.14 s after the node was killed, and the recording ended there with an error."""
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=[{"type": "silence", "params": {"duration": 20}}])
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {"stereo": True, "max_length": 30}})
+    await mortal.sink.when("calling.call.play", state="playing")
+    old = await mortal.sink.when("calling.call.record", state="recording")
+    await asyncio.sleep(5)
+    bench = await kill(mortal)
+    await asyncio.sleep(5)
+    assert bench.told("p") == bench.told("r") == []
+    await asyncio.sleep(60)
+    assert bench.told("p") == ["play finished"]
+    assert bench.told("r") == ["record finished"]
+    [finished] = bench.sink.of("calling.call.record")
+    assert (finished["recording_id"], finished["record"]) == (old["recording_id"], old["record"])
+    assert finished["duration"] == 30.0
+    assert finished["url"]
+
+
+def ends(bench: Bench, control_id: str) -> list[str]:
+    """Its terminal events; that it began is told again where the node died before it acked that."""
+    begins = ("play playing", "record recording")
+    return [told for told in bench.told(control_id) if told not in begins]
+
+
+async def test_what_goes_on_can_be_stopped_and_steered_and_survives_a_second_death(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {}})
+    await mortal.sink.when("calling.call.record", state="recording")
+    bench = await kill(await kill(mortal))
+    [call] = list(bench.exchange.calls)
+    await bench.run("calling.play.pause", call, control_id="p")
+    await bench.run("calling.play.resume", call, control_id="p")
+    await bench.run("calling.play.stop", call, control_id="p")
+    await bench.run("calling.record.stop", call, control_id="r")
+    await asyncio.sleep(1)
+    assert bench.told("p")[-1] == "play finished"
+    assert ends(bench, "r") == ["record finished"]
+
+
+async def test_what_went_on_ends_with_its_call(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {}})
+    await mortal.sink.when("calling.call.record", state="recording")
+    bench = await kill(mortal)
+    bench.engine.hang_up(call.leg.id)
+    [call] = list(bench.exchange.calls)
+    await bench.ended(call)
+    assert ends(bench, "p") == ["play finished"]
+    assert ends(bench, "r") == ["record finished"]
+
+
+async def test_what_ended_by_itself_while_no_node_was_there_is_told_as_it_ended(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=[{"type": "silence", "params": {"duration": 5}}])
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {"max_length": 5}})
+    await mortal.sink.when("calling.call.record", state="recording")
+    await die(mortal)
+    await asyncio.sleep(20)
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert ends(mortal, "p") == ["play finished"]
+    assert ends(mortal, "r") == ["record finished"]
+
+
+async def test_what_is_paused_ends_with_error_as_nobody_could_know_that_it_is(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await mortal.run("calling.play.pause", call, control_id="p")
+    bench = await kill(mortal)
+    await asyncio.sleep(1)
+    assert bench.told("p") == ["play error"]
+
+
+async def test_an_adopted_call_is_not_too_old_by_a_clock_that_was_set(mortal, monkeypatch):
+    await mortal.talk()
+    real_ns = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + 31 * 86_400 * 10**9)
+    bench = await kill(mortal)
+    await asyncio.sleep(60)
+    [call] = list(bench.exchange.calls)
+    assert call.state == "answered"
+
+
 async def test_open_actions_end_once_with_error_and_fall_silent(mortal):
     call = await mortal.talk()
     await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await mortal.run("calling.play.pause", call, control_id="p")
     await mortal.run("calling.record", call, control_id="r", record={"audio": {"stereo": True}})
     await mortal.run("calling.collect", call, control_id="c", digits={"max": 9})
     collect = {"digits": {"max": 1}}
@@ -78,6 +169,7 @@ async def test_open_actions_end_once_with_error_and_fall_silent(mortal):
     await mortal.run("calling.send_digits", call, control_id="d", digits="W" * 50)
     await mortal.run("calling.echo", call)
     old = await mortal.sink.when("calling.call.record", state="recording")
+    await mortal.run("calling.record.pause", call, control_id="r")
     bench = await kill(mortal)
     await asyncio.sleep(1)
     assert bench.told("p") == ["play error"]

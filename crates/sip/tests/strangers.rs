@@ -160,3 +160,30 @@ fn who_is_trusted_is_answered_as_ever_dialled_or_not() {
     bench.feed_from(trusted, &in_dialog("BYE", 9, "guessed", "z9hG4bKguess", "", ""));
     assert!(bench.only().starts_with("SIP/2.0 481 "));
 }
+
+/// After a crash the 200 of a callee outside of the trust list was dropped as a stranger's: the BYE went out for 32 s.
+#[test]
+fn whom_a_process_before_us_had_dialled_may_answer_its_farewell_and_do_nothing_else() {
+    let mut before = bench();
+    let (leg, ours) = before.dial();
+    before.feed(&response(&ours, "200 OK", "bob", "", ANSWER));
+    let farewell = before.agent.farewell(leg, 503, "the engine was restarted").unwrap();
+    let callee = farewell.flow.peer.ip();
+
+    let mut next = bench();
+    assert!(!next.agent.is_dialled(callee));
+    assert!(next.agent.send_farewell(&farewell, next.now));
+    next.drain();
+    let bye = next.only();
+    assert!(next.agent.is_dialled(callee), "its packets are read");
+    for request in uninvited() {
+        next.feed(&request);
+        assert!(next.take().is_empty() && next.events().is_empty(), "{request}");
+    }
+    next.feed(&response(&bye, "200 OK", "", "", ""));
+    next.pass(Duration::from_secs(31));
+    assert!(next.take().is_empty(), "nothing is repeated");
+    next.pass(Duration::from_secs(2));
+    next.agent.on_time(next.now);
+    assert!(!next.agent.is_dialled(callee));
+}

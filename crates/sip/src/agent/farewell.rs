@@ -7,6 +7,9 @@ use super::leg::Stage;
 use super::refuse::reason;
 use crate::api::{Farewell, LegKey, Transport};
 
+/// A BYE is repeated for so long (RFC 3261 section 17.1.2.2, timer F).
+const ANSWERED_WITHIN: Duration = Duration::from_secs(32);
+
 impl Agent {
     /// The BYE that ends an answered leg, should this process not be there to say it; `None` for any other leg.
     ///
@@ -32,6 +35,10 @@ impl Agent {
     pub fn send_farewell(&mut self, farewell: &Farewell, now: Duration) -> bool {
         debug_assert!(farewell.flow.transport != Transport::Tcp || farewell.flow.connection == 0);
         let is_sent = self.transactions.request(&farewell.bytes, farewell.flow, now).is_some();
+        if is_sent {
+            self.bidden_farewell
+                .insert(farewell.flow.peer.ip(), now + ANSWERED_WITHIN);
+        }
         self.settle(now);
         is_sent
     }

@@ -93,6 +93,8 @@ pub struct Agent {
     calls: HashMap<String, LegKey>,
     merges: HashMap<MergeKey, LegKey>,
     dialled: HashMap<IpAddr, usize>,
+    /// Until when the far ends of a process before us may answer the BYEs that it left.
+    bidden_farewell: HashMap<IpAddr, Duration>,
     /// Who showed in a call that is kept that our packets reach it.
     proven: HashMap<SocketAddr, usize>,
     places: Places,
@@ -133,6 +135,7 @@ impl Agent {
             calls: HashMap::new(),
             merges: HashMap::new(),
             dialled: HashMap::new(),
+            bidden_farewell: HashMap::new(),
             proven: HashMap::new(),
             places: Places::default(),
             alarms: BinaryHeap::new(),
@@ -221,6 +224,7 @@ impl Agent {
     /// Feed the time; call it when [`Agent::poll_deadline`] is over.
     pub fn on_time(&mut self, now: Duration) {
         self.transactions.on_time(now);
+        self.bidden_farewell.retain(|_, until| *until > now);
         self.settle(now);
         while let Some(Reverse((at, key, alarm))) = self.alarms.peek().copied() {
             if at > now {
@@ -252,10 +256,10 @@ impl Agent {
         [alarm, self.transactions.deadline()].into_iter().flatten().min()
     }
 
-    /// Whether a leg that lives, or ended within 32 s, was dialled to this address, so that its packets are no
-    /// stranger's.
+    /// Whether a leg that lives, or ended within 32 s, was dialled to this address, or a farewell was sent there within
+    /// 32 s, so that its packets are no stranger's.
     pub fn is_dialled(&self, ip: IpAddr) -> bool {
-        self.dialled.contains_key(&ip)
+        self.dialled.contains_key(&ip) || self.bidden_farewell.contains_key(&ip)
     }
 
     /// Whether this address, with its port, showed of late that our packets reach it: it acknowledged our 200 or

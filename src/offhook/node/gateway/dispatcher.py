@@ -70,6 +70,8 @@ class Dispatcher:
         self._connecting = False
         self.on_admitted: Callable[[], None] = lambda: None
         """Called once, when connect was accepted."""
+        self.address = ""
+        """Where the connection comes from, by which failures are counted; empty: this machine."""
         self.session: Session | None = None
         """Whose connection it is, once connect was accepted."""
 
@@ -189,7 +191,7 @@ class Dispatcher:
 
     async def _connect(self, request: Request, frame_id: FrameId) -> None:
         try:
-            admission = await self._handshake.admit(request.params)
+            admission = await self._handshake.admit(request.params, self.address)
         except HandshakeRefused as refused:
             self._connecting = False
             log.info("connect refused", code=int(refused.code), reason=str(refused))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import structlog
 
 from offhook.errors import CommandRefused, PeerError
 from offhook.node.gateway.auth import Credentials, Grant, SealedState, StateRefused
+from offhook.node.gateway.failures import FailedConnects
 from offhook.node.gateway.ids import new_event_id, new_identity, signature_of
 from offhook.node.gateway.sessions import NoPlace, Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
@@ -56,17 +58,24 @@ class Handshake:
         self._sessions = sessions
         self._settings = settings
         self._credentials = Credentials(settings.credentials)
+        self._failures = FailedConnects(
+            settings.failed_connects_max,
+            settings.failed_window_s,
+            settings.failed_block_s,
+            settings.failed_addresses_max,
+        )
         self._seal = SealedState(settings.state_key)
 
-    async def admit(self, raw: Mapping[str, Any]) -> Admission:
-        """Find or make the session.
+    async def admit(self, raw: Mapping[str, Any], address: str = "") -> Admission:
+        """Find or make the session. ``address``: where it comes from; empty: this machine.
 
         Raises:
             HandshakeRefused: with the JSON-RPC code and a sentence.
             offhook.node.store.port.JournalFailure: what the session was answered before cannot be read now.
         """
         params = self._parse(raw)
-        project, token_id = self._authenticate(params)
+        self._check_failures(params, address)
+        project, token_id = self._authenticate(params, address)
         grant = self._open_state(params)
         session = self._sessions.resumable(params.protocol or "", project, token_id)
         is_restored = session is not None
@@ -110,7 +119,18 @@ class Handshake:
             )
         return params
 
-    def _authenticate(self, params: ConnectParams) -> tuple[str, str]:
+    def _check_failures(self, params: ConnectParams, address: str) -> None:
+        """Who guesses is not even told when it guessed right; the name of a session is no guess."""
+        left_s = self._failures.blocked_for(address, asyncio.get_running_loop().time())
+        if left_s and self._sessions.get(params.protocol or "") is None:
+            most = self._settings.failed_connects_max
+            raise HandshakeRefused(
+                RpcCode.CAPACITY_EXCEEDED,
+                f"{most} wrong credentials came from this address: try again in {left_s:.0f} s",
+                is_final=True,
+            )
+
+    def _authenticate(self, params: ConnectParams, address: str) -> tuple[str, str]:
         given = params.authentication
         if given.project is None or given.token is None:
             raise HandshakeRefused(
@@ -120,6 +140,7 @@ class Handshake:
             )
         token_id = self._credentials.check(given.project, given.token)
         if token_id is None:
+            self._failures.failed(address, asyncio.get_running_loop().time())
             raise HandshakeRefused(
                 RpcCode.AUTHENTICATION_FAILED,
                 "Authentication failed: project or token is wrong; use those that the node was started with",

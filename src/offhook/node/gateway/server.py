@@ -38,6 +38,8 @@ _NO_ENDS: Mapping[str, PastEnd] = MappingProxyType({})
 class Visit(Protocol):
     """A connection as the door sees it, which bounds strangers: ``request.protocol.visitor``, where there is a door."""
 
+    address: str
+    """By which shares are counted; empty: this machine."""
     refuse: Callable[[str], None] | None
     """Says why, and closes; called when it sends more than it may."""
 
@@ -177,6 +179,7 @@ class Gateway:
         if visit is not None:
             visit.refuse = connection.close_after_reply
             dispatcher.on_admitted = visit.admit
+            dispatcher.address = visit.address
         await self._converse(connection, dispatcher)
         return socket
 

@@ -71,6 +71,14 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of a session at once; SDKs queue up to 500 while they are away, and send them when they are back."""
     connect_timeout_s: float = 10.0
     """A socket that has not connected by then is closed."""
+    failed_connects_max: int = 10
+    """So many wrong credentials of one address (IPv6: one /64) in ``failed_window_s`` block it."""
+    failed_window_s: float = 60.0
+    """See ``failed_connects_max``."""
+    failed_block_s: float = 300.0
+    """For how long; who names a session that is here is judged all the same."""
+    failed_addresses_max: int = 65_536
+    """Of how many addresses it is remembered."""
     ping_interval_s: float = 10.0
     """Clients take a gap of 15 s for a dead node."""
     silence_max_s: float = 20.0

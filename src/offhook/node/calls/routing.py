@@ -15,24 +15,28 @@ class RoutingTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[str, str] = {}
+        self._hosts: dict[str, str] = {}
         prefixes: list[tuple[str, str]] = []
         for route in routes:
             word = route.match.removeprefix("sips:").removeprefix("sip:")
             if word.startswith("tel:"):
                 word = plain_number(word.removeprefix("tel:"))
             if word.endswith("*"):
-                prefixes.append((word[:-1], route.context))
+                prefixes.append((_plain_host(word[:-1]), route.context))
             else:
-                self._exact[word] = route.context
+                self._exact[_plain_host(word)] = route.context
+                self._hosts[word.lower()] = route.context
         self._prefixes = sorted(prefixes, key=lambda item: len(item[0]), reverse=True)
 
     def context_of(self, dialled: SipUri) -> str | None:
         """The context of a dialled URI, or None when no route matches."""
         users = (dialled.user, dialled.number)
-        forms = [form for user in users for form in (f"{user}@{dialled.host}", user)]
-        for form in (*forms, dialled.host if not dialled.user else ""):
+        forms = [form for user in users for form in (_plain_host(f"{user}@{dialled.host}"), user)]
+        for form in forms:
             if form and form in self._exact:
                 return self._exact[form]
+        if not dialled.user and (host := self._hosts.get(dialled.host.lower())) is not None:
+            return host
         for prefix, context in self._prefixes:
             if any(form.startswith(prefix) for form in forms):
                 return context
@@ -43,3 +47,9 @@ class RoutingTable:
         """The sentence of the 404 for a URI without a route."""
         number = str(dialled).partition(":")[2].partition("@")[0]  # escaped, for it goes into a SIP status line
         return f'No route for {number}: add [[routes]] with match = "{number}" and a context to the configuration'
+
+
+def _plain_host(text: str) -> str:
+    """``user@host`` as it is compared: hosts have no case (RFC 3261 section 19.1.4), users have."""
+    user, at, host = text.rpartition("@")
+    return f"{user}@{host.lower()}" if at else text

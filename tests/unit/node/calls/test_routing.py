@@ -32,6 +32,16 @@ def test_the_longest_match_wins(uri, context):
     assert RoutingTable(ROUTES).context_of(parse_uri(uri)) == context
 
 
+def test_the_case_of_a_host_means_nothing_and_that_of_a_user_something():
+    """RFC 3261 section 19.1.4: gateways write the host in capitals."""
+    table = RoutingTable([Route("sales@PBX.example", "sales"), Route("a*", "prefix"), Route("Node.example", "host")])
+    for uri in ("sip:sales@pbx.example", "sip:sales@PBX.Example", "SIP:sales@pbx.EXAMPLE"):
+        assert table.context_of(parse_uri(uri)) == "sales", uri
+    assert table.context_of(parse_uri("sip:SALES@pbx.example")) is None
+    assert table.context_of(parse_uri("sip:Node.example")) == "host"
+    assert table.context_of(parse_uri("sip:NODE.example")) == "host"
+
+
 def test_a_star_takes_all_even_a_uri_without_user():
     table = RoutingTable([Route("*", "default")])
     assert table.context_of(parse_uri("sip:node.example")) == "default"

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -47,8 +48,9 @@ class SessionRecorder:
         self._began = clock()
         self._secrets: set[str] = set()
         # Half a character is written as JSON escapes it, for no UTF-8 can hold it.
-        self._file: TextIO | None = path.open("w", encoding="utf-8", errors="backslashreplace")
-        path.chmod(0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._file: TextIO | None = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
+        path.chmod(0o600)  # one that was there before
         self._write({"format": FORMAT, "version": VERSION, "agent": agent})
 
     def __repr__(self) -> str:

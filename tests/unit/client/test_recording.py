@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,16 @@ def test_text_that_is_no_frame_is_kept_as_text(tmp_path: Path) -> None:
     recorder.received("after the end nothing is written")
     lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert lines[1:] == [{"at": 0.0, "what": "in", "text": "{not json"}]
+
+
+def test_the_file_is_for_its_owner_alone_from_the_moment_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made readable for all, and taken back a moment later."""
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    before = os.umask(0)
+    try:
+        SessionRecorder(tmp_path / "s.jsonl", agent="a", clock=lambda: 0.0).close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "s.jsonl").stat().st_mode & 0o777 == 0o600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ class WriterSettings(msgspec.Struct, frozen=True):
     """How often a write is tried again while the disk refuses."""
     backlog_max_bytes: int = 64 << 20
     """What is kept in memory meanwhile; beyond it the oldest writes are lost, and counted."""
+    checkpoint_interval_s: float = 60.0
+    """How long what was deleted may still stand in the write-ahead log, as long as there are writes."""
 
 
 class _Promise(NamedTuple):
@@ -76,6 +79,8 @@ class Writer:
         self._due: deque[_Due] = deque()
         self._unapplied: list[_Write] = []
         self._unapplied_bytes = 0
+        self._committing_bytes = 0
+        self._checkpointed_at = 0.0
         self._applying = asyncio.Lock()
         self._leaving: asyncio.Handle | None = None
         self._apply_timer: asyncio.TimerHandle | None = None
@@ -93,6 +98,11 @@ class Writer:
     def is_healthy(self) -> bool:
         """The last write worked."""
         return not self._is_failing
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What the database has not taken yet, with what it is about to take."""
+        return self._unapplied_bytes + self._committing_bytes
 
     async def start(self) -> None:
         """Open the file, and put into it what a process that died left in the tail.
@@ -183,6 +193,8 @@ class Writer:
         try:
             if self._is_failing:
                 raise OSError("the disk does not take writes")
+            if changes and self.backlog_bytes > self._settings.backlog_max_bytes:
+                raise OSError("the database has taken nothing for too long")
             if changes:
                 self._write(changes, msgspec.msgpack.encode(encoded))
         except OSError as refusal:
@@ -268,6 +280,7 @@ class Writer:
         """``last``: the number of the newest file that holds some of them; a recovery reads none up to it."""
         writes, self._unapplied = self._unapplied, []
         size_bytes, self._unapplied_bytes = self._unapplied_bytes, 0
+        self._committing_bytes = size_bytes
         try:
             changes = (change for write in writes for change in write.changes)
             await self._in_database(lambda: self._commit(fold(changes), last))
@@ -275,6 +288,8 @@ class Writer:
             self._unapplied[:0] = writes
             self._unapplied_bytes += size_bytes
             raise
+        finally:
+            self._committing_bytes = 0
 
     # --- a disk that refuses ---
 
@@ -341,6 +356,8 @@ class Writer:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA busy_timeout=2000")
         connection.execute("PRAGMA foreign_keys=OFF")
+        connection.execute("PRAGMA secure_delete=ON")  # digits that were told are not to be found in freed pages
+        self._checkpointed_at = time.monotonic()
         connection.executescript(SCHEMA)
         decode = msgspec.msgpack.Decoder(list[Change]).decode
         applied = connection.execute("SELECT coalesce(max(tail), 0) FROM applied").fetchone()[0]
@@ -369,6 +386,17 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        self._checkpoint(connection)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Now and then begin the write-ahead log anew, so that nothing deleted stands in it for long."""
+        if time.monotonic() - self._checkpointed_at < self._settings.checkpoint_interval_s:
+            return
+        self._checkpointed_at = time.monotonic()
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:  # all is in the log, which the next one tries again
+            log.warning("the write-ahead log is not begun anew", error=str(error))
 
 
 def _size_bytes(changes: Sequence[Change]) -> int:

@@ -498,3 +498,62 @@ async def test_the_replies_of_a_session_are_found_without_reading_those_of_all(t
     assert any("SEARCH replies" in step for step in steps), steps
     assert not any("SCAN replies" in step for step in steps), steps
     await journal.close()
+
+
+async def test_what_was_acknowledged_is_nowhere_on_the_disk_any_more(tmp_path):
+    """The digits of a collect stood in freed pages and in the write-ahead log."""
+    digits = "4111-1111-1111-1111"
+    settings = WriterSettings(sync_interval_s=0.02, checkpoint_interval_s=0.05)
+    journal = SqliteJournal(tmp_path / "journal.db", settings)
+    await journal.start()
+
+    def is_there() -> bool:
+        return any(digits.encode() in path.read_bytes() for path in tmp_path.iterdir())
+
+    for seq in range(1, 200):
+        kept = msgspec.structs.replace(event(seq), frame=digits if seq == 100 else "y" * 300)
+        await journal.append([kept], durable=True)
+    await journal.unacknowledged("s", 0, 1)  # all is in the database
+    assert is_there()
+    journal.acknowledge("s", [100])
+    async with asyncio.timeout(30):
+        while is_there():
+            journal.save_session(session())  # a journal is written to now and then
+            await asyncio.sleep(0.05)
+    assert len(await journal.unacknowledged("s", 0, 1000)) == 198
+    await journal.close()
+
+
+async def test_a_commit_that_hangs_costs_a_bound_of_memory_and_is_told(tmp_path, monkeypatch):
+    """Without an end memory and tail grew as long as the disk took neither yes nor no."""
+    settings = WriterSettings(retry_interval_s=0.02, sync_interval_s=0.02, backlog_max_bytes=50_000)
+    journal = SqliteJournal(tmp_path / "journal.db", settings)
+    await journal.start()
+    writer = journal._writer
+    goes_on, commit = threading.Event(), writer._commit
+
+    def hangs(*given) -> None:
+        goes_on.wait(30)
+        commit(*given)
+
+    monkeypatch.setattr(writer, "_commit", hangs)
+    try:
+        for seq in range(1, 401):
+            done = journal.append([event(seq, size=1000)], durable=False)
+            await asyncio.wait([done])
+            if seq == 20:
+                await asyncio.sleep(0.1)  # a commit begins, and hangs
+        assert not journal.is_healthy
+        assert writer.backlog_bytes <= 2 * settings.backlog_max_bytes
+        assert sum(path.stat().st_size for path in tmp_path.glob("*-tail.*")) <= 2 * settings.backlog_max_bytes
+        assert writer.writes_lost > 0
+    finally:
+        goes_on.set()
+    async with asyncio.timeout(30):
+        while not journal.is_healthy:
+            await asyncio.sleep(0.02)
+    kept = [one.session_seq for one in await journal.unacknowledged("s", 0, 1000)]
+    assert kept[:20] == list(range(1, 21))
+    assert kept[-1] == 400
+    assert len(kept) + writer.writes_lost == 400
+    await journal.close()

@@ -101,6 +101,9 @@ class SpeechWorker:
         except (TimeoutError, OSError, EOFError, msgspec.DecodeError) as error:
             await self._end()
             raise ProviderError("the speech worker does not start: pip install 'offhook[node]'") from error
+        except asyncio.CancelledError:  # its greeting is still to come, and would be taken for an answer
+            await self._end()
+            raise
         _log.debug("speech worker started", pid=self._process.pid, version=self._ready.version)
 
     async def _end(self) -> None:

@@ -222,3 +222,18 @@ def test_the_worker_loads_nothing_of_ours_so_that_the_first_text_need_not_wait()
     modules = [line.rpartition("|")[2].strip() for line in run.stderr.decode().splitlines()]
     assert "msgspec" in modules
     assert [name for name in modules if name.partition(".")[0] in ("offhook", "aiohttp")] == []
+
+
+async def test_a_call_that_goes_while_the_synthesiser_starts_leaves_no_half_started_one(tmp_path: Path) -> None:
+    """Its greeting was unread, and every text after that was refused as long as it lived."""
+    made = Node(tmp_path)
+    try:
+        going = asyncio.create_task(made.say("Hello."))
+        async with asyncio.timeout(30):
+            while made.worker.pid is None:
+                await asyncio.sleep(0)
+        going.cancel()
+        await asyncio.gather(going, return_exceptions=True)
+        assert (await made.say("Hello.")).prompt
+    finally:
+        await made.speech.close()

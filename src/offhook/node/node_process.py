@@ -26,7 +26,10 @@ class WaitingNode(NamedTuple):
 
 async def start_waiting_node(byte_code: Path) -> WaitingNode:
     """A node without its boot."""
-    ours, theirs = socket.socketpair()
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise MachineError(f"the node cannot be started: {error.strerror}") from error
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import sys
@@ -183,9 +184,7 @@ async def launch_engine(
     Raises:
         MachineError: it ended instead, or did not come up in 10 s.
     """
-    secret_read, secret_write = os.pipe()
-    lifeline_read, lifeline_write = os.pipe()
-    ready_read, ready_write = os.pipe()
+    (secret_read, secret_write), (lifeline_read, lifeline_write), (ready_read, ready_write) = _three_pipes(program)
     inherited = (secret_read, lifeline_read, ready_write)
     try:
         os.write(secret_write, secret)
@@ -219,3 +218,15 @@ async def launch_engine(
         why = " / ".join(launched.last_words) or "its log says why"
         raise MachineError(f"the engine ended before it was ready, with status {status}: {why}")
     return launched
+
+
+def _three_pipes(program: Path) -> list[tuple[int, int]]:
+    pipes: list[tuple[int, int]] = []
+    try:
+        for _ in range(3):
+            pipes.append(os.pipe())
+    except OSError as error:
+        for descriptor in itertools.chain.from_iterable(pipes):
+            os.close(descriptor)
+        raise MachineError(f"{program} cannot be started: {error.strerror}") from error
+    return pipes

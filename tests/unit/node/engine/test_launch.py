@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from offhook.errors import MachineError
 from offhook.node.engine.launch import EngineOptions, launch_engine, lines_of
+from offhook.node.node_process import start_waiting_node
 
 SECRET = b"s" * 32
 
@@ -67,3 +72,44 @@ async def test_an_engine_that_ends_instead_says_why(tmp_path: Path) -> None:
     body = "sys.stderr.write('no such address\\n')\nsys.exit(2)\n"
     with pytest.raises(MachineError, match="with status 2: no such address"):
         await launch_engine(program(tmp_path, body), options(tmp_path), SECRET, hear=lambda _: None)
+
+
+@pytest.mark.parametrize("spare", range(5))
+async def test_without_descriptors_no_part_starts_and_none_that_it_had_is_kept(tmp_path: Path, spare: int) -> None:
+    """It was an OSError, at which a supervisor ends with all calls; after this one it tries again."""
+    ready = program(tmp_path, "ready(b'ready\\n')\n")
+    with few_descriptors(spare):
+        before = descriptors()
+        with pytest.raises(MachineError, match="cannot be started: Too many open files"):
+            await launch_engine(ready, options(tmp_path), SECRET)
+        with pytest.raises(MachineError, match="cannot be started: Too many open files"):
+            await start_waiting_node(tmp_path)
+        assert descriptors() == before
+
+
+@contextlib.contextmanager
+def few_descriptors(spare: int) -> Iterator[None]:
+    """This process can open so many more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(descriptors()) + 20, hard))
+    held: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.dup(2))
+        for _ in range(spare):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def descriptors() -> set[int]:
+    found = set()
+    for number in range(4096):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            found.add(number)
+    return found

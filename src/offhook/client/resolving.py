@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Sequence
@@ -42,7 +43,11 @@ class Resolver:
             loop = asyncio.get_running_loop()
             self._asked, self._under_way = (host, port), loop.create_future()
             arguments = (loop, self._under_way, host, port)
-            threading.Thread(target=self._ask, args=arguments, name="offhook: name lookup", daemon=True).start()
+            try:
+                threading.Thread(target=self._ask, args=arguments, name="offhook: name lookup", daemon=True).start()
+            except RuntimeError as error:  # the machine has no more
+                self._under_way = None
+                raise OSError(errno.EAGAIN, "no thread can be started to look up the name") from error
         found = await asyncio.shield(self._under_way)
         if isinstance(found, Exception):
             raise found

@@ -72,3 +72,19 @@ async def test_what_the_name_server_says_is_what_comes(monkeypatch: pytest.Monke
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(OSError, match="Name or service not known"):
         await asyncio.wait_for(Resolver().look_up("nobody.example", 443), 30)
+
+
+async def test_a_machine_without_a_thread_to_spare_is_an_os_error_and_the_next_try_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, silence: threading.Event
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = Resolver()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OSError, match="thread"):
+            await resolver.look_up("silent.example", 443)
+    silence.set()
+    async with asyncio.timeout(30):
+        assert await resolver.look_up("silent.example", 443)

@@ -176,14 +176,20 @@ class Door:
             visitor.deadline.cancel()
             visitor.deadline = None
         visitor.requests += 1
-        response = await handler(request)
+        is_last = visitor.requests >= self.settings.stranger_requests
+        try:
+            response = await handler(request)
+        except web.HTTPException as answer:  # nothing is there (404), or not for this method (405)
+            if is_last:
+                answer.force_close()
+            raise
         if isinstance(response, web.FileResponse):
             if not self._crowd.receive(visitor):
                 response = web.Response(
                     status=503, text="Too many recordings are being fetched: try again\n", headers={"Retry-After": "5"}
                 )
             visitor.received_bytes = 0
-        if visitor.requests >= self.settings.stranger_requests and not response.prepared:
+        if is_last and not response.prepared:
             response.force_close()
         return response
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import os
+import re
 import socket
 import ssl
 import time
@@ -205,6 +206,23 @@ def test_a_connection_that_goes_on_asking_has_its_time_after_each_answer_and_so_
             assert await idle[0].readexactly(2) == b"ok"
             assert await ended(idle[0]) < PATIENCE_S
             idle[1].close()
+
+    on_loop(loop, work)
+
+
+@BOTH
+def test_requests_for_what_is_not_there_count_like_others(tmp_path, loop):
+    async def work():
+        async with House(tmp_path, DoorSettings(stranger_requests=3), secure=False) as house:
+            reader, writer = both = await house.knock()
+            for last in (False, False, True):
+                answer = await house.ask("/nothing-is-here", both)
+                assert answer.startswith(b"HTTP/1.1 404")
+                assert (b"Connection: close" in answer) is last
+                length = int(re.search(rb"Content-Length: (\d+)", answer)[1])
+                await reader.readexactly(length)
+            await ended(reader)
+            writer.close()
 
     on_loop(loop, work)
 

@@ -92,7 +92,7 @@ class Writer:
         self.remedy = ""
         """What to do about the last failure: the end of a sentence."""
         self.writes_lost = 0
-        """Writes given up because the backlog was full."""
+        """Changes given up because the backlog was full."""
 
     @property
     def is_healthy(self) -> bool:
@@ -314,8 +314,9 @@ class Writer:
             kept = next(at for at, one in enumerate(self._unapplied) if not one.is_in_tail)
             if kept == len(self._unapplied) - 1:
                 return
-            self._unapplied_bytes -= self._unapplied.pop(kept).size_bytes
-            self.writes_lost += 1
+            lost = self._unapplied.pop(kept)
+            self._unapplied_bytes -= lost.size_bytes
+            self.writes_lost += len(lost.changes)
 
     def _tell(self, done: asyncio.Future[None], error: OSError | None) -> None:
         if done.done():

@@ -43,7 +43,7 @@ class _Command:
     request: Request
     frame_id: FrameId
     at: float
-    """When it came (seconds of the Unix epoch)."""
+    """When it came, by ``SteadyTime``."""
     first: asyncio.Future[str]
     """Its first reply, for who asks again."""
     turn: Turn

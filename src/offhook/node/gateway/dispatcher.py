@@ -37,7 +37,6 @@ from offhook.protocol.params import parse_params
 __all__ = ["Dispatcher"]
 
 log = structlog.get_logger(__name__)
-"""Event that tells a resumed client which of its events (``session_seq`` ``from`` to ``to``) are lost."""
 _PING_KEYS: tuple[str, ...] = ("timestamp", "payload")
 _PAUSE_S = 0.02
 """A client beyond its rate is read this much slower, so that its flood costs itself."""

@@ -82,6 +82,8 @@ class Handshake:
         if session is None:
             session = self._create(project, token_id)
         await self._sessions.load_replies(session)
+        if self._sessions.get(session.protocol) is not session:  # another took its place meanwhile
+            is_restored, session = False, self._create(project, token_id)
         proved = is_restored and grant is not None and self._proves(grant, session)
         session.identity = new_identity(self._settings.node_id)
         session.version_major = params.version.major

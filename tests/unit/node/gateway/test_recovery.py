@@ -234,3 +234,30 @@ async def test_an_adopted_call_on_offer_is_not_offered_twice_to_who_has_it(make_
             assert (await client.command("calling.answer", call.call_id))["code"] == "200"
             call.decide()
             assert not client.events
+
+
+async def test_a_session_that_gives_its_place_away_while_its_replies_are_read_is_not_resumed(make_node):
+    """It was connected all the same, was in no table, and got neither calls nor events."""
+    async with make_node() as node:
+        async with node.client() as client:
+            protocol = client.hello["protocol"]
+        await node.crash()
+
+    async with make_node(sessions_max=1) as node:
+        read, may_read = node.journal.replies, asyncio.Event()
+
+        async def slowly(session):
+            await may_read.wait()
+            return await read(session)
+
+        node.journal.replies = slowly
+        async with node.client(connect=False) as back:
+            connecting = asyncio.create_task(back.connect(protocol=protocol, contexts=["office"]))
+            async with node.client():  # takes the only place
+                may_read.set()
+                refused = await connecting
+                assert refused["error"]["code"] == -32005
+        async with node.client(protocol=protocol, contexts=["office"]) as back:
+            assert back.hello["session_restored"] is False
+            node.desk.offer(OfferedCall("call"))
+            await back.event("calling.call.receive")

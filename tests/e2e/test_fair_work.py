@@ -27,7 +27,8 @@ CACHE_BYTES = 16 << 20
 SETTINGS = """
 [fetch]
 allow_loopback = true
-total_s = 60
+read_s = 60
+total_s = 300
 [tts]
 cache_mib = 16
 wait_s = 30
@@ -207,6 +208,7 @@ context = "default"
 host = "trunk.test"
 port = {port}
 from_number = "+15550000000"
+allow = ["+1"]
 """
 
 

@@ -168,6 +168,22 @@ mod tests {
         assert_eq!(placement.place(5, 48_000, true, WIDE), 47_920);
     }
 
+    #[test]
+    fn a_clock_or_a_timestamp_exactly_half_the_range_away_begins_anew_and_overflows_nothing() {
+        const FAR: u32 = 1 << 31;
+        for (timestamp, now) in [(FAR, 0), (0, FAR), (0, FAR + 1), (0, FAR - 1), (FAR + 160, 160)] {
+            for window in [0, WIDE, u32::MAX >> 1] {
+                let mut placement = Placement::default();
+                assert_eq!(placement.place(0, 0, true, window), 0_u32.wrapping_sub(80));
+                let place = placement.place(timestamp, now, true, window);
+                assert_eq!(place, now.wrapping_sub(80), "{timestamp} at {now}");
+                // And it goes on from there.
+                let next = placement.place(timestamp.wrapping_add(160), now.wrapping_add(160), true, window);
+                assert_eq!(next, place.wrapping_add(160));
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn no_packet_is_placed_far_from_when_it_was_read(

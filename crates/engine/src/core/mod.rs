@@ -525,3 +525,6 @@ mod tests {
         assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), 100);
     }
 }
+
+#[cfg(test)]
+mod faults_tests;

@@ -245,6 +245,12 @@ impl MediaPool {
         }
     }
 
+    /// This operation did not end yet.
+    #[cfg(test)]
+    pub(crate) fn runs(&self, id: OperationId) -> bool {
+        self.registry.operations.contains_key(&id)
+    }
+
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Event(event) => self.event(event),

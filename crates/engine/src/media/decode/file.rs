@@ -230,3 +230,91 @@ impl FileDecoder {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A growing prompt, who writes it, and its decoder.
+    struct Growing {
+        file: File,
+        growth: Arc<Growth>,
+        decoder: FileDecoder,
+        resamplers: Resamplers,
+        heard: Vec<i16>,
+    }
+
+    impl Growing {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("offhook-growing-{name}-{}", std::process::id()));
+            let file = File::create_new(&path).unwrap();
+            let reader = Arc::new(File::open(&path).unwrap());
+            std::fs::remove_file(path).unwrap();
+            let growth = Arc::<Growth>::default();
+            let mut resamplers = Resamplers::default();
+            let encoding = FileEncoding::PcmS16le { rate_hz: 8000 };
+            let decoder = FileDecoder::new(reader, encoding, Some(Arc::clone(&growth)), &mut resamplers);
+            Self {
+                file,
+                growth,
+                decoder,
+                resamplers,
+                heard: Vec::new(),
+            }
+        }
+
+        fn grow(&mut self) {
+            self.file.write_all(&[1; 320]).unwrap();
+        }
+
+        fn step(&mut self) -> Result<Step, String> {
+            self.decoder.step(&mut self.resamplers, &mut self.heard)
+        }
+
+        /// Time passes, by the clock that nobody sets.
+        fn wait(&mut self, passed: Duration) {
+            self.decoder.grew = self.decoder.grew.checked_sub(passed).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_growing_prompt_may_stand_still_for_30_s_and_then_fails_with_a_sentence() {
+        let mut prompt = Growing::new("stalls");
+        prompt.grow();
+        assert_eq!(prompt.step(), Ok(Step::Going));
+        prompt.wait(Duration::from_secs(29));
+        assert_eq!(prompt.step(), Ok(Step::Waiting));
+        prompt.grow();
+        assert_eq!(prompt.step(), Ok(Step::Going), "it grew: the time begins anew");
+        prompt.wait(Duration::from_secs(29));
+        assert_eq!(prompt.step(), Ok(Step::Waiting));
+        prompt.wait(Duration::from_secs(2));
+        assert_eq!(prompt.step(), Err("the prompt did not grow for 30 s".to_owned()));
+        assert_eq!(prompt.heard.len(), 320, "what came was heard");
+    }
+
+    #[test]
+    fn a_growing_prompt_that_is_shorter_than_was_said_ends_where_it_does_after_30_s() {
+        let mut prompt = Growing::new("short");
+        prompt.grow();
+        prompt.growth.done(10_000);
+        assert_eq!(prompt.step(), Ok(Step::Going));
+        prompt.wait(Duration::from_secs(29));
+        assert_eq!(prompt.step(), Ok(Step::Waiting));
+        prompt.wait(Duration::from_secs(2));
+        assert_eq!(prompt.step(), Ok(Step::Done));
+        assert_eq!(prompt.heard.len(), 160);
+    }
+
+    #[test]
+    fn a_growing_prompt_that_is_given_up_fails_at_once() {
+        let mut prompt = Growing::new("given-up");
+        prompt.grow();
+        assert_eq!(prompt.step(), Ok(Step::Going));
+        prompt.growth.done(-1);
+        assert_eq!(prompt.step(), Err(UNWRITTEN.to_owned()));
+    }
+}

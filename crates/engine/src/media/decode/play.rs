@@ -142,8 +142,13 @@ impl Play {
         self.more = more;
     }
 
+    #[cfg(test)]
+    pub const FAULTY_STREAM: u64 = u64::MAX;
+
     /// Samples came for a stream; what is beyond its credit is dropped.
     pub fn pushed(&mut self, stream: u64, bytes: &[u8], last: bool, resamplers: &mut Resamplers) {
+        #[cfg(test)]
+        assert_ne!(stream, Self::FAULTY_STREAM, "a fault, as the test wants it");
         let buffered = self.buffered();
         let Some(stream) = self.streams.get_mut(&stream).filter(|stream| !stream.is_last) else {
             return;

@@ -60,6 +60,29 @@ fn a_panic_in_one_play_ends_it_after_what_was_made_and_is_counted_and_the_others
 }
 
 #[test]
+fn a_panic_over_pushed_samples_ends_their_play_and_is_counted_and_the_others_go_on() {
+    let faults = Faults::default();
+    let decoder = Decoder::start("decoder-push", nothing(), Box::new(|_| {}), faults.clone()).unwrap();
+    let stream = Play::FAULTY_STREAM;
+    let (other, mut other_source) = play(1, vec![silence(100)]);
+    let (mut bad, mut bad_source) = play(2, vec![Prepared::Pcm { stream }]);
+    bad.expect(stream, 8000);
+    let pushed = DecoderCommand::Pcm {
+        target: 2,
+        stream,
+        samples: vec![0; 320],
+        last: true,
+    };
+    for command in [DecoderCommand::Play(other), DecoderCommand::Play(bad), pushed] {
+        assert_eq!(decoder.send(command), Taken::Yes);
+    }
+    assert_eq!(heard(&mut bad_source), (0, Supply::Failed));
+    assert_eq!(bad_source.state.error().as_deref(), Some(FAULT));
+    assert_eq!(faults.take(), 1);
+    assert_eq!(heard(&mut other_source), (100, Supply::Ended));
+}
+
+#[test]
 fn a_play_whose_decoder_is_gone_ends_as_failed_and_one_that_was_done_as_ended() {
     let (play_made, mut source) = play(1, vec![silence(5)]);
     assert_eq!(source.pull(&mut [0; FRAME]), Supply::Starved);

@@ -266,7 +266,7 @@ class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a part that says nothing counts as hung; while it waits for a CPU, or all stands still, no time passes."""
+    """When a part that says nothing counts as hung; waiting for a CPU or a disk does not count."""
 
     node_s: Annotated[
         float,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-__all__ = ["BEAT_S", "Silence", "cpu_wait_s", "watch"]
+__all__ = ["BEAT_S", "Silence", "cpu_wait_s", "waits_for_disk", "watch"]
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +42,10 @@ class Silence:
         self._has_spoken = True
         self.silent_s = 0.0
 
+    def excuse(self, now: float, waited_s: float) -> None:
+        """What passed since the last look does not count: it waits for a disk, and so would the next one."""
+        self._looked_at, self._waited_s = now, waited_s
+
     def look(self, now: float, waited_s: float) -> bool:
         """Whether it has been silent for too long; ``waited_s``: what it has waited for a CPU in its life."""
         passed = min(now - self._looked_at, _MOST_AT_ONCE_S)
@@ -57,10 +61,20 @@ async def watch(name: str, pid: int, silence: Silence, end: Callable[[], Awaitab
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_LOOK_S)
-        if silence.look(loop.time(), cpu_wait_s(pid)):
+        now, waited_s = loop.time(), cpu_wait_s(pid)
+        if waits_for_disk(pid):
+            silence.excuse(now, waited_s)
+        elif silence.look(now, waited_s):
             _log.error("a part hangs and is ended", part=name, silent_s=round(silence.silent_s, 1))
             await end()
             return
+
+
+def waits_for_disk(pid: int) -> bool:
+    """Whether the first thread of a process sleeps where no signal reaches it (proc(5), stat: state D)."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "D"
+    return False
 
 
 def cpu_wait_s(pid: int) -> float:

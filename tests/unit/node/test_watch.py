@@ -9,7 +9,7 @@ import pytest
 
 from offhook.errors import MachineError
 from offhook.node.restarts import RestartBudget, Retries
-from offhook.node.watch import Silence, cpu_wait_s, watch
+from offhook.node.watch import Silence, cpu_wait_s, waits_for_disk, watch
 
 
 def looks(silence: Silence, begin: float, end: float, *, step_s: float = 0.5, waits: float = 0.0) -> float | None:
@@ -60,6 +60,18 @@ def test_a_clock_of_waits_that_goes_back_shortens_no_patience() -> None:
     silence.heard()
     assert not silence.look(0.5, 0.0)
     assert silence.silent_s == 0.5
+
+
+def test_a_part_that_waits_for_a_disk_is_not_ended_for_another_one_that_would_wait_too() -> None:
+    silence = Silence(5.0, 0.0)
+    silence.heard()
+    assert looks(silence, 0.0, 4.0) is None
+    for second in range(5, 600):
+        silence.excuse(float(second), 0.0)
+    assert silence.silent_s == 4.0
+    assert looks(silence, 599.0, 620.0) == 600.0
+    assert not waits_for_disk(os.getpid())
+    assert not waits_for_disk(1 << 30)
 
 
 def test_what_a_process_waited_for_a_cpu_is_known_and_of_no_process_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import aiohttp
@@ -37,5 +38,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return "it refuses the connection"
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "it ended the answer early"
+    if isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE):
         return "it ended the answer early"
     return "its answer breaks the rules of HTTP"

@@ -76,7 +76,10 @@ class _Job:
 
 
 class WebFetcher:
-    """The ``AudioFetcher`` of ``calls.ports``. Files are kept by their content; URLs are asked again when stale."""
+    """The ``AudioFetcher`` of ``calls.ports``. Files are kept by their content; URLs are asked again when stale.
+
+    ``now`` dates files (Unix time); how old an answer is goes by ``steady``, which nobody sets.
+    """
 
     def __init__(
         self,
@@ -85,11 +88,13 @@ class WebFetcher:
         *,
         resolve: Resolve,
         now: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache = cache
         self._limits = limits
         self._resolve = resolve
         self._now = now
+        self._steady = steady
         self._known = KnownUrls()
         self._jobs: dict[str, _Job] = {}
         self._turns = Turns(limits.parallel, per_group=limits.per_host, per_asker=limits.per_call)
@@ -98,7 +103,7 @@ class WebFetcher:
         """See ``offhook.node.calls.ports.AudioFetcher``; the file is complete when this returns."""
         target = parse_url(url)
         known = self._current(target)
-        if known is not None and self._now() < known.fresh_until:
+        if known is not None and self._steady() < known.fresh_until:
             self._cache.hold(known.prompt, asker)
             return FileSource(known.prompt)
         key = str(target)
@@ -175,7 +180,7 @@ class WebFetcher:
         known = self._current(url)
         if known is not None:
             self._cache.hold(known.prompt, job.lease)
-            if self._now() < known.fresh_until:
+            if self._steady() < known.fresh_until:
                 return FileSource(known.prompt)
         addresses = await self._checked(url, job.turn)
         job.ticket = self._turns.ticket(job.turn, group=f"{url.host}")
@@ -214,7 +219,7 @@ class WebFetcher:
             # Servers put spaces there that a program's URL may not have; what is escaped stays as it is.
             return parse_url(urljoin(str(url), _UNESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", location)))
         if response.status == 304 and known is not None:
-            self._known.remember(str(url), known.prompt, response, self._now())
+            self._known.remember(str(url), known.prompt, response, self._steady())
             return FileSource(known.prompt)
         if response.status != 200 and not is_whole(response):
             raise ProviderError(f"{url.host} answered {response.status}, not 200: check the URL")
@@ -222,7 +227,7 @@ class WebFetcher:
             raise ProviderError(self._too_long(url))
         prompt = await self._store(url, response, job.turn)
         self._cache.hold(prompt, job.lease)
-        self._known.remember(str(url), prompt, response, self._now())
+        self._known.remember(str(url), prompt, response, self._steady())
         return FileSource(prompt)
 
     async def _store(self, url: URL, response: aiohttp.ClientResponse, turn: str) -> str:

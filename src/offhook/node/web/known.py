@@ -17,7 +17,7 @@ _NO_STORE = re.compile(r"no-store|no-cache", re.IGNORECASE)
 
 
 class KnownUrl(msgspec.Struct, frozen=True):
-    """What a URL gave last time. ``fresh_until`` is Unix time."""
+    """What a URL gave last time. ``fresh_until``: seconds of a clock that nobody sets."""
 
     prompt: str
     etag: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import stat
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,6 +48,7 @@ class Rig:
         self.requests: list[web.Request] = []
         self.page: Handler = self.wav
         self.time = 1000.0
+        self.wall = 1.7e9
         self.server: TestServer
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -61,7 +63,8 @@ class Rig:
 
     def fetcher(self, **limits: object) -> WebFetcher:
         known = {"allow_loopback": True, "read_s": 0.3, "total_s": 2.0, "max_bytes": 1 << 20, **limits}
-        return WebFetcher(self.cache, FetchLimits(**known), resolve=literal, now=lambda: self.time)  # type: ignore[arg-type]
+        limits_known = FetchLimits(**known)  # type: ignore[arg-type]
+        return WebFetcher(self.cache, limits_known, resolve=literal, now=lambda: self.wall, steady=lambda: self.time)
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.cache.directory.iterdir())
@@ -112,6 +115,22 @@ async def test_what_is_fresh_is_not_asked_for_again_and_what_is_stale_is_by_its_
     assert [request.headers.get("If-None-Match") for request in rig.requests] == [None, '"one"']
     rig.cache.discard(first.prompt)
     assert await fetcher.fetch(rig.url(), Asker("call")) == first
+
+
+@pytest.mark.parametrize("set_by_s", [-86400.0 * 365, 86400.0 * 365])
+async def test_a_clock_that_is_set_makes_no_answer_older_or_newer(rig: Rig, set_by_s: float) -> None:
+    async def page(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=WAV, headers={"Cache-Control": "max-age=60"})
+
+    rig.page = page
+    fetcher = rig.fetcher()
+    await fetcher.fetch(rig.url(), Asker("call"))
+    rig.wall += set_by_s
+    await fetcher.fetch(rig.url(), Asker("call"))
+    assert len(rig.requests) == 1
+    rig.time += 61
+    await fetcher.fetch(rig.url(), Asker("call"))
+    assert len(rig.requests) == 2
 
 
 async def test_nothing_of_the_environment_goes_along(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,3 +291,18 @@ async def test_a_server_that_does_not_speak_http_gets_a_sentence(tmp_path: Path,
 async def test_nobody_there_gets_a_sentence(rig: Rig) -> None:
     with pytest.raises(ProviderError, match="refuses the connection"):
         await rig.fetcher().fetch("http://127.0.0.1:1/", Asker("call"))
+
+
+async def test_a_server_that_resets_the_connection_is_said_to_have_ended_it(tmp_path: Path) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(reset, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    fetcher = WebFetcher(PromptCache(tmp_path), FetchLimits(allow_loopback=True), resolve=literal)
+    async with server:
+        with pytest.raises(ProviderError, match="it ended the answer early"):
+            await fetcher.fetch(f"http://127.0.0.1:{port}/a.wav", Asker("call"))

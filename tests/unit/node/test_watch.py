@@ -75,7 +75,7 @@ def test_a_part_that_waits_for_a_disk_is_not_ended_for_another_one_that_would_wa
 
 
 def test_what_a_process_waited_for_a_cpu_is_known_and_of_no_process_nothing() -> None:
-    assert cpu_wait_s(os.getpid()) >= 0.0
+    assert cpu_wait_s(os.getpid()) > 0.0  # nobody gets a CPU each time without a wait of nanoseconds
     assert cpu_wait_s(1 << 30) == 0.0
 
 

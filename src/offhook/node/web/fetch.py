@@ -64,6 +64,8 @@ class _Job:
         self.askers: list[Asker] = []
         self.ticket: Ticket | None = None
         self.lease = Asker("")
+        self.file = ""
+        """What is being written for all of them."""
 
     @property
     def turn(self) -> str:
@@ -112,6 +114,8 @@ class WebFetcher:
             job = self._jobs[key] = _Job()
             job.task = asyncio.create_task(self._run(job, target), name="fetch")
         job.join(asker)
+        if job.file:
+            self._cache.hold(job.file, asker)
         try:
             return await asyncio.shield(job.task)
         finally:
@@ -225,15 +229,17 @@ class WebFetcher:
             raise ProviderError(f"{url.host} answered {response.status}, not 200: check the URL")
         if (response.content_length or 0) > self._limits.max_bytes:
             raise ProviderError(self._too_long(url))
-        prompt = await self._store(url, response, job.turn)
+        prompt = await self._store(job, url, response)
         self._cache.hold(prompt, job.lease)
         self._known.remember(str(url), prompt, response, self._steady())
         return FileSource(prompt)
 
-    async def _store(self, url: URL, response: aiohttp.ClientResponse, turn: str) -> str:
-        """Into a file of who asked first, which gets the hash of its content as its name."""
-        temporary = f"fetch-{uuid.uuid4().hex}"
-        self._cache.pin(temporary, turn)
+    async def _store(self, job: _Job, url: URL, response: aiohttp.ClientResponse) -> str:
+        """Into a file of all who wait, which gets the hash of its content as its name."""
+        temporary = job.file = f"fetch-{uuid.uuid4().hex}"
+        self._cache.pin(temporary)
+        for asker in job.askers:
+            self._cache.hold(temporary, asker)
         try:
             name = await self._write(url, response, temporary)
             if self._cache.find(name, self._now()) is None:
@@ -244,8 +250,9 @@ class WebFetcher:
                 raise
             raise MachineError(f"the prompts directory cannot be written: {error.strerror}") from error
         finally:
+            job.file = ""
             self._cache.discard(temporary)
-            self._cache.unpin(temporary, turn)
+            self._cache.unpin(temporary)
         return name
 
     async def _write(self, url: URL, response: aiohttp.ClientResponse, temporary: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from offhook.errors import CallerError, ProviderError
+from offhook.errors import CallerError, MachineError, ProviderError
 from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.web.fetch import FetchLimits, WebFetcher
 
@@ -131,6 +131,41 @@ async def test_a_clock_that_is_set_makes_no_answer_older_or_newer(rig: Rig, set_
     rig.time += 61
     await fetcher.fetch(rig.url(), Asker("call"))
     assert len(rig.requests) == 2
+
+
+async def test_a_call_that_plays_all_that_it_may_costs_another_one_nothing_that_waits_for_the_same(rig: Rig) -> None:
+    """Both were told that they play half of what others leave: the other one played nothing."""
+    rig.cache = PromptCache(rig.cache.directory, max_bytes=1 << 20)
+    rig.cache.begin("much")
+    full, other = Asker("full"), Asker("other")
+    rig.cache.hold("much", full)
+    rig.cache.grow("much", 512 << 10)
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        began.set()
+        await may_end.wait()
+        return await rig.wav(_)
+
+    rig.page = page
+    fetcher = rig.fetcher(read_s=10.0, total_s=10.0)
+    first = asyncio.create_task(fetcher.fetch(rig.url(), full))
+    await began.wait()
+    second = asyncio.create_task(fetcher.fetch(rig.url(), other))
+    await asyncio.sleep(0)
+    may_end.set()
+    assert (await second).prompt
+    assert (await first) == (await second)
+    for asker in (full, other):
+        asker.close()
+    rig.cache.discard("much")
+    assert rig.cache.room_bytes == 1 << 20
+    alone = Asker("alone")
+    rig.cache.begin("much")
+    rig.cache.hold("much", alone)
+    rig.cache.grow("much", 512 << 10)
+    with pytest.raises(MachineError, match="this call plays half"):
+        await fetcher.fetch(rig.url("/another.wav"), alone)
 
 
 async def test_nothing_of_the_environment_goes_along(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

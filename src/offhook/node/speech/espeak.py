@@ -92,9 +92,11 @@ class EspeakSpeech:
             raise CallerError("the text has nothing that can be spoken")
         name = "tts-" + hashlib.sha256("\0".join((version, choice.voice, str(ssml), text)).encode()).hexdigest()[:48]
         self._cache.hold(name, asker)
+        while (job := self._jobs.get(name)) is not None and job.size_bytes and not self._cache.has(name):
+            job.join(asker)  # nobody played it, and its file went for another: it finds that out at its next turn
+            await job.over.wait()
         if self._cache.find(name, self._now()) is not None:
             return FileSource(name, "pcm_s16le", rate_hz)
-        job = self._jobs.get(name)
         if job is None:
             job = self._jobs[name] = Job(Utterance(name, pieces, choice.voice, ssml, rate_hz))
             job.task = asyncio.create_task(self._speak(job), name=f"speak {name}")

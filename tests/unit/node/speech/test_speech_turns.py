@@ -223,3 +223,24 @@ async def test_two_children_speak_side_by_side(rig: Rig) -> None:
         assert len(rig.spoken) == 2
     await asyncio.gather(*said)
     assert sorted(rig.spoken) == ["One.", "Three.", "Two."]
+
+
+async def test_a_text_that_is_asked_for_after_its_file_went_for_another_is_spoken_anew(tmp_path: Path) -> None:
+    """The caller got a growing file that was not there."""
+    rig = Rig(tmp_path, number=1)
+    await rig.speech.start()
+    first = Asker("first")
+    source = await rig.say(SENTENCE * 40, first)
+    with rig.stopped():
+        await rig.until(2)
+        first.close()
+        rig.cache.discard(source.prompt)
+        second = rig.say(SENTENCE * 40, "second")
+        await asyncio.sleep(0.05)
+    again = await asyncio.wait_for(second, 60)
+    assert rig.cache.path(again.prompt).exists()
+    async with asyncio.timeout(60):
+        while rig.speech.is_busy:
+            await asyncio.sleep(0.01)
+    assert rig.cache.find(again.prompt, 1.0)
+    await rig.speech.close()

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -20,6 +22,7 @@ from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, Talk, answered
 from rig.node import NodeProcess, serving
+from rig.processes import connected_again, node_of
 from rig.relay import Event, RelayPeer
 from rig.responder import Responder
 
@@ -188,6 +191,42 @@ async def test_many_new_texts_stay_within_the_bound_and_what_is_played_is_heard_
     assert most <= CACHE_BYTES
     assert most > CACHE_BYTES // 2, "the bound was not reached"
     assert states(relay, "new", "error") == []
+
+
+@pytest.mark.timeout(180)
+async def test_what_a_killed_node_began_to_play_is_heard_to_its_end_though_its_file_went(
+    tmp_path: Path, audio_server: AudioServer
+) -> None:
+    """The engine opened it; the next node knows of no play that names it."""
+    url = audio_server.publish("long.wav", audio.tone(600, 45.0))
+    with serving(tmp_path / "node", SETTINGS) as node:
+        relay = RelayPeer(node)
+        await relay.connect()
+        quiet = await answered(await Caller.open(node.sip(), to="100"), relay)
+        mark = quiet.caller.rtp.mark()
+        await play(relay, quiet.call, "tone", item("audio", url=url))
+        await said(relay, "tone", "playing")
+        [file] = (node.state_dir / "prompts").glob("url-*")
+        os.kill(node_of(node).pid, signal.SIGKILL)
+        killed = time.monotonic()
+        await relay.close()
+        again = await connected_again(node, relay.protocol, killed, 60)
+        loud = await answered(await Caller.open(node.sip(), to="100"), again)
+        number = 0
+        while file.exists():
+            number += 1
+            assert number < 60, "the file never went"
+            await play(again, loud.call, f"new {number}", item("tts", text=f"Text {number}. {SENTENCE * 10}"))
+            await said(again, f"new {number}", "playing")
+            await again.command(loud.call, "play.stop", control_id=f"new {number}")
+        assert not states(again, "tone", "finished"), "it went while it was played"
+        await said(again, "tone", "finished")
+        assert sum(end - begin for begin, end in audio.bursts(quiet.caller.rtp.samples(mark), 600)) > 45.0 * 8000 * 0.95
+        for talk in (quiet, loud):
+            await talk.caller.bye()
+            await again.state(talk.call, "ended")
+            talk.caller.close()
+        await again.close()
 
 
 # --- names -------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ from offhook.protocol.verbs.state import STATE_EVENT
 __all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
 
 MAX_LABELLED_URI = 512
+_OPERATION_BYTES = 19
+"""What the label of an action grows by once it has its operation, whose id has so many digits at most."""
 _ADOPTED_WITHIN_S = 3600.0
 """The longest that an engine waits for a node."""
 
@@ -228,7 +230,8 @@ class Call:
             CommandRefused: too many are open.
         """
         self.actions[key] = action
-        if len(dump_label(self._label()).encode()) > MAX_LABEL_BYTES:
+        without = sum(not open_.open_action.operation for open_ in self.actions.values())
+        if len(dump_label(self._label()).encode()) + without * _OPERATION_BYTES > MAX_LABEL_BYTES:
             del self.actions[key]
             raise CommandRefused(
                 ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"

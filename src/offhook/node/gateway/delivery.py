@@ -93,6 +93,7 @@ class Delivery:
         self._replayed: set[str] = set()
         self._replay: asyncio.Task[None] | None = None
         self._to_forget: list[int] = []
+        self._is_closed = False
 
     def number(self) -> int:
         """The next ``session_seq``."""
@@ -135,6 +136,8 @@ class Delivery:
 
     def deliver(self, event: StoredEvent) -> None:
         """Send an event that is in the journal (or that the journal refused: then it has this one chance)."""
+        if self._is_closed:  # the session went while it was on its way through the journal
+            return
         self._keep(event)
         self._delivered_seq = event.session_seq
         if self._is_retracted(event):
@@ -264,6 +267,7 @@ class Delivery:
 
     def close(self) -> None:
         """The session is gone, and the journal told."""
+        self._is_closed = True
         self._budget.add(-self.kept_bytes)
         self.kept_bytes = 0
         self._kept.clear()

@@ -9,6 +9,7 @@ import json
 import pytest
 from gateway_rig import connect_params, play
 
+from offhook.node.calls.ports import OutgoingEvent
 from offhook.node.gateway.ledger import Ledger, key_of
 from offhook.node.gateway.limits import TokenBucket
 from offhook.node.gateway.sessions import Subscribed
@@ -220,6 +221,19 @@ async def test_a_new_session_takes_the_place_of_the_one_lost_longest_that_has_no
         assert protocols[1] not in kept
         assert protocols[2] in kept
         assert (await node.journal.replies(protocols[1])) == []
+
+
+async def test_an_event_on_its_way_to_a_session_that_goes_is_not_kept_for_it(node):
+    """Its bytes were taken from those of all sessions, and never given back."""
+    async with node.client() as client:
+        sessions = node.gateway._sessions
+        session = sessions.get(client.hello["protocol"])
+    params = {"node_id": "node-1", "tag": "tag", "dial_state": "dialing"}
+    node.outbox.emit(OutgoingEvent("calling.call.dial", params, tag="tag", session=session.protocol))
+    sessions._drop(session)
+    await node.outbox.journalled()
+    await asyncio.sleep(0)
+    assert (session.delivery.unacked, session.delivery.kept_bytes, sessions._events._used_bytes) == (0, 0, 0)
 
 
 async def test_a_new_session_is_no_new_burst_for_ever(make_node):

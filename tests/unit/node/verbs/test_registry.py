@@ -393,7 +393,7 @@ async def test_the_label_bounds_how_many_actions_are_open(bench):
 
 
 async def test_the_label_still_fits_when_each_action_has_got_its_operation(bench):
-    """The engine left a longer one out, without a word: a node that came later ended what was over, and not what ran."""
+    """The engine left a longer one out without a word: a node that came later did not end what ran."""
     bench.engine._last_id = 0x7FFF_FFFF << 32  # as long as ids are after years
     call = await bench.talk()
     asked = [bench.run("calling.play", call, control_id=f"{index:0>36}", play=[SILENCE]) for index in range(100)]

@@ -10,6 +10,10 @@ const ID3V1_BYTES: u64 = 128;
 const ID3V1_EXTENDED_BYTES: u64 = 227;
 /// Lyrics3 tags say their size behind them only; longer ones are junk.
 const MOST_LYRICS: usize = 32 << 10;
+/// What a tag may begin with.
+const TAG_WORDS: [&[u8]; 4] = [b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN"];
+/// By so many bytes each of them, and the header of a frame, is known.
+const LONGEST_WORD: usize = 11;
 
 /// What the four bytes of a frame's header say (ISO 11172-3 and 13818-3, layer III).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +219,7 @@ impl MpegFramer {
             return if is_whole { Found::Junk } else { Found::Unknown };
         };
         // A frame is one when another, a tag, or the end of the file follows where it ends.
-        if behind.len() < 10 && !is_whole {
+        if behind.len() < LONGEST_WORD && !is_whole {
             return Found::Unknown;
         }
         let is_followed = match FrameHeader::parse(behind) {
@@ -243,9 +247,9 @@ impl MpegFramer {
     }
 }
 
+/// Fewer bytes than the word are the end of the file.
 fn begins_tag(bytes: &[u8]) -> bool {
-    let words: [&[u8]; 4] = [b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN"];
-    words
+    TAG_WORDS
         .iter()
         .any(|word| bytes.starts_with(word.get(..bytes.len()).unwrap_or(word)))
 }

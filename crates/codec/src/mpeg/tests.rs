@@ -198,6 +198,24 @@ fn what_is_no_mp3_has_no_frames() {
 }
 
 #[test]
+fn a_tag_is_known_by_its_whole_word_wherever_the_pieces_end() {
+    for word in ["TAG", "APETAGEX", "ID3", "LYRICSBEGIN"] {
+        for letters in 1..word.len() {
+            // A header, and where its frame would end the begin of a word that is none.
+            let file = [&frames(MONO_44, 1)[..], &word.as_bytes()[..letters], &[0xb4; 300]].concat();
+            for piece in 1..40 {
+                assert_eq!(
+                    found(&file, piece),
+                    found(&file, file.len()),
+                    "{letters} of {word}, pieces of {piece}"
+                );
+                assert_eq!(found(&file, piece).0, [], "{letters} of {word}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_free_format_is_told_from_no_format() {
     let free = [&[0xff, 0xfb, 0x00, 0xc4][..], &[0x55; 300]].concat().repeat(5);
     expect(&free, &[]);

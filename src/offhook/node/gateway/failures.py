@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections import OrderedDict, deque
 
 __all__ = ["FailedConnects"]
 
 
 class FailedConnects:
-    """``most`` failures of an address in ``window_s`` block it for ``block_s``. Who failed longest ago is forgotten.
+    """``most`` different failures of an address in ``window_s`` block it for ``block_s``.
+
+    The same credential again is no guess: programs that were not told of a new token try theirs for ever, and lock out
+    nobody behind their address. Of credentials a hash with a key of this process is kept; who failed longest ago is
+    forgotten.
 
     What comes from this machine (an empty address) is never blocked: one program's mistake would lock all others out.
     """
@@ -18,27 +24,33 @@ class FailedConnects:
         self._window_s = window_s
         self._block_s = block_s
         self._addresses_max = addresses_max
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self._key = secrets.token_bytes(16)
+        self._failures: OrderedDict[str, deque[tuple[float, bytes]]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._failures)
 
-    def failed(self, address: str, now: float) -> None:
+    def failed(self, address: str, credential: str, now: float) -> None:
         """A credential was wrong."""
         if not address:
             return
-        times = self._failures.setdefault(address, deque(maxlen=self._most))
-        times.append(now)
+        guess = hashlib.blake2b(credential.encode(), digest_size=8, key=self._key).digest()
+        guesses = self._failures.setdefault(address, deque(maxlen=self._most))
         self._failures.move_to_end(address)
+        if all(guess != earlier for _, earlier in guesses):
+            guesses.append((now, guess))
         while len(self._failures) > self._addresses_max:
             self._failures.popitem(last=False)
 
     def blocked_for(self, address: str, now: float) -> float:
         """For how many seconds more nothing of an address is judged; 0: it may try."""
-        times = self._failures.get(address)
-        if times is None or len(times) < self._most or times[-1] - times[0] > self._window_s:
+        guesses = self._failures.get(address)
+        if guesses is None or len(guesses) < self._most:
             return 0.0
-        left = times[-1] + self._block_s - now
+        first, last = guesses[0][0], guesses[-1][0]
+        if last - first > self._window_s:
+            return 0.0
+        left = last + self._block_s - now
         if left <= 0:
             del self._failures[address]
         return max(0.0, left)

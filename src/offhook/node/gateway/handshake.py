@@ -128,7 +128,7 @@ class Handshake:
             most = self._settings.failed_connects_max
             raise HandshakeRefused(
                 RpcCode.CAPACITY_EXCEEDED,
-                f"{most} wrong credentials came from this address: try again in {left_s:.0f} s",
+                f"{most} different wrong credentials came from this address: try again in {left_s:.0f} s",
                 is_final=True,
             )
 
@@ -142,7 +142,8 @@ class Handshake:
             )
         token_id = self._credentials.check(given.project, given.token)
         if token_id is None:
-            self._failures.failed(address, asyncio.get_running_loop().time())
+            guess = f"{given.project} {given.token}"
+            self._failures.failed(address, guess, asyncio.get_running_loop().time())
             raise HandshakeRefused(
                 RpcCode.AUTHENTICATION_FAILED,
                 "Authentication failed: project or token is wrong; use those that the node was started with",

@@ -72,7 +72,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_s: float = 10.0
     """A socket that has not connected by then is closed."""
     failed_connects_max: int = 10
-    """So many wrong credentials of one address (IPv6: one /64) in ``failed_window_s`` block it."""
+    """So many different wrong credentials of one address (IPv6: one /64) in ``failed_window_s`` block it."""
     failed_window_s: float = 60.0
     """See ``failed_connects_max``."""
     failed_block_s: float = 300.0

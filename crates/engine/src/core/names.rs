@@ -11,6 +11,7 @@ const ENDED: usize = 1024;
 const EARLY: usize = 256;
 
 /// Prompts whose `PromptDone` came; it may come before the play that names them as growing.
+/// A name is for one making: what the node writes anew, it names anew.
 #[derive(Debug, Default)]
 pub struct DonePrompts {
     order: VecDeque<String>,

@@ -85,7 +85,7 @@ class FileSource(msgspec.Struct, frozen=True, tag="file", tag_field="kind"):
     """A file of the prompts directory. ``auto``: told by its content (WAV or MP3).
 
     ``pcm_s16le`` is headerless mono at ``rate_hz``. A ``growing`` file is played while it is written; the end is
-    where ``PromptDone`` says.
+    where ``PromptDone`` says. The name of a file that grew is never given to another: what was said of it stays.
     """
 
     prompt: str

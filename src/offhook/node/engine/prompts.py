@@ -3,6 +3,9 @@
 A file that is still written has mode 0600, a complete one 0400: after a crash the two can be told apart. The engine
 opens a file when its turn comes, and what it plays goes on when that is removed. Until then, and so that the bound is
 that of the disk, what live operations name stays (``Asker``).
+
+A name of a growing file is for one making of it: the engine remembers what it was told of a name, and must not take
+what is made anew for what was whole, or failed, before. What is made again, by this node or the next, is named anew.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +71,7 @@ class PromptCache:
         self._max_bytes = max_bytes
         self._free_bytes = free_bytes or _free_bytes
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._made: dict[str, str] = {}
         self._held: dict[str, Counter[str]] = {}
         self._played: Counter[str] = Counter()
         self._total = 0
@@ -108,6 +113,16 @@ class PromptCache:
         self._resize(name, entry.st_size)
         self._sizes.move_to_end(name)
         return entry.st_size
+
+    def made(self, what: str, now: float) -> str | None:
+        """The complete file that was made of ``what``, marked as used at ``now`` (Unix time); None if it is gone."""
+        name = self._made.get(what)
+        return None if name is None or self.find(name, now) is None else name
+
+    @staticmethod
+    def name_anew(what: str) -> str:
+        """For a file that is made of ``what`` (no dots): one that no file had."""
+        return f"{what}.{uuid.uuid4().hex}"
 
     def has(self, name: str) -> bool:
         """Whether there is such a file, complete or not."""
@@ -255,6 +270,8 @@ class PromptCache:
         return False
 
     def _resize(self, name: str, size: int) -> None:
+        if name not in self._sizes:
+            self._made[_what(name)] = name
         grown = size - self._sizes.get(name, 0)
         self._sizes[name] = size
         self._total += grown
@@ -267,6 +284,13 @@ class PromptCache:
         if name in self._sizes:
             self._resize(name, 0)
             del self._sizes[name]
+            if self._made[_what(name)] == name:
+                del self._made[_what(name)]
+
+
+def _what(name: str) -> str:
+    """What a file is made of, by its name."""
+    return name.partition(".")[0]
 
 
 def _free_bytes(directory: Path) -> tuple[int, int]:

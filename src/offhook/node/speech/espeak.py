@@ -90,16 +90,19 @@ class EspeakSpeech:
         pieces = split_ssml(text) if ssml else split(text)
         if not pieces:
             raise CallerError("the text has nothing that can be spoken")
-        name = "tts-" + hashlib.sha256("\0".join((version, choice.voice, str(ssml), text)).encode()).hexdigest()[:48]
-        self._cache.hold(name, asker)
-        while (job := self._jobs.get(name)) is not None and job.size_bytes and not self._cache.has(name):
+        what = "tts-" + hashlib.sha256("\0".join((version, choice.voice, str(ssml), text)).encode()).hexdigest()[:48]
+        while (job := self._jobs.get(what)) is not None and job.size_bytes and not self._cache.has(job.utterance.name):
             job.join(asker)  # nobody played it, and its file went for another: it finds that out at its next turn
             await job.over.wait()
-        if self._cache.find(name, self._now()) is not None:
-            return FileSource(name, "pcm_s16le", rate_hz)
+        if job is None and (made := self._cache.made(what, self._now())) is not None:
+            self._cache.hold(made, asker)
+            return FileSource(made, "pcm_s16le", rate_hz)
         if job is None:
-            job = self._jobs[name] = Job(Utterance(name, pieces, choice.voice, ssml, rate_hz))
-            job.task = asyncio.create_task(self._speak(job), name=f"speak {name}")
+            utterance = Utterance(self._cache.name_anew(what), pieces, choice.voice, ssml, rate_hz)
+            job = self._jobs[what] = Job(utterance)
+            job.task = asyncio.create_task(self._speak(what, job), name=f"speak {what}")
+        name = job.utterance.name
+        self._cache.hold(name, asker)
         job.join(asker)
         return FileSource(name, "pcm_s16le", rate_hz, growing=await job.wait(self._settle_s))
 
@@ -117,7 +120,7 @@ class EspeakSpeech:
             self._voices = Voices(ready.voices, self._names)
         return self._voices, ready.rate_hz, ready.version
 
-    async def _speak(self, job: Job) -> None:
+    async def _speak(self, what: str, job: Job) -> None:
         """Piece after piece; whatever ends it, waiters and engine are told."""
         name, size = job.utterance.name, -1
         try:
@@ -131,7 +134,7 @@ class EspeakSpeech:
         except OffhookError as error:
             job.failure = error
         finally:
-            del self._jobs[name]
+            del self._jobs[what]
             if size < 0:
                 self._cache.discard(name)
                 job.failure = job.failure or ProviderError("the node stops speaking")

@@ -244,3 +244,50 @@ async def test_a_text_that_is_asked_for_after_its_file_went_for_another_is_spoke
             await asyncio.sleep(0.01)
     assert rig.cache.find(again.prompt, 1.0)
     await rig.speech.close()
+
+
+async def test_a_text_that_is_spoken_anew_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """The engine knows a name as whole, or as failed, once it was told so: it is for one making."""
+    names: list[str] = []
+    for _ in range(2):  # the next node, too
+        rig = Rig(tmp_path, number=1)
+        for _ in range(2):
+            asker = Asker("call")
+            names.append((await rig.say("Hello again.", asker)).prompt)
+            assert rig.cache.is_held(names[-1])
+            asker.close()
+            rig.cache.discard(names[-1])
+        await rig.speech.close()
+    assert len(set(names)) == 4
+
+
+async def test_what_was_spoken_is_played_by_the_next_node(tmp_path: Path) -> None:
+    sources: list[FileSource] = []
+    for _ in range(2):
+        rig = Rig(tmp_path, number=1)
+        sources.append(await asyncio.wait_for(rig.say("Hello again.", "call"), 60))
+        async with asyncio.timeout(60):
+            while rig.speech.is_busy:
+                await asyncio.sleep(0.005)
+        await rig.speech.close()
+    assert sources[0].prompt == sources[1].prompt
+    assert not sources[1].growing
+
+
+async def test_a_text_that_failed_is_spoken_anew_under_a_name_that_did_not(tmp_path: Path) -> None:
+    """Who asked again was refused for as long as the engine remembered the first try."""
+    rig = Rig(tmp_path, number=1)
+    await rig.speech.start()
+    first = await rig.say(LONG, "call")
+    assert first.growing
+    pid = rig.workers.workers[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while not rig.ends:
+            await asyncio.sleep(0.005)
+    assert rig.ends == [(first.prompt, -1)]
+    again = await rig.say(LONG, "call")
+    assert again.prompt != first.prompt
+    assert [path.name for path in tmp_path.iterdir()] == [again.prompt]
+    await rig.speech.close()

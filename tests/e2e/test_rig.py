@@ -199,10 +199,10 @@ async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
 
 
 async def test_an_engine_that_stands_still_is_not_taken_for_a_busy_machine(talk: Talk) -> None:
-    await asyncio.sleep(0.3)
-    mark, engine = talk.caller.rtp.mark(), talk.relay.node.engine().pid
+    engine, mark = talk.relay.node.engine().pid, talk.caller.rtp.mark()
+    await asyncio.sleep(0.3)  # some packets before it stops
     os.kill(engine, signal.SIGSTOP)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(2)  # longer than a busy machine keeps a thread waiting
     os.kill(engine, signal.SIGCONT)
     await asyncio.sleep(0.5)
     assert talk.caller.rtp.largest_stop_ms(mark) > 200

@@ -49,9 +49,9 @@ async def silence(rtp: RtpPeer) -> None:
 
 
 def times(rtp: RtpPeer, *frequencies_hz: float, lasting_s: float) -> int:
-    """How often these tones were heard, together, for so long."""
+    """How often these tones were heard, together, for so long; holes that the machine made do not count."""
     hearing = Hearing()
-    hearing.add(0, rtp.samples().tobytes())
+    hearing.add(0, rtp.joined().tobytes())
     found = 0
     while hearing.find_tone(frequencies_hz, lasting_s) is not None:
         found += 1

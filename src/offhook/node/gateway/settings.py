@@ -53,8 +53,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the name of a context may be."""
     contexts_known_max: int = 10_000
     """Of how many contexts it is remembered that a client once subscribed to them."""
-    fresh_bursts_max: int = 20
-    """How many new sessions of one token have a burst each from the start; the others earn it at their rate."""
+    fresh_bursts_max: int = 100
+    """How many new sessions of one token have a burst each from the start (a fleet that is started at once has); the
+    others earn it at their rate."""
     fresh_bursts_per_s: float = 0.2
     """How many more later."""
     fresh_requests: int = 20

@@ -49,7 +49,8 @@ async def silence(rtp: RtpPeer) -> None:
 
 
 def times(rtp: RtpPeer, *frequencies_hz: float, lasting_s: float) -> int:
-    """How often these tones were heard, together, for so long; holes that the machine made do not count."""
+    """How often these tones were heard, together, for so long. Holes of the machine do not count; others fail."""
+    assert rtp.broken() == []
     hearing = Hearing()
     hearing.add(0, rtp.joined().tobytes())
     found = 0

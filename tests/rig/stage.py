@@ -170,6 +170,7 @@ class Stage:
     async def caller(self, more: str = "") -> Caller:
         """Somebody who may call the program."""
         caller = await Caller.open(self.node.sip(), to=self.number + more)
+        caller.rtp.watch(self.node.engine().pid)
         self._opened.callback(caller.close)
         return caller
 

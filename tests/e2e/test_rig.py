@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from rig.cpu import CpuWaits
 from rig.dialog import Caller
 from rig.fixtures import Talk
 from rig.load import Load
+from rig.node import ROOT, NodeProcess, processes_of
 from rig.responder import Responder
 from rig.rtp import Packet, gaps_ms, missing
 
@@ -178,6 +180,25 @@ def test_the_judge_of_concealment_finds_what_was_lost_and_what_came_late(tmp_pat
     assert error > plc.spandsp_error_db(said, gone) > 1.0
     late, _ = plc.judge(said, zeroed, [])
     assert late > 0.02
+
+
+def test_a_test_process_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom rig.node import running_node\n"
+        "with running_node(Path(sys.argv[1])):\n    print('ready', flush=True)\n    time.sleep(600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'src'}"}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as tests:
+        assert tests.stdout
+        assert tests.stdout.readline() == b"ready\n"
+        family = [stat.pid for stat in processes_of(tests.pid)]
+        assert len(family) > 3
+        tests.kill()
+    left = NodeProcess.left_of(family, within_s=15)
+    for stat in left:
+        os.kill(stat.pid, signal.SIGKILL)
+    assert left == []
 
 
 async def test_the_load_generator_counts_what_became_of_its_calls() -> None:

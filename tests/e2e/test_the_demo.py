@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
 from rig import audio
-from rig.demo import Demos
+from rig.demo import Demos, started_demo
+from rig.node import working_in
+from rig.processes import wait_for
 
 
 @pytest.mark.judges_time
@@ -42,3 +47,17 @@ def test_the_demo_fails_when_a_sound_is_not_what_was_said(demos: Demos, variant:
     assert status == 1, told
     assert "FAILED" in told
     assert wrong in told.partition("FAILED")[2]
+
+
+def test_a_demo_that_is_killed_leaves_nothing_alive(tmp_path: Path) -> None:
+    """An ``offhook dev`` with node, engine and voices was found an hour after the demo that started it was killed."""
+    work = tmp_path / "demo"
+    demo = started_demo(work)
+    try:
+        wait_for(lambda: len([s for s in working_in(work) if "offhook-engine" in s.cmdline]) == 2, 60, "it calls")
+        demo.kill()
+        wait_for(lambda: not working_in(work), 15, "nothing lives")
+    finally:
+        for stat in working_in(work):
+            os.kill(stat.pid, signal.SIGKILL)
+        demo.communicate()

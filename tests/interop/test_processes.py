@@ -19,6 +19,7 @@ import pytest
 from offhook.node.ports import loopbacks
 from offhook.testing.phone import CallFailed, Phone
 from rig.node import NodeProcess, Stat, command, environment, processes_of, running_node, start
+from rig.processes import wait_for
 from rig.relay import RelayPeer
 
 PATIENCE_S = 60.0
@@ -42,14 +43,6 @@ client.run()
 def part(node: NodeProcess, name: str) -> Stat:
     """The process whose command line has ``name``."""
     return next(stat for stat in node.processes() if name in stat.cmdline)
-
-
-def wait_for(condition: object, within_s: float, what: str) -> float:
-    began = time.monotonic()
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() - began < within_s, f"{what}: not within {within_s} s"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def killed_part_returns(node: NodeProcess, name: str) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from offhook.node.lifeline import bound_to_parent
 from rig.node import ROOT, NodeProcess
 
 __all__ = ["AppProcess", "Line", "published_python", "published_typescript"]
@@ -53,6 +54,7 @@ class AppProcess:
             stderr=asyncio.subprocess.PIPE,
             env={**kept, **self.env},
             cwd=ROOT,
+            preexec_fn=bound_to_parent(),
             limit=1 << 20,
         )
         assert self.process.stdout

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from offhook.node.lifeline import bound_to_parent
 from rig.node import ROOT, environment
 
-__all__ = ["VARIANTS", "Demos"]
+__all__ = ["VARIANTS", "Demos", "started_demo"]
 
 TURN = '[{"type": "tts", "params": {"text": MENU}}]'
 RECORD = '    await call.record({"format": "wav", "stereo": True, "direction": "both"})\n'
@@ -35,6 +36,26 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+def started_demo(work: Path, variant: str = "right") -> subprocess.Popen[str]:
+    """``examples/demo.py`` in a directory of its own; all that it starts works there as well."""
+    work.mkdir(parents=True)
+    shutil.copy(ROOT / "examples" / "demo.py", work)
+    original = (ROOT / "examples" / "ivr.py").read_text()
+    changed = VARIANTS[variant](original)
+    assert variant == "right" or changed != original, "the example has changed: change this too"
+    (work / "ivr.py").write_text(changed)
+    return subprocess.Popen(
+        [sys.executable, "demo.py"],
+        cwd=work,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=bound_to_parent(),
+    )
+
+
 class Demos:
     """All variants, one after another in the background: side by side they would take the machine from other tests."""
 
@@ -51,26 +72,14 @@ class Demos:
 
     def _run(self, variant: str) -> Outcome:
         """Run ``examples/demo.py`` in a directory of its own."""
-        work = self.work[variant]
-        work.mkdir(parents=True)
-        shutil.copy(ROOT / "examples" / "demo.py", work)
-        original = (ROOT / "examples" / "ivr.py").read_text()
-        changed = VARIANTS[variant](original)
-        assert variant == "right" or changed != original, "the example has changed: change this too"
-        (work / "ivr.py").write_text(changed)
         if self._is_closed:
             return Outcome(-1, "nobody asked for it", 0.0)
         began = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "demo.py"],
-            cwd=work,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        out, _ = self._process.communicate(timeout=200)
+        self._process = started_demo(self.work[variant], variant)
+        try:
+            out, _ = self._process.communicate(timeout=200)
+        finally:
+            self._process.kill()
         return Outcome(self._process.returncode, out, time.monotonic() - began)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from offhook.node.lifeline import bound_to_parent
 from rig.node import ROOT, command, environment
 
 __all__ = ["Block", "Reader", "blocks", "commands"]
@@ -103,6 +104,7 @@ class Reader:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=bound_to_parent(),
             )
         self._program_takes_calls()
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from offhook.node.lifeline import bound_to_parent
 from rig.load import Load
 from rig.node import ROOT, NodeProcess, environment, serving
 
@@ -182,6 +183,7 @@ def stage(work: Path) -> Iterator[Stage]:
                 [sys.executable, str(ROOT / "tests" / "rig" / "series_app.py")],
                 env=environment(**node.sdk_environment(), **extra),
                 stderr=stderr,
+                preexec_fn=bound_to_parent(),
             )
         try:
             until = time.monotonic() + 30

@@ -9,12 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NodeProcess", "command", "environment", "processes_of", "running_node", "serving", "written_since"]
+from offhook.node.lifeline import bound_to_parent
+
+__all__ = [
+    "NodeProcess",
+    "command",
+    "environment",
+    "processes_of",
+    "running_node",
+    "serving",
+    "working_in",
+    "written_since",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
@@ -100,6 +111,16 @@ def processes_of(root: int) -> list[Stat]:
     for stat in found:  # grows while it is walked
         found.extend(children.get(stat.pid, []))
     return [s for s in found if s.state != "Z"]
+
+
+def working_in(directory: Path) -> list[Stat]:
+    """All processes that live now and work in this directory, whoever their parents are."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdigit() and (process / "cwd").readlink() == directory:
+                found.append(read_stat(int(process.name)))
+    return [stat for stat in found if stat and stat.state != "Z"]
 
 
 @dataclass
@@ -221,6 +242,7 @@ def start(arguments: Sequence[str], state_dir: Path, extra: Mapping[str, str] | 
             stderr=stderr,
             env=environment(**(extra or {})),
             cwd=ROOT,
+            preexec_fn=bound_to_parent(),
         )
     _logs.append(stderr_path)
     return NodeProcess(process, state_dir, stderr_path)

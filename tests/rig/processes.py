@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +13,16 @@ import aiohttp
 from rig.node import NodeProcess, Stat
 from rig.relay import RelayPeer
 
-__all__ = ["connected_again", "listens", "node_of", "nodes_of"]
+__all__ = ["connected_again", "listens", "node_of", "nodes_of", "wait_for"]
+
+
+def wait_for(condition: Callable[[], object], within_s: float, what: str) -> float:
+    """Until it holds; how long that took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < within_s, f"{what}: not within {within_s} s"
+        time.sleep(0.02)
+    return time.monotonic() - began
 
 
 def node_of(node: NodeProcess) -> Stat:

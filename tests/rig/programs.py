@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGTERM
 
+from offhook.node.lifeline import bound_to_parent
 from rig.ports import free_port
 
 __all__ = ["Baresip", "baresip", "kamailio"]
@@ -51,7 +53,9 @@ async def kamailio(work: Path, node_port: int, phone_port: int) -> AsyncIterator
             "-M",
             "4",
         ]
-        process = await asyncio.create_subprocess_exec(*command, "-Y", str(work), stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            *command, "-Y", str(work), stdout=log, stderr=log, preexec_fn=bound_to_parent(SIGTERM)
+        )
     try:
         for _ in range(600):
             await asyncio.sleep(0.05)

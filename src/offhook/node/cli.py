@@ -19,6 +19,7 @@ from offhook.errors import CallerError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.config_read import read_settings
 from offhook.node.dev import Program, dev_settings, export_lines, run_dev
+from offhook.node.lifeline import bind_to_parent
 from offhook.node.log import set_up_logging
 from offhook.node.phone_command import CallPlan, place_call
 from offhook.node.serve import run_serve
@@ -58,8 +59,11 @@ def dev(
     env: Annotated[
         bool, Parameter(help="Print the export lines for a shell and end.", negative="", show_default=False)
     ] = False,
+    parent: Annotated[int, Parameter(show=False)] = 0,
 ) -> None:
     """Run a node and your program in one terminal; any dialled number goes to context ``default``."""
+    if parent:  # whoever started it for a while, a test or a demo, may be killed
+        bind_to_parent(parent)
     if program is not None and not program.is_file():
         raise CallerError(f"{program} is no file: name the Python program to run")
     if shutil.which(python) is None:

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
-__all__ = ["bound_to_parent"]
+__all__ = ["bind_to_parent", "bound_to_parent"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -20,12 +21,16 @@ def bound_to_parent(death_signal: signal.Signals = signal.SIGKILL) -> Callable[[
     """
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
+    return partial(_bind, ctypes.CDLL(None, use_errno=True).prctl, os.getpid(), death_signal)
 
-    def bind() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-        if os.getppid() != parent:  # it died between fork and prctl
-            os._exit(1)
 
-    return bind
+def bind_to_parent(parent: int) -> None:
+    """The same from within the child, for a parent with threads: it should start a child without ``preexec_fn``."""
+    if sys.platform.startswith("linux"):
+        _bind(ctypes.CDLL(None, use_errno=True).prctl, parent, signal.SIGKILL)
+
+
+def _bind(prctl: Callable[..., int], parent: int, death_signal: signal.Signals) -> None:
+    prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+    if os.getppid() != parent:  # it died before prctl
+        os._exit(1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -50,6 +51,8 @@ class _Ready(msgspec.Struct, frozen=True):
 
 class DevNode:
     """Starts with ``async with``, ready when it takes calls (with a program: when that takes calls).
+
+    When the process (or the thread) that started it is gone, it is killed with all that it started (on Linux).
 
     Args:
         program: Python file that answers; without one, connect a client with ``environment``.
@@ -114,7 +117,7 @@ class DevNode:
     def _command(self, state: Path) -> list[str]:
         program = [str(self._program)] if self._program is not None else []
         ports = ["--sip-port", "0", "--relay-port", "0"]
-        options = ["--json", "--state-dir", str(state), "--python", self._python, *ports]
+        options = ["--json", "--state-dir", str(state), "--python", self._python, "--parent", str(os.getpid()), *ports]
         return [sys.executable, "-m", "offhook.node.cli", "dev", *program, *options]
 
     async def _wait_ready(self, process: Process, listening: asyncio.Task[None]) -> _Ready:

@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from offhook.node.gateway.ids import new_event_id
 from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.watch import Watch
 from offhook.protocol import methods
 from offhook.protocol.frames import DisconnectParams, PingParams, Request, dump_frame
 from offhook.protocol.params import dump_params
@@ -49,11 +50,10 @@ class Connection:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._flushed = asyncio.Event()
-        self._heard_at = 0.0
         self._ending: asyncio.Task[None] | None = None
         self._disconnect_id = ""
         self._disconnect_replied = asyncio.Event()
-        self._pings: set[str] = set()
+        self._peer = Watch(settings, self._ping)
         self.is_open = True
         """Frames may still be sent; after the first ``disconnect`` or close nothing leaves any more but replies."""
         self.is_authenticated: Callable[[], bool] = lambda: False
@@ -157,17 +157,14 @@ class Connection:
         if frame_id == self._disconnect_id and self._disconnect_id:
             self._disconnect_replied.set()
             return True
-        if isinstance(frame_id, str) and frame_id in self._pings:
-            self._pings.discard(frame_id)
-            return True
-        return False
+        return self._peer.took_answer(frame_id)
 
     # --- the socket ---
 
     async def serve(self, receive: Callable[[str], float], receive_control: Callable[[], float] = lambda: 0.0) -> None:
         """Read until the socket ends, with a writer and a watch beside."""
         loop = asyncio.get_running_loop()
-        self._heard_at = loop.time()
+        self._peer.heard()
         beside = [loop.create_task(self._write()), loop.create_task(self._watch())]
         for task in beside:
             task.add_done_callback(self._beside_ended)
@@ -200,17 +197,15 @@ class Connection:
                 outgoing.written()
 
     async def _read(self, receive: Callable[[str], float], receive_control: Callable[[], float]) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             message = await self._socket.receive()
-            self._heard_at = loop.time()
+            self._peer.heard()
             if message.type is WSMsgType.TEXT:
-                pause_s = receive(message.data)
-                if pause_s:
-                    await asyncio.sleep(pause_s)
+                if pause_s := receive(message.data):
+                    await self._peer.deafen(pause_s)
             elif message.type in (WSMsgType.PING, WSMsgType.PONG):
                 if pause_s := receive_control():
-                    await asyncio.sleep(pause_s)
+                    await self._peer.deafen(pause_s)
                 if message.type is WSMsgType.PING:
                     await self._socket.pong(message.data)
             elif message.type is WSMsgType.BINARY:
@@ -238,19 +233,12 @@ class Connection:
             self.abort()
 
     async def _watch(self) -> None:
-        """Ping (relay-protocol 1.7); a peer that says nothing for too long is dead."""
-        loop = asyncio.get_running_loop()
-        next_ping = loop.time() + self._settings.ping_interval_s
-        while True:
-            dead_at = self._heard_at + self._settings.silence_max_s
-            await asyncio.sleep(max(0.0, min(dead_at, next_ping) - loop.time()))
-            now = loop.time()
-            if now >= self._heard_at + self._settings.silence_max_s:
-                log.info("client went silent")
-                self.abort()
-                return
-            if now >= next_ping:
-                next_ping = now + self._settings.ping_interval_s
-                frame_id = new_event_id()
-                self._pings.add(frame_id)
-                self.send(dump_frame(Request(frame_id, methods.PING, dump_params(PingParams(timestamp=time.time())))))
+        if why := await self._peer.until_dead():
+            log.info("client answers no ping")
+            self.close_after_reply(why)
+        else:
+            log.info("client went silent")
+            self.abort()
+
+    def _ping(self, frame_id: str) -> None:
+        self.send(dump_frame(Request(frame_id, methods.PING, dump_params(PingParams(timestamp=time.time())))))

@@ -25,6 +25,7 @@ from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.gateway.terminal import lost_events
+from offhook.node.gateway.watch import listen_for
 from offhook.node.store.port import Journal, Recovered
 from offhook.protocol.verbs.state import STATE_EVENT
 
@@ -184,10 +185,9 @@ class Gateway:
         return socket
 
     async def _converse(self, connection: Connection, dispatcher: Dispatcher) -> None:
-        loop = asyncio.get_running_loop()
         self._connections.add(connection)
         connection.is_authenticated = lambda: dispatcher.session is not None
-        patience = loop.call_later(self._settings.connect_timeout_s, _close_if_stranger, connection)
+        patience = self._tasks.spawn(self._await_connect(connection), "await connect")
         try:
             await connection.serve(dispatcher.receive, dispatcher.receive_control)
         finally:
@@ -195,6 +195,10 @@ class Gateway:
             self._connections.discard(connection)
             if dispatcher.session is not None:
                 self._sessions.disconnected(dispatcher.session, connection)
+
+    async def _await_connect(self, connection: Connection) -> None:
+        if not await listen_for(self._settings.connect_timeout_s, connection.is_authenticated):
+            connection.close_after_reply("signalwire.connect did not come in time")
 
     # --- sessions that are gone ---
 
@@ -298,11 +302,6 @@ class Gateway:
         await self.drain()
         await self._tasks.close()
         await self._journal.close()
-
-
-def _close_if_stranger(connection: Connection) -> None:
-    if not connection.is_authenticated():
-        connection.close_after_reply("signalwire.connect did not come in time")
 
 
 async def _wait_all(ends: Iterable[asyncio.Task[None]]) -> None:

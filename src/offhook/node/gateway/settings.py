@@ -84,6 +84,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Clients take a gap of 15 s for a dead node."""
     silence_max_s: float = 20.0
     """A peer that sent nothing for so long is dead."""
+    pings_unanswered_max: int = 3
+    """A peer that answered none of so many pings in a row is told so and closed (1008), whatever else it says."""
     disconnect_timeout_s: float = 2.0
     """How long the reply to ``signalwire.disconnect`` is awaited."""
     reply_timeout_s: float = 8.0

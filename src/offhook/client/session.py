@@ -41,6 +41,8 @@ __all__ = ["TRANSITIONS", "Session", "SessionSettings", "State"]
 
 _REMEMBERED_EVENTS: Final = 20_000
 """Ids of events kept for telling repeats, at least: twice what a node keeps for replay."""
+_LATE_S: Final = 1.0
+"""A tick that comes so long after its deadline shows that the program, or its machine, stood still."""
 
 
 class Session:
@@ -265,11 +267,19 @@ class Session:
     # --- life and death of a socket -------------------------------------------------------------------------
 
     def _check_silence(self, now: float) -> None:
-        if now >= self._heard_at + self._settings.silence_s:  # as in `deadline`, to the last bit
-            self._abandon_socket(f"nothing was heard for {self._settings.silence_s:g} s", now)
-        elif now >= self._heard_at + self._settings.quiet_s and self._ping_id is None:
-            self._ping_id = self._new_id()
-            self._send(Request(self._ping_id, methods.PING, {}))
+        settings = self._settings
+        dead_at = self._heard_at + settings.silence_s  # as in `deadline`, to the last bit
+        if now >= dead_at + _LATE_S:  # nobody listened meanwhile: an answer may lie in the socket
+            self._heard_at = now - settings.quiet_s
+            self._ask_for_life()
+        elif now >= dead_at:
+            self._abandon_socket(f"nothing was heard for {settings.silence_s:g} s", now)
+        elif now >= self._heard_at + settings.quiet_s and self._ping_id is None:
+            self._ask_for_life()
+
+    def _ask_for_life(self) -> None:
+        self._ping_id = self._new_id()
+        self._send(Request(self._ping_id, methods.PING, {}))
 
     def _abandon_socket(self, reason: str, now: float) -> None:
         self.outputs.append(outputs.Drop())

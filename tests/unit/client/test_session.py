@@ -76,6 +76,24 @@ def test_events_are_acked_at_once_and_a_repeat_after_a_resume_is_acked_and_dropp
     assert [type(one) for one in bench.drain()] == [outputs.Send]
 
 
+@pytest.mark.parametrize("pinged", [False, True])
+def test_a_client_that_stood_still_asks_before_it_takes_the_server_for_dead(pinged: bool) -> None:
+    """A laptop that was suspended: the answer lay in the socket, and the connection was dropped unread."""
+    bench = SessionBench()
+    bench.ready()
+    bench.drain()
+    if pinged:
+        bench.pass_time(8)
+        bench.drain()
+    bench.pass_time(3600)
+    assert [frame["method"] for frame in bench.sent()] == ["signalwire.ping"]
+    assert bench.session.state is State.READY
+    assert bench.session.deadline == bench.now + 10
+    bench.pass_time(10)
+    assert bench.session.state is State.WAITING
+    assert any(isinstance(one, outputs.Lost) and "nothing was heard for 18 s" in one.reason for one in bench.drain())
+
+
 def test_a_server_ping_is_echoed() -> None:
     bench = SessionBench()
     bench.ready()

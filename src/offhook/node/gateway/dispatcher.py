@@ -15,6 +15,7 @@ from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.delivery import Truncation
 from offhook.node.gateway.handshake import Handshake, HandshakeRefused
 from offhook.node.gateway.limits import TokenBucket, find_excess, is_long
+from offhook.node.gateway.pace import Pace
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
@@ -66,6 +67,7 @@ class Dispatcher:
         self._settings = settings
         self._tasks = tasks
         self._bucket = TokenBucket(_STRANGER_PER_S, settings.stranger_frames_max)
+        self._pace = Pace(settings, tasks, self._take_request)
         self._connecting = False
         self.on_admitted: Callable[[], None] = lambda: None
         """Called once, when connect was accepted."""
@@ -115,20 +117,25 @@ class Dispatcher:
             return self._pause()
         if is_long(frame.id, self._settings):
             return self._refuse_frame(FrameError(RpcCode.INVALID_REQUEST, self._long_id()))
-        if self.session is not None and not self._take_token(self.session):
-            self._error(
-                frame.id,
-                RpcCode.CAPACITY_EXCEEDED,
-                f"more than {self._settings.requests_per_s:g} requests a second and "
-                f"{self._settings.requests_per_s_per_call:g} for each live call: send slower and try again",
-            )
-            return _PAUSE_S
-        excess = _long_method(frame, self._settings) or find_excess(frame.params, self._settings)
-        if excess:
-            self._error(frame.id, RpcCode.INVALID_REQUEST, excess)
+        if self.session is None:
+            self._take_request(frame, frame.id)
             return 0.0
-        self._take_request(frame, frame.id)
-        return 0.0
+        return self._take_in_time(self.session, frame, frame.id, len(text))
+
+    def _take_in_time(self, session: Session, request: Request, frame_id: FrameId, size_bytes: int) -> float:
+        """Who asks too fast is answered later; who would wait for too long is refused, and read slower."""
+        now, earned_per_s = asyncio.get_running_loop().time(), self._earned_per_s(session)
+        wait_s = session.bucket.wait_s(now, 1.0, earned_per_s)
+        if wait_s <= self._settings.held_max_s:
+            session.bucket.spend(now, 1.0, earned_per_s)
+            return self._pace.take(request, frame_id, size_bytes, wait_s)
+        self._error(
+            frame_id,
+            RpcCode.CAPACITY_EXCEEDED,
+            f"more than {self._settings.requests_per_s:g} requests a second and "
+            f"{self._settings.requests_per_s_per_call:g} for each live call: send slower and try again",
+        )
+        return _PAUSE_S
 
     def _refuse_frame(self, error: FrameError) -> float:
         frame_id, why = error.frame_id, str(error)
@@ -161,7 +168,9 @@ class Dispatcher:
         return self.session.delivery.acknowledge(frame.id)
 
     def _take_request(self, request: Request, frame_id: FrameId) -> None:
-        if request.method == methods.CONNECT:
+        if excess := _long_method(request, self._settings) or find_excess(request.params, self._settings):
+            self._error(frame_id, RpcCode.INVALID_REQUEST, excess)
+        elif request.method == methods.CONNECT:
             self._take_connect(request, frame_id)
         elif self.session is None:
             self._error(

@@ -34,6 +34,11 @@ class TokenBucket:
         self._level -= amount
         return max(0.0, -self._level / (self._rate + more_per_s))
 
+    def wait_s(self, now: float, amount: float, more_per_s: float = 0.0) -> float:
+        """After how long (seconds) so much is there."""
+        self._refill(now, more_per_s)
+        return max(0.0, (amount - self._level) / (self._rate + more_per_s))
+
     def _refill(self, now: float, more_per_s: float) -> None:
         at = now if self._at is None else self._at
         self._level = min(self._burst, self._level + max(0.0, now - at) * (self._rate + more_per_s))

@@ -65,11 +65,15 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     contexts_max: int = 256
     """How many contexts a session may subscribe to."""
     requests_per_s: float = 100.0
-    """Requests of a session in the long run; more get -32005."""
+    """Requests of a session in the long run; more are answered later (``held_max_s``)."""
     requests_per_s_per_call: float = 10.0
     """What each live call of the session adds, so that a busy program is not taken for a flood."""
     requests_burst: int = 600
     """Requests of a session at once; SDKs queue up to 500 while they are away, and send them when they are back."""
+    held_max_s: float = 5.0
+    """A request that would have to wait for longer gets -32005: clients give up at 10 s and drop the socket."""
+    held_max_bytes: int = 256 << 10
+    """What of a connection waits so; no more is read before it is paid for."""
     connect_timeout_s: float = 10.0
     """A socket that has not connected by then is closed."""
     failed_connects_max: int = 10

@@ -236,8 +236,10 @@ async def test_an_event_on_its_way_to_a_session_that_goes_is_not_kept_for_it(nod
     assert (session.delivery.unacked, session.delivery.kept_bytes, sessions._events._used_bytes) == (0, 0, 0)
 
 
+@pytest.mark.virtual_clock
 async def test_a_new_session_is_no_new_burst_for_ever(make_node):
     limits = {"requests_per_s": 1.0, "requests_burst": 50, "fresh_bursts_max": 2, "fresh_requests": 5}
+    limits["fresh_bursts_per_s"] = 0.001
     async with make_node(**limits) as node:
         served = []
         for _ in range(4):

@@ -167,7 +167,11 @@ async def test_who_says_connect_while_the_node_stands_still_is_let_in(make_node)
 
 
 async def test_an_offer_that_was_acked_while_the_node_stood_still_goes_to_nobody_else(make_node) -> None:
-    async with make_node() as node, node.client(contexts=["office"]) as client, node.client(contexts=["office"]) as other:
+    async with (
+        make_node() as node,
+        node.client(contexts=["office"]) as client,
+        node.client(contexts=["office"]) as other,
+    ):
         call = OfferedCall()
         node.desk.offer(call)
         await client.until(lambda: len(client.all_events) + len(other.all_events) == 1)

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from types import TracebackType
 
-__all__ = ["Crowded", "Ticket", "Turns"]
+__all__ = ["Crowded", "Late", "Ticket", "Turns"]
 
 _REMEMBERED = 1024
 
@@ -19,11 +19,15 @@ class Crowded(Exception):
     """Too much waits already; the ticket was not taken, or it was taken back for one of another asker."""
 
 
+class Late(Exception):
+    """The turn did not come in time; the ticket was taken back."""
+
+
 class Ticket:
     """One piece of work that waits for a slot and then has it: ``async with ticket``.
 
     Equal work of several askers is one ticket (``join``); it has the best turn of theirs. ``due_s``: until that time of
-    the loop others are served first.
+    the loop others are served first. ``until_s``: so long it waits; who joins may set that later.
     """
 
     def __init__(self, turns: Turns, asker: str, group: str, cost: float, due_s: float) -> None:
@@ -31,6 +35,7 @@ class Ticket:
         self.group = group
         self.cost = cost
         self.due_s = due_s
+        self.until_s = float("inf")
         self.payer = asker
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turns = turns
@@ -51,10 +56,18 @@ class Ticket:
 
         Raises:
             Crowded: too much waits.
+            Late: it waited until ``until_s``.
         """
+        loop = asyncio.get_running_loop()
         self._turns.enter(self)
         try:
-            await self.granted
+            while not self.granted.done():
+                left_s = self.until_s - loop.time()
+                if left_s <= 0.0:
+                    self._turns.withdraw(self)
+                    raise Late
+                await asyncio.wait([self.granted], timeout=None if left_s == float("inf") else left_s)
+            self.granted.result()
         except asyncio.CancelledError:
             if self.was_served:
                 self._turns.leave(self)

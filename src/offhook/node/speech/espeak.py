@@ -99,7 +99,7 @@ class EspeakSpeech:
             return FileSource(made, "pcm_s16le", rate_hz)
         if job is None:
             utterance = Utterance(self._cache.name_anew(what), pieces, choice.voice, ssml, rate_hz)
-            job = self._jobs[what] = Job(utterance)
+            job = self._jobs[what] = Job(utterance, self._wait_s)
             job.task = asyncio.create_task(self._speak(what, job), name=f"speak {what}")
         name = job.utterance.name
         self._cache.hold(name, asker)
@@ -138,6 +138,7 @@ class EspeakSpeech:
             if size < 0:
                 self._cache.discard(name)
                 job.failure = job.failure or ProviderError("the node stops speaking")
+            job.begun.set()
             job.first.set()
             job.over.set()
         if job.is_played:
@@ -149,6 +150,7 @@ class EspeakSpeech:
         due_in_s = job.due_in_s()
         ticket = job.stand_in_line(self._workers, len(piece))
         async with self._workers.turn(ticket, wait_s=due_in_s + self._wait_s) as worker:
+            job.begun.set()
             if not job.size_bytes:
                 cache.begin(utterance.name)
             elif not cache.has(utterance.name):

@@ -9,7 +9,7 @@ import msgspec
 
 from offhook.errors import OffhookError
 from offhook.node.engine.prompts import Asker
-from offhook.node.speech.workers import SpeechWorkers
+from offhook.node.speech.workers import SpeechWorkers, waited_too_long
 from offhook.node.turns import Ticket
 
 __all__ = ["Job", "Utterance"]
@@ -29,17 +29,23 @@ class Utterance(msgspec.Struct, frozen=True):
 
 
 class Job:
-    """``is_played``: somebody has it as a growing file. ``failure``: why there is no more."""
+    """``is_played``: somebody has it as a growing file. ``failure``: why there is no more.
+
+    ``wait_s``: how long a piece waits for its turn after the time when somebody should hear it, for each of them.
+    """
 
     task: asyncio.Task[None]
 
-    def __init__(self, utterance: Utterance) -> None:
+    def __init__(self, utterance: Utterance, wait_s: float) -> None:
         self.utterance = utterance
+        self.begun = asyncio.Event()
+        """The first piece has its turn, or never will."""
         self.first = asyncio.Event()
         self.over = asyncio.Event()
         self.failure: OffhookError | None = None
         self.is_played = False
         self.size_bytes = 0
+        self._wait_s = wait_s
         self._heard_from_s = 0.0
         self._listeners: Counter[str] = Counter()
         self._turn = ""
@@ -57,11 +63,22 @@ class Job:
         self._listeners[turn] += 1
         asker.keep(lambda: self._leave(turn))
         if self._ticket is not None:
+            now = asyncio.get_running_loop().time()
             self._ticket.due_s = self._due_s()
+            self._ticket.until_s = max(self._ticket.until_s, now + self.seconds + self._wait_s)
             self._ticket.join(turn)
 
     async def wait(self, settle_s: float) -> bool:
-        """Until there is something to hear; True while more comes."""
+        """Until there is something to hear; True while more comes.
+
+        Raises:
+            MachineError: its turn did not come for ``wait_s`` from now, though it may for who asked later.
+        """
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self.begun.wait()
+        except TimeoutError as error:
+            raise waited_too_long(self._wait_s) from error
         await self.first.wait()
         try:
             async with asyncio.timeout(settle_s):
@@ -85,6 +102,7 @@ class Job:
         """For the next piece."""
         turns = list(self._listeners) or [self._turn]
         self._ticket = workers.ticket(turns[0], cost=cost, due_s=self._due_s())
+        self._ticket.until_s = asyncio.get_running_loop().time() + self.due_in_s() + self._wait_s
         for turn in turns:
             self._ticket.join(turn)
         return self._ticket

@@ -9,9 +9,17 @@ from contextlib import asynccontextmanager
 from offhook.errors import MachineError
 from offhook.node.speech.espeak_worker import Ready
 from offhook.node.speech.worker import SpeechWorker
-from offhook.node.turns import Crowded, Ticket, Turns
+from offhook.node.turns import Crowded, Late, Ticket, Turns
 
-__all__ = ["SpeechWorkers"]
+__all__ = ["SpeechWorkers", "waited_too_long"]
+
+
+def waited_too_long(wait_s: float) -> MachineError:
+    """What who waited in vain is told."""
+    return MachineError(
+        f"the text waited longer than {wait_s:.0f} s behind others for its words (tts.wait_s): "
+        "play fewer texts at once, or raise tts.workers"
+    )
 
 
 class SpeechWorkers:
@@ -48,23 +56,18 @@ class SpeechWorkers:
         """A worker, when it is the ticket's turn.
 
         Raises:
-            MachineError: that took longer than ``wait_s``, or too many texts wait; says what to change.
+            MachineError: it waited for too long (``wait_s``, which the ticket knows), or too many texts wait; says what
+                to change.
         """
         try:
-            async with asyncio.timeout(wait_s) as waiting, ticket:
-                waiting.reschedule(None)
+            async with ticket:
                 worker = self._idle.pop()
                 try:
                     yield worker
                 finally:
                     self._idle.append(worker)
-        except TimeoutError as error:
-            if not waiting.expired():
-                raise
-            raise MachineError(
-                f"the text waited longer than {wait_s:.0f} s behind others for its words (tts.wait_s): "
-                "play fewer texts at once, or raise tts.workers"
-            ) from error
+        except Late as error:
+            raise waited_too_long(wait_s) from error
         except Crowded as error:
             raise MachineError("too many texts wait to be spoken: play fewer at once") from error
 

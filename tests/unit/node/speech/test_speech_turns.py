@@ -143,6 +143,46 @@ async def test_a_text_that_waits_too_long_is_an_error_that_names_the_setting(tmp
     await rig.speech.close()
 
 
+async def test_who_joins_a_text_that_waits_has_a_wait_of_its_own(tmp_path: Path) -> None:
+    """A greeting failed for a call that had waited for half a second, because another call had asked for it before."""
+    rig = Rig(tmp_path, number=1, wait_s=3.0)
+    await rig.speech.start()
+    with rig.stopped():
+        speaking = rig.say("One.", "loud")
+        await rig.until(1)
+        first = rig.say("Two.", "first")
+        await asyncio.sleep(2.0)
+        second = rig.say("Two.", "second")
+        with pytest.raises(MachineError, match=r"waited longer than 3 s .* \(tts\.wait_s\)"):
+            await first
+        assert not second.done()
+    await speaking
+    assert (await second).prompt
+    assert rig.spoken == ["One.", "Two."]
+    await rig.speech.close()
+
+
+async def test_who_joins_late_is_refused_when_its_own_wait_is_over_and_leaves_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, number=1, wait_s=0.3)
+    await rig.speech.start()
+    with rig.stopped():
+        speaking = rig.say("One.", "loud")
+        await rig.until(1)
+        waiting = []
+        for call in ("first", "second", "third"):
+            waiting.append(rig.say("Two.", call))
+            await asyncio.sleep(0.1)
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(end) for end in ends] == [MachineError] * 3
+        async with asyncio.timeout(30):
+            while len(rig.speech._jobs) > 1:
+                await asyncio.sleep(0.01)
+    await speaking
+    assert rig.spoken == ["One."]
+    assert len(list(tmp_path.iterdir())) == 1
+    await rig.speech.close()
+
+
 async def test_more_than_64_texts_of_a_call_that_wait_are_refused_and_others_speak(rig: Rig) -> None:
     with rig.stopped():
         many = [rig.say(f"Text {number}.", "loud") for number in range(70)]

@@ -30,9 +30,10 @@ class _File(NamedTuple):
 class Tail:
     """Numbered files of records, the last of which is written to.
 
-    ``append`` and ``turn`` are called in the loop's thread, ``sync`` and ``drop`` in one other thread; ``recover``
-    before both. What ``append`` returned from survives the death of this process, what ``sync`` returned from that of
-    the machine: it syncs the files in their order, so that no record is ever on the disk without those before it.
+    ``append`` and ``turn`` are called in the loop's thread and touch no directory; ``prepare``, ``sync`` and ``drop``
+    in one other thread; ``recover`` before both, ``close`` after them. What ``append`` returned from survives the death
+    of this process, what ``sync`` returned from that of the machine: it syncs the files in their order, so that no
+    record is ever on the disk without those before it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +43,8 @@ class Tail:
         self._size = 0
         self._entry_synced = 0
         self._directory = -1
-        self._spare = -1
+        self._next: _File | None = None
+        self._made = 0
 
     @property
     def number(self) -> int:
@@ -83,28 +85,41 @@ class Tail:
         found = self._path.parent.glob(f"{self._path.name}-tail.*")
         return sorted((int(path.suffix[1:]), path) for path in found if path.suffix[1:].isdecimal())
 
-    def turn(self) -> int:
-        """Begin a new file, and return the number of the one before it, for ``drop``.
+    @property
+    def is_ready(self) -> bool:
+        """There is a file to turn to."""
+        return self._next is not None
+
+    def prepare(self) -> None:
+        """Make the file that the next ``turn`` takes, if there is none: that waits for the disk, as a turn may not.
+
+        It is made as soon as one is closed, so that a process that has no descriptor left has this one.
 
         Raises:
             OSError: it cannot be made.
         """
-        path = self._path.with_name(f"{self._path.name}-tail.{self._number + 1}")
+        if self._next is not None:
+            return
         if self._directory < 0:
             self._directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            descriptor = _create(path)
-        except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE) or self._spare < 0:
-                raise
-            os.close(self._spare)
-            self._spare = -1
-            descriptor = _create(path)
-        self._hold_spare()
-        self._number += 1
-        self._files.append(_File(self._number, path, descriptor))
+        number = self._number + 1
+        path = self._path.with_name(f"{self._path.name}-tail.{number}")
+        self._next = _File(number, path, _create(path))
+        self._made = number
+
+    def turn(self) -> int:
+        """Go on in the file that was prepared, and return the number of the one before it, for ``drop``.
+
+        Raises:
+            OSError: none was.
+        """
+        file, self._next = self._next, None
+        if file is None:
+            raise OSError("the tail has no file to turn to")
+        self._number = file.number
+        self._files.append(file)
         self._size = 0
-        return self._number - 1
+        return file.number - 1
 
     def append(self, record: bytes) -> None:
         """Write one record whole.
@@ -128,13 +143,13 @@ class Tail:
         Raises:
             OSError: it may not be; what was written since the last sync is to be kept in another way.
         """
-        number = self._number
+        made = self._made
         for file in list(self._files):
             os.fdatasync(file.descriptor)
-        if number == self._entry_synced:
+        if self._number <= self._entry_synced:
             return
         os.fsync(self._directory)  # a file that is not in its directory is not on the disk (fsync(2))
-        self._entry_synced = number
+        self._entry_synced = made
 
     def drop(self, last: int) -> None:
         """Close and delete the files up to this number: what they hold is in the database.
@@ -146,26 +161,20 @@ class Tail:
             file = self._files.pop(0)
             os.close(file.descriptor)
             file.path.unlink()
-        self._hold_spare()
-
-    def _hold_spare(self) -> None:
-        """Hold a descriptor back for the next file: a process that has none left can turn to it all the same."""
-        if self._spare < 0:
-            with contextlib.suppress(OSError):  # there is none now: tried again at the next turn
-                self._spare = os.dup(self._directory)
 
     def close(self, *, keeps_files: bool) -> None:
         """Nothing more is written; the files stay when the database does not have all of them."""
-        for file in self._files:
+        unused = [] if self._next is None else [self._next]
+        for file in (*self._files, *unused):
             os.close(file.descriptor)
             if not keeps_files:
                 with contextlib.suppress(OSError):  # the database has it, and knows that
                     file.path.unlink()
         self._files.clear()
-        for descriptor in (self._directory, self._spare):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._directory = self._spare = -1
+        self._next = None
+        if self._directory >= 0:
+            os.close(self._directory)
+        self._directory = -1
 
 
 def _create(path: Path) -> int:

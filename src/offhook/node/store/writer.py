@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections import deque
@@ -78,6 +79,7 @@ class Writer:
         self._promises: list[_Promise] = []
         self._due: deque[_Due] = deque()
         self._unapplied: list[_Write] = []
+        self._writes = 0
         self._unapplied_bytes = 0
         self._committing_bytes = 0
         self._checkpointed_at = 0.0
@@ -116,7 +118,7 @@ class Writer:
         except (sqlite3.Error, OSError, KeyError, msgspec.MsgspecError) as error:
             self._is_closed = True
             await self._in_database(self._close_database)
-            self._tail.close(keeps_files=True)
+            await self._in_syncs(lambda: self._tail.close(keeps_files=True))
             self._shut_threads()
             raise JournalFailure(
                 f"the journal {self._path.name} cannot be opened ({error}): free the disk or its permissions, "
@@ -136,7 +138,8 @@ class Writer:
         if self._unapplied:
             log.error("the journal ends without its last writes", writes=len(self._unapplied))
         await self._in_database(self._close_database)
-        self._tail.close(keeps_files=bool(self._unapplied))
+        keeps_files = bool(self._unapplied)
+        await self._in_syncs(lambda: self._tail.close(keeps_files=keeps_files))
         self._shut_threads()
 
     def submit(self, changes: Sequence[Change], *, durable: bool = False) -> asyncio.Future[None]:
@@ -234,6 +237,7 @@ class Writer:
 
     def _write(self, changes: list[Change], record: bytes) -> None:
         self._tail.append(record)
+        self._writes += 1
         self._unapplied.append(_Write(changes, len(record), is_in_tail=True))
         self._unapplied_bytes += len(record)
         if self._unapplied_bytes > self._settings.backlog_max_bytes // 4 and not self._applying.locked():
@@ -253,16 +257,23 @@ class Writer:
 
     async def _applied(self) -> None:
         """Wait until all that was written so far is in the database; who waits may go, the work goes on."""
-        await asyncio.wait([self._spawn(self._apply(), "journal apply")])
+        await asyncio.wait([self._spawn(self._apply(self._writes), "journal apply")])
 
-    async def _apply(self) -> None:
-        """Bring all that is in the tail, or was kept beside it, into the database; a new tail takes what comes."""
+    async def _apply(self, wanted: int = 0) -> None:
+        """Bring all that is in the tail, or was kept beside it, into the database; a new tail takes what comes.
+
+        ``wanted``: the number of the last write that somebody waits for, which another may have brought there already.
+        """
         async with self._applying:
+            if wanted and wanted <= self._writes - len(self._unapplied):
+                return
             try:
                 if self._unapplied and not self._is_failing:
+                    if not self._tail.is_ready:
+                        await self._in_syncs(self._tail.prepare)
                     last = self._tail.turn()
                     await self._apply_changes(last)
-                    await self._in_syncs(lambda: self._tail.drop(last))
+                    await self._in_syncs(lambda: self._drop(last))
                 if self._is_failing:
                     await self._recover()
             except (sqlite3.Error, OSError, OverflowError) as error:
@@ -270,11 +281,12 @@ class Writer:
 
     async def _recover(self) -> None:
         """Nothing goes to the tail until the database took all that was kept."""
+        await self._in_syncs(self._tail.prepare)
         while self._unapplied:
             await self._apply_changes(self._tail.number)
         last = self._tail.turn()
         self._is_failing = self._has_lost_sync = False
-        await self._in_syncs(lambda: self._tail.drop(last))
+        await self._in_syncs(lambda: self._drop(last))
 
     async def _apply_changes(self, last: int) -> None:
         """``last``: the number of the newest file that holds some of them; a recovery reads none up to it."""
@@ -308,6 +320,7 @@ class Writer:
 
     def _keep(self, changes: list[Change]) -> None:
         write = _Write(changes, _size_bytes(changes), is_in_tail=False)
+        self._writes += 1
         self._unapplied.append(write)
         self._unapplied_bytes += write.size_bytes
         while self._unapplied_bytes > self._settings.backlog_max_bytes:
@@ -366,7 +379,14 @@ class Writer:
         if left:
             self._commit(left, self._tail.number)
         self._tail.forget()
+        self._tail.prepare()
         self._tail.turn()
+        self._tail.prepare()
+
+    def _drop(self, last: int) -> None:
+        self._tail.drop(last)
+        with contextlib.suppress(OSError):  # asked for, and told, when it is needed
+            self._tail.prepare()
 
     def _close_database(self) -> None:
         if self._connection is not None:

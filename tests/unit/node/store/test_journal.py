@@ -13,6 +13,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -46,6 +48,11 @@ async def journal(tmp_path):
     await journal.start()
     yield journal
     await journal.close()
+
+
+def written(directory: Path) -> list[Path]:
+    """The files of the tail that hold something."""
+    return [path for path in directory.glob("*-tail.*") if path.stat().st_size]
 
 
 async def test_events_are_kept_in_order_until_they_are_acknowledged(journal):
@@ -193,7 +200,7 @@ async def test_a_database_that_is_full_keeps_all_in_the_tail(tmp_path):
 async def test_a_sync_that_failed_is_not_tried_again_as_if_it_had_worked(journal, monkeypatch):
     """The kernel may have dropped the pages that it could not write (fsync(2), EIO): they are written anew."""
     await journal.append([event(1)], durable=False)
-    before = set(journal._writer._path.parent.glob("*-tail.*"))
+    (before,) = written(journal._writer._path.parent)
 
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -205,7 +212,7 @@ async def test_a_sync_that_failed_is_not_tried_again_as_if_it_had_worked(journal
         assert not journal.is_healthy
     await is_well_again(journal)
     await journal.append([event(3)], durable=True)
-    assert not before & set(journal._writer._path.parent.glob("*-tail.*"))
+    assert not before.exists()
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3]
 
 
@@ -217,18 +224,18 @@ async def test_a_torn_end_of_the_tail_is_left_out_and_nothing_behind_it_is_taken
     for seq in (1, 2, 3):
         await journal.append([event(seq)], durable=True)
     await crash(journal)
-    (tail,) = tmp_path.glob("*-tail.*")
+    (tail,) = written(tmp_path)
     tail.write_bytes(tail.read_bytes()[:-cut])
     later = tail.with_suffix(f".{int(tail.suffix[1:]) + 1}")
     other = SqliteJournal(tmp_path / "other" / "journal.db")
     await other.start()
     await other.append([event(4)], durable=True)
     await crash(other)
-    later.write_bytes(next((tmp_path / "other").glob("*-tail.*")).read_bytes())
+    later.write_bytes(written(tmp_path / "other")[0].read_bytes())
     again = SqliteJournal(tmp_path / "journal.db")
     await again.start()
     assert [kept.session_seq for kept in await again.unacknowledged("s", 0, 10)] == [1, 2]
-    assert len(list(tmp_path.glob("*-tail.*"))) == 1
+    assert written(tmp_path) == []
     await again.close()
     assert list(tmp_path.glob("*-tail.*")) == []
 
@@ -241,7 +248,7 @@ async def test_a_tail_that_was_in_the_database_already_changes_nothing(tmp_path)
     journal.acknowledge("s", [1])
     journal.save_call(LiveCall("c", "p", "s", 2, {}))
     await journal.flushed()
-    (tail,) = tmp_path.glob("*-tail.*")
+    (tail,) = written(tmp_path)
     content = tail.read_bytes()
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [2]
     assert not tail.exists()
@@ -318,6 +325,34 @@ async def test_the_file_is_for_its_owner_alone(tmp_path):
     with sqlite3.connect(tmp_path / "deep" / "journal.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+async def test_readers_that_come_together_share_a_commit_while_writes_go_on(journal):
+    """Each cost one, with its sync: a hundred clients that were back at once waited for a hundred."""
+    commits, commit, is_over = [], journal._writer._commit, asyncio.Event()
+
+    def counted(changes, last) -> None:
+        commits.append(len(changes))
+        time.sleep(0.005)
+        commit(changes, last)
+
+    async def write_on() -> None:
+        seq = 100
+        while not is_over.is_set():
+            await journal.append([event(seq := seq + 1)], durable=False)
+            await asyncio.sleep(0)
+
+    journal._writer._commit = counted
+    writing = asyncio.create_task(write_on())
+
+    async def append_and_read(seq: int) -> None:
+        await journal.append([event(seq)], durable=False)
+        assert seq in [kept.session_seq for kept in await journal.unacknowledged("s", 0, 50)]
+
+    await asyncio.gather(*(append_and_read(seq) for seq in range(1, 51)))
+    is_over.set()
+    await writing
+    assert 1 <= len(commits) <= 4, commits
 
 
 async def test_a_reader_that_goes_leaves_the_tail_whole(journal):
@@ -419,7 +454,7 @@ async def test_a_file_that_could_not_be_deleted_is_not_done_again(tmp_path, monk
     await is_well_again(journal)
     journal.acknowledge("s", [1])
     assert await journal.unacknowledged("s", 0, 10) == []
-    assert len(list(tmp_path.glob("*-tail.*"))) == 2, "the old one stayed"
+    assert (tmp_path / "journal.db-tail.1").exists(), "the old one stayed"
     (tmp_path / "journal.db-tail.1.bak").write_bytes(b"somebody's copy")
     await crash(journal)
     again = SqliteJournal(tmp_path / "journal.db")

@@ -65,6 +65,8 @@ async def test_a_want_of_descriptors_is_not_called_a_full_disk(tmp_path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(tail, "_create", refuse)
         await journal.append([event(1)], durable=False)
+        assert len(await journal.unacknowledged("s", 0, 10)) == 1  # it had made its next file before
+        await journal.append([event(2)], durable=False)
         with pytest.raises(JournalFailure, match="no file descriptor left: raise its limit"):
             await journal.unacknowledged("s", 0, 10)
         assert "LimitNOFILE" in journal.remedy
@@ -72,7 +74,7 @@ async def test_a_want_of_descriptors_is_not_called_a_full_disk(tmp_path, monkeyp
     async with asyncio.timeout(30):
         while not journal.is_healthy:
             await asyncio.sleep(0.01)
-    assert len(await journal.unacknowledged("s", 0, 10)) == 1
+    assert len(await journal.unacknowledged("s", 0, 10)) == 2
     await journal.close()
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rig import audio
 from rig.dialog import Caller
+from rig.disk import fill, small_disk
 from rig.fixtures import AudioServer, Talk, answered
 from rig.node import ROUTES, NodeProcess, serving
 from rig.processes import connected_again, node_of, nodes_of
@@ -152,32 +149,6 @@ async def test_a_supervisor_that_stood_still_takes_nobody_for_hung(tmp_path: Pat
             assert [stat.pid for stat in NodeProcess.left_of(family, 0)] == family
             await new_call(node, relay)
             assert "hangs" not in node.log()
-
-
-@contextlib.contextmanager
-def small_disk(at: Path, mib: int = 24) -> Iterator[Path]:
-    """A file system of its own."""
-    at.mkdir(parents=True)
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=700", "offhook", str(at)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk: {mounted.stderr.decode().strip()}")
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", str(at)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Take all that is left."""
-    filling = disk / "filling"
-    with contextlib.suppress(OSError), filling.open("ab", buffering=0) as file:
-        while file.write(b"\0" * 65536):
-            pass
-    return filling
 
 
 @pytest.mark.parametrize("kills", [1, 3])

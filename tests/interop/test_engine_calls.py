@@ -339,6 +339,8 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
         assert (snapshot.leg, snapshot.label, snapshot.state) == (leg, "call-17", "answered")
         assert [(entry.id, entry.kind) for entry in snapshot.operations] == [(2, "play")]
         assert snapshot.answered_us >= snapshot.started_us > 0
+        assert snapshot.age_ms >= snapshot.answered_ms > 0
+        assert snapshot.held_ms is None
         digit = await second.sees(reports.DigitReport)
         assert digit.digit == "4"
         assert [report for report in second.reports if report.seq and report.seq <= last_seq] == []

@@ -109,7 +109,8 @@ async def test_another_codec_in_a_reinvite_is_told_and_in_the_snapshot(engine):
         assert (changed.leg, changed.codec, changed.hold) == (leg, "PCMA", True)
         [snapshot] = (await engine.controller.start()).legs
         assert snapshot.codec == "PCMA"
-        assert abs(snapshot.held_us - changed.at_us) < 5_000_000
+        assert snapshot.held_ms is not None
+        assert snapshot.held_ms <= snapshot.answered_ms <= snapshot.age_ms < 60_000
 
 
 async def test_an_offer_that_we_cannot_take_leaves_the_session_as_it_was(engine):

@@ -45,6 +45,7 @@ fn welcome() -> ReportBody {
         sip_udp: String::new(),
         sip_tcp: String::new(),
         legs: Vec::new(),
+        more: false,
     }
 }
 
@@ -85,7 +86,7 @@ proptest! {
                 }
                 Step::AckAllSeen => outbox.ack(seen),
                 Step::Connect => {
-                    prop_assert!(outbox.connect(welcome(), seen));
+                    prop_assert!(outbox.connect([welcome()], seen));
                     connected = true;
                 }
                 Step::Disconnect => {

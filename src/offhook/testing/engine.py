@@ -44,6 +44,7 @@ class _Leg(msgspec.Struct):
     snapshot: reports.LegSnapshot
     running: dict[int, running.Running] = {}
     timers: list[asyncio.TimerHandle] = []
+    held_us: int = 0
 
 
 class FakeEngine:
@@ -323,8 +324,9 @@ class FakeEngine:
 
     def _change(self, changed: reports.LegChanged) -> None:
         now = self._leg(changed.leg).snapshot
-        held_us = (now.held_us or changed.at_us) if changed.hold else 0
-        self._update(changed.leg, held_us=held_us, codec=changed.codec or now.codec)
+        entry = self._leg(changed.leg)
+        entry.held_us = (entry.held_us or changed.at_us) if changed.hold else 0
+        self._update(changed.leg, codec=changed.codec or now.codec)
 
     def _answered(self, leg: str) -> None:
         self._update(leg, answered_us=self.now_us(), codec=self.codec)
@@ -414,10 +416,20 @@ class FakeEngine:
 
     def _snapshot(self, leg: _Leg) -> reports.LegSnapshot:
         operations = [
-            msgspec.convert({"id": entry.id, "kind": entry.kind}, reports.OperationSnapshot)
+            msgspec.convert({"id": entry.id, "kind": entry.kind, "prompts": entry.prompts}, reports.OperationSnapshot)
             for entry in leg.running.values()
         ]
-        return msgspec.structs.replace(leg.snapshot, operations=operations)
+        started_us, answered_us = leg.snapshot.started_us, leg.snapshot.answered_us
+        return msgspec.structs.replace(
+            leg.snapshot,
+            operations=operations,
+            age_ms=self._ms_since(started_us),
+            answered_ms=self._ms_since(answered_us) if answered_us else None,
+            held_ms=self._ms_since(leg.held_us) if leg.held_us else None,
+        )
+
+    def _ms_since(self, then_us: int) -> int:
+        return (self.now_us() - then_us) // 1000
 
     def _later(self, leg: str, after_s: float, callback: Callable[[], None]) -> None:
         def run() -> None:

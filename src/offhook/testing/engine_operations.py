@@ -164,6 +164,11 @@ class Running:
             )
         )
 
+    @property
+    def prompts(self) -> list[str]:
+        """Names of files that it plays."""
+        return []
+
     def result(self) -> tuple[int, int]:
         """Milliseconds and bytes that the end reports."""
         return 0, 0
@@ -216,6 +221,10 @@ class Playing(Running):
         if self._current is None and self.started_us:
             self._next()
         return True
+
+    @property
+    def prompts(self) -> list[str]:
+        return sorted({source.prompt for source in self._sources if isinstance(source, ops.FileSource)})
 
     def length_known(self, prompt: str, length_s: float | None) -> None:
         """A growing prompt is complete; None: writing it failed."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from offhook.errors import ProviderError
-from offhook.node.calls.ports import OfferedCall, OutgoingEvent
+from offhook.node.calls.ports import OfferedCall, OutgoingEvent, Told
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import Asker
+from offhook.protocol.verbs.state import STATE_EVENT
 from offhook.testing.engine import FakeEngine
 
 __all__ = ["FakeAudioFetcher", "FakeLinks", "FakeOfferDesk", "FakeSpeech", "RecordingSink"]
 
 
 class RecordingSink:
-    """Keeps every event in order; ``when`` waits for one."""
+    """Keeps every event in order; ``when`` waits for one. ``journal``: what nodes before told; None: it was lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Sequence[OutgoingEvent] | None = None) -> None:
         self.events: list[OutgoingEvent] = []
+        self._journal = journal
         self._more = asyncio.Event()
 
     def emit(self, event: OutgoingEvent) -> None:
@@ -28,6 +31,19 @@ class RecordingSink:
 
     async def journalled(self) -> None:
         """At once."""
+
+    def told(self, call_id: str) -> Told | None:
+        """By ``journal``."""
+        if self._journal is None:
+            return None
+        state: dict[str, Any] = {}
+        actions: dict[str, str] = {}
+        for event in self._journal:
+            if event.call_id == call_id and event.event_type == STATE_EVENT:
+                state = event.params
+            elif event.call_id == call_id and "state" in event.params:
+                actions[event.params.get("control_id", "")] = event.params["state"]
+        return Told(state, actions)
 
     def of(self, event_type: str, **params: Any) -> list[dict[str, Any]]:
         """Params of the events of one type that have all of ``params``."""
@@ -95,13 +111,19 @@ class FakeSpeech:
 
 
 class FakeAudioFetcher:
-    """URLs in ``lengths_s`` exist, all others fail. ``released``: nobody plays them."""
+    """URLs in ``lengths_s`` exist, all others fail. ``released``: nobody plays them. ``kept``: prompts kept by name."""
 
     def __init__(self, engine: FakeEngine, *, takes_s: float = 0.1) -> None:
         self.lengths_s: dict[str, float] = {}
         self.released: list[str] = []
+        self.kept: list[str] = []
         self._engine = engine
         self._takes_s = takes_s
+
+    def keep(self, prompt: str, asker: Asker) -> None:
+        """Remember, until the asker closes."""
+        self.kept.append(prompt)
+        asker.keep(lambda: self.kept.remove(prompt))
 
     async def fetch(self, url: str, asker: Asker) -> FileSource:
         """A prompt of the fake engine."""

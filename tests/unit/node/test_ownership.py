@@ -132,6 +132,30 @@ async def test_an_answered_call_that_the_journal_does_not_know_is_nobodys_and_en
 # --- dials of clients that went -----------------------------------------------------------------------------
 
 
+async def test_what_clients_were_told_of_an_action_is_not_told_again_by_the_next_node(node):
+    """A node that was killed between its journal and its ack to the engine: ``playing`` came twice."""
+    client = node.client("default")
+    call_id = node.ring()
+    await asyncio.sleep(0.1)
+    assert await client.command("calling.answer", call_id) == "200"
+    song = [{"type": "silence", "params": {"duration": 20}}]
+    for number in (1, 2):  # the second one has the name of the first, of which playing was told, too
+        assert await client.command("calling.play", call_id, control_id="p", play=song) == "200"
+        while client.heard(call_id).count("play") < 2 * number - 1:
+            await asyncio.sleep(0.001)
+        assert any(isinstance(kept, reports.OperationStarted) for kept in node.engine.kept), "it is not acked yet"
+        await node.kill()
+        await node.start()
+        client.attach()
+        await asyncio.sleep(5)
+        assert client.heard(call_id).count("play") == 2 * number - 1
+        assert await client.command("calling.play", call_id, control_id="p", play=song) == "200", "it runs already"
+        assert client.heard(call_id).count("play") == 2 * number - 1
+        await asyncio.sleep(20)
+        assert client.heard(call_id).count("play") == 2 * number
+    assert client.heard(call_id).count("answered") == 1
+
+
 async def test_a_client_that_goes_for_good_during_a_dial_leaves_no_call_behind(node):
     """The next device was still called; who answered it talked to nobody for four hours."""
     node.engine.peers = {"sip:a@127.0.0.1": Peer(answer_after_s=None), "sip:b@127.0.0.1": Peer(answer_after_s=1)}

@@ -128,13 +128,15 @@ impl Outbox {
     }
 
     /// A controller is there: greet it, then repeat what it has not seen. What waited for another one is gone.
-    pub fn connect(&mut self, welcome: ReportBody, last_seq: u64) -> bool {
+    pub fn connect(&mut self, welcome: impl IntoIterator<Item = ReportBody>, last_seq: u64) -> bool {
         self.waiting.clear();
         self.connected = true;
-        let Some(frame) = encode(welcome, 0) else {
-            return false;
-        };
-        self.waiting.extend_from_slice(&frame);
+        for part in welcome {
+            let Some(frame) = encode(part, 0) else {
+                return false;
+            };
+            self.waiting.extend_from_slice(&frame);
+        }
         for kept in self.kept.iter().filter(|kept| kept.seq > last_seq) {
             self.waiting.extend_from_slice(&kept.frame);
         }
@@ -245,6 +247,7 @@ mod tests {
             sip_udp: String::new(),
             sip_tcp: String::new(),
             legs: vec![],
+            more: false,
         }
     }
 
@@ -266,7 +269,7 @@ mod tests {
             assert!(outbox.push(digit(text)));
         }
         outbox.ack(1);
-        assert!(outbox.connect(welcome(), 2));
+        assert!(outbox.connect([welcome()], 2));
         let mut bytes = Vec::new();
         outbox.take(&mut bytes);
         let reports = read(&bytes);
@@ -279,7 +282,7 @@ mod tests {
     #[test]
     fn a_node_that_does_not_read_loses_statistics_first_and_state_never() {
         let mut outbox = Outbox::default();
-        outbox.connect(welcome(), 0);
+        outbox.connect([welcome()], 0);
         let mut digits = 0;
         while outbox.waiting.len() <= DROPPABLE_LIMIT_BYTES {
             outbox.push(digit("1"));
@@ -326,7 +329,7 @@ mod tests {
     #[test]
     fn one_call_that_chatters_costs_itself_and_never_the_node() {
         let mut outbox = Outbox::default();
-        outbox.connect(welcome(), 0);
+        outbox.connect([welcome()], 0);
         for number in 0..300_000 {
             assert!(outbox.push(of("loud", number)));
         }

@@ -379,6 +379,8 @@ pub enum OperationKind {
 pub struct OperationSnapshot {
     pub id: u64,
     pub kind: OperationKind,
+    #[serde(default)]
+    pub prompts: Vec<String>,
 }
 
 /// One live leg.
@@ -401,7 +403,11 @@ pub struct LegSnapshot {
     #[serde(default)]
     pub codec: String,
     #[serde(default)]
-    pub held_us: u64,
+    pub age_ms: u64,
+    #[serde(default)]
+    pub answered_ms: Option<u64>,
+    #[serde(default)]
+    pub held_ms: Option<u64>,
 }
 
 /// An INVITE that may be taken.
@@ -553,6 +559,8 @@ pub enum ReportBody {
         sip_tcp: String,
         #[serde(default)]
         legs: Vec<LegSnapshot>,
+        #[serde(default)]
+        more: bool,
     },
     Reply {
         op: u64,

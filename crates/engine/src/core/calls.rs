@@ -182,6 +182,7 @@ impl Core {
             started_us: now_us(),
             answered_us: 0,
             since: Instant::now(),
+            answered_since: None,
             offer: new.offer,
             local: offhook_sdp::Local::new(address, new.codecs, session_id),
             answer: None,
@@ -263,6 +264,7 @@ impl Core {
         let Some(leg) = self.legs.get_mut(key) else { return };
         leg.state = LegState::Answered;
         leg.answered_us = now_us();
+        leg.answered_since = Some(Instant::now());
         let leg = leg.id.clone();
         self.keep_farewell(key);
         self.report(ReportBody::LegAnswered {

@@ -91,7 +91,7 @@ fn panics_of_decoders_are_in_the_statistics_and_do_not_count_towards_the_end_of_
         let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         core.media = faulty(&root, &peer);
         let nothing = ReportBody::Reply { op: 0, error: None };
-        assert!(core.outbox.borrow_mut().connect(nothing, 0));
+        assert!(core.outbox.borrow_mut().connect([nothing], 0));
         let (began, mut seen, plays) = (Instant::now(), 0, MOST_PANICS + 20);
         // As many as may run at once, and more when these ended.
         for first in (1..=plays).step_by(12) {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use offhook_sip::Rate;
 
-use crate::control::wire::{Direction, LegEnded, LegSnapshot, LegState, OperationKind, OperationSnapshot};
-use crate::core::now_us;
+use crate::control::wire::{Direction, LegEnded, LegState};
 use crate::core::pace::{Changes, Pace};
+use crate::core::snapshot::Running;
 use crate::media::{self, DigitMethod, OperationId};
 
 /// One press that came by two methods arrives within this long.
@@ -38,6 +38,8 @@ pub struct Leg {
     pub answered_us: u64,
     /// When it came to be.
     pub since: Instant,
+    /// Since when media flows.
+    pub answered_since: Option<Instant>,
     /// The peer's offer, where it made one.
     pub offer: Option<String>,
     /// Our side of the session.
@@ -51,7 +53,7 @@ pub struct Leg {
     /// Our 200 or a re-INVITE's carried our offer: its answer comes with the ACK.
     pub answer_is_owed: bool,
     /// Running operations.
-    pub operations: BTreeMap<OperationId, OperationKind>,
+    pub operations: BTreeMap<OperationId, Running>,
     /// Presses seen of late.
     pub presses: Presses,
     /// Changes of the session that the peer makes.
@@ -66,35 +68,6 @@ pub struct Leg {
     pub verdict: Option<LegEnded>,
     /// How the dialog ended.
     pub ended: Option<LegEnded>,
-}
-
-impl Leg {
-    /// What a new controller is told.
-    pub fn snapshot(&self) -> LegSnapshot {
-        LegSnapshot {
-            leg: self.id.clone(),
-            direction: self.direction,
-            state: self.state,
-            from_uri: self.from_uri.clone(),
-            to_uri: self.to_uri.clone(),
-            label: self.label.clone(),
-            started_us: self.started_us,
-            answered_us: self.answered_us,
-            operations: self
-                .operations
-                .iter()
-                .map(|(id, kind)| OperationSnapshot { id: *id, kind: *kind })
-                .collect(),
-            codec: self
-                .session
-                .as_ref()
-                .map_or_else(String::new, |session| session.codec.name().to_owned()),
-            held_us: self.held_since.map_or(0, |since| {
-                let held_for = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
-                now_us().saturating_sub(held_for)
-            }),
-        }
-    }
 }
 
 /// All legs, found by any of their three names.

@@ -10,6 +10,7 @@ mod operations;
 mod pace;
 mod patience;
 mod shutdown;
+mod snapshot;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -268,13 +269,7 @@ impl Core {
         self.highest_epoch = hello.epoch;
         self.traces = hello.traces;
         let last_seq = hello.last_seq;
-        let welcome = ReportBody::Welcome {
-            version: CONTROL_VERSION,
-            boot: self.boot.clone(),
-            sip_udp: self.signal.udp_address().to_string(),
-            sip_tcp: self.signal.tcp_address().to_string(),
-            legs: self.legs.iter().map(legs::Leg::snapshot).collect(),
-        };
+        let welcome = self.welcome();
         self.controller = None;
         self.log.info(
             "node connected",
@@ -288,6 +283,24 @@ impl Core {
         self.alone_since = None;
         self.patience = Patience::default();
         self.set_open();
+    }
+
+    /// All that lives, in as many frames as it takes.
+    fn welcome(&self) -> Vec<ReportBody> {
+        let now = Instant::now();
+        let mut parts = snapshot::in_frames(self.legs.iter().map(|leg| leg.snapshot(now)));
+        let last = parts.pop().unwrap_or_default();
+        let welcome = |legs, more| ReportBody::Welcome {
+            version: CONTROL_VERSION,
+            boot: self.boot.clone(),
+            sip_udp: self.signal.udp_address().to_string(),
+            sip_tcp: self.signal.tcp_address().to_string(),
+            legs,
+            more,
+        };
+        let mut welcomes: Vec<_> = parts.into_iter().map(|legs| welcome(legs, true)).collect();
+        welcomes.push(welcome(last, false));
+        welcomes
     }
 
     fn gone(&mut self, epoch: u64, why: &str) {

@@ -8,8 +8,10 @@ use serde_json::json;
 
 use crate::control::wire::{
     Direction, Failure, FailureCode, LegDial, LegState, Operation, OperationKind, Play, Record, ReportBody, Side,
+    Source,
 };
 use crate::core::calls::NewLeg;
+use crate::core::snapshot::{self, Running};
 use crate::core::{Core, convert};
 use crate::media::{LegKey, MediaCommand};
 
@@ -109,10 +111,7 @@ impl Core {
                 mut sources,
                 more,
             } => match self.done_prompts.settle(&mut sources) {
-                Ok(()) => {
-                    let sources = convert::sources(sources);
-                    (id, MediaCommand::Append { target, sources, more })
-                }
+                Ok(()) => return Some((id, self.append(target, sources, more))),
                 Err(failure) => return Some((id, Err(failure))),
             },
             Operation::Pause { id, target, behavior } => {
@@ -326,7 +325,26 @@ impl Core {
             ));
         }
         let (id, leg): (u64, String) = (play.id, play.leg.clone());
-        self.begin(&leg, id, OperationKind::Play, |leg| convert::play(play, leg))
+        let prompts = snapshot::prompts(&play.sources);
+        self.begin(&leg, id, OperationKind::Play, |leg| convert::play(play, leg))?;
+        self.names(id, prompts);
+        Ok(())
+    }
+
+    fn append(&mut self, target: u64, sources: Vec<Source>, more: bool) -> Result<(), Failure> {
+        let prompts = snapshot::prompts(&sources);
+        let sources = convert::sources(sources);
+        self.media.command(MediaCommand::Append { target, sources, more })?;
+        self.names(target, prompts);
+        Ok(())
+    }
+
+    /// A running play names these prompts, until it ends.
+    fn names(&mut self, play: u64, prompts: Vec<String>) {
+        let leg = self.media.leg_of(play).and_then(|leg| self.legs.get_mut(leg));
+        if let Some(running) = leg.and_then(|leg| leg.operations.get_mut(&play)) {
+            running.name(prompts);
+        }
     }
 
     fn record(&mut self, record: Record) -> Result<(), Failure> {
@@ -360,7 +378,7 @@ impl Core {
             (_, Direction::Outbound) => return Err(Failure::new(FailureCode::WrongState, "not answered yet")),
         }
         self.media.command(command(leg.media))?;
-        leg.operations.insert(id, kind);
+        leg.operations.insert(id, Running::new(kind));
         Ok(())
     }
 }

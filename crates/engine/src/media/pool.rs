@@ -245,6 +245,11 @@ impl MediaPool {
         }
     }
 
+    /// The leg on which an operation runs.
+    pub fn leg_of(&self, id: OperationId) -> Option<LegKey> {
+        self.registry.operations.get(&id).map(|entry| entry.leg)
+    }
+
     /// This operation did not end yet.
     #[cfg(test)]
     pub(crate) fn runs(&self, id: OperationId) -> bool {

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from offhook.node.calls.call import Call, CallIdentity
 from offhook.node.calls.dialing import AdoptedDial, dial_failed
 from offhook.node.calls.endings import Ending, end_params, ending_of
-from offhook.node.calls.label import CallLabel, parse_label
+from offhook.node.calls.label import CallLabel, Inherited, parse_label
 from offhook.node.calls.leg import Leg
-from offhook.node.calls.ports import OutgoingEvent, PastEnd
+from offhook.node.calls.ports import OutgoingEvent, PastEnd, Told
 from offhook.node.calls.uris import sip_data
 from offhook.node.engine.ops import Stop
-from offhook.node.engine.reports import AnyReport, LegEnded, LegIncoming, LegSnapshot, OperationEnded, Welcome
+from offhook.node.engine.reports import (
+    AnyReport,
+    LegAnswered,
+    LegEnded,
+    LegIncoming,
+    LegProgress,
+    LegSnapshot,
+    OperationEnded,
+    Welcome,
+)
 from offhook.protocol.states import CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
 
@@ -30,7 +40,11 @@ _DialKey = tuple[str, str]
 
 
 class Adoption:
-    """One meeting. ``welcome``: what lives in the engine; ``held``: reports that it kept for us."""
+    """One meeting. ``welcome``: what lives in the engine; ``held``: reports that it kept for us.
+
+    A node may die between what it heard, what it told and what it left in the label. The journal says what was told:
+    that is not told again, and what was not is told when the report of it, which is kept until then, is handled anew.
+    """
 
     def __init__(self, exchange: Exchange, welcome: Welcome, held: Sequence[AnyReport]) -> None:
         self._exchange = exchange
@@ -42,10 +56,12 @@ class Adoption:
         for report in held:
             if isinstance(report, OperationEnded):
                 self._over.setdefault(report.leg, set()).add(report.op)
+        self._answers = {report.leg for report in held if isinstance(report, LegAnswered)}
+        self._rings = {report.leg for report in held if isinstance(report, LegProgress)}
         self._ended = {report.leg: report for report in held if isinstance(report, LegEnded)}
         texts = {leg: report.label for leg, report in self._ended.items()}
         texts |= {snapshot.leg: snapshot.label for snapshot in welcome.legs}
-        self._labels = {leg: parse_label(text) for leg, text in texts.items()}
+        self._labels = {leg: self._corrected(leg, parse_label(text)) for leg, text in texts.items()}
         known = [label for label in self._labels.values() if label is not None]
         self._told: set[_DialKey] = {_key(label) for label in known if label.answer_time}
         """Dials of which the outcome was told, or is told by their calls."""
@@ -55,6 +71,18 @@ class Adoption:
             if (label := self._labels[leg]) is not None and label.rings_last and not label.answer_time
         }
         """Dials that go on."""
+
+    def _corrected(self, leg: str, label: CallLabel | None) -> CallLabel | None:
+        """With the answer that was told, or without one that was not and is to be handled anew."""
+        told = None if label is None else self._exchange.sink.told(label.call_id)
+        if label is None or told is None:
+            return label
+        if told_at := told.state.get("answer_time"):
+            is_winner = label.dial_winner or "dial_winner" in told.state
+            return msgspec.structs.replace(label, answer_time=told_at, dial_winner=is_winner)
+        if leg in self._answers:
+            return msgspec.structs.replace(label, answer_time=0, dial_winner=False)
+        return label
 
     def run(self, *, is_first: bool) -> None:
         """Settle every leg and call; ``is_first``: this node has met no engine before."""
@@ -91,25 +119,24 @@ class Adoption:
         call.relabel()
 
     def _adopt(self, snapshot: LegSnapshot, label: CallLabel) -> None:
+        told = self._exchange.sink.told(label.call_id) or Told()
+        if told.state.get("call_state") == CallState.CREATED and snapshot.leg in self._rings:
+            snapshot = msgspec.structs.replace(snapshot, state="trying")
         call = _restored(self._exchange, snapshot, label)
         if call.dialled_by:
             self._exchange.caps.count(call.dialled_by, to_trunk=call.is_on_trunk)
         self._exchange.adopted.add(call.call_id)
+        if told.state.get("call_state") == CallState.ENDING:
+            call.go_on_ending(*_told_end(told))
         key = _key(label)
         if call.state is not CallState.ANSWERED and key in self.ringing and key not in self._told:
             self.ringing[key].take(call)
             call.relabel()
             return
         self._exchange.take(call)
-        running = {operation.id for operation in snapshot.operations}
-        known = running | self._over.get(snapshot.leg, set())
-        for action in label.actions:
-            if self._exchange.on_orphan is not None:
-                running.discard(self._exchange.on_orphan(call, action, known))
-        for operation in running:  # their verbs are gone, so nobody could stop them any more
-            self._stop(operation)
+        self._adopt_actions(call, snapshot, label, told)
         call.relabel()
-        if call.state is CallState.ANSWERED:
+        if call.state is CallState.ANSWERED or call.is_ending:
             return
         if call.identity.direction is Direction.INBOUND:
             self._exchange.desk.offer(call)
@@ -119,6 +146,21 @@ class Adoption:
         call.end(ending)
         for event in self._failed_dial(label, ending):
             self._exchange.sink.emit(event)
+
+    def _adopt_actions(self, call: Call, snapshot: LegSnapshot, label: CallLabel, told: Told) -> None:
+        running = {operation.id: operation.prompts for operation in snapshot.operations}
+        over = self._over.get(snapshot.leg, set())
+        for action in label.actions:
+            inherited = Inherited(
+                action,
+                action.operation in running or action.operation in over,
+                running.get(action.operation, []),
+                told.actions.get(action.control_id, ""),
+            )
+            if self._exchange.on_orphan is not None and self._exchange.on_orphan(call, inherited):
+                running.pop(action.operation, None)
+        for operation in running:  # their verbs are gone, so nobody could stop them any more
+            self._stop(operation)
 
     def _stop(self, operation: int) -> None:
         engine = self._exchange.engine
@@ -147,6 +189,12 @@ def _key(label: CallLabel) -> _DialKey:
     return label.dialled_by, label.tag
 
 
+def _told_end(told: Told) -> tuple[Ending, int]:
+    """Why and when a call ends of which clients know that it does."""
+    reason, source = EndReason(told.state["end_reason"]), EndSource(told.state["end_source"])
+    return Ending(reason, source, detail=told.state.get("end_detail", "")), told.state["end_time"]
+
+
 def _restored(exchange: Exchange, snapshot: LegSnapshot, label: CallLabel) -> Call:
     identity = CallIdentity(
         call_id=label.call_id,
@@ -165,5 +213,5 @@ def _restored(exchange: Exchange, snapshot: LegSnapshot, label: CallLabel) -> Ca
     state = CallState.RINGING if snapshot.state != "trying" else CallState.CREATED
     if label.answer_time:  # else the kept LegAnswered follows
         state = CallState.ANSWERED
-    call.restore(label, state, snapshot.held_us // 1000)
+    call.restore(label, state, snapshot)
     return call

@@ -22,7 +22,7 @@ from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.waiting import until_any
-from offhook.node.engine.reports import LegAnswered, LegChanged, LegEnded, LegProgress
+from offhook.node.engine.reports import LegAnswered, LegChanged, LegEnded, LegProgress, LegSnapshot
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.state import STATE_EVENT
@@ -30,10 +30,8 @@ from offhook.protocol.verbs.state import STATE_EVENT
 __all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
 
 MAX_LABELLED_URI = 512
-_OPERATION_BYTES = 19
-"""What the label of an action grows by once it has its operation, whose id has so many digits at most."""
-_ADOPTED_WITHIN_S = 3600.0
-"""The longest that an engine waits for a node."""
+_OPERATION_BYTES = 19 + 12
+"""What the label of an action grows by once it has its operation (so many digits at most) and its digest."""
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +135,9 @@ class Call:
         self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when it was answered, or its end began."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._began_at = self._now()
+        self._answered_at: float | None = None
+        """Times of the loop, by which limits count: nobody sets it."""
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -153,8 +154,9 @@ class Call:
             self._adopted.clear()
             await until_any(self._ending)
             ending = self._ending.result()
-            self._move(CallState.ENDING)
-            self._emit_state()
+            if self.state is not CallState.ENDING:  # else a former node said so
+                self._move(CallState.ENDING)
+                self._emit_state()
             if not self.leg.over.done():
                 self._supervisor.spawn(self._hang_up(ending), "hangup")
             cause = Cause.ENGINE_LOST if ending.detail == "node_failure" else Cause.HANGUP
@@ -168,9 +170,9 @@ class Call:
     def _ringing_s(self) -> float:
         """How long it may go unanswered. A leg that we placed is the engine's to end, and ours when that is late."""
         limits = self.settings.limits
+        spent_s = self._now() - self._began_at
         if self.identity.direction is Direction.INBOUND:
-            return limits.ringing_s
-        spent_s = (self.wall_ms() - self.start_time) / 1000
+            return max(0.0, limits.ringing_s - spent_s)
         return max(0.0, (self.ring_timeout_s or limits.call_s) - spent_s) + limits.hangup_s
 
     async def _place(self, dial: Coroutine[Any, Any, None]) -> None:
@@ -193,6 +195,11 @@ class Call:
             self._ending.set_result(ending)
             self.end_time = self.wall_ms()
             self._decide()
+
+    def go_on_ending(self, ending: Ending, end_time: int) -> None:
+        """Do what a former node only said. ``end_time``: that which it told, in ms of the Unix epoch."""
+        self.end(ending)
+        self.state, self.end_time = CallState.ENDING, end_time
 
     def spawn_dial(self, work: Coroutine[Any, Any, None]) -> None:
         """Give the call the work that places its leg; it starts with ``run``."""
@@ -265,6 +272,8 @@ class Call:
             return
         self.leg.receive(report)
         self.answer_time = report.at_us // 1000 or self.wall_ms()
+        if self._answered_at is None:  # else it came while no node was there, which the engine says how long ago was
+            self._answered_at = self._now()
         if self.claim is not None and not self.claim(self):
             self.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
             return
@@ -350,6 +359,8 @@ class Call:
         if self.state is CallState.ANSWERED or self.answering is not None:
             raise CommandRefused(ResultCode.CONFLICT, "The call is answered already")
         self.max_duration_s = max_duration_s
+        if max_duration_s:
+            self.relabel()
         self.answering = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self.settings.limits.answer_s):
@@ -365,12 +376,17 @@ class Call:
         if self.is_ending:
             raise CommandRefused(ResultCode.GONE, "The call ended before it was answered")
 
-    def _limit_duration(self, spent_s: float = 0.0) -> None:
+    def _limit_duration(self) -> None:
         """End the call ``max_duration_s`` after its answer, and at the node's limit in any case."""
+        spent_s = 0.0 if self._answered_at is None else self._now() - self._answered_at
         limit = self.settings.limits.call_s
         wanted = min(self.max_duration_s, limit) if self.max_duration_s > 0 else limit
         ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, text="Maximum duration reached")
         self._limit("duration", max(0.0, wanted - spent_s), ending)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     def _limit(self, name: str, seconds: float, ending: Ending) -> None:
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self.end, ending)
@@ -464,10 +480,13 @@ class Call:
         """The text for the engine."""
         return dump_label(self._label())
 
-    def restore(self, label: CallLabel, state: CallState, held_since: int = 0) -> None:
-        """Take over what a former node knew. ``held_since``: ms of the Unix epoch, 0 when the peer does not hold."""
-        if held_since:
-            self._hold((self.wall_ms() - held_since) / 1000)
+    def restore(self, label: CallLabel, state: CallState, snapshot: LegSnapshot) -> None:
+        """Take over what a former node knew, and how old all is by the engine's clock."""
+        self._began_at = self._now() - snapshot.age_ms / 1000
+        if snapshot.answered_ms is not None:
+            self._answered_at = self._now() - snapshot.answered_ms / 1000
+        if snapshot.held_ms is not None:
+            self._hold(snapshot.held_ms / 1000)
         self.dialled_by = label.dialled_by
         self.answer_time = label.answer_time
         self.dial_winner = label.dial_winner
@@ -479,12 +498,7 @@ class Call:
         if state is CallState.ANSWERED:
             self._decide()
             self.answer_time = self.answer_time or self.wall_ms()
-            self._limit_duration(self._spent_s())
-
-    def _spent_s(self) -> float:
-        """Since the answer, by the machine's clock; 0 where that was set: no call lives that is so much too old."""
-        spent_s = (self.wall_ms() - self.answer_time) / 1000
-        return spent_s if 0 <= spent_s <= self.settings.limits.call_s + _ADOPTED_WITHIN_S else 0.0
+            self._limit_duration()
 
     def _label(self) -> CallLabel:
         return CallLabel(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from offhook.node.calls.devices import DevicePlanner
 from offhook.node.calls.dialing import Dialing, DialRequest
 from offhook.node.calls.directory import CallDirectory
 from offhook.node.calls.endings import Ending
-from offhook.node.calls.label import OpenAction
+from offhook.node.calls.label import Inherited
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd, ResolveHost
 from offhook.node.calls.routing import RoutingTable
@@ -46,9 +46,9 @@ __all__ = ["Exchange", "OrphanRenderer"]
 
 log = structlog.get_logger(__name__)
 
-OrphanRenderer = Callable[[Call, OpenAction, Collection[int]], int]
-"""Takes over an action whose verb went with a former node, if its operation is among these (they run, or their end is
-kept): then that is returned. Else 0, and its terminal events (``error``) are emitted."""
+OrphanRenderer = Callable[[Call, Inherited], bool]
+"""Takes over an action whose verb went with a former node, if its operation runs: then it is true. Else its terminal
+events (``error``) are emitted."""
 
 _ACK_EVERY_S = 0.1
 _GIVEN_UP = "The node failed on this call; its log says why"

@@ -8,7 +8,7 @@ import msgspec
 
 from offhook.protocol.states import Direction
 
-__all__ = ["MAX_LABEL_BYTES", "CallLabel", "OpenAction", "dump_label", "parse_label"]
+__all__ = ["MAX_LABEL_BYTES", "CallLabel", "Inherited", "OpenAction", "dump_label", "parse_label"]
 
 MAX_LABEL_BYTES = 4096
 
@@ -17,13 +17,27 @@ class OpenAction(msgspec.Struct, frozen=True, array_like=True):
     """An action that has not sent its terminal event. ``data``: what its verb needs to end it (a recording's id).
 
     ``operation``: the engine's operation that is all that is left of it, so that it can go on under another node; 0:
-    its node has more to do.
+    its node has more to do. ``digest``: of its params, so that a repetition is known.
     """
 
     control_id: str
     method: str
     data: str = ""
     operation: int = 0
+    digest: str = ""
+
+
+class Inherited(msgspec.Struct, frozen=True):
+    """What is known of an action that a former node began.
+
+    ``runs``: its operation does, or the end of it is kept for us. ``prompts``: what that plays. ``told``: its last
+    state that clients know; empty: none.
+    """
+
+    action: OpenAction
+    runs: bool = False
+    prompts: list[str] = []
+    told: str = ""
 
 
 class CallLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,6 +23,7 @@ __all__ = [
     "RecordingLinks",
     "ResolveHost",
     "Speech",
+    "Told",
 ]
 
 ResolveHost = Callable[[str, str], Awaitable[list[str]]]
@@ -67,6 +68,17 @@ class PastEnd(msgspec.Struct, frozen=True):
     events: list[OutgoingEvent] = []
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What clients were told of a live call before this node came, by the journal.
+
+    ``state``: params of the last ``calling.call.state``; empty: none was told. ``actions``: the last state of each open
+    play and record, by ``control_id``.
+    """
+
+    state: dict[str, Any] = {}
+    actions: dict[str, str] = {}
+
+
 class EventSink(Protocol):
     """The ordered outbox of each call."""
 
@@ -76,6 +88,10 @@ class EventSink(Protocol):
 
     async def journalled(self) -> None:
         """Wait until all that was emitted so far is in the journal; then engine reports may be acked."""
+        ...
+
+    def told(self, call_id: str) -> Told | None:
+        """What a former node told of a call; None for one that the journal does not know."""
         ...
 
 
@@ -177,6 +193,10 @@ class AudioFetcher(Protocol):
             offhook.errors.ProviderError: the server failed or sent no audio.
             offhook.errors.MachineError: no room, or too many URLs wait; says what to change.
         """
+        ...
+
+    def keep(self, prompt: str, asker: Asker) -> None:
+        """A prompt file, of a URL or a text, that a former node had played stays until ``asker`` closes, too."""
         ...
 
 

@@ -149,6 +149,7 @@ class _Connection(asyncio.Protocol):
         self._sink = sink
         self._on_lost = on_lost
         self._replies: dict[int, asyncio.Future[reports.Failure | None]] = {}
+        self._legs: list[reports.LegSnapshot] = []
         self._held: list[reports.AnyReport] | None = []
         self._buffer = bytearray()
         self._outgoing = bytearray()
@@ -270,11 +271,17 @@ class _Connection(asyncio.Protocol):
             case reports.Reply():
                 self._replied(report)
             case reports.Welcome() if not self.welcome.done():
-                self.welcome.set_result(report)
+                self._welcomed(report)
             case _ if self._held is not None:
                 self._held.append(report)
             case _:
                 self._hand_over(report)
+
+    def _welcomed(self, part: reports.Welcome) -> None:
+        """It is whole with the last of its parts."""
+        self._legs += part.legs
+        if not part.more:
+            self.welcome.set_result(msgspec.structs.replace(part, legs=self._legs))
 
     def _hand_over(self, report: reports.AnyReport) -> None:
         """What fails on one report keeps no other one back."""

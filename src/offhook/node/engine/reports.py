@@ -56,14 +56,19 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class OperationSnapshot(msgspec.Struct, frozen=True):
-    """One running operation."""
+    """One running operation. ``prompts``: what a play names, as long as it runs; at most 512."""
 
     id: int
     kind: Literal["play", "record", "send_digits", "echo", "listen"]
+    prompts: list[str] = []
 
 
 class LegSnapshot(msgspec.Struct, frozen=True):
-    """One live leg, as the engine knows it. ``codec``: of settled media. ``held_us``: since when the peer holds."""
+    """One live leg, as the engine knows it. ``codec``: of settled media.
+
+    ``age_ms``, ``answered_ms``, ``held_ms``: for how long it lives, media flows, the peer holds (None: it does not), by
+    a clock that nobody sets. ``started_us`` and ``answered_us`` are for telling.
+    """
 
     leg: str
     direction: Literal["inbound", "outbound"]
@@ -75,17 +80,23 @@ class LegSnapshot(msgspec.Struct, frozen=True):
     answered_us: int = 0
     operations: list[OperationSnapshot] = []
     codec: str = ""
-    held_us: int = 0
+    age_ms: int = 0
+    answered_ms: int | None = None
+    held_ms: int | None = None
 
 
 class Welcome(Report, frozen=True, tag="welcome"):
-    """Answer to Hello: who the engine is, where it listens, and all that lives in it. Kept reports follow."""
+    """Answer to Hello: who the engine is, where it listens, and all that lives in it. Kept reports follow.
+
+    ``more``: another one with the next legs comes first, as all of them may not fit a frame.
+    """
 
     version: int
     boot: str
     sip_udp: str
     sip_tcp: str
     legs: list[LegSnapshot] = []
+    more: bool = False
 
 
 class Reply(Report, frozen=True, tag="reply"):

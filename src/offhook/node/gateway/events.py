@@ -8,15 +8,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import structlog
 
-from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.calls.ports import OutgoingEvent, Told
 from offhook.node.gateway.dials import Dials
 from offhook.node.gateway.ids import new_event_id
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
-from offhook.node.gateway.terminal import ends_control, is_start, must_settle
+from offhook.node.gateway.terminal import ends_control, is_start, must_settle, told_state
 from offhook.node.store.port import Journal, OpenControl, StoredEvent
 from offhook.protocol import methods
 from offhook.protocol.frames import Request, dump_frame
@@ -112,6 +113,14 @@ class Outbox:
         while not self._journal.is_healthy:
             await asyncio.sleep(self._settings.settle_s)
             await self._journal.flushed()
+
+    def told(self, call_id: str) -> Told | None:
+        """See ``EventSink``."""
+        entry = self._ownership.get(call_id)
+        if entry is None:
+            return None
+        controls = self._controls.get(call_id, {})
+        return Told(entry.state, {control.control_id: control.state for control in controls.values()})
 
     # --- turns ---
 
@@ -247,11 +256,7 @@ class Outbox:
     def _note(self, event: OutgoingEvent, entry: CallEntry | None) -> None:
         """In the same tick as the append, so that both are in one transaction."""
         self.dials.left(event)
-        of_call = self._controls.get(event.call_id)
-        control = of_call.get(str(event.params.get("control_id", ""))) if of_call else None
-        if of_call and control is not None and ends_control(control.method, event.event_type, event.params):
-            del of_call[control.control_id]
-            self._journal.close_control(control.call_id, control.control_id)
+        self._note_control(event)
         if event.event_type != STATE_EVENT or entry is None or (event.session and event.session != entry.owner):
             return
         if event.params.get("call_state") == "ended":
@@ -262,13 +267,27 @@ class Outbox:
             entry.state = event.params
             self._ownership.save(entry)
 
+    def _note_control(self, event: OutgoingEvent) -> None:
+        of_call = self._controls.get(event.call_id, {})
+        control = of_call.get(str(event.params.get("control_id", "")))
+        if control is None:
+            return
+        if ends_control(control.method, event.event_type, event.params):
+            del of_call[control.control_id]
+            self._journal.close_control(control.call_id, control.control_id)
+        elif state := told_state(control.method, event.event_type, event.params):
+            of_call[control.control_id] = msgspec.structs.replace(control, state=state)
+            self._journal.note_control(control.call_id, control.control_id, state)
+
     def open_control(self, call_id: str, control_id: str, method: str, session: str) -> None:
         """A command was accepted; if it started a verb, that must end once, whatever happens to this process."""
         entry = self._ownership.get(call_id)
         if not call_id or not control_id or not is_start(method) or (entry is not None and entry.over_at is not None):
             return
-        control = OpenControl(call_id, control_id, method, session)
-        self._controls.setdefault(call_id, {})[control_id] = control
+        of_call = self._controls.setdefault(call_id, {})
+        if control_id in of_call and of_call[control_id].method == method:  # asked for again: it runs already
+            return
+        control = of_call[control_id] = OpenControl(call_id, control_id, method, session)
         if call_id in self._closed_before:
             self._closed_before[call_id].discard(control_id)
         self._journal.open_control(control)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["ends_control", "is_start", "lost_events", "must_settle"]
+__all__ = ["ends_control", "is_start", "lost_events", "must_settle", "told_state"]
 
 _COLLECTS: Final = frozenset({"calling.collect", "calling.play_and_collect"})
+_GOES_ON: Final = frozenset({"calling.play", "calling.record"})
+"""Verbs that another node can take over."""
 _STEERING: Final = frozenset({"pause", "resume", "stop", "volume", "start_input_timers"})
 
 
@@ -52,6 +54,13 @@ def ends_control(method: str, event_type: str, params: Mapping[str, Any]) -> boo
         return False
     wanted, is_end = _ENDS[method]
     return event_type == wanted and is_end(params)
+
+
+def told_state(method: str, event_type: str, params: Mapping[str, Any]) -> str:
+    """The state that this event tells of a play or record; empty: another event. The next node must not repeat it."""
+    if method not in _GOES_ON or event_type != _ENDS[method][0]:
+        return ""
+    return str(params.get("state", ""))
 
 
 def lost_events(method: str, address: Mapping[str, str], control_id: str) -> list[tuple[str, dict[str, Any]]]:

@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE TABLE IF NOT EXISTS controls (
     call_id TEXT NOT NULL, control_id TEXT NOT NULL, method TEXT NOT NULL, session TEXT NOT NULL,
     is_closed INTEGER NOT NULL, PRIMARY KEY (call_id, control_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS told (
+    call_id TEXT NOT NULL, control_id TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (call_id, control_id))
+    WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), tail INTEGER NOT NULL);
 PRAGMA user_version = 1;
 """
@@ -57,6 +60,9 @@ STATEMENTS: Final = {
     "close_control": "UPDATE controls SET is_closed = 1 WHERE call_id = ? AND control_id = ?",
     "forget_control": "DELETE FROM controls WHERE call_id = ? AND control_id = ?",
     "forget_controls": "DELETE FROM controls WHERE call_id = ?",
+    "told": "INSERT OR REPLACE INTO told VALUES (?, ?, ?)",
+    "untold": "DELETE FROM told WHERE call_id = ? AND control_id = ?",
+    "forget_told": "DELETE FROM told WHERE call_id = ?",
 }
 _EVENT_CALL, _EVENT_SEQ = 3, 4
 
@@ -87,6 +93,9 @@ def fold(changes: Iterable[Change]) -> list[Change]:
         elif name == "call":
             left.pop(("call", row[0]), None)
             left["call", row[0]] = change
+        elif name in ("told", "untold"):
+            left.pop(("told", row[0], row[1]), None)
+            left["told", row[0], row[1]] = change
         elif name == "forget_call":
             left.pop(("call", row[0]), None)
             raised.pop(("call_seq", row[0]), None)

@@ -24,6 +24,11 @@ from offhook.node.store.writer import Writer, WriterSettings
 __all__ = ["SqliteJournal"]
 
 _OF_A_SESSION = ("forget_session", "forget_events", "forget_replies", "forget_controls")
+_OF_A_CALL = ("forget_call", "forget_controls", "forget_told")
+_CONTROLS = """
+SELECT call_id, control_id, method, session, is_closed, coalesce(state, '') FROM controls
+    LEFT JOIN told USING (call_id, control_id)
+"""
 _REPLIES = """
 SELECT session, request_id, reply, min(at) AS first FROM replies WHERE session = ?
     GROUP BY request_id ORDER BY first
@@ -135,15 +140,21 @@ class SqliteJournal:
 
     def forget_call(self, call_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.note([Change("forget_call", (call_id,)), Change("forget_controls", (call_id,))])
+        self._writer.note([Change(name, (call_id,)) for name in _OF_A_CALL])
 
     def open_control(self, control: OpenControl) -> None:
         """See ``port.Journal``."""
-        self._writer.note([Change("control", msgspec.structs.astuple(control))])
+        row = control.call_id, control.control_id, control.method, control.session, control.is_closed
+        self._writer.note([Change("control", row)])
+
+    def note_control(self, call_id: str, control_id: str, state: str) -> None:
+        """See ``port.Journal``."""
+        self._writer.note([Change("told", (call_id, control_id, state))])
 
     def close_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
-        self._writer.note([Change("close_control", (call_id, control_id))])
+        row = call_id, control_id
+        self._writer.note([Change("close_control", row), Change("untold", row)])
 
     def forget_control(self, call_id: str, control_id: str) -> None:
         """See ``port.Journal``."""
@@ -172,8 +183,7 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
         for row in connection.execute("SELECT * FROM calls")
     ]
     controls = [
-        OpenControl(row[0], row[1], row[2], row[3], bool(row[4]))
-        for row in connection.execute("SELECT * FROM controls")
+        OpenControl(row[0], row[1], row[2], row[3], bool(row[4]), row[5]) for row in connection.execute(_CONTROLS)
     ]
     return Recovered(sessions, calls, controls)
 

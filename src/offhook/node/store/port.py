@@ -84,7 +84,7 @@ class LiveCall(msgspec.Struct, frozen=True):
 
 
 class OpenControl(msgspec.Struct, frozen=True):
-    """An accepted verb of a live call. ``is_closed``: it sent its terminal event.
+    """An accepted verb of a live call. ``is_closed``: it sent its terminal event. ``state``: the last it told.
 
     Of a dial, which may have no call yet, ``call_id`` is its session and ``control_id`` its tag.
     """
@@ -94,6 +94,7 @@ class OpenControl(msgspec.Struct, frozen=True):
     method: str
     session: str
     is_closed: bool = False
+    state: str = ""
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -190,6 +191,10 @@ class Journal(Protocol):
 
     def open_control(self, control: OpenControl) -> None:
         """A verb was accepted."""
+        ...
+
+    def note_control(self, call_id: str, control_id: str, state: str) -> None:
+        """A verb told this state."""
         ...
 
     def close_control(self, call_id: str, control_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -14,7 +15,7 @@ import structlog
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, OffhookError
 from offhook.node.calls.call import Call, Cause
 from offhook.node.calls.exchange import Exchange
-from offhook.node.calls.label import OpenAction
+from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
@@ -77,6 +78,12 @@ class Verb(ABC, Generic[P]):
         self.ports = ports
         self.failure = ""
         self.reply: dict[str, Any] = {}
+        self.has_begun = False
+        """The event of its first frame was told."""
+        self.is_held_for_paused = False
+        """A former node made it go on, and did not come to tell."""
+        self._digest = ""
+        self._is_inherited = False
         self._accepted: asyncio.Future[CommandRefused | None] = loop.create_future()
         self._cause: asyncio.Future[Cause] = loop.create_future()
 
@@ -110,9 +117,16 @@ class Verb(ABC, Generic[P]):
         return 0
 
     @classmethod
-    def adopted(cls, call: Call, action: OpenAction, ports: VerbPorts) -> Self | None:  # noqa: ARG003
+    def adopted(cls, call: Call, inherited: Inherited, ports: VerbPorts) -> Self | None:  # noqa: ARG003
         """The verb of an action whose ``operation`` goes on, though the node that began it is gone; None: it cannot."""
         return None
+
+    def inherit(self, inherited: Inherited) -> None:
+        """Be the action that a former node began, for who asks again and for what was told."""
+        self._digest = inherited.action.digest
+        self._is_inherited = True
+        self.is_held_for_paused = inherited.told == "paused"
+        self.has_begun = inherited.told not in ("", "paused")
 
     # --- for the registry ------------------------------------------------------------------------------------
 
@@ -129,7 +143,16 @@ class Verb(ABC, Generic[P]):
     @property
     def open_action(self) -> OpenAction:
         """What the label keeps of it."""
-        return OpenAction(self.key, self.params.method, self.label_data, self.lasting_operation)
+        operation = self.lasting_operation
+        if operation and not self._digest:
+            self._digest = _digest(self.params)
+        return OpenAction(self.key, self.params.method, self.label_data, operation, self._digest)
+
+    def is_asked_by(self, params: CallParams) -> bool:
+        """Whether a command asks for just this action, and so repeats the one that began it."""
+        if self._is_inherited:  # its own params are only as much as the label knows
+            return type(params) is type(self.params) and self._digest != "" and self._digest == _digest(params)
+        return params == self.params
 
     async def accepted(self) -> dict[str, Any]:
         """Wait until it was accepted; returns what its result carries.
@@ -230,6 +253,15 @@ def emit_frame(call: Call, action: OpenAction, event_type: str, params: Mapping[
         address["control_id"] = action.control_id
     is_recorded = "recording_id" in params and params.get("state") in ("finished", "no_input", "error")
     call.emit(event_type, address | dict(params), settle=event_type == collect.EVENT, durable=is_recorded)
+
+
+def _digest(params: CallParams) -> str:
+    """The same for the same params, by this node and the next; empty: it cannot be told."""
+    try:
+        text = msgspec.msgpack.encode(params, order="deterministic")
+    except (OverflowError, ValueError):  # half a surrogate pair
+        return ""
+    return hashlib.blake2b(text, digest_size=6).hexdigest()
 
 
 def _too_late(cause: Cause) -> CommandRefused:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from offhook.node.calls.call import Call, Cause
-from offhook.node.calls.label import OpenAction
+from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, SpeechDefaults, check_media
 from offhook.protocol.params import parse_params
@@ -41,7 +41,9 @@ class Play(Verb[play.Play]):
 
     async def run(self) -> None:
         self.accept()
-        await self._playback.run(lambda: self._say(PlayState.PLAYING), self.call.relabel)
+        if self.is_held_for_paused:
+            self._begun()
+        await self._playback.run(self._begun, self.call.relabel)
 
     async def finish(self, cause: Cause) -> Sequence[Frame]:
         await self._playback.close()
@@ -58,11 +60,13 @@ class Play(Verb[play.Play]):
         return 0 if self._is_paused else self._playback.lasting_operation
 
     @classmethod
-    def adopted(cls, call: Call, action: OpenAction, ports: VerbPorts) -> Play:
+    def adopted(cls, call: Call, inherited: Inherited, ports: VerbPorts) -> Play:
+        action = inherited.action
         silence = {"type": "silence", "params": {"duration": 1}}  # what it plays the engine knows
         address = {"node_id": call.settings.node_id, "call_id": call.call_id, "control_id": action.control_id}
         verb = cls(call, parse_params(play.Play, {**address, "play": [silence]}), ports)
-        verb._playback.adopt(call.leg.adopt(action.operation))
+        verb.inherit(inherited)
+        verb._playback.adopt(call.leg.adopt(action.operation), inherited.prompts)
         verb.accept()
         return verb
 
@@ -71,12 +75,13 @@ class Play(Verb[play.Play]):
         if self._is_paused:
             return
         self._is_paused = True
+        self.call.relabel()  # before the engine does it: a node that does not know would wait for the end for ever
         try:
             await self._playback.pause()
         except BaseException:
             self._is_paused = False
+            self.call.relabel()
             raise
-        self.call.relabel()
         self._say(PlayState.PAUSED)
 
     async def resume(self, _params: play.PlayResume) -> None:
@@ -92,6 +97,11 @@ class Play(Verb[play.Play]):
     async def volume(self, params: play.PlayVolume) -> None:
         """Change the volume."""
         await self._playback.set_volume(params.volume)
+
+    def _begun(self) -> None:
+        if not self.has_begun:
+            self.has_begun = True
+            self._say(PlayState.PLAYING)
 
     def _say(self, state: PlayState) -> None:
         if not self.is_ending:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from offhook.errors import EngineLost, EngineRefused
 from offhook.node.calls.call import Call, Cause
-from offhook.node.calls.label import OpenAction
+from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.calls.leg import EngineOperation
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.engine import ops, reports
@@ -43,8 +43,8 @@ class Record(Verb[record.Record]):
             operation = self._operation = await self.leg.start(self._record())
             self.accept(url=self.ports.links.url(_file_name(self.recording_id)))
             self.call.relabel()
-        if await operation.first_frame():
-            self._say(RecordState.RECORDING)
+        if self.is_held_for_paused or await operation.first_frame():
+            self._begun()
         await operation.over()
 
     async def finish(self, cause: Cause) -> Sequence[Frame]:
@@ -78,14 +78,16 @@ class Record(Verb[record.Record]):
         return 0 if self._operation is None or self._is_paused else self._operation.id
 
     @classmethod
-    def adopted(cls, call: Call, action: OpenAction, ports: VerbPorts) -> Record:
+    def adopted(cls, call: Call, inherited: Inherited, ports: VerbPorts) -> Record:
+        action = inherited.action
         recording_id, stereo, direction = action.data.split(" ")
         audio = {"stereo": stereo == "stereo", "direction": direction}
         address = {"node_id": call.settings.node_id, "call_id": call.call_id, "control_id": action.control_id}
         verb = cls(call, parse_params(record.Record, {**address, "record": {"audio": audio}}), ports)
+        verb.inherit(inherited)
         verb.recording_id = recording_id
         verb._operation = call.leg.adopt(action.operation)
-        verb.accept()
+        verb.accept(url=ports.links.url(_file_name(recording_id)))
         return verb
 
     async def pause(self, params: record.RecordPause) -> None:
@@ -93,14 +95,15 @@ class Record(Verb[record.Record]):
         if self._is_paused or self._operation is None:
             return
         self._is_paused = True
+        self.call.relabel()  # before the engine does it: a node that does not know would wait for the end for ever
         try:
             operation = ops.Pause(self.leg.next_id(), self._operation.id, params.behavior)
             await self.leg.pause(self._operation, operation)
         except (EngineRefused, EngineLost) as error:
             self._is_paused = False
+            self.call.relabel()
             raise refusal_of(error) from error
         self._behavior = params.behavior
-        self.call.relabel()
         self._say(RecordState.PAUSED)
 
     async def resume(self, _params: record.RecordResume) -> None:
@@ -131,6 +134,11 @@ class Record(Verb[record.Record]):
             terminators=audio.terminators.upper(),
             sensitivity=audio.input_sensitivity,
         )
+
+    def _begun(self) -> None:
+        if not self.has_begun:
+            self.has_begun = True
+            self._say(RecordState.RECORDING)
 
     def _say(self, state: RecordState) -> None:
         if not self.is_ending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import structlog
 from offhook.errors import CommandRefused
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
-from offhook.node.calls.label import OpenAction
+from offhook.node.calls.label import Inherited
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
 from offhook.node.verbs import dial as dialing
 from offhook.node.verbs.accept import Accept
@@ -119,17 +119,18 @@ class VerbRegistry:
         """End the dials of a session that is gone for good."""
         self._exchange.cancel_dials(session, why)
 
-    def take_over(self, call: Call, action: OpenAction, known: Collection[int]) -> int:
+    def take_over(self, call: Call, inherited: Inherited) -> bool:
         """Go on with an action whose verb went with a former node, or end it, once, with ``error``."""
+        action = inherited.action
         kind = ACTIONS.get(action.method)
         if kind is None:
-            return 0
-        if action.operation in known and (verb := kind.adopted(call, action, self._ports)) is not None:
+            return False
+        if inherited.runs and (verb := kind.adopted(call, inherited, self._ports)) is not None:
             call.adopt_action(verb.key, verb)
-            return action.operation
+            return True
         for event_type, params in kind.broken(action, "The node was restarted", self._ports):
             emit_frame(call, action, event_type, params)
-        return 0
+        return False
 
     # --- inside ----------------------------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ class VerbRegistry:
         await _wait_for_answer(call)
         key = kind.key_of(params)
         if (running := call.actions.get(key)) is not None:
-            if isinstance(running, Verb) and running.params == params:
+            if isinstance(running, Verb) and running.is_asked_by(params):
                 return await running.accepted()
             message = f"`control_id` belongs to a running {_name(running.open_action.method)}: choose another"
             raise CommandRefused(ResultCode.CONFLICT, message)

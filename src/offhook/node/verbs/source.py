@@ -90,8 +90,10 @@ class Playback:
         self.lasting_operation = 0
         """The engine's operation, once it has all there is to play, and whole; else 0."""
 
-    def adopt(self, running: EngineOperation) -> None:
-        """Take what a former node handed over, all of it; then ``run``."""
+    def adopt(self, running: EngineOperation, prompts: Sequence[str]) -> None:
+        """Take what a former node handed over, all of it; then ``run``. ``prompts``: files that it still names."""
+        for prompt in prompts:
+            self._ports.fetcher.keep(prompt, self._asker)
         self._operation.set_result(running)
         self.lasting_operation = running.id
 

@@ -101,6 +101,10 @@ class WebFetcher:
         self._jobs: dict[str, _Job] = {}
         self._turns = Turns(limits.parallel, per_group=limits.per_host, per_asker=limits.per_call)
 
+    def keep(self, prompt: str, asker: Asker) -> None:
+        """See ``calls.ports.AudioFetcher``."""
+        self._cache.hold(prompt, asker)
+
     async def fetch(self, url: str, asker: Asker) -> FileSource:
         """See ``offhook.node.calls.ports.AudioFetcher``; the file is complete when this returns."""
         target = parse_url(url)

@@ -19,7 +19,7 @@ SILENCE = [{"type": "silence", "params": {"duration": 500}}]
 
 
 async def start(bench: Bench) -> None:
-    bench.sink, bench.desk = RecordingSink(), FakeOfferDesk()
+    bench.sink, bench.desk = RecordingSink(bench.journal), FakeOfferDesk()
     bench.exchange, bench.registry = bench.build(SETTINGS, Wire(bench.engine))
     await bench.exchange.__aenter__()
     await bench.exchange.attach()
@@ -29,6 +29,7 @@ async def die(bench: Bench) -> None:
     """The node dies without a word. What is left of it is kept, so that its tasks are not collected unfinished."""
     bench.exchange.engine.is_cut = True
     bench.dead.append(bench.exchange)
+    bench.journal += bench.sink.events
     await bench.engine.close()
 
 
@@ -44,7 +45,7 @@ async def kill(bench: Bench) -> Bench:
 async def mortal(tmp_path):
     before = asyncio.all_tasks()
     bench = Bench(tmp_path, SETTINGS)
-    bench.dead = []
+    bench.dead, bench.journal = [], []
     await start(bench)
     yield bench
     await bench.exchange.__aexit__(None, None, None)
@@ -89,10 +90,13 @@ async def test_what_the_engine_plays_and_records_by_itself_goes_on_and_ends_as_i
     assert finished["url"]
 
 
-def ends(bench: Bench, control_id: str) -> list[str]:
-    """Its terminal events; that it began is told again where the node died before it acked that."""
-    begins = ("play playing", "record recording")
-    return [told for told in bench.told(control_id) if told not in begins]
+def unwritten(bench: Bench, event_type: str, **params: object) -> None:
+    """The node died before this event was in its journal."""
+    bench.journal[:] = [
+        event
+        for event in bench.journal
+        if event.event_type != event_type or any(event.params.get(key) != value for key, value in params.items())
+    ]
 
 
 async def test_what_goes_on_can_be_stopped_and_steered_and_survives_a_second_death(mortal):
@@ -108,7 +112,7 @@ async def test_what_goes_on_can_be_stopped_and_steered_and_survives_a_second_dea
     await bench.run("calling.record.stop", call, control_id="r")
     await asyncio.sleep(1)
     assert bench.told("p")[-1] == "play finished"
-    assert ends(bench, "r") == ["record finished"]
+    assert bench.told("r") == ["record finished"]
 
 
 async def test_what_went_on_ends_with_its_call(mortal):
@@ -120,8 +124,8 @@ async def test_what_went_on_ends_with_its_call(mortal):
     bench.engine.hang_up(call.leg.id)
     [call] = list(bench.exchange.calls)
     await bench.ended(call)
-    assert ends(bench, "p") == ["play finished"]
-    assert ends(bench, "r") == ["record finished"]
+    assert bench.told("p") == ["play finished"]
+    assert bench.told("r") == ["record finished"]
 
 
 async def test_what_ended_by_itself_while_no_node_was_there_is_told_as_it_ended(mortal):
@@ -133,8 +137,199 @@ async def test_what_ended_by_itself_while_no_node_was_there_is_told_as_it_ended(
     await asyncio.sleep(20)
     await start(mortal)
     await asyncio.sleep(1)
-    assert ends(mortal, "p") == ["play finished"]
-    assert ends(mortal, "r") == ["record finished"]
+    assert mortal.told("p") == ["play finished"]
+    assert mortal.told("r") == ["record finished"]
+
+
+async def test_a_node_that_died_before_it_acked_a_first_frame_tells_it_once(mortal):
+    """A program saw ``playing`` and ``recording`` twice, from the node that died and from the next one."""
+    call = await mortal.talk()
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {}})
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await die(mortal)
+    assert [kept for kept in mortal.engine.kept if isinstance(kept, reports.OperationStarted)], "not acked yet"
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert mortal.told("p") == mortal.told("r") == []
+    [call] = list(mortal.exchange.calls)
+    await mortal.run("calling.play.pause", call, control_id="p")
+    await mortal.run("calling.play.resume", call, control_id="p")
+    assert mortal.told("p") == ["play paused", "play playing"], "what is new is told"
+
+
+async def test_a_first_frame_that_was_not_written_down_is_told_by_the_next_node(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {}})
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await die(mortal)
+    unwritten(mortal, "calling.call.play")
+    unwritten(mortal, "calling.call.record")
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert (mortal.told("p"), mortal.told("r")) == (["play playing"], ["record recording"])
+
+
+async def test_what_was_made_to_go_on_and_not_told_so_is_told_by_the_next_node(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.record", call, control_id="r", record={"audio": {}})
+    await mortal.run("calling.play", call, control_id="p", play=SILENCE)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await asyncio.sleep(1)
+    for what, key in (("play", "p"), ("record", "r")):
+        await mortal.run(f"calling.{what}.pause", call, control_id=key)
+    paused = len(mortal.sink.events)
+    for what, key in (("play", "p"), ("record", "r")):
+        await mortal.run(f"calling.{what}.resume", call, control_id=key)
+    await die(mortal)
+    del mortal.journal[paused:]
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert (mortal.told("p"), mortal.told("r")) == (["play playing"], ["record recording"])
+
+
+async def test_a_node_that_died_with_an_answer_told_and_an_old_label_tells_it_once(mortal):
+    """The label, which comes later than the journal, did not say that it was answered: ``answered`` came twice."""
+    call = mortal.ring()
+    old = call.label()
+    await mortal.run("calling.answer", call)
+    await die(mortal)
+    mortal.engine._update(call.leg.id, label=old)
+    await start(mortal)
+    await asyncio.sleep(1)
+    [adopted] = list(mortal.exchange.calls)
+    assert (adopted.state, adopted.answer_time) == ("answered", call.answer_time)
+    assert mortal.states(adopted) == []
+
+
+async def test_an_answer_that_stands_in_the_label_and_was_not_told_is_told(mortal):
+    call = await mortal.talk()
+    await die(mortal)
+    unwritten(mortal, "calling.call.state", call_state="answered")
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert mortal.states(call) == ["answered"]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_the_answer_of_a_dial_is_told_once_whatever_the_label_says(mortal, is_told):
+    """Where the label was ahead of the journal the dial was told to have failed, and its call lived on unknown."""
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(mortal, group("bob"))
+    [call] = list(mortal.exchange.calls)
+    old = call.label()
+    mortal.engine._answers(call.leg.id, Peer())
+    await mortal.sink.when("calling.call.dial", dial_state="answered")
+    await die(mortal)
+    if is_told:
+        mortal.engine._update(call.leg.id, label=old)
+    else:
+        unwritten(mortal, "calling.call.state", call_state="answered")
+        unwritten(mortal, "calling.call.dial", dial_state="answered")
+    await start(mortal)
+    await asyncio.sleep(1)
+    [adopted] = list(mortal.exchange.calls)
+    assert (adopted.state, adopted.dial_winner) == ("answered", True)
+    assert mortal.states(adopted) == ([] if is_told else ["answered"])
+    assert mortal.sink.of("calling.call.dial") == [] if is_told else dialled(mortal) == [("answered", "")]
+
+
+async def test_a_dial_whose_answer_was_told_does_not_fail_when_its_call_ended_meanwhile(mortal):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(mortal, group("bob"))
+    [call] = list(mortal.exchange.calls)
+    old = call.label()
+    mortal.engine._answers(call.leg.id, Peer())
+    await mortal.sink.when("calling.call.dial", dial_state="answered")
+    await die(mortal)
+    mortal.engine._update(call.leg.id, label=old)
+    mortal.engine.hang_up(call.leg.id)
+    await start(mortal)
+    assert mortal.exchange.past[call.call_id].events == []
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_ringing_of_what_we_dialled_is_told_once(mortal, is_told):
+    """Ringing that the former node had heard and not written down was never told."""
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(mortal, group("bob"))
+    [call] = list(mortal.exchange.calls)
+    mortal.engine.kept = list(mortal.engine.reports)
+    await die(mortal)
+    if not is_told:
+        unwritten(mortal, "calling.call.state", call_state="ringing")
+    await start(mortal)
+    await asyncio.sleep(1)
+    assert mortal.states(call) == ([] if is_told else ["ringing"])
+    [adopted] = list(mortal.exchange.calls)
+    assert adopted.state == "ringing"
+
+
+async def test_a_call_of_which_clients_know_that_it_ends_is_ended_by_the_next_node(mortal):
+    """``ending`` was told and written, the node died before its BYE: the call lived on, for hours."""
+    call = await mortal.talk()
+    mortal.exchange.engine.is_cut = True
+    await mortal.run("calling.end", call, reason="busy")
+    told = await mortal.sink.when("calling.call.state", call_state="ending")
+    await die(mortal)
+    await start(mortal)
+    ended = await mortal.ended(call)
+    assert mortal.states(call) == ["ended"]
+    for name in ("end_reason", "end_source", "answer_time"):
+        assert ended[name] == told[name], name
+    assert mortal.engine._legs == {}
+
+
+PROMPTS = [{"type": "tts", "params": {"text": "a" * 300}}, {"type": "tts", "params": {"text": "b" * 300}}]
+
+
+async def test_what_an_adopted_play_names_is_kept_until_it_ends(mortal):
+    """Its files were nobody's for the new node, which removed them when it had no room: the prompt broke off."""
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=PROMPTS)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await asyncio.sleep(1)
+    bench = await kill(mortal)
+    assert bench.fetcher.kept == ["tts-1", "tts-2"]
+    await asyncio.sleep(70)
+    assert bench.told("p") == ["play finished"]
+    assert bench.fetcher.kept == []
+
+
+RECORD = {"audio": {"max_length": 500, "direction": "both"}}
+
+
+async def test_a_start_that_is_repeated_after_an_adoption_is_answered_as_it_was(mortal):
+    """A client whose reply was lost with the node asks again under a new id, and got 409 for its own play."""
+    call = await mortal.talk()
+    played = await mortal.run("calling.play", call, control_id="p", play=PROMPTS, volume=2.0)
+    recorded = await mortal.run("calling.record", call, control_id="r", record=RECORD)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await asyncio.sleep(1)
+    for _ in range(2):
+        bench = await kill(mortal)
+        [call] = list(bench.exchange.calls)
+        assert await bench.run("calling.play", call, control_id="p", play=PROMPTS, volume=2.0) == played
+        assert await bench.run("calling.record", call, control_id="r", record=RECORD) == recorded
+        [snapshot] = (await bench.engine.start(bench.exchange.report)).legs
+        assert len(snapshot.operations) == 2, "nothing runs twice"
+    assert recorded["url"]
+
+
+async def test_another_start_with_the_control_id_of_an_adopted_action_is_a_conflict(mortal):
+    call = await mortal.talk()
+    await mortal.run("calling.play", call, control_id="p", play=PROMPTS)
+    await mortal.run("calling.record", call, control_id="r", record=RECORD)
+    await mortal.sink.when("calling.call.play", state="playing")
+    await asyncio.sleep(1)
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    text = [PROMPTS[0], {"type": "tts", "params": {"text": "c" * 300}}]
+    assert (await bench.refused("calling.play", call, control_id="p", play=text))[0] == "409"
+    assert (await bench.refused("calling.play", call, control_id="p", play=PROMPTS, volume=1.0))[0] == "409"
+    assert (await bench.refused("calling.record", call, control_id="p", record=RECORD))[0] == "409"
+    assert (await bench.refused("calling.record", call, control_id="r", record={"audio": {}}))[0] == "409"
 
 
 async def test_what_is_paused_ends_with_error_as_nobody_could_know_that_it_is(mortal):
@@ -196,6 +391,78 @@ async def test_max_duration_counts_from_the_answer_not_from_the_adoption(mortal)
     ended = await bench.ended(call)
     assert ended["end_reason"] == "maxDuration"
     assert asyncio.get_running_loop().time() - began == pytest.approx(40, abs=1)
+
+
+STEPS_MS = [3_600_000, -3_600_000, 40_000, 31 * 86_400_000]
+
+
+@pytest.mark.parametrize("step_ms", STEPS_MS)
+async def test_max_duration_counts_by_the_time_that_passed_wherever_the_clock_was_set(mortal, step_ms):
+    call = mortal.ring()
+    await mortal.run("calling.answer", call, max_duration=100)
+    await asyncio.sleep(60)
+    mortal.wall_ahead_ms = step_ms
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    began = asyncio.get_running_loop().time()
+    assert (await bench.ended(call))["end_reason"] == "maxDuration"
+    assert asyncio.get_running_loop().time() - began == pytest.approx(39, abs=1)
+
+
+@pytest.mark.parametrize("step_ms", STEPS_MS)
+async def test_a_hold_counts_by_the_time_that_passed_wherever_the_clock_was_set(mortal, step_ms):
+    call = await mortal.talk()
+    mortal.engine.report(reports.LegChanged(leg=call.leg.id, hold=True))
+    await asyncio.sleep(3000)
+    mortal.wall_ahead_ms = step_ms
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    began = asyncio.get_running_loop().time()
+    assert (await bench.ended(call))["end_detail"] == "hold_limit"
+    assert asyncio.get_running_loop().time() - began == pytest.approx(599, abs=1)
+
+
+@pytest.mark.parametrize("step_ms", STEPS_MS)
+async def test_ringing_counts_by_the_time_that_passed_wherever_the_clock_was_set(mortal, step_ms):
+    """What a former node let ring for a minute and a half rang for two minutes more."""
+    mortal.ring()
+    await asyncio.sleep(90)
+    mortal.wall_ahead_ms = step_ms
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    began = asyncio.get_running_loop().time()
+    assert (await bench.ended(call))["end_detail"] == "ringing_limit"
+    assert asyncio.get_running_loop().time() - began == pytest.approx(29, abs=1)
+
+
+@pytest.mark.parametrize("step_ms", STEPS_MS)
+async def test_what_we_dialled_rings_by_the_time_that_passed_wherever_the_clock_was_set(mortal, step_ms):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(mortal, group("bob"), timeout=100)
+    await asyncio.sleep(60)
+    mortal.wall_ahead_ms = step_ms
+    bench = await kill(mortal)
+    [call] = list(bench.exchange.calls)
+    for timer in bench.engine._legs[call.leg.id].timers:
+        timer.cancel()  # an engine that forgot to end it
+    began = asyncio.get_running_loop().time()
+    await bench.ended(call)
+    limits = bench.exchange.settings.limits
+    assert asyncio.get_running_loop().time() - began == pytest.approx(38 + limits.hangup_s, abs=3)
+
+
+async def test_an_answer_that_came_while_no_node_was_there_counts_from_when_it_came(mortal):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(mortal, group("bob"), max_duration=60)
+    [call] = list(mortal.exchange.calls)
+    await die(mortal)
+    mortal.engine._answers(call.leg.id, Peer())
+    await asyncio.sleep(40)
+    await start(mortal)
+    [call] = list(mortal.exchange.calls)
+    began = asyncio.get_running_loop().time()
+    assert (await mortal.ended(call))["end_reason"] == "maxDuration"
+    assert asyncio.get_running_loop().time() - began == pytest.approx(20, abs=1)
 
 
 async def test_a_ringing_call_is_offered_again_when_nobody_took_it(mortal):

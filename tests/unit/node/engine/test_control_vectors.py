@@ -67,11 +67,14 @@ REPORTS: list[reports.AnyReport] = [
                 "label",
                 3,
                 4,
-                [reports.OperationSnapshot(6, "play")],
+                [reports.OperationSnapshot(6, "play", ["tts-1"])],
                 "PCMA",
                 5,
+                6,
+                7,
             )
         ],
+        more=True,
     ),
     reports.Reply(seq=1, at_us=2, op=3, error=reports.Failure("wrong_state", "answer() first")),
     reports.LegIncoming(
@@ -146,7 +149,7 @@ def tags_of(union) -> set[str]:
 def test_every_message_has_a_sample_and_no_field_is_at_its_default():
     assert {type(message).__struct_config__.tag for message in OPERATIONS} == tags_of(ops.AnyOperation)
     assert {type(message).__struct_config__.tag for message in REPORTS} == tags_of(reports.AnyReport)
-    for message in [*OPERATIONS, *REPORTS, *SOURCES, *REPORTS[0].legs, STATS]:
+    for message in [*OPERATIONS, *REPORTS, *SOURCES, *REPORTS[0].legs, *REPORTS[0].legs[0].operations, STATS]:
         for field in msgspec.structs.fields(message):
             assert field.default is msgspec.NODEFAULT or getattr(message, field.name) != field.default, (
                 message,

@@ -82,6 +82,23 @@ async def test_reports_come_after_the_snapshot_was_seen_and_in_order(engine):
     assert engine.told[0].last_seq == 3
 
 
+async def test_a_snapshot_of_more_legs_than_fit_a_frame_comes_in_parts_and_is_one_to_who_asked(engine):
+    """The welcome of 2000 calls was one frame beyond 1 MiB: no node could take them, and all were hung up."""
+    legs = [reports.LegSnapshot(str(n), "inbound", "answered", "", "", "l" * 4000) for n in range(600)]
+    parts = [
+        msgspec.structs.replace(WELCOME, legs=legs[start : start + 200], more=start < 400) for start in (0, 200, 400)
+    ]
+    engine.first = parts[0]
+    engine.after_welcome = b"".join(map(framed, parts[1:])) + framed(
+        reports.DigitReport(seq=1, leg="0", digit="1", method="info")
+    )
+    seen: list[object] = []
+    welcome = await port(engine).start(seen.append)
+    assert welcome == msgspec.structs.replace(WELCOME, legs=legs)
+    await asyncio.sleep(0.01)
+    assert len(seen) == 1
+
+
 async def test_every_start_says_a_newer_epoch_and_ids_never_repeat(engine):
     process = port(engine, epoch=7)
     await process.start(ignore)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from offhook.node.store.changes import SCHEMA, STATEMENTS, Change, fold
 
-TABLES = ("sessions", "events", "replies", "calls", "controls")
+TABLES = ("sessions", "events", "replies", "calls", "controls", "told")
 
 few = st.integers(0, 2)
 steps = st.lists(
@@ -19,7 +19,11 @@ steps = st.lists(
         st.tuples(st.just("ack"), few, st.integers(1, 3)),
         st.tuples(st.sampled_from(["session", "call", "forget session", "forget call"]), few, few),
         st.tuples(
-            st.sampled_from(["control", "close_control", "forget_control", "reply", "forget_old_replies"]), few, few
+            st.sampled_from(
+                ["control", "close_control", "forget_control", "told", "untold", "reply", "forget_old_replies"]
+            ),
+            few,
+            few,
         ),
     ),
     max_size=40,
@@ -47,13 +51,17 @@ def changes_of(steps: list[tuple[str, int, int]]) -> list[Change]:
         elif what == "forget session":
             found += [Change(name, (session,)) for name in ("forget_session", "forget_events", "forget_replies")]
         elif what == "forget call":
-            found += [Change("forget_call", (call,)), Change("forget_controls", (call,))]
+            found += [Change(name, (call,)) for name in ("forget_call", "forget_controls", "forget_told")]
         elif what == "control":
             found.append(Change("control", (call, f"k{one}", "calling.play", session, False)))
         elif what == "close_control":
             found.append(Change("close_control", (call, f"k{one}")))
         elif what == "forget_control":
             found.append(Change("forget_control", (call, f"k{one}")))
+        elif what == "told":
+            found.append(Change("told", (call, f"k{one}", f"{at}")))
+        elif what == "untold":
+            found.append(Change("untold", (call, f"k{one}")))
         elif what == "reply":
             found.append(Change("reply", (session, f"r{other}", f"{at}", float(at))))
         else:

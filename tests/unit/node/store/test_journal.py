@@ -72,6 +72,9 @@ async def test_all_that_is_known_is_recovered_by_the_next_start(tmp_path):
     first.save_call(LiveCall("c", "p", "s", 0, {"call_state": "answered"}))
     first.open_control(OpenControl("c", "k1", "calling.play", "s"))
     first.open_control(OpenControl("c", "k2", "calling.record", "s"))
+    first.note_control("c", "k1", "playing")
+    first.note_control("c", "k2", "recording")
+    first.note_control("c", "k2", "paused")
     first.close_control("c", "k1")
     first.append([event(7)], durable=True)
     first.save_reply(StoredReply("s", "r1", "{}", 3.0))
@@ -84,7 +87,7 @@ async def test_all_that_is_known_is_recovered_by_the_next_start(tmp_path):
     assert recovered.calls == [LiveCall("c", "p", "s", 7, {"call_state": "answered"})]
     assert recovered.controls == [
         OpenControl("c", "k1", "calling.play", "s", is_closed=True),
-        OpenControl("c", "k2", "calling.record", "s"),
+        OpenControl("c", "k2", "calling.record", "s", state="paused"),
     ]
     assert [reply.reply for reply in await second.replies("s")] == ["{}"]
     assert await second.unacknowledged("s", 0, 10) == [event(7)]

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
@@ -24,7 +22,7 @@ from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.turns import Crowded, Ticket, Turns
 from offhook.node.web.answers import is_whole, reason, unplayable
 from offhook.node.web.audio import AudioCheck
-from offhook.node.web.guard import check_addresses, parse_url
+from offhook.node.web.guard import check_addresses, parse_url, redirected
 from offhook.node.web.known import KnownUrl, KnownUrls
 from offhook.node.web.not_audio import NotAudio
 from offhook.node.web.pinned import pinned_session
@@ -37,7 +35,6 @@ Resolve = Callable[[str, str], Awaitable[list[str]]]
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK_BYTES = 1 << 16
-_UNESCAPED = re.compile(r"[ \"<>{}|^`]")
 _HEADERS = {"Accept": "audio/wav, audio/mpeg, audio/*;q=0.8", "Accept-Encoding": "identity", "User-Agent": "offhook"}
 
 
@@ -224,8 +221,7 @@ class WebFetcher:
             location = response.headers.get("Location", "")
             if not location:
                 raise ProviderError(f"{url.host} redirects to nowhere")
-            # Servers put spaces there that a program's URL may not have; what is escaped stays as it is.
-            return parse_url(urljoin(str(url), _UNESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", location)))
+            return redirected(url, location)
         if response.status == 304 and known is not None:
             self._known.remember(str(url), known.prompt, response, self._steady())
             return FileSource(known.prompt)

@@ -9,17 +9,19 @@ from __future__ import annotations
 import ipaddress
 import re
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urljoin
 
 from yarl import URL
 
 from offhook.errors import CallerError
 
-__all__ = ["MAX_URL", "canonical", "check_addresses", "parse_url"]
+__all__ = ["MAX_URL", "canonical", "check_addresses", "parse_url", "redirected"]
 
 MAX_URL = 2048
 
-_FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"{}|^`\u2028\u2029]")
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029]")  # could end a line, or is a slash to some
+_FORBIDDEN_IN_FRONT = re.compile(r"[ <>\"{}|^`]")
+_UNESCAPED = re.compile(r"[ <>\"{}|^`]|[^\x00-\x7f]+")
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NOT_GLOBAL_V6 = tuple(
     ipaddress.IPv6Network(network)
@@ -55,17 +57,23 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 def parse_url(text: str) -> URL:
     """An http or https URL without credentials, whose escapes are those of ``text``: an escaped reserved character is
-    another URL (RFC 3986, 2.2), and signatures break. Only what is not ASCII is escaped, as RFC 3987, 3.1 says.
+    another URL (RFC 3986, 2.2), and signatures break. Behind the host is escaped what may not stand there and means
+    nothing else: what is not ASCII (RFC 3987, 3.1), and what browsers escape (a blank, a bar, braces, quotes, ``<>^``,
+    a grave accent).
 
     Raises:
         CallerError: says what is wrong with it.
     """
+    text = text.strip(" ")
     if len(text) > MAX_URL:
         raise CallerError(f"the URL has {len(text)} characters, at most {MAX_URL} are fetched")
-    if _FORBIDDEN_CHARACTERS.search(text):
-        raise CallerError("the URL has a character that must be percent-encoded (space, control, quote or backslash)")
+    front, rest = _parted(text)
+    if _FORBIDDEN.search(text):
+        raise CallerError("the URL has a character that must be percent-encoded (control or backslash)")
+    if _FORBIDDEN_IN_FRONT.search(front):
+        raise CallerError("the URL has a character in front of its path that no host has (space, quote or bar)")
     try:
-        url = URL(text)
+        url = URL(front)
         port = url.port
     except ValueError as error:
         raise CallerError(f"this is no URL: {error}") from error
@@ -81,19 +89,45 @@ def parse_url(text: str) -> URL:
         raise CallerError("the URL carries a user name or password: leave them out")
     if "%" in host:
         raise CallerError("the URL's host names a network interface: leave it out")
-    return _exact(url, text)
+    return _exact(url, rest)
 
 
-def _exact(url: URL, text: str) -> URL:
-    """The URL with path and query as they were given, and no fragment."""
-    behind = text[text.index("//") + 2 :].partition("#")[0]
+def redirected(url: URL, location: str) -> URL:
+    """Where ``url`` is redirected to, relative or not (RFC 9110, 10.2.2).
+
+    Raises:
+        CallerError: as of ``parse_url``.
+    """
+    location = location.strip(" ").partition("#")[0]
+    if location == "?":
+        return parse_url(str(url).partition("?")[0] + "?")
+    joined = urljoin(str(url), location)
+    if location.endswith("?") and not joined.endswith("?"):
+        joined += "?"  # urljoin leaves out an empty query
+    return parse_url(joined)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Up to the host with its port, and from the path on, without a fragment."""
+    text = text.partition("#")[0]
+    scheme, slashes, behind = text.partition("//")
     path = re.search(r"[/?]", behind)
-    rest = behind[path.start() :] if path else "/"
+    start = path.start() if path else len(behind)
+    return scheme + slashes + behind[:start], behind[start:]
+
+
+def _exact(url: URL, rest: str) -> URL:
+    """The URL with path and query as they were given."""
     try:
-        escaped = _NOT_ASCII.sub(lambda found: _escape(found[0]), rest)
+        escaped = _UNESCAPED.sub(lambda found: _escape(found[0]), rest)
     except UnicodeError as error:
         raise CallerError("the URL has half a character: check how it was put together") from error
-    return URL(f"{url.scheme}://{url.raw_authority}{escaped}", encoded=True)
+    path, _, query = escaped.partition("?")
+    if not query:  # an empty one is one, but not to yarl: so it stays in the path
+        path = escaped
+    if not path.startswith("/"):
+        path = f"/{path}"
+    return URL.build(scheme=url.scheme, authority=url.raw_authority, path=path, query_string=query, encoded=True)
 
 
 def _escape(text: str) -> str:

@@ -143,6 +143,19 @@ async def test_an_answer_that_is_shorter_or_longer_than_it_says_is_refused(serve
         ("", "/"),
         ("/a.wav?sig=x%2Fy#part", "/a.wav?sig=x%2Fy"),
         ("/a:b@c,d!e$f'(g)*[h]", "/a:b@c,d!e$f'(g)*[h]"),
+        # An empty query is one: another resource, and another signature (RFC 3986, 6.2.3).
+        ("/x?", "/x?"),
+        ("?", "/?"),
+        ("/x?#part", "/x?"),
+        ("/x??", "/x??"),
+        ("/a%3F?", "/a%3F?"),
+        # What browsers escape for their users, and nothing else can be meant by.
+        ("/a|b.wav?c|d", "/a%7Cb.wav?c%7Cd"),
+        ("/{a}^`b.wav?{c}^`d", "/%7Ba%7D%5E%60b.wav?%7Bc%7D%5E%60d"),
+        ('/"a"<b>.wav?"c"<d>', "/%22a%22%3Cb%3E.wav?%22c%22%3Cd%3E"),
+        ("/good morning.wav?say=a b", "/good%20morning.wav?say=a%20b"),
+        ("/a.wav#a part|", "/a.wav"),
+        ("/a.wav ", "/a.wav"),
     ],
 )
 async def test_a_url_is_asked_for_as_it_was_given(server: Server, target: str, asked: str) -> None:
@@ -165,6 +178,10 @@ async def test_a_url_is_asked_for_as_it_was_given(server: Server, target: str, a
         ("/caf\u00c3\u00a9.wav", "/caf%C3%A9.wav"),
         ("/caf\u00e9.wav", "/caf%E9.wav"),
         ("/{a}|b^c.wav", "/%7Ba%7D%7Cb%5Ec.wav"),
+        ("/b?", "/b?"),
+        ("?", "/dir/a.wav?"),
+        ("b.wav?#part", "/dir/b.wav?"),
+        ("http://127.0.0.1:PORT?", "/?"),
     ],
 )
 async def test_a_redirect_is_followed_to_where_it_says(server: Server, location: str, asked: str) -> None:

@@ -48,6 +48,19 @@ URLS = [
     "http://127.0.0.1\\@example.com/",
     "http://example.com\\@127.0.0.1/",
     "http://example.com /",
+    "http://exam|ple.com/",
+    "http://exa{m}ple.com/",
+    'http://"example.com"/',
+    "http://<example.com>/",
+    "http://a^b.example/",
+    "http://example.com|@127.0.0.1/",
+    "http:// example.com/",
+    "http ://example.com/",
+    "http|://example.com/",
+    "http://example.com/a\\b",
+    "http://example.com/a\tb",
+    "http://example.com/a\u2028b",
+    "http://example.com/a\x7fb",
     "http://example.com/\r\nHost: a",
     "http://example.com\n/",
     "http://exa\x00mple.com/",
@@ -90,6 +103,12 @@ async def test_no_notation_of_a_private_address_passes(host: str) -> None:
 @pytest.mark.parametrize("url", URLS)
 async def test_no_trick_in_the_url_passes(url: str) -> None:
     assert await refused(url)
+
+
+def test_a_url_with_an_empty_query_is_not_the_one_without() -> None:
+    """RFC 3986, 6.2.3: what is known of one says nothing of the other."""
+    assert parse_url("http://example.com/x?") != parse_url("http://example.com/x")
+    assert str(parse_url("http://example.com/x?#y")) == "http://example.com/x?"
 
 
 @pytest.mark.parametrize("port", [1, 22, 25, 53, 110, 2375, 3306, 4222, 5060, 5432, 6379, 9200, 11211, 27017])

@@ -450,6 +450,68 @@ mod tests {
         assert!(streams.send(other, vec![0], Duration::ZERO).is_ok());
     }
 
+    /// The next piece, which tells of an end, and how long it took by the clock that jumps while nothing happens.
+    async fn ended_after(streams: &mut Streams) -> Duration {
+        tokio::time::pause();
+        let begun = tokio::time::Instant::now();
+        let next = std::future::poll_fn(|context| streams.poll_piece(context));
+        let piece = tokio::time::timeout(Duration::from_secs(60), next)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!((piece.connection, piece.bytes) == (1, None));
+        begun.elapsed()
+    }
+
+    /// Whether a time is 5 s, but for the turns of the timer.
+    fn is_five_seconds(time: Duration) -> bool {
+        time >= Duration::from_secs(5) && time < Duration::from_millis(5_100)
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_for_5_s_is_told_to_be_gone() {
+        let listener = tokio::net::TcpSocket::new_v4().unwrap();
+        listener.set_send_buffer_size(4_096).unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let local = listener.local_addr().unwrap();
+        let peer = tokio::net::TcpSocket::new_v4().unwrap();
+        peer.set_recv_buffer_size(4_096).unwrap();
+        let (peer, accepted) = tokio::join!(peer.connect(local), listener.accept());
+        let (socket, address) = accepted.unwrap();
+        let mut streams = Streams::new(IDLE);
+        streams.take(socket, local, address, Duration::ZERO);
+        let flow = streams.flow(1).unwrap();
+        assert!(streams.send(flow, vec![0; UNSENT_BYTES], Duration::ZERO).is_ok());
+        let time = ended_after(&mut streams).await;
+        assert!(is_five_seconds(time), "{time:?}");
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_take_our_connection_for_5_s_is_told_to_be_gone() {
+        let listener = tokio::net::TcpSocket::new_v4().unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let local = listener.local_addr().unwrap();
+        // Who listens and takes nobody: two wait with the kernel, the next SYN gets no answer.
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            waiting.push(tokio::net::TcpStream::connect(local).await.unwrap());
+        }
+        let mut streams = Streams::new(IDLE);
+        let flow = offhook_sip::Flow {
+            transport: offhook_sip::Transport::Tcp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            peer: local,
+            connection: 0,
+        };
+        assert!(streams.send(flow, vec![0], Duration::ZERO).is_ok());
+        let time = ended_after(&mut streams).await;
+        assert!(is_five_seconds(time), "{time:?}");
+        drop((listener, waiting));
+    }
+
     #[tokio::test]
     async fn messages_that_wait_to_be_sent_are_bounded_in_number() {
         let (mut streams, _peer) = connected().await;

@@ -38,8 +38,12 @@ TAKEN: dict[str, dict[str, object]] = {
     # meetecho/janus-gateway#3164, ringcentral/ringcentral-web-phone#104
     "from-without-user": {"from": "sip:10.9.8.7"},
     "from-host-only": {"from": "sip:10.9.8.7"},
+    "from-withheld": {"from": "sip:anonymous@anonymous.invalid"},
+    "from-number-alone": {"from": "tel:15550199"},
     "from-anonymous": {"from": "sip:anonymous@anonymous.invalid"},
     # DoubangoTelecom/doubango#333
+    "from-comma": {},
+    "from-quotes-inside": {},
     "from-bare-unicode": {"from": "sip:ren%C3%A9e@caller.example"},
     # onsip/SIP.js#953
     "from-tel": {"from": "tel:+15550199"},
@@ -51,6 +55,8 @@ TAKEN: dict[str, dict[str, object]] = {
     # SIPp/sipp#535
     "fields-nobody-needs": {},
     "rport-in-branch": {},
+    "via-empty-parameters": {},
+    "little-said": {},
     # DoubangoTelecom/doubango#208, pjsip/pjproject#4615
     "sdp-event-one-channel": {},
     "sdp-event-two-rates": {},
@@ -72,7 +78,7 @@ REFUSED: dict[str, tuple[int, str]] = {
     "multipart-required": (415, "application/sdp"),
     "multipart-two-sessions": (400, "two parts that could be meant"),
     "from-no-tag-value": (400, "From header field is malformed: the tag is empty"),
-    "from-comma": (400, "put the display name in quotes"),
+    "from-two-addresses": (400, "put the display name in quotes"),
     "contact-broken": (400, "Contact header field is malformed"),
     "via-broken": (400, "Via header field is malformed"),
     "sips-request-uri": (416, "sips: needs TLS"),

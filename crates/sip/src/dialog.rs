@@ -16,6 +16,8 @@ pub(crate) struct Dialog {
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) routes: Vec<Route>,
+    /// What to change in the Record-Route, of which then `routes` is what can be read.
+    pub(crate) unreadable: Option<&'static str>,
     pub(crate) target: String,
     pub(crate) flow: Flow,
 }
@@ -26,6 +28,7 @@ impl Dialog {
         let from = invite.from();
         let mut local = first(invite.values("To"));
         local.extend_from_slice(format!(";tag={local_tag}").as_bytes());
+        let (routes, unreadable) = invite.record_routes();
         Self {
             call_id: invite.call_id(),
             local,
@@ -33,7 +36,8 @@ impl Dialog {
             remote_tag: from.as_ref().map(|from| from.tag.clone()).unwrap_or_default(),
             local_cseq: 0,
             remote_cseq: invite.cseq().map(|(number, _)| number),
-            routes: invite.record_routes(),
+            routes,
+            unreadable,
             // RFC 2543 peers send no Contact; their From is all there is.
             target: invite.contact().or(from.map(|from| from.uri)).unwrap_or_default(),
             flow,
@@ -42,7 +46,7 @@ impl Dialog {
 
     /// The dialog that a response to our INVITE makes; `local` is our From, `uri` its Request-URI.
     pub(crate) fn of_client(response: &Response, local: &[u8], uri: &str, cseq: u32, flow: Flow) -> Self {
-        let mut routes = response.record_routes();
+        let (mut routes, unreadable) = response.record_routes();
         routes.reverse();
         Self {
             call_id: response.call_id(),
@@ -52,6 +56,7 @@ impl Dialog {
             local_cseq: cseq,
             remote_cseq: None,
             routes,
+            unreadable,
             target: response.contact().unwrap_or_else(|| uri.to_owned()),
             flow,
         }
@@ -79,8 +84,11 @@ impl Dialog {
     }
 
     /// Where the next request goes: the first route or the target where that is a literal address that may be reached,
-    /// else the way the peer came.
+    /// else the way the peer came, as where the route set has an element that cannot be read: it may be the first.
     pub(crate) fn next_flow(&self, trusted: &Trust) -> Flow {
+        if self.unreadable.is_some() {
+            return self.flow;
+        }
         let next = self
             .routes
             .first()

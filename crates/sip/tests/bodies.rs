@@ -5,7 +5,7 @@ mod support;
 
 use offhook_sip::{Command, Event};
 use proptest::prelude::*;
-use support::{ANSWER, Bench, OFFER, field, in_dialog, request, response, tag_of};
+use support::{ANSWER, Bench, OFFER, field, in_dialog, invite, request, response, tag_of};
 
 const SDP: &str = "Content-Type: application/sdp\r\n\r\n";
 const PLACE: &str = "Content-Type: application/pidf+xml\r\nContent-ID: <place@x>\r\n\r\n<presence/>";
@@ -403,6 +403,91 @@ fn a_digit_by_info_is_known_in_either_form_under_either_type() {
             assert_eq!(bench.events(), told, "{content_type}: {body:?}");
         }
     }
+}
+
+/// RFC 3261, 20.15: a body has a Content-Type. Some senders forget it, and what it is can be seen.
+#[test]
+fn a_body_without_content_type_is_known_by_how_it_begins() {
+    let without = |text: String| text.replace("Content-Type: application/sdp\r\n", "");
+    assert_eq!(Bench::new().incoming(&without(invite())).offer.as_deref(), Some(OFFER));
+    let empty = invite().replace("Content-Type: application/sdp", "Content-Type: ");
+    assert_eq!(Bench::new().incoming(&empty).offer.as_deref(), Some(OFFER));
+    let mut bench = Bench::new();
+    let (leg, call) = bench.dial();
+    bench.feed(&without(response(&call, "200 OK", "bob", "", ANSWER)));
+    let told = [Event::Answered {
+        leg,
+        body: ANSWER.to_owned(),
+    }];
+    assert_eq!(bench.events(), told);
+    let mut bench = Bench::new();
+    let (leg, tag) = bench.answered();
+    bench.feed(&in_dialog(
+        "INFO",
+        2,
+        &tag,
+        "z9hG4bKi",
+        "",
+        "Signal=5\r\nDuration=160\r\n",
+    ));
+    assert!(bench.only().starts_with("SIP/2.0 200 "));
+    assert!(matches!(bench.events()[..], [Event::InfoDigit { leg: pressed, digit: '5', .. }] if pressed == leg));
+    // What could be anything is not guessed at.
+    for body in ["5", "hello", "V=0", " v=0"] {
+        let mut bench = Bench::new();
+        bench.feed(
+            &request("INVITE", "sip:ivr@127.0.0.1", 1, "", "z9hG4bKx", "", "").replace(
+                "Content-Length: 0\r\n\r\n",
+                &format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+            ),
+        );
+        assert!(bench.only().starts_with("SIP/2.0 415 "), "{body}");
+    }
+}
+
+/// RFC 3261, 25.1: SLASH has blanks around it.
+#[test]
+fn blanks_around_the_slash_of_a_media_type_are_nothing() {
+    for content_type in ["application / sdp", "Application/ SDP ; x=y", "application\r\n /sdp"] {
+        let text = invite().replace("application/sdp", content_type);
+        assert_eq!(
+            Bench::new().incoming(&text).offer.as_deref(),
+            Some(OFFER),
+            "{content_type}"
+        );
+    }
+}
+
+/// The bound is ours: RFC 2046, 5.1.1 has 70.
+#[test]
+fn a_boundary_of_200_octets_is_read_and_a_longer_one_is_refused() {
+    let of = |length: usize| {
+        let boundary = "b".repeat(length);
+        with_body(
+            &format!("multipart/mixed;boundary={boundary}"),
+            &format!("--{boundary}\r\nContent-Type: application/sdp\r\n\r\n{OFFER}\r\n--{boundary}--\r\n"),
+        )
+    };
+    assert_eq!(Bench::new().incoming(&of(200)).offer.as_deref(), Some(OFFER));
+    for length in [201, 7_000] {
+        let mut bench = Bench::new();
+        bench.feed(&of(length));
+        let answer = bench.only();
+        assert!(
+            answer.starts_with("SIP/2.0 400 ") && answer.contains("boundary is longer than 200"),
+            "{answer}"
+        );
+    }
+    let mut bench = Bench::new();
+    let (leg, call) = bench.dial();
+    let boundary = "b".repeat(201);
+    let body = format!("--{boundary}\r\nContent-Type: application/sdp\r\n\r\n{ANSWER}\r\n--{boundary}--\r\n");
+    let answer = response(&call, "200 OK", "bob", "", &body);
+    bench.feed(&answer.replace(
+        "application/sdp\r\nContent-Length",
+        &format!("multipart/mixed;boundary={boundary}\r\nContent-Length"),
+    ));
+    assert!(matches!(bench.events()[..], [Event::Ended { leg: ended, status: 488, .. }] if ended == leg));
 }
 
 #[test]

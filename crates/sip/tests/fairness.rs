@@ -172,6 +172,61 @@ fn calls_that_ring_or_are_not_acknowledged_take_the_last_lines_from_nobody() {
     assert!(matches!(bench.events()[..], [Event::Incoming(_)]));
 }
 
+/// A share of few lines would be less than one call: what a small house has, one trunk may ring.
+#[test]
+fn all_lines_of_a_small_house_ring_for_one_trunk_and_four_of_a_larger_one() {
+    for (lines, rings) in [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (4, 4),
+        (5, 4),
+        (8, 4),
+        (16, 4),
+        (17, 5),
+        (20, 5),
+        (40, 10),
+    ] {
+        let config = Config {
+            max_legs: lines,
+            ..Config::default()
+        };
+        let mut bench = Bench::with(config, udp());
+        for number in 0..50 {
+            bench.feed_from(from_port(6_000), &new_call(number));
+        }
+        assert_eq!(bench.events().len(), rings, "{lines} lines");
+        assert_eq!(count(&bench.take(), "SIP/2.0 503 All lines are busy"), 50 - rings);
+        // What is left is for others, be it at the same address.
+        let is_left = lines > rings;
+        bench.feed_from(from_port(6_001), &new_call(100));
+        let other = address("127.0.0.2:6000");
+        bench.feed_from(Flow { peer: other, ..udp() }, &new_call(101));
+        assert_eq!(!bench.events().is_empty(), is_left, "{lines} lines");
+    }
+}
+
+/// Calls that are up are no calls that ring: the last lines of a small house are taken by who comes first.
+#[test]
+fn one_trunk_fills_a_small_house_with_calls_that_are_up() {
+    let config = Config {
+        max_legs: 4,
+        ..Config::default()
+    };
+    let mut bench = Bench::with(config, udp());
+    for number in 0..5 {
+        bench.feed_from(from_port(6_000), &new_call(number));
+        let events = bench.events();
+        let [Event::Incoming(incoming)] = &events[..] else {
+            assert!(number == 4 && events.is_empty(), "{number}: {events:?}");
+            break;
+        };
+        bench.command(answer(incoming)).unwrap();
+    }
+    assert_eq!(count(&bench.take(), "SIP/2.0 503 All lines are busy"), 1);
+}
+
 #[test]
 fn a_copy_of_a_request_that_was_served_is_no_flood() {
     let mut bench = small();

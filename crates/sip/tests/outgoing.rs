@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use offhook_sip::{By, Cause, Command, CommandError, Config, Event, Invite, LegKey};
-use support::{ANSWER, Bench, OFFER, field, fields, ms, response, tcp};
+use support::{ANSWER, Bench, OFFER, address, field, fields, ms, response, tcp};
 
 fn answered(bench: &mut Bench) -> (LegKey, String) {
     let (leg, invite) = bench.dial();
@@ -522,4 +522,75 @@ fn an_offer_of_a_fork_that_rings_is_glare_and_a_strangers_is_no_call() {
     assert!(bench.only().starts_with("SIP/2.0 481 "));
     bench.feed(&response(&invite, "200 OK", "bob", "", ANSWER));
     assert!(matches!(bench.events()[..], [Event::Answered { .. }]));
+}
+
+/// RFC 3261, 12.1.2: the route set is the Record-Route of the 200. Without all of it nobody knows where the ACK goes.
+#[test]
+fn an_answer_whose_route_cannot_be_read_is_acknowledged_where_it_came_from_and_ended_with_the_reason() {
+    for routes in [
+        "Record-Route: <sip:127.0.0.1:5090;lr>, <sip:127.0.0.1:5080;lr\r\n",
+        "Record-Route: <sip:127.0.0.1:5090;lr>\r\nRecord-Route: <sip:a b@p;lr>\r\n",
+        "Record-Route: what, <sip:127.0.0.1:5090;lr>,\r\nRecord-Route: <sip:[::1;lr>\r\n",
+    ] {
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        let ok = response(&invite, "200 OK", "bob", routes, ANSWER);
+        bench.feed(&ok);
+        let sent = bench.take_flows();
+        assert_eq!(sent.len(), 2, "{sent:#?}");
+        for ((flow, text), method) in sent.iter().zip(["ACK", "BYE"]) {
+            assert!(
+                text.starts_with(&format!("{method} sip:bob@127.0.0.1:5070 SIP/2.0\r\n")),
+                "{text}"
+            );
+            assert_eq!(flow.peer, bench.flow.peer, "back the way the answer came");
+            assert_eq!(
+                fields(text, "Route"),
+                ["<sip:127.0.0.1:5090;lr>"],
+                "what is known of the way"
+            );
+        }
+        let said = field(&sent[1].1, "Reason");
+        assert!(
+            said.starts_with("SIP;cause=502;text=\"The Record-Route of the 200 cannot be read"),
+            "{said}"
+        );
+        let events = bench.events();
+        let [
+            Event::Ended {
+                leg: ended,
+                status,
+                reason,
+                ..
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((*ended, *status), (leg, 502));
+        assert!(reason.contains("Record-Route"), "{reason}");
+        bench.feed(&ok);
+        assert!(bench.only().starts_with("ACK "), "and a copy of it gets the ACK again");
+    }
+}
+
+#[test]
+fn a_route_with_what_can_only_be_slips_of_the_pen_is_read() {
+    for routes in [
+        "Record-Route: <sip:127.0.0.1:5090;lr>,, <sip:127.0.0.1:5080;lr>,\r\n",
+        "Record-Route: sip:127.0.0.1:5090;lr, Edge, west <sip:127.0.0.1:5080;lr>\r\n",
+        "Record-Route: <sip:127.0.0.1:5090;lr;>;x\r\nRecord-Route:\r\nRecord-Route: <sip:127.0.0.1:5080;lr>\r\n",
+    ] {
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        bench.feed(&response(&invite, "200 OK", "bob", routes, ANSWER));
+        let (flow, ack) = bench.take_flows().remove(0);
+        assert_eq!(
+            fields(&ack, "Route"),
+            ["<sip:127.0.0.1:5080;lr>", "<sip:127.0.0.1:5090;lr>"],
+            "{routes}"
+        );
+        assert_eq!(flow.peer, address("127.0.0.1:5080"));
+        assert!(matches!(bench.events()[..], [Event::Answered { leg: answered, .. }] if answered == leg));
+    }
 }

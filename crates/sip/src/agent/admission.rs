@@ -7,6 +7,10 @@ use crate::api::{Flow, Refusal};
 use crate::shares::source;
 use crate::wire::{Request, Subject};
 
+/// So many calls of one source may always ring, as long as there are lines: a quarter of fewer than four times as many
+/// would refuse the second call of a trunk that has the house to itself.
+const FEW: usize = 4;
+
 impl Agent {
     /// Whether a request is to be looked at. Who is outside of the trust list may speak in a call that we have with it
     /// and nothing else: being dialled is no way in.
@@ -47,14 +51,20 @@ impl Agent {
     }
 
     /// Who begins calls and leaves them there cannot take the last lines: it gets a quarter, and all ports of its
-    /// address together a half.
+    /// address together a half. Of a house of so few lines that a quarter is less than some calls it gets [`FEW`].
     fn admit_call(&mut self, flow: Flow, now: Duration) -> Result<(), Refusal> {
         if let Some(sentence) = &self.closed {
             return Err(overload(sentence));
         }
-        let free = self.config.max_legs.saturating_sub(self.live);
-        let is_full = self.lines.held_by(source(flow)).saturating_mul(3) >= free;
-        if is_full || self.lines.held_at(flow.peer.ip()) >= free {
+        let most = self.config.max_legs;
+        let free = most.saturating_sub(self.live);
+        let always = if most <= 4 * FEW { FEW } else { 0 };
+        let (of_source, of_address) = (self.lines.held_by(source(flow)), self.lines.held_at(flow.peer.ip()));
+        let is_beyond_share = |held: usize, share: usize| held >= always && share >= free;
+        if free == 0
+            || is_beyond_share(of_source, of_source.saturating_mul(3))
+            || is_beyond_share(of_address, of_address)
+        {
             return Err(overload("All lines are busy; try again after the time in Retry-After"));
         }
         if !self.beginnings.admits(flow, now, self.is_strained) {

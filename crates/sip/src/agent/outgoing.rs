@@ -194,15 +194,22 @@ impl Agent {
         }
         self.place(key);
         self.prove(key, flow.peer);
-        match body {
+        match (body, dialog.unreadable) {
             _ if is_told => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
-            Some(body) => self.tell(Event::Answered { leg: key, body }),
-            None => {
-                let text = "The 200 had no SDP answer";
-                self.bye(key, 488, text, now);
-                self.end(key, By::Local, Cause::Error, 488, text, now);
+            // Without the whole route set (12.1.2) later requests would go astray.
+            (_, Some(change)) => {
+                let text = format!("The Record-Route of the 200 cannot be read: {change}");
+                self.give_up(key, 502, &text, now);
             }
+            (Some(body), None) => self.tell(Event::Answered { leg: key, body }),
+            (None, None) => self.give_up(key, 488, "The 200 had no SDP answer", now),
         }
+    }
+
+    /// End a call whose answer is of no use.
+    fn give_up(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
+        self.bye(key, status, text, now);
+        self.end(key, By::Local, Cause::Error, status, text, now);
     }
 
     /// The ACK to a 2xx has a branch of its own and no transaction; copies of the 2xx get it again (13.2.2.4).

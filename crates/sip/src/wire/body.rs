@@ -11,6 +11,9 @@ const MOST_DEPTH: usize = 4;
 /// Parts of all multiparts of a message together.
 const MOST_PARTS: usize = 32;
 
+/// Octets of a boundary, which is looked for in every line.
+const MOST_BOUNDARY: usize = 200;
+
 /// A body, or a part of one, and what its header fields say.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entity<'a> {
@@ -71,7 +74,10 @@ struct Search<'a> {
 impl Search<'_> {
     fn entity(&mut self, entity: Entity<'_>, depth: usize) -> Result<Option<Body>, Unreadable> {
         let (media_type, parameters) = with_parameters(entity.content_type);
-        let media_type = String::from_utf8_lossy(media_type).to_ascii_lowercase();
+        let media_type = match (media_type.is_empty(), depth) {
+            (true, 0) => self.seen(entity.content).to_owned(),
+            _ => plain(media_type),
+        };
         let (disposition, handling) = with_parameters(entity.disposition);
         let handling = value_of(&handling, "handling").map(<[u8]>::to_ascii_lowercase);
         // The whole body has to be understood unless it says otherwise (RFC 3261, section 8.2.3); a part of one has to
@@ -92,6 +98,21 @@ impl Search<'_> {
             Err(Unreadable::Encoding) if !is_wanted => Ok(None),
             outcome => outcome,
         }
+    }
+
+    /// What a whole body without a Content-Type is, where it can be seen; a part of one without it is plain text
+    /// (RFC 2046, section 5.1).
+    fn seen(&self, content: &[u8]) -> &'static str {
+        let begins = |word: &[u8]| {
+            content
+                .get(..word.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(word))
+        };
+        let is_it = |known: &&&'static str| match **known {
+            SDP => content.starts_with(b"v=0"),
+            _ => begins(b"Signal="),
+        };
+        self.known.iter().find(is_it).copied().unwrap_or_default()
     }
 
     fn single(&self, entity: Entity<'_>, media_type: &str, disposition: &[u8]) -> Result<Option<Body>, Unreadable> {
@@ -126,13 +147,17 @@ impl Search<'_> {
         if depth == MOST_DEPTH {
             return Err(Unreadable::Malformed("The multiparts are more than 4 deep; send fewer"));
         }
-        let boundary =
-            value_of(parameters, "boundary").filter(|boundary| !boundary.is_empty() && boundary.len() <= 200);
+        let boundary = value_of(parameters, "boundary").filter(|boundary| !boundary.is_empty());
         let Some(boundary) = boundary else {
             return Err(Unreadable::Malformed(
                 "The multipart body has no boundary; name it in Content-Type",
             ));
         };
+        if boundary.len() > MOST_BOUNDARY {
+            return Err(Unreadable::Malformed(
+                "The boundary is longer than 200 octets; choose a shorter one",
+            ));
+        }
         let parts = parts(entity.content, boundary);
         self.parts += parts.len();
         if self.parts > MOST_PARTS {
@@ -179,6 +204,12 @@ impl Search<'_> {
         }
         Ok(found)
     }
+}
+
+/// A media type without the blanks that may stand around its slash, in lower case.
+pub(super) fn plain(media_type: &[u8]) -> String {
+    let text = String::from_utf8_lossy(media_type).to_ascii_lowercase();
+    text.split('/').map(str::trim).collect::<Vec<_>>().join("/")
 }
 
 /// What stands between the lines that are delimiters; the end of such a line's predecessor belongs to it. What comes

@@ -4,7 +4,8 @@ use sipx_sip::headers::ContactValue;
 use sipx_sip::{Finding, Header, HeaderName, Method, Via};
 
 use super::Request;
-use super::message::{addresses, is_about_a_party, party};
+use super::address::Address;
+use super::message::{is_about_a_party, party};
 use crate::api::Refusal;
 
 fn bad(sentence: impl Into<String>) -> Refusal {
@@ -15,11 +16,11 @@ fn bad(sentence: impl Into<String>) -> Refusal {
 }
 
 /// Refuse what cannot be acted on: a field that is needed and cannot be read. Fields that are not needed may hold anything
-/// (RFC 3261, section 8.2.2). A missing Max-Forwards is repaired in silence (RFC 2543 peers).
+/// (RFC 3261, section 8.2.2).
 pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
     let headers = &request.0.headers;
     for finding in sipx_sip::validate_request(&request.0) {
-        if !finding.is_repairable() && !is_about_a_party(&finding) {
+        if !is_about_max_forwards(&finding) && !is_about_a_party(&finding) {
             return Err(refusal(&finding));
         }
     }
@@ -53,21 +54,34 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
 /// Contact and Record-Route say where our requests go.
 fn check_addresses(request: &Request) -> Result<(), Refusal> {
     let headers = &request.0.headers;
-    let needed: &[(HeaderName, &str)] = match &request.0.method {
-        Method::Invite => &[
-            (HeaderName::Contact, "Contact"),
-            (HeaderName::RecordRoute, "Record-Route"),
-        ],
-        Method::Update => &[(HeaderName::Contact, "Contact")],
+    let (needs_contact, needs_routes) = match &request.0.method {
+        Method::Invite => (true, true),
+        Method::Update => (true, false),
         Method::Register if !headers.typed_all::<ContactValue>().all(|contact| contact.is_ok()) => {
             return Err(malformed("Contact", "correct its value"));
         }
-        _ => &[],
+        _ => (false, false),
     };
-    for (field, label) in needed {
-        addresses(headers, field).map_err(|change| malformed(label, change))?;
+    if needs_contact {
+        for header in headers.get_all(&HeaderName::Contact) {
+            Address::parse_list(&header.value()).map_err(|change| malformed("Contact", change))?;
+        }
     }
-    Ok(())
+    match request.record_routes() {
+        (_, Some(change)) if needs_routes => Err(malformed("Record-Route", change)),
+        _ => Ok(()),
+    }
+}
+
+/// It is for proxies: whoever is called forwards nothing. RFC 2543 peers send none.
+fn is_about_max_forwards(finding: &Finding) -> bool {
+    use Finding::{MalformedRequiredHeader, MissingRequiredHeader, RepeatedSingleValueHeader};
+    matches!(
+        finding,
+        MissingRequiredHeader("Max-Forwards")
+            | MalformedRequiredHeader("Max-Forwards")
+            | RepeatedSingleValueHeader("Max-Forwards")
+    )
 }
 
 fn malformed(label: &str, change: &str) -> Refusal {

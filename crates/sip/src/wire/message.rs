@@ -1,6 +1,5 @@
 //! What the agent reads in a message.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -8,9 +7,10 @@ use sipx_sip::{CSeq, Finding, Header, HeaderName, Headers, Limits, Via};
 
 use super::MAX_MESSAGE_BYTES;
 use super::address::Address;
-use super::body::{self, Body, Entity, SDP, Unreadable, is_plain};
+use super::body::{self, Body, Entity, SDP, Unreadable, is_plain, plain};
 use super::grammar::{closing_quote, position, split, unescaped, value_of, with_parameters};
-use super::uri::mended;
+use super::mend::mended;
+use super::party;
 use crate::api::Transport;
 
 /// One message that frames and whose start line and header lines are well formed.
@@ -55,26 +55,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message, String> {
     while let Some(rest) = bytes.strip_prefix(b"\r\n") {
         bytes = rest;
     }
-    match sipx_sip::parse_datagram(Bytes::from(with_mended_uri(bytes).into_owned()), &limits) {
+    match sipx_sip::parse_datagram(Bytes::from(mended(bytes).into_owned()), &limits) {
         Ok(sipx_sip::Message::Request(request)) => Ok(Message::Request(Request(request))),
         Ok(sipx_sip::Message::Response(response)) => Ok(Message::Response(Response(response))),
         Err(error) => Err(error.to_string()),
-    }
-}
-
-/// A request whose Request-URI is written as the grammar wants it.
-fn with_mended_uri(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let end = bytes.iter().position(|byte| *byte == b'\r').unwrap_or(bytes.len());
-    let (line, rest) = bytes.split_at(end);
-    let words: Vec<&[u8]> = line.splitn(4, |byte| *byte == b' ').collect();
-    let [method, uri, version] = words.as_slice() else {
-        return Cow::Borrowed(bytes);
-    };
-    match mended(uri) {
-        Cow::Owned(mended) if version.starts_with(b"SIP/") && mended != *uri => {
-            Cow::Owned([*method, b" ", &mended, b" ", *version, rest].concat())
-        }
-        _ => Cow::Borrowed(bytes),
     }
 }
 
@@ -89,22 +73,17 @@ fn name(text: &str) -> HeaderName {
 /// From or To.
 pub(super) fn party(headers: &Headers, field: &HeaderName) -> Option<Result<Party, &'static str>> {
     let value = headers.value(field)?;
-    Some(Address::parse(&value).and_then(|address| {
+    let address = match field {
+        HeaderName::From => Address::parse_as(&value, party::caller),
+        _ => Address::parse_as(&value, party::callee),
+    };
+    Some(address.and_then(|address| {
         Ok(Party {
             tag: address.tag()?,
             display: address.display,
             uri: address.uri,
         })
     }))
-}
-
-/// The addresses of every field of this name; the first error is all.
-pub(super) fn addresses(headers: &Headers, field: &HeaderName) -> Result<Vec<Address>, &'static str> {
-    let mut all = Vec::new();
-    for header in headers.get_all(field) {
-        all.extend(Address::parse_list(&header.value())?);
-    }
-    Ok(all)
 }
 
 fn cseq(headers: &Headers) -> Option<(u32, String)> {
@@ -143,13 +122,21 @@ macro_rules! reading {
                 Some(Address::parse_list(&value).ok()?.into_iter().next()?.uri)
             }
 
-            pub(crate) fn record_routes(&self) -> Vec<Route> {
-                let routes = addresses(&self.0.headers, &HeaderName::RecordRoute).unwrap_or_default();
-                let route = |address: Address| Route {
-                    is_loose: address.facts.is_loose,
-                    uri: address.uri,
-                };
-                routes.into_iter().map(route).collect()
+            /// The elements of Record-Route that can be read, in order, and what to change in the first that cannot.
+            pub(crate) fn record_routes(&self) -> (Vec<Route>, Option<&'static str>) {
+                let (mut routes, mut unreadable) = (Vec::new(), None);
+                for header in self.0.headers.get_all(&HeaderName::RecordRoute) {
+                    for address in Address::list(&header.value(), Address::parse_route) {
+                        match address {
+                            Ok(address) => routes.push(Route {
+                                is_loose: address.facts.is_loose,
+                                uri: address.uri,
+                            }),
+                            Err(change) => unreadable = unreadable.or(Some(change)),
+                        }
+                    }
+                }
+                (routes, unreadable)
             }
 
             /// The session description, where there is one that can be read.
@@ -241,7 +228,7 @@ impl Request {
         let ranges: Vec<(String, bool)> = split(&accept, b',')
             .into_iter()
             .map(|span| with_parameters(accept.get(span).unwrap_or_default()))
-            .map(|(range, parameters)| (lossy(range).to_ascii_lowercase(), !is_zero(value_of(&parameters, "q"))))
+            .map(|(range, parameters)| (plain(range), !is_zero(value_of(&parameters, "q"))))
             .filter(|(range, _)| range.contains('/'))
             .collect();
         let is_silent = ranges.is_empty() && (self.values("Accept").is_empty() || !accept.trim_ascii().is_empty());

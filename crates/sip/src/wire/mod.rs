@@ -5,7 +5,9 @@ mod body;
 mod check;
 mod frame;
 mod grammar;
+mod mend;
 mod message;
+mod party;
 mod text;
 #[cfg(test)]
 mod torture;

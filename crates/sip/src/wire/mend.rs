@@ -1,0 +1,132 @@
+//! A message as the grammar wants it, where what is written can be only one thing: before the library reads it.
+
+use std::borrow::Cow;
+
+use super::grammar::split;
+use super::uri;
+
+/// The message, mended. What could mean two things stays as it is, and is refused by whoever reads it.
+pub(super) fn mended(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let lines = lines(bytes);
+    let mut whole = Vec::with_capacity(bytes.len());
+    let mut is_other = false;
+    let mut end = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let better = match index {
+            0 => request_line(line),
+            _ => field(line),
+        };
+        is_other |= better != *line;
+        whole.extend_from_slice(&better);
+        end += line.len();
+    }
+    if !is_other {
+        return Cow::Borrowed(bytes);
+    }
+    whole.extend_from_slice(bytes.get(end..).unwrap_or_default());
+    Cow::Owned(whole)
+}
+
+/// The lines of the head, each with its CRLF and with those that continue it (RFC 3261, section 7.3.1).
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while let Some(length) = find_line_end(bytes.get(at..).unwrap_or_default()) {
+        at += length;
+        let rest = bytes.get(at..).unwrap_or_default();
+        if matches!(rest.first(), Some(b' ' | b'\t')) {
+            continue;
+        }
+        lines.push(bytes.get(start..at).unwrap_or_default());
+        start = at;
+        if rest.starts_with(b"\r\n") {
+            break;
+        }
+    }
+    lines
+}
+
+fn find_line_end(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2)
+}
+
+/// A request line whose URI is written as the grammar wants it.
+fn request_line(line: &[u8]) -> Cow<'_, [u8]> {
+    let words: Vec<&[u8]> = line.splitn(4, |byte| *byte == b' ').collect();
+    let [method, uri, version] = words.as_slice() else {
+        return Cow::Borrowed(line);
+    };
+    if !version.starts_with(b"SIP/") {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned([*method, b" ", &uri::mended(uri), b" ", *version].concat())
+}
+
+/// A header field: without one whose name is none, which nobody can mean by it, and Via without what is empty in it.
+fn field(line: &[u8]) -> Cow<'_, [u8]> {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+        return Cow::Borrowed(line);
+    };
+    let (name, value) = line.split_at(colon);
+    let name = name.trim_ascii_end();
+    if name.iter().any(u8::is_ascii_control) || has_bare_line_end(line) {
+        return Cow::Borrowed(line);
+    }
+    if name.eq_ignore_ascii_case(b"Via") || name.eq_ignore_ascii_case(b"v") {
+        return via(line, value);
+    }
+    if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        return Cow::Borrowed(b"");
+    }
+    Cow::Borrowed(line)
+}
+
+/// What one element takes for the end of a line and another does not hides nothing from either.
+fn has_bare_line_end(line: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(byte) = line.get(at) {
+        match (byte, line.get(at + 1)) {
+            (b'\r', Some(b'\n')) => at += 2,
+            (b'\r' | b'\n' | 0, _) => return true,
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+/// RFC 3261, section 25.1.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+}
+
+/// An empty parameter is none, and one with an empty value has none: `rport=` asks as `rport` does.
+fn via<'a>(line: &'a [u8], value: &[u8]) -> Cow<'a, [u8]> {
+    let value = value.get(1..).unwrap_or_default().trim_ascii();
+    let hops = split(value, b',').into_iter().map(|hop| {
+        let hop = value.get(hop).unwrap_or_default();
+        let mut pieces = split(hop, b';')
+            .into_iter()
+            .map(|piece| hop.get(piece).unwrap_or_default());
+        let mut mended = pieces.next().unwrap_or_default().to_vec();
+        for piece in pieces {
+            let text = piece.trim_ascii();
+            match text.strip_suffix(b"=") {
+                _ if text.is_empty() => {}
+                Some(name) if !name.trim_ascii().is_empty() => {
+                    mended.push(b';');
+                    mended.extend_from_slice(name.trim_ascii_end());
+                }
+                _ => {
+                    mended.push(b';');
+                    mended.extend_from_slice(piece);
+                }
+            }
+        }
+        mended
+    });
+    let better = hops.collect::<Vec<_>>().join(&b',');
+    if better == value {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned([b"Via: ", better.as_slice(), b"\r\n"].concat())
+}

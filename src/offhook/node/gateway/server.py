@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import web
 
-from offhook.errors import OffhookError
-from offhook.node.calls.ports import CommandRunner, Origin, OutgoingEvent, PastEnd
+from offhook.node.calls.ports import CommandRunner, OutgoingEvent, PastEnd
 from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.commands import Commands
 from offhook.node.gateway.connection import Connection
@@ -20,6 +19,7 @@ from offhook.node.gateway.dispatcher import Dispatcher
 from offhook.node.gateway.events import Outbox
 from offhook.node.gateway.handshake import Handshake
 from offhook.node.gateway.offers import Desk
+from offhook.node.gateway.orphans import Orphans
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
@@ -69,7 +69,6 @@ class Gateway:
         """Implements ``OfferDesk``."""
         self._handshake = Handshake(self._sessions, settings)
         self._commands: Commands | None = None
-        self._runner: CommandRunner | None = None
         self._connections: set[Connection] = set()
         self._recovered: Recovered | None = None
         self._is_draining = False
@@ -78,11 +77,12 @@ class Gateway:
         self._sessions.is_needed = self._is_needed
         self._sessions.on_change = self._session_changed
         self._sessions.on_event_ack = self.desk.acked
+        self._orphans = Orphans(self._sessions, self._ownership, self.desk, settings, self._tasks)
         self._ownership.on_claim = self._claimed
 
     def use_runner(self, runner: CommandRunner) -> None:
         """Name who runs commands; before that, sockets are refused with 503."""
-        self._runner = runner
+        self._orphans.runner = runner
         self._commands = Commands(
             runner, self.outbox, self._ownership, self._journal, self._settings, self._tasks, self._sessions.clock
         )
@@ -123,7 +123,7 @@ class Gateway:
             return
         for call_id in adopted:
             self.desk.know(call_id)
-        asyncio.get_running_loop().call_later(self._settings.orphan_s, self._check_adopted, list(adopted))
+        self._orphans.adopted(list(adopted))
         for call in recovered.calls:
             if call.call_id in adopted:
                 continue
@@ -200,7 +200,7 @@ class Gateway:
         if not await listen_for(self._settings.connect_timeout_s, connection.is_authenticated):
             connection.close_after_reply("signalwire.connect did not come in time")
 
-    # --- sessions that are gone ---
+    # --- tokens ---
 
     def retire(self, token: str) -> None:
         """Offer no more calls to clients that connected with this token; those they have go on."""
@@ -222,54 +222,15 @@ class Gateway:
             self._ownership.load_of(session.protocol) for session in self._sessions if session.token_id == token_id
         )
 
+    def _claimed(self, entry: CallEntry, session: str) -> None:
+        self.desk.claimed(entry, session)
+        self._orphans.claimed(entry, session)
+
     def _session_changed(self, session: Session) -> None:
         self.desk.session_changed()
         if session.is_connected and session.contexts:
             self.on_subscribed(session.token_id)
-        if session.lost_at is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_at(session.lost_at + self._settings.orphan_s, self._check_orphans, session, session.lost_at)
-
-    def _check_orphans(self, session: Session, lost_at: float) -> None:
-        """The client is gone for good: nobody else is called for it, and what it controls is hung up."""
-        if session.lost_at != lost_at:
-            return
-        if self._runner is not None:
-            away_s = self._settings.orphan_s
-            self._runner.abandon(session.protocol, f"The client that dialled was away for {away_s:g} s: dial again")
-        for entry in self._ownership.controlled_by(session.protocol):
-            self._tasks.spawn(self._hang_up(entry), "orphan")
-
-    def _claimed(self, entry: CallEntry, session: str) -> None:
-        self.desk.claimed(entry, session)
-        owner = self._sessions.get(session)
-        if owner is not None and self._is_gone(owner):  # what came to it since it was looked at
-            self._tasks.spawn(self._hang_up(entry), "orphan")
-
-    def _is_gone(self, session: Session) -> bool:
-        now = asyncio.get_running_loop().time()
-        return session.lost_at is not None and now >= session.lost_at + self._settings.orphan_s
-
-    def _check_adopted(self, call_ids: Iterable[str]) -> None:
-        """Calls of a node that ran before, whose owner this one never heard of (a journal that was lost)."""
-        for entry in filter(None, map(self._ownership.get, call_ids)):
-            is_nobodys = self._sessions.get(entry.owner) is None and not self.desk.is_offering(entry.call_id)
-            if is_nobodys and entry.over_at is None:
-                self._tasks.spawn(self._hang_up(entry), "orphan")
-
-    async def _hang_up(self, entry: CallEntry) -> None:
-        if self._runner is None:
-            return
-        log.warning("call has no client any more", call_id=entry.call_id)
-        params = {
-            "node_id": entry.state.get("node_id", self._settings.node_id),
-            "call_id": entry.call_id,
-            "reason": "hangup",
-        }
-        try:
-            await self._runner.run("calling.end", params, Origin(entry.owner, entry.project))
-        except OffhookError as error:  # it ended meanwhile, or its engine is gone and it will
-            log.info("orphan not hung up", call_id=entry.call_id, reason=str(error))
+        self._orphans.session_changed(session)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

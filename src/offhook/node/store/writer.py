@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import structlog
 
-from offhook.node.store.changes import SCHEMA, STATEMENTS, Change, fold
+from offhook.node.store.changes import Change, fold
+from offhook.node.store.database import Database
 from offhook.node.store.port import JournalFailure
 from offhook.node.store.remedy import remedy_of
 from offhook.node.store.tail import Tail
@@ -73,7 +73,7 @@ class Writer:
         self._tail = Tail(path)
         self._database = WorkThread("offhook-journal")
         self._syncs = WorkThread("offhook-sync")
-        self._connection: sqlite3.Connection | None = None
+        self._file = Database(path, self._settings.checkpoint_interval_s)
         self._pending: list[Change] = []
         self._encoded: list[msgspec.Raw] = []
         self._promises: list[_Promise] = []
@@ -82,7 +82,6 @@ class Writer:
         self._writes = 0
         self._unapplied_bytes = 0
         self._committing_bytes = 0
-        self._checkpointed_at = 0.0
         self._applying = asyncio.Lock()
         self._leaving: asyncio.Handle | None = None
         self._apply_timer: asyncio.TimerHandle | None = None
@@ -172,7 +171,7 @@ class Writer:
         """
         await self.flushed()
         await self._applied()
-        connection = self._connection
+        connection = self._file.connection
         if self._is_failing or connection is None:
             raise JournalFailure(f"the journal cannot be written: {self.remedy}")
         try:
@@ -363,18 +362,8 @@ class Writer:
                 timer.cancel()
 
     def _open(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.touch(mode=0o600)
-        self._connection = connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=2000")
-        connection.execute("PRAGMA foreign_keys=OFF")
-        connection.execute("PRAGMA secure_delete=ON")  # digits that were told are not to be found in freed pages
-        self._checkpointed_at = time.monotonic()
-        connection.executescript(SCHEMA)
+        applied = self._file.open()
         decode = msgspec.msgpack.Decoder(list[Change]).decode
-        applied = connection.execute("SELECT coalesce(max(tail), 0) FROM applied").fetchone()[0]
         left = fold(change for record in self._tail.recover(applied) for change in decode(record))
         if left:
             self._commit(left, self._tail.number)
@@ -383,41 +372,16 @@ class Writer:
         self._tail.turn()
         self._tail.prepare()
 
+    def _commit(self, changes: Sequence[Change], last: int) -> None:
+        self._file.commit(changes, last)
+
     def _drop(self, last: int) -> None:
         self._tail.drop(last)
         with contextlib.suppress(OSError):  # asked for, and told, when it is needed
             self._tail.prepare()
 
     def _close_database(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _commit(self, changes: Sequence[Change], last: int) -> None:
-        connection = self._connection
-        if connection is None:
-            raise sqlite3.OperationalError("the journal is not open")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for name, row in changes:
-                connection.execute(STATEMENTS[name], row)
-            connection.execute("INSERT OR REPLACE INTO applied VALUES (1, ?)", (last,))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        self._checkpoint(connection)
-
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        """Now and then begin the write-ahead log anew, so that nothing deleted stands in it for long."""
-        if time.monotonic() - self._checkpointed_at < self._settings.checkpoint_interval_s:
-            return
-        self._checkpointed_at = time.monotonic()
-        try:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.Error as error:  # all is in the log, which the next one tries again
-            log.warning("the write-ahead log is not begun anew", error=str(error))
+        self._file.close()
 
 
 def _size_bytes(changes: Sequence[Change]) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from offhook.node.engine import ops, reports
 from offhook.testing.engine import Peer
-from rig.whole import WholeNode
+from rig.whole import Client, WholeNode
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -22,6 +22,20 @@ async def node(tmp_path):
     await node.start()
     yield node
     await node.stop()
+
+
+async def taken(node: WholeNode, client: Client, verb: str) -> str:
+    """A call that came in and this client took, by ``accept`` or ``answer``: its id."""
+    call_id = node.ring()
+    await asyncio.sleep(0.1)
+    assert await client.command(f"calling.{verb}", call_id) == "200"
+    return call_id
+
+
+async def crash(node: WholeNode) -> None:
+    """The node is killed, and the next one is there."""
+    await node.kill()
+    await node.start()
 
 
 def device(name: str) -> list[dict[str, object]]:
@@ -38,8 +52,7 @@ async def test_who_took_a_call_over_from_a_client_that_went_owns_it_after_a_cras
     second = node.client("default")
     await asyncio.sleep(4)
     assert await second.command("calling.answer", call_id) == "200"
-    await node.kill()
-    await node.start()
+    await crash(node)
     await asyncio.sleep(1)
     second.attach()
     await asyncio.sleep(1)
@@ -52,15 +65,12 @@ async def test_who_took_a_call_over_from_a_client_that_went_owns_it_after_a_cras
 async def test_who_is_offered_a_call_of_a_client_that_went_may_take_it_after_a_crash_of_the_node(node):
     """The label of the call still named the client that went: it got the call back, and the other one 409."""
     first = node.client("default")
-    call_id = node.ring()
-    await asyncio.sleep(0.1)
-    assert await first.command("calling.accept", call_id) == "200"
+    call_id = await taken(node, first, "accept")
     second = node.client("default")
     first.lose()
     await asyncio.sleep(4)
     assert second.heard(call_id) == ["receive"]
-    await node.kill()
-    await node.start()
+    await crash(node)
     second.attach()
     await asyncio.sleep(1)
     assert await second.command("calling.answer", call_id) == "200"
@@ -76,8 +86,7 @@ async def test_a_call_that_was_passed_on_belongs_to_who_answered_it_after_a_cras
     assert await taker.command("calling.pass", call_id) == "200"
     await asyncio.sleep(0.1)
     assert await other.command("calling.answer", call_id) == "200"
-    await node.kill()
-    await node.start()
+    await crash(node)
     first.attach()
     second.attach()
     assert await taker.command("calling.end", call_id) == "409"
@@ -87,11 +96,8 @@ async def test_a_call_that_was_passed_on_belongs_to_who_answered_it_after_a_cras
 async def test_a_client_that_took_a_call_and_did_not_come_back_after_a_crash_gives_it_back(node):
     """Nobody watched the owner of a call that was taken, not answered, and adopted: it rang for 120 s."""
     first = node.client("default")
-    call_id = node.ring()
-    await asyncio.sleep(0.1)
-    assert await first.command("calling.accept", call_id) == "200"
-    await node.kill()
-    await node.start()
+    call_id = await taken(node, first, "accept")
+    await crash(node)
     second = node.client("default")
     await asyncio.sleep(4)
     assert second.heard(call_id) == ["receive"]
@@ -100,11 +106,8 @@ async def test_a_client_that_took_a_call_and_did_not_come_back_after_a_crash_giv
 
 async def test_a_client_that_took_a_call_and_is_back_late_may_answer_it_when_nobody_else_did(node):
     only = node.client("default")
-    call_id = node.ring()
-    await asyncio.sleep(0.1)
-    assert await only.command("calling.accept", call_id) == "200"
-    await node.kill()
-    await node.start()
+    call_id = await taken(node, only, "accept")
+    await crash(node)
     await asyncio.sleep(6)
     only.attach()
     await asyncio.sleep(20)
@@ -114,9 +117,7 @@ async def test_a_client_that_took_a_call_and_is_back_late_may_answer_it_when_nob
 
 async def test_an_answered_call_that_the_journal_does_not_know_is_nobodys_and_ends(node, tmp_path):
     client = node.client("default")
-    call_id = node.ring()
-    await asyncio.sleep(0.1)
-    assert await client.command("calling.answer", call_id) == "200"
+    call_id = await taken(node, client, "answer")
     await node.kill()
     for file in tmp_path.glob("journal*"):
         file.unlink()
@@ -135,9 +136,7 @@ async def test_an_answered_call_that_the_journal_does_not_know_is_nobodys_and_en
 async def test_what_clients_were_told_of_an_action_is_not_told_again_by_the_next_node(node):
     """A node that was killed between its journal and its ack to the engine: ``playing`` came twice."""
     client = node.client("default")
-    call_id = node.ring()
-    await asyncio.sleep(0.1)
-    assert await client.command("calling.answer", call_id) == "200"
+    call_id = await taken(node, client, "answer")
     song = [{"type": "silence", "params": {"duration": 20}}]
     for number in (1, 2):  # the second one has the name of the first, of which playing was told, too
         assert await client.command("calling.play", call_id, control_id="p", play=song) == "200"
@@ -300,14 +299,12 @@ async def test_a_dial_without_a_leg_when_its_node_is_killed_fails_with_a_sentenc
     assert (await client.ask("calling.dial", tag="t", devices=devices))["code"] == "200"
     await asked.wait()
     assert node.engine.sent(ops.LegDial) == []
-    await node.kill()
-    await node.start()
+    await crash(node)
     client.attach()
     await asyncio.sleep(1)
     assert [told["dial_state"] for told in client.dial("t")] == ["dialing", "failed"]
     assert "dial again" in client.dial("t")[-1]["message"]
-    await node.kill()
-    await node.start()
+    await crash(node)
     client.attach()
     await asyncio.sleep(1)
     assert len(client.dial("t")) == 2, "once"
@@ -319,8 +316,7 @@ async def test_dials_that_are_over_or_go_on_are_not_told_to_have_failed_after_a_
     for name in "abc":
         assert (await client.ask("calling.dial", tag=name, devices=[device(name)]))["code"] == "200"
     await asyncio.sleep(3)
-    await node.kill()
-    await node.start()
+    await crash(node)
     client.attach()
     await asyncio.sleep(10)
     outcomes = {name: [told["dial_state"] for told in client.dial(name)] for name in "abc"}

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from offhook.errors import CommandRefused
-from offhook.node.gateway.commands import Commands, refusal
+from offhook.node.gateway.commands import Commands
 from offhook.node.gateway.connection import Connection
+from offhook.node.gateway.contexts import Contexts, ContextsRefused
 from offhook.node.gateway.delivery import Truncation
 from offhook.node.gateway.handshake import Handshake, HandshakeRefused
 from offhook.node.gateway.limits import TokenBucket, find_excess, is_long
@@ -21,10 +21,9 @@ from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.store.port import JournalFailure
 from offhook.protocol import methods
-from offhook.protocol.codes import ResultCode, RpcCode
+from offhook.protocol.codes import RpcCode
 from offhook.protocol.frames import (
     EVENTS_TRUNCATED,
-    ContextsParams,
     FrameError,
     FrameId,
     Request,
@@ -33,7 +32,6 @@ from offhook.protocol.frames import (
     dump_frame,
     parse_frame,
 )
-from offhook.protocol.params import parse_params
 
 __all__ = ["Dispatcher"]
 
@@ -67,6 +65,7 @@ class Dispatcher:
         self._settings = settings
         self._tasks = tasks
         self._bucket = TokenBucket(_STRANGER_PER_S, settings.stranger_frames_max)
+        self._contexts = Contexts(sessions, settings)
         self._pace = Pace(settings, tasks, self._take_request)
         self._connecting = False
         self.on_admitted: Callable[[], None] = lambda: None
@@ -233,40 +232,12 @@ class Dispatcher:
             session.delivery.truncation = Truncation(0, 0)
 
     def _take_contexts(self, session: Session, request: Request, frame_id: FrameId) -> None:
-        if session.version_major >= 4:
-            self._error(
-                frame_id,
-                RpcCode.VERSION_INCOMPATIBLE,
-                f"{request.method} ended with version 4: name the contexts in signalwire.connect",
-            )
-            return
         try:
-            contexts = parse_params(ContextsParams, request.params).all
-        except CommandRefused as refused:
-            self._error(frame_id, RpcCode.INVALID_PARAMS, refused.message)
-            return
-        longest = self._settings.context_max_characters
-        if not contexts:
-            self._error(frame_id, RpcCode.INVALID_PARAMS, "`contexts` must name at least one context")
-        elif any(len(context) > longest for context in contexts):
-            self._error(frame_id, RpcCode.INVALID_PARAMS, f"`contexts` must be names of at most {longest} characters")
-        elif request.method == methods.UNRECEIVE:
-            self._sessions.unsubscribe(session, contexts)
-            self._result(frame_id, {"code": str(ResultCode.OK), "message": "Unreceiving events"})
-        elif len(session.contexts.keys() | set(contexts)) > self._settings.contexts_max:
-            self._result(
-                frame_id,
-                refusal(ResultCode.BAD_REQUEST, f"at most {self._settings.contexts_max} contexts: unreceive some"),
-            )
+            result = self._contexts.take(session, request)
+        except ContextsRefused as refused:
+            self._error(frame_id, refused.code, str(refused))
         else:
-            self._sessions.subscribe(session, contexts)
-            self._result(
-                frame_id,
-                {
-                    "code": str(ResultCode.OK),
-                    "message": "Receiving all inbound related to the requested relay contexts and available scopes",
-                },
-            )
+            self._result(frame_id, result)
 
     # --- replies ---
 

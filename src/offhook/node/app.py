@@ -11,7 +11,6 @@ import signal
 import socket
 import ssl
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,6 +29,7 @@ from offhook.node.engine.prompts import PromptCache
 from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
+from offhook.node.gateway.steady import SteadyTime
 from offhook.node.housekeeping import Housekeeping
 from offhook.node.log import set_up_logging
 from offhook.node.names.node import NodeNames
@@ -90,12 +90,14 @@ class Node:
             names=settings.tts.voices,
             wait_s=settings.tts.wait_s,
         )
+        clock = SteadyTime()
         self.recordings = RecordingServer(
             state.recordings,
             load_link_key(state.link_key),
             lambda: self._ready.http,
             settings.recordings.link_lifetime_s,
-            time.time,
+            clock.now,
+            clock.latest,
         )
         self.gateway = Gateway(
             gateway_settings(settings, identity, self._places.sessions), SqliteJournal(state.journal)

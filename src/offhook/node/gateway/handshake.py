@@ -171,7 +171,7 @@ class Handshake:
             session.project,
             session.token_id,
         )
-        return is_same and grant.expires_at > time.time()
+        return is_same and grant.expires_at > self._sessions.clock.now()
 
     def _result(self, session: Session, is_restored: bool) -> dict[str, Any]:
         result = ConnectResult(
@@ -195,7 +195,7 @@ class Handshake:
             session.protocol,
             session.project,
             session.token_id,
-            time.time() + self._settings.authorization_state_s,
+            self._sessions.clock.latest() + self._settings.authorization_state_s,
         )
         return self.event_frame(session, AUTHORIZATION_STATE, {"authorization_state": self._seal.seal(grant)})
 

@@ -33,6 +33,10 @@ class SteadyTime:
             self._ahead_s = self.began_at - passed
         return passed + self._ahead_s
 
+    def latest(self) -> float:
+        """Or what the machine says by now, where that is later: for an expiry that the next process will judge, too."""
+        return max(self.now(), time.time())
+
     def look(self) -> None:
         """Say so when the machine's clock was set by more than a minute."""
         ahead_s = time.time() - self.now()

@@ -37,12 +37,15 @@ class RecordingServer(msgspec.Struct, frozen=True):
     """Scheme, host and port as clients see them; asked for each link, as the port may be known late."""
     lifetime_s: float
     now: Callable[[], float]
+    """By which links are old. Times are seconds of the Unix epoch; this one need not follow a clock that is set."""
+    latest: Callable[[], float]
+    """From which a new link counts: by ``now`` or by the machine's clock, which the next process will start with."""
 
     def url(self, recording: str) -> str:
         """A link that works for ``lifetime_s`` from now."""
         if not _NAME.fullmatch(recording):
             raise ValueError(f"not a recording name: {recording!r}")
-        expires = int(self.now() + self.lifetime_s)
+        expires = int(self.latest() + self.lifetime_s)
         signature = self._sign(recording, str(expires))
         return f"{self.base_url()}{RECORDINGS_PATH}{recording}?expires={expires}&signature={signature}"
 
@@ -60,7 +63,7 @@ class RecordingServer(msgspec.Struct, frozen=True):
         if not hmac.compare_digest(self._sign(name, expires).encode(), signature.encode()):
             _log.warning("a link to a recording was forged or cut", recording=name)
             return _refuse(403, "The signature of this link is wrong: use the url of the event as it is.")
-        if self.now() > int(expires):
+        if self.is_old(int(expires)):
             return _refuse(410, "This link has expired: its lifetime is the setting recordings.link_lifetime_s.")
         path = self.directory / name
         if _is_file(path.with_name(f"{name}.part")):
@@ -73,6 +76,10 @@ class RecordingServer(msgspec.Struct, frozen=True):
             "X-Content-Type-Options": "nosniff",
         }
         return web.FileResponse(path, headers=headers)
+
+    def is_old(self, expires: int) -> bool:
+        """Whether a link that works until ``expires`` works no more."""
+        return self.now() > expires
 
     def _sign(self, name: str, expires: str) -> str:
         digest = hmac.new(self.key, f"recording\n{name}\n{expires}".encode(), hashlib.sha256).digest()

@@ -73,6 +73,26 @@ async def test_a_node_that_starts_with_another_clock_loses_no_event_and_no_reply
             assert node.runner.methods() == []
 
 
+@pytest.mark.parametrize("step", [HOUR_S, 31 * 24 * HOUR_S, -31 * 24 * HOUR_S])
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_state_that_a_client_keeps_proves_it_wherever_the_clock_was_set(make_node, set_clock, step, comes_back):
+    """A clock that was set on made every state old, and what was made while it was set back was old afterwards."""
+    async with make_node(authorization_state_s=HOUR_S / 2) as node:
+        async with node.client() as client:
+            protocol = client.hello["protocol"]
+            early = (await client.asked("signalwire.authorization.state"))["params"]["params"]
+        set_clock(step)
+        async with node.client(protocol=protocol) as client:
+            late = (await client.asked("signalwire.authorization.state"))["params"]["params"]
+        if comes_back:
+            set_clock(-step)
+        for state in (early, late):
+            async with node.client(protocol=protocol, **state) as client:
+                assert client.hello["session_restored"] is True
+                await client.request("signalwire.ping", {})
+                assert [frame for frame in client.frames if frame.get("method") == "signalwire.event"] == []
+
+
 async def test_what_is_too_old_by_the_time_that_passed_is_forgotten_wherever_the_clock_stands(make_node, set_clock):
     set_clock(31 * 24 * HOUR_S)
     async with make_node(sweep_s=0.02, retention_s=0.3) as node, node.client() as client:

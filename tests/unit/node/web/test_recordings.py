@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from offhook.errors import ConfigurationError
+from offhook.node.gateway.steady import SteadyTime
 from offhook.node.web.recordings import RecordingServer, load_link_key, mask_links, remove_old
 
 CONTENT = bytes(range(256)) * 4
@@ -23,7 +26,9 @@ class Site:
     def __init__(self, directory: Path) -> None:
         self.time = 1_000_000.0
         self.client: TestClient
-        self.recordings = RecordingServer(directory, b"k" * 32, lambda: "https://node", 3600.0, lambda: self.time)
+        self.recordings = RecordingServer(
+            directory, b"k" * 32, lambda: "https://node", 3600.0, lambda: self.time, lambda: self.time
+        )
 
     async def get(self, url: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
         path = URL(url.removeprefix("https://node"), encoded=True)
@@ -52,6 +57,32 @@ async def test_a_link_gives_the_file(site: Site) -> None:
 )
 async def test_a_range_gives_that_part(site: Site, wanted: str, status: int, body: bytes) -> None:
     assert (await site.get(site.recordings.url("a.wav"), Range=wanted))[:2] == (status, body)
+
+
+@pytest.mark.parametrize("step", [2 * 3600.0, 31 * 86400.0, -31 * 86400.0])
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_link_works_for_its_lifetime_wherever_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float, comes_back: bool
+) -> None:
+    """All links answered 410 while a clock was set on, and those made while it was set back did afterwards."""
+    real, began, ahead, passed = time.time(), asyncio.get_running_loop().time(), 0.0, 0.0
+    clock = SteadyTime()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: real + ahead + passed)
+        patch.setattr(asyncio.get_running_loop(), "time", lambda: began + passed)
+        recordings = RecordingServer(tmp_path, b"k" * 32, lambda: "https://node", 3600.0, clock.now, clock.latest)
+        early = recordings.url("a.wav")
+        ahead = step
+        late = recordings.url("a.wav")
+        ahead = 0.0 if comes_back else step
+        passed = 3000.0
+        assert [recordings.is_old(_expiry(link)) for link in (early, late)] == [False, False]
+        passed = 3700.0
+        assert recordings.is_old(_expiry(early))
+
+
+def _expiry(link: str) -> int:
+    return int(URL(link).query["expires"])
 
 
 async def test_a_range_beyond_the_end_is_416(site: Site) -> None:

@@ -194,14 +194,10 @@ fn main() {
     let packets = received.load(Ordering::Relaxed) - received_before;
     let (mut late, mut concealed, mut ticks_late) = (0, 0, 0);
     while let Some(event) = pool.poll_event() {
-        if let MediaEvent::Stats {
-            legs,
-            ticks_late: ticks,
-        } = event
-        {
+        if let MediaEvent::Stats { legs, ticks, .. } = event {
             late = legs.iter().map(|(_, stats)| stats.packets_late).sum();
             concealed = legs.iter().map(|(_, stats)| stats.frames_concealed).sum();
-            ticks_late = ticks;
+            ticks_late = ticks.late;
         }
     }
     println!(

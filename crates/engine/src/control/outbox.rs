@@ -235,7 +235,9 @@ mod tests {
     fn stats() -> ReportBody {
         ReportBody::Stats {
             legs: vec![],
+            thread: 0,
             ticks_late: 0,
+            ticks_skipped: 0,
             panics: 0,
         }
     }

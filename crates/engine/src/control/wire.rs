@@ -619,7 +619,11 @@ pub enum ReportBody {
     Stats {
         legs: Vec<LegStats>,
         #[serde(default)]
+        thread: u32,
+        #[serde(default)]
         ticks_late: u64,
+        #[serde(default)]
+        ticks_skipped: u64,
         #[serde(default)]
         panics: u64,
     },

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::control::wire::{self, LegEndCause, OperationEnded, ReportBody};
 use crate::core::{Core, convert};
-use crate::media::{DigitMethod, LegKey, LegStats, MediaEvent};
+use crate::media::{DigitMethod, LegKey, LegStats, MediaEvent, TickCounts};
 
 /// The leg an event is about.
 pub fn leg_of(event: &MediaEvent) -> Option<LegKey> {
@@ -58,7 +58,7 @@ impl Core {
                     });
                 }
             }
-            MediaEvent::Stats { legs, ticks_late } => self.stats(&legs, ticks_late),
+            MediaEvent::Stats { legs, thread, ticks } => self.stats(&legs, thread, ticks),
             MediaEvent::Faults { count } => {
                 self.faults += count;
                 self.log
@@ -115,7 +115,7 @@ impl Core {
         }));
     }
 
-    fn stats(&mut self, legs: &[(LegKey, LegStats)], ticks_late: u64) {
+    fn stats(&mut self, legs: &[(LegKey, LegStats)], thread: usize, ticks: TickCounts) {
         let legs: Vec<wire::LegStats> = legs
             .iter()
             .filter_map(|(key, stats)| Some(convert::stats(&self.legs.get(*key)?.id, *stats)))
@@ -123,7 +123,9 @@ impl Core {
         let panics = self.panics + self.faults;
         self.report(ReportBody::Stats {
             legs,
-            ticks_late,
+            thread: thread as u32,
+            ticks_late: ticks.late,
+            ticks_skipped: ticks.skipped,
             panics,
         });
     }

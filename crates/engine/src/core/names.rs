@@ -148,7 +148,9 @@ mod tests {
                 LegKey(index as u64),
                 ReportBody::Stats {
                     legs: Vec::new(),
+                    thread: 0,
                     ticks_late: 0,
+                    ticks_skipped: 0,
                     panics: 0,
                 },
             );

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::TickCounts;
+
 pub use offhook_codec::Codec;
 pub use offhook_mix::{EndCause, Interrupt, OperationId, PauseBehavior, Side};
 
@@ -358,8 +360,10 @@ pub enum MediaEvent {
     Stats {
         /// Each leg with its counters.
         legs: Vec<(LegKey, LegStats)>,
-        /// Ticks of that thread that began more than 5 ms late, since its start.
-        ticks_late: u64,
+        /// Which thread: they are counted from 0.
+        thread: usize,
+        /// How that thread kept time.
+        ticks: TickCounts,
     },
     /// So many panics were caught in decoders and the writer; each ended one operation with an error.
     Faults {

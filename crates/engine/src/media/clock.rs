@@ -26,6 +26,22 @@ pub struct Tick {
     pub us: u64,
 }
 
+/// How a media thread kept time, since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TickCounts {
+    /// Ticks that began more than 5 ms late.
+    pub late: u64,
+    /// Ticks that were left out, because the one before them ended more than 100 ms late: nobody heard anything in them.
+    pub skipped: u64,
+}
+
+impl TickCounts {
+    pub(super) fn count(&mut self, tick: Tick) {
+        self.late += u64::from(tick.is_late);
+        self.skipped += u64::from(tick.skipped);
+    }
+}
+
 /// Ticks at fixed times, however long the work takes.
 #[derive(Debug)]
 pub struct Clock {
@@ -98,5 +114,19 @@ mod tests {
         assert_eq!(clock.begin(82_000_000), tick(false, false, 0, 82_000));
         assert_eq!(clock.begin(1_100_000_000), tick(true, false, 50, 1_100_000));
         assert_eq!(clock.next_ns, 1_120_000_000);
+    }
+
+    #[test]
+    fn a_thread_whose_ticks_take_longer_than_20_ms_counts_those_that_it_left_out() {
+        let (mut clock, mut counts) = (Clock { next_ns: 0 }, TickCounts::default());
+        let mut now_ns = 0;
+        for _ in 0..100 {
+            now_ns = clock.next_ns.max(now_ns);
+            counts.count(clock.begin(now_ns));
+            now_ns += 40_000_000;
+        }
+        let passed = (now_ns / TICK_NS) as u64;
+        assert!((passed * 2 / 5..passed * 3 / 5).contains(&counts.skipped), "{counts:?}");
+        assert!(counts.late > 90, "{counts:?}");
     }
 }

@@ -35,6 +35,7 @@ pub use api::{
     Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand, MediaConfig, MediaEvent,
     OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,
 };
+pub use clock::TickCounts;
 pub use pool::{MediaPool, Waker};
 pub use ports::BoundPort;
 pub use recover::{Recovered, recover};

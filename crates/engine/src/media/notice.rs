@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rtrb::{Producer, PushError};
 
 use super::api::{LegKey, LegStats, MediaEvent, OperationId};
+use super::clock::TickCounts;
 use super::ring::Block;
 
 /// Notices that wait for core.
@@ -22,7 +23,7 @@ pub enum Notice {
     /// Statistics of one leg; [`Notice::StatsEnd`] follows.
     Stats(LegKey, LegStats),
     /// All legs of the thread were told.
-    StatsEnd { ticks_late: u64 },
+    StatsEnd { ticks: TickCounts },
     /// A tick of this leg panicked; it is gone, with all its operations.
     Crashed(LegKey),
 }

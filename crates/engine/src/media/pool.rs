@@ -240,8 +240,9 @@ impl MediaPool {
             if let Ok(event) = self.from_decoders.try_recv() {
                 return Some(event);
             }
-            let notice = self.threads.iter_mut().find_map(|link| link.notices.pop().ok())?;
-            self.notice(notice);
+            let mut threads = self.threads.iter_mut().enumerate();
+            let (thread, notice) = threads.find_map(|(at, link)| Some((at, link.notices.pop().ok()?)))?;
+            self.notice(thread, notice);
         }
     }
 
@@ -256,7 +257,7 @@ impl MediaPool {
         self.registry.operations.contains_key(&id)
     }
 
-    fn notice(&mut self, notice: Notice) {
+    fn notice(&mut self, thread: usize, notice: Notice) {
         match notice {
             Notice::Event(event) => self.event(event),
             Notice::Block { op, leg, block } => {
@@ -265,9 +266,9 @@ impl MediaPool {
                 }
             }
             Notice::Stats(leg, stats) => self.stats.push((leg, stats)),
-            Notice::StatsEnd { ticks_late } => {
+            Notice::StatsEnd { ticks } => {
                 let legs = std::mem::take(&mut self.stats);
-                self.ready.push_back(MediaEvent::Stats { legs, ticks_late });
+                self.ready.push_back(MediaEvent::Stats { legs, thread, ticks });
             }
             Notice::Crashed(leg) => self.crashed(leg),
         }

@@ -11,7 +11,7 @@ use offhook_mix::{DigitScript, OperationId, PauseBehavior, Player, Recorder, Sid
 use rtrb::{Consumer, Producer};
 
 use super::api::{DigitMethod, LegKey, MediaEvent, StreamParameters};
-use super::clock::{Clock, Tick};
+use super::clock::{Clock, Tick, TickCounts};
 use super::inbox::Inbox;
 use super::leg::{Leg, TickTime};
 use super::notice::{Notice, Notices};
@@ -100,7 +100,7 @@ struct MediaThread {
     notices: Notices,
     inbox: Inbox,
     settings: ThreadSettings,
-    ticks_late: u64,
+    counts: TickCounts,
     ticks: u64,
 }
 
@@ -113,7 +113,7 @@ impl MediaThread {
             notices: Notices::new(rings.notices),
             inbox: Inbox::new()?,
             settings,
-            ticks_late: 0,
+            counts: TickCounts::default(),
             ticks: 0,
         })
     }
@@ -122,7 +122,7 @@ impl MediaThread {
         let mut clock = Clock::start();
         while !self.commands.is_abandoned() {
             let tick = clock.wait();
-            self.ticks_late += u64::from(tick.is_late);
+            self.counts.count(tick);
             if tick.skipped > 0 {
                 self.ticks += u64::from(tick.skipped);
                 self.legs.iter_mut().for_each(|leg| leg.skip(tick.skipped));
@@ -205,9 +205,7 @@ impl MediaThread {
             for leg in &self.legs {
                 self.notices.push(Notice::Stats(leg.key, leg.stats()));
             }
-            self.notices.push(Notice::StatsEnd {
-                ticks_late: self.ticks_late,
-            });
+            self.notices.push(Notice::StatsEnd { ticks: self.counts });
         }
     }
 

@@ -114,7 +114,7 @@ REPORTS: list[reports.AnyReport] = [
     ),
     reports.PcmCredit(seq=1, at_us=2, stream=5, ms=100),
     reports.AudioReport(seq=1, at_us=2, op=11, leg="L", offset_ms=40, samples=b"\x01\x00"),
-    reports.Stats(seq=1, at_us=2, legs=[STATS], ticks_late=3, panics=1),
+    reports.Stats(seq=1, at_us=2, legs=[STATS], thread=2, ticks_late=3, ticks_skipped=4, panics=1),
     reports.SipTrace(seq=1, at_us=2, leg="L", sent=True, summary="BYE (2 BYE)", peer="127.0.0.1:4"),
 ]
 

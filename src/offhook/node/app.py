@@ -21,8 +21,9 @@ from aiohttp import web
 
 from offhook.errors import EngineLost, EngineRefused, OffhookError, PeerError
 from offhook.node.calls.exchange import Exchange
-from offhook.node.calls.settings import CallSettings, DialSettings, Limits, Route, TrunkSettings
-from offhook.node.config import Settings
+from offhook.node.calls.overload import Load
+from offhook.node.calls.settings import CallSettings, DialSettings, Limits, OverloadSettings, Route, TrunkSettings
+from offhook.node.config import DAY_MOST, Settings
 from offhook.node.engine.ops import PromptDone
 from offhook.node.engine.process import EngineProcess
 from offhook.node.engine.prompts import PromptCache
@@ -37,6 +38,7 @@ from offhook.node.names.system import bound_the_system
 from offhook.node.ports import is_loopback, loopbacks
 from offhook.node.speech.espeak import EspeakSpeech
 from offhook.node.speech.workers import SpeechWorkers
+from offhook.node.spending_book import SpendingBook
 from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Boot, Idle, Ready, Retire, Serve, Steering, Subscribed
 from offhook.node.store.journal import SqliteJournal
@@ -132,12 +134,17 @@ class Node:
             stack.push_async_callback(door.close)
             await self.gateway.start()
             stack.push_async_callback(self.gateway.close)
+            book = SpendingBook(self._state.spending)
+            stack.callback(book.close)
+            self.exchange.caps.spending = book.spending
+            self._spawn(book.run(), "spending")
             await stack.enter_async_context(self.exchange)
             lost = asyncio.Event()
             await self.exchange.attach(lambda _: lost.set())
             self.gateway.recover(self.exchange.adopted, self.exchange.past, self.exchange.dialling)
-            self.gateway.use_runner(self.verbs)
+            self.gateway.use_runner(self.verbs, self.exchange.overload.refuses)
             self._spawn(self._keep_engine(lost), "keep engine")
+            self._spawn(self.exchange.overload.watch(), "watch load")
             self._spawn(self._steered(), "steering")
             await door.open(loopbacks(self._settings.relay.listen), self._settings.relay.port, self._context())
             self._spawn(self._housekeeping().run(), "housekeeping")
@@ -176,7 +183,8 @@ class Node:
         """Only whether calls are taken."""
         if self._is_draining:
             return web.Response(status=503, text="draining\n")
-        is_busy = len(self.exchange.calls) >= self._settings.engine.max_calls
+        is_full = len(self.exchange.calls) >= self._settings.engine.max_calls
+        is_busy = is_full or self.exchange.overload.load is not Load.NORMAL
         return web.Response(status=429, text="busy\n") if is_busy else web.Response(text="ok\n")
 
     # --- the engine ------------------------------------------------------------------------------------------
@@ -328,6 +336,7 @@ def call_settings(settings: Settings, identity: Identity) -> CallSettings:
             loopback=is_loopback(settings.relay.listen) and is_loopback(settings.sip.listen),
             calls_at_once=at_once,
             calls_per_s=settings.dial.calls_per_s,
+            wait_s=settings.dial.wait_s,
         ),
         trunk=TrunkSettings(
             trunk.host,
@@ -338,10 +347,13 @@ def call_settings(settings: Settings, identity: Identity) -> CallSettings:
             deny=trunk.deny,
             calls_at_once=max(trunk.calls_at_once, at_once if dev else 0),
             calls_per_s=max(trunk.calls_per_s, settings.dial.calls_per_s if dev else 0),
+            calls_per_day=max(trunk.calls_per_day, DAY_MOST if dev else 0),
+            minutes_per_day=max(trunk.minutes_per_day, DAY_MOST if dev else 0),
         ),
         limits=Limits(
             call_s=calls.max_s, hold_s=calls.hold_s, ringing_s=calls.ringing_s, ended_kept_s=settings.limits.kept_s
         ),
+        overload=OverloadSettings(settings.overload.lag_ms, settings.overload.skipped_ticks),
         sip_host=settings.sip.listen,
         ring_timeout_s=calls.ring_timeout_s,
     )

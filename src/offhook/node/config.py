@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 __all__ = [
+    "DAY_MOST",
     "Calls",
     "Dev",
     "Dial",
@@ -15,6 +16,7 @@ __all__ = [
     "Fetch",
     "Limits",
     "Log",
+    "Overload",
     "Recordings",
     "Relay",
     "RouteRule",
@@ -25,6 +27,9 @@ __all__ = [
     "Tts",
     "Watch",
 ]
+
+DAY_MOST = 10_000_000
+"""Calls and minutes of a day."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
@@ -146,6 +151,15 @@ class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls_per_s: Annotated[
         float, Meta(gt=0, le=1000), _about("Calls placed in the long run; twice as many at once.", "per second")
     ] = 50.0
+    wait_s: Annotated[
+        float,
+        Meta(ge=0, le=600),
+        _about(
+            "A call beyond `calls_per_s`, of `[trunk]` too, waits for its turn, so long at most, and no longer than it "
+            "may ring.",
+            "seconds",
+        ),
+    ] = 30.0
 
 
 class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,6 +186,16 @@ class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls_per_s: Annotated[
         float, Meta(gt=0, le=1000), _about("Calls placed to it in the long run; at least ten at once.", "per second")
     ] = 1.0
+    calls_per_day: Annotated[
+        int,
+        Meta(ge=1, le=DAY_MOST),
+        _about("Calls placed to it in 24 hours, answered or not; kept over a restart. In `dev` ten million.", "calls"),
+    ] = 1000
+    minutes_per_day: Annotated[
+        int,
+        Meta(ge=1, le=DAY_MOST),
+        _about("Talked in calls placed to it in 24 hours; those that go on then do. In `dev` ten million.", "minutes"),
+    ] = 3000
 
 
 class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -213,6 +237,25 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: Annotated[
         float, Meta(ge=0, le=86400), _about("How long `serve` waits for its calls after SIGTERM.", "seconds")
     ] = 1800.0
+
+
+class Overload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When new calls get 503 and new dials are refused, so that the calls that are there go on."""
+
+    lag_ms: Annotated[
+        float,
+        Meta(ge=10, le=60_000),
+        _about(
+            "How late the node does most of what is due, for 5 s; calls are taken again after 2 s of half of it.", "ms"
+        ),
+    ] = 250.0
+    skipped_ticks: Annotated[
+        float,
+        Meta(ge=0.01, le=1),
+        _about(
+            "The part of its ticks (20 ms) that a media thread leaves out, for 10 s; taken again after 5 s of half."
+        ),
+    ] = 0.1
 
 
 class Recordings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -307,6 +350,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trunk: Trunk = Trunk()
     calls: Calls = Calls()
     limits: Limits = Limits()
+    overload: Overload = Overload()
     recordings: Recordings = Recordings()
     tts: Tts = Tts()
     fetch: Fetch = Fetch()

@@ -15,7 +15,7 @@ from offhook.errors import OffhookError
 from offhook.node.web.private import read_private, write_private
 from offhook.node.web.recordings import newest, remove_old
 
-__all__ = ["Housekeeping", "MachineTime", "TrustedTime", "machine_time", "trusted"]
+__all__ = ["Housekeeping", "MachineTime", "TrustedTime", "machine_time", "passed_s", "trusted"]
 
 _log = structlog.get_logger(__name__)
 _EVERY_S = 3600.0
@@ -50,6 +50,13 @@ def machine_time() -> MachineTime:
     return MachineTime(time.time(), boot, time.clock_gettime(clock))
 
 
+def passed_s(before: MachineTime, seen: MachineTime) -> float:
+    """Seconds between two looks, whoever set the clock; between two boots as the clock says, none to a day."""
+    if seen.boot == before.boot and seen.uptime_s >= before.uptime_s:
+        return seen.uptime_s - before.uptime_s
+    return min(max(seen.wall - before.wall, 0.0), _DAY_S)
+
+
 def trusted(before: TrustedTime | None, seen: MachineTime, newest_file: float) -> TrustedTime:
     """What is old by now.
 
@@ -61,10 +68,7 @@ def trusted(before: TrustedTime | None, seen: MachineTime, newest_file: float) -
     if before is None:
         return TrustedTime(min(seen.wall, newest_file + _DAY_S) if newest_file else seen.wall, seen)
     passed = seen.wall - before.seen.wall
-    if seen.boot == before.seen.boot and seen.uptime_s >= before.seen.uptime_s:
-        elapsed = seen.uptime_s - before.seen.uptime_s
-    else:
-        elapsed = min(max(passed, 0.0), _DAY_S)
+    elapsed = passed_s(before.seen, seen)
     now = before.now + elapsed
     if seen.wall - now <= _STEP_S:
         return TrustedTime(seen.wall, seen)

@@ -77,6 +77,7 @@ class StateDirectory:
         self.link_key = self.root / "recordings.key"
         self.ready = self.root / "ready.json"
         self.housekeeping = self.root / "housekeeping.json"
+        self.spending = self.root / "spending.json"
         self._lock = -1
         self._epoch = 0
 

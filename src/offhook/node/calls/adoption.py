@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from offhook.node.calls.call import Call, CallIdentity
-from offhook.node.calls.dialing import AdoptedDial, dial_failed
+from offhook.node.calls.dialled import AdoptedDial, dial_failed
 from offhook.node.calls.endings import Ending, end_params, ending_of
 from offhook.node.calls.label import CallLabel, Inherited, parse_label
 from offhook.node.calls.leg import Leg
@@ -125,6 +125,8 @@ class Adoption:
         call = _restored(self._exchange, snapshot, label)
         if call.dialled_by:
             self._exchange.caps.count(call.dialled_by, to_trunk=call.is_on_trunk)
+            if call.state is CallState.ANSWERED:
+                self._exchange.caps.answered(call.call_id, to_trunk=call.is_on_trunk)
         self._exchange.adopted.add(call.call_id)
         if told.state.get("call_state") == CallState.ENDING:
             call.go_on_ending(*_told_end(told))

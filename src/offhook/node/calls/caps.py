@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import msgspec
+import structlog
+
 from offhook.errors import CallerError
+from offhook.node.calls.pace import Pace, TooFast
 from offhook.node.calls.settings import CallSettings, TrunkSettings
+from offhook.node.calls.spending import Spending, Spent
 
-__all__ = ["OutboundCaps", "check_number"]
+__all__ = ["OutboundCaps", "Turn", "check_number"]
+
+log = structlog.get_logger(__name__)
+_NEARLY = 0.8
 
 
-class _Pace:
-    """``per_s`` in the long run, and as many at once as come in two seconds, at least ten."""
+class Turn(msgspec.Struct, frozen=True):
+    """A call that may be placed in ``wait_s``; it is counted already. ``waits``: by these it came too soon."""
 
-    def __init__(self, per_s: float) -> None:
-        self._per_s = per_s
-        self._most = self._left = max(10.0, 2 * per_s)
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        self._left = min(self._most, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+    session: str
+    to_trunk: bool
+    wait_s: float
+    waits: tuple[Pace, ...]
 
 
 class OutboundCaps:
@@ -33,17 +33,84 @@ class OutboundCaps:
 
     def __init__(self, settings: CallSettings) -> None:
         self._dial, self._trunk = settings.dial, settings.trunk
-        self._pace, self._trunk_pace = _Pace(self._dial.calls_per_s), _Pace(self._trunk.calls_per_s)
+        self._pace = Pace(self._dial.calls_per_s, self._dial.wait_s)
+        self._trunk_pace = Pace(self._trunk.calls_per_s, self._dial.wait_s)
         self._by_session: Counter[str] = Counter()
         self._on_trunk = 0
+        self.spending = Spending(Spent())
+        """Of the trunk; whoever keeps it sets it before the first call."""
+        self._told: Counter[str] = Counter()
 
-    def admit(self, session: str, *, to_trunk: bool) -> None:
-        """Count one more call of a session; ``release`` it once it is over.
+    def admit(self, session: str, *, to_trunk: bool, patience_s: float) -> Turn:
+        """Count one more call of a session that may wait so long; ``release`` it once it is over.
+
+        One with a ``wait_s`` is for ``came`` when that has passed, or for ``forgo``.
 
         Raises:
             CallerError: it would be one too many; names the setting.
         """
         now = asyncio.get_running_loop().time()
+        self._check_at_once(session, to_trunk)
+        if to_trunk:
+            self._tell_day(now)
+            self._check_day(now)
+        waits = {}
+        paces = [(self._pace, self._dial.calls_per_s, "calls a second", "dial.calls_per_s")]
+        if to_trunk:
+            paces.append(
+                (self._trunk_pace, self._trunk.calls_per_s, "calls a second to the trunk", "trunk.calls_per_s")
+            )
+        for pace, per_s, what, name in paces:
+            try:
+                waits[pace] = pace.wait_s(session, patience_s, now)
+            except TooFast:
+                raise CallerError(
+                    f"more than {per_s:g} {what}, and too many wait for their turn: dial slower, or raise {name}"
+                ) from None
+        for pace, wait_s in waits.items():
+            pace.take(session, waits=wait_s > 0)
+        if to_trunk:
+            self.spending.placed(now)
+            self._tell_day(now)
+        self.count(session, to_trunk=to_trunk)
+        waiting = tuple(pace for pace, wait_s in waits.items() if wait_s)
+        return Turn(session, to_trunk, max(waits.values()), waiting)
+
+    def came(self, turn: Turn) -> None:
+        """Its time has passed: the call is placed."""
+        for pace in turn.waits:
+            pace.came(turn.session)
+
+    def forgo(self, turn: Turn) -> None:
+        """It waited, and is not placed after all."""
+        for pace in turn.waits:
+            pace.give_back(turn.session)
+        if turn.to_trunk:
+            self.spending.placed(asyncio.get_running_loop().time(), calls=-1)
+        self.release(turn.session, to_trunk=turn.to_trunk)
+
+    def count(self, session: str, *, to_trunk: bool) -> None:
+        """One that is there already, of a node that ran before."""
+        self._by_session[session] += 1
+        self._on_trunk += to_trunk
+
+    def answered(self, call_id: str, *, to_trunk: bool) -> None:
+        """A call that was placed was answered, perhaps when a node before this one ran."""
+        if to_trunk:
+            self.spending.answered(call_id, asyncio.get_running_loop().time())
+
+    def release(self, session: str, *, to_trunk: bool, call_id: str = "") -> None:
+        """It is over."""
+        self._by_session[session] -= 1
+        if self._by_session[session] <= 0:
+            del self._by_session[session]
+        self._on_trunk -= to_trunk
+        now = asyncio.get_running_loop().time()
+        self.spending.over(call_id, now)
+        if to_trunk:
+            self._tell_day(now)
+
+    def _check_at_once(self, session: str, to_trunk: bool) -> None:
         mine, most = self._by_session[session], self._dial.calls_at_once
         others = self._by_session.total() - mine
         if mine + others >= most:
@@ -58,27 +125,27 @@ class OutboundCaps:
                 f"{self._on_trunk} calls are placed to the trunk already: "
                 "wait for one to end, or raise trunk.calls_at_once"
             )
-        if not self._pace.take(now):
-            per_s = self._dial.calls_per_s
-            raise CallerError(f"more than {per_s:g} calls a second: dial slower, or raise dial.calls_per_s")
-        if to_trunk and not self._trunk_pace.take(now):
-            raise CallerError(
-                f"more than {self._trunk.calls_per_s:g} calls a second to the trunk: "
-                "dial slower, or raise trunk.calls_per_s"
-            )
-        self.count(session, to_trunk=to_trunk)
 
-    def count(self, session: str, *, to_trunk: bool) -> None:
-        """One that is there already, of a node that ran before."""
-        self._by_session[session] += 1
-        self._on_trunk += to_trunk
+    def _check_day(self, now: float) -> None:
+        for what, name, spent, most in self._day(now):
+            if spent >= most:
+                raise CallerError(f"{most} {what} the trunk in the last 24 hours: wait, or raise {name}")
 
-    def release(self, session: str, *, to_trunk: bool) -> None:
-        """It is over."""
-        self._by_session[session] -= 1
-        if self._by_session[session] <= 0:
-            del self._by_session[session]
-        self._on_trunk -= to_trunk
+    def _tell_day(self, now: float) -> None:
+        """To the log, once until it is less again: most is spent, or all."""
+        for _, name, spent, most in self._day(now):
+            level = int(spent >= _NEARLY * most) + int(spent >= most)
+            if level > self._told[name]:
+                text = "the trunk may be used no more for now" if level > 1 else "the trunk may soon be used no more"
+                log.warning(text, setting=name, spent_in_24_hours=round(spent), most=most)
+            self._told[name] = level
+
+    def _day(self, now: float) -> list[tuple[str, str, float, int]]:
+        calls, minutes = self.spending.calls(now), self.spending.minutes(now)
+        return [
+            ("calls were placed to", "trunk.calls_per_day", calls, self._trunk.calls_per_day),
+            ("minutes were talked over", "trunk.minutes_per_day", minutes, self._trunk.minutes_per_day),
+        ]
 
 
 def check_number(number: str, trunk: TrunkSettings) -> None:

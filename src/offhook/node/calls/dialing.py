@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
 
 from offhook.errors import CallerError, EngineLost, EngineRefused
 from offhook.node.calls.call import Call, CallIdentity
-from offhook.node.calls.caps import OutboundCaps
+from offhook.node.calls.caps import Turn
 from offhook.node.calls.devices import DevicePlanner, Placement
+from offhook.node.calls.dialled import CallHost, dial_answered, dial_failed
 from offhook.node.calls.endings import Ending
 from offhook.node.calls.leg import Leg
-from offhook.node.calls.ports import EventSink, OutgoingEvent
-from offhook.node.calls.settings import CallSettings
+from offhook.node.calls.ports import OutgoingEvent
 from offhook.node.calls.uris import sip_data
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import LegDial, SendDigits
-from offhook.node.engine.port import EnginePort
 from offhook.protocol.devices import DialDevice
 from offhook.protocol.states import DialState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.dial import EVENT
 
-__all__ = ["AdoptedDial", "CallHost", "DialRequest", "Dialing", "dial_failed"]
+__all__ = ["DialRequest", "Dialing"]
 
 log = structlog.get_logger(__name__)
 _BROKEN = "The node failed on this dial; its log says why"
@@ -44,20 +42,6 @@ class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"DialRequest({self.tag!r}, groups=<{len(self.groups)}>)"
-
-
-class CallHost(Protocol):
-    """Takes up the calls that a dial places."""
-
-    engine: EnginePort
-    sink: EventSink
-    settings: CallSettings
-    wall_ms: Callable[[], int]
-    caps: OutboundCaps
-
-    def take(self, call: Call) -> asyncio.Task[None]:
-        """Register a call and run it; the task ends after its ``ended``."""
-        ...
 
 
 class Dialing:
@@ -106,15 +90,28 @@ class Dialing:
     async def _ring(self, group: list[DialDevice]) -> None:
         placements = await self._placements(group)
         rings_last = group is self.request.groups[-1] and not self.request.send_digits
-        legs = [self._place(placement, rings_last) for placement in placements if self._has_room(placement)]
-        pending: set[asyncio.Future[Any]] = {task for _, task in legs}
+        legs: dict[asyncio.Future[Any], Call] = {}
+        waiting: dict[asyncio.Future[Any], tuple[Placement, Turn]] = {}
         decided: set[asyncio.Future[Any]] = {self._winner, self._given_up}
-        while pending and not any(future.done() for future in decided):
-            done, _ = await asyncio.wait(pending | decided, return_when=asyncio.FIRST_COMPLETED)
-            pending -= done
-            for call, task in legs:
-                if task in done:
-                    self._outcome = call.ending or self._outcome
+        try:
+            for placement in placements:
+                turn = self._turn(placement)
+                if turn is not None and turn.wait_s:
+                    waiting[_after(turn.wait_s)] = (placement, turn)
+                elif turn is not None:
+                    legs |= self._place(placement, rings_last)
+            while (waiting or legs) and not any(future.done() for future in decided):
+                done, _ = await asyncio.wait({*waiting, *legs, *decided}, return_when=asyncio.FIRST_COMPLETED)
+                for over in done & legs.keys():
+                    self._outcome = legs.pop(over).ending or self._outcome
+                for come in done & waiting.keys() if not done & decided else ():
+                    placement, turn = waiting.pop(come)
+                    self._host.caps.came(turn)
+                    legs |= self._place(placement, rings_last)
+        finally:
+            for coming, (_, turn) in waiting.items():
+                coming.cancel()
+                self._host.caps.forgo(turn)
 
     def _cancel_legs(self) -> None:
         """All but the winner."""
@@ -148,19 +145,23 @@ class Dialing:
             self._refuse(str(error))
             return None
 
-    def _has_room(self, placement: Placement) -> bool:
+    def _turn(self, placement: Placement) -> Turn | None:
+        """When the device may be called; None if it may not."""
+        patience_s = self._ring_timeout_s(placement)
         try:
-            self._host.caps.admit(self.request.session, to_trunk=placement.to_trunk)
+            return self._host.caps.admit(self.request.session, to_trunk=placement.to_trunk, patience_s=patience_s)
         except CallerError as error:
             self._refuse(str(error))
-            return False
-        return True
+            return None
 
     def _refuse(self, text: str) -> None:
         self._outcome = Ending(EndReason.ERROR, EndSource.NONE, detail="not_allowed", text=text)
         log.warning("device not dialled", reason=text)
 
-    def _place(self, placement: Placement, rings_last: bool) -> tuple[Call, asyncio.Task[None]]:
+    def _ring_timeout_s(self, placement: Placement) -> float:
+        return placement.ring_timeout_s or self.request.timeout_s or self._host.settings.ring_timeout_s
+
+    def _place(self, placement: Placement, rings_last: bool) -> dict[asyncio.Future[Any], Call]:
         leg = Leg(self._host.engine, str(uuid.uuid4()), Direction.OUTBOUND)
         identity = CallIdentity(
             call_id=str(uuid.uuid4()),
@@ -177,14 +178,14 @@ class Dialing:
         call.max_duration_s = self.request.max_duration_s
         call.rings_last = rings_last
         call.is_on_trunk = placement.to_trunk
-        call.ring_timeout_s = placement.ring_timeout_s or self.request.timeout_s or host.settings.ring_timeout_s
+        call.ring_timeout_s = self._ring_timeout_s(placement)
         call.claim = self._claim
         call.on_answer = self._answered
         task = self._host.take(call)
         self._legs.append(call)
         call.announce()
         call.spawn_dial(self._dial(call, placement))
-        return call, task
+        return {task: call}
 
     async def _dial(self, call: Call, placement: Placement) -> None:
         operation = LegDial(
@@ -218,6 +219,7 @@ class Dialing:
 
     def _answered(self, call: Call) -> None:
         """The winner's state is out: say so for the dial, in the same outbox, before any loser ends."""
+        self._host.caps.answered(call.call_id, to_trunk=call.is_on_trunk)
         self._host.sink.emit(dial_answered(call))
 
     async def _press(self, call: Call) -> None:
@@ -236,62 +238,15 @@ class Dialing:
         self._host.sink.emit(OutgoingEvent(EVENT, params, tag=tag, session=self.request.session))
 
 
-class AdoptedDial:
-    """The last devices of a dial whose node went, still ringing: the first answer wins, the last end fails it."""
-
-    def __init__(self, host: CallHost) -> None:
-        self._host = host
-        self._ringing: list[Call] = []
-        self._winner: Call | None = None
-
-    def take(self, call: Call) -> None:
-        """Go on with a leg that was not answered."""
-        call.claim = self._claim
-        call.on_answer = self._answered
-        self._ringing.append(call)
-        self._host.take(call).add_done_callback(lambda _: self._over(call))
-
-    def _claim(self, call: Call) -> bool:
-        if self._winner is not None:
-            return False
-        self._winner = call
-        call.dial_winner = True
-        return True
-
-    def _answered(self, call: Call) -> None:
-        self._host.sink.emit(dial_answered(call))
-        for other in self._ringing:
-            if other is not call:
-                other.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
-
-    def _over(self, call: Call) -> None:
-        self._ringing.remove(call)
-        if self._ringing or self._winner is not None:
-            return
-        params = dial_failed(
-            self._host.settings.node_id, call.tag, call.ending or Ending(EndReason.ERROR, EndSource.NONE)
-        )
-        self._host.sink.emit(OutgoingEvent(EVENT, params, tag=call.tag, session=call.dialled_by))
+def _after(seconds: float) -> asyncio.Future[None]:
+    """Done then, unless it is cancelled."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(seconds, _set, future)
+    future.add_done_callback(lambda _: timer.cancel())
+    return future
 
 
-def dial_answered(call: Call) -> OutgoingEvent:
-    """``calling.call.dial`` ``answered``, in the outbox of the call that won."""
-    params = {
-        "node_id": call.settings.node_id,
-        "tag": call.tag,
-        "dial_state": DialState.ANSWERED.value,
-        "call": call.address_params(),
-    }
-    return OutgoingEvent(EVENT, params, call.call_id, call.tag, call.dialled_by, durable=True)
-
-
-def dial_failed(node_id: str, tag: str, ending: Ending) -> dict[str, Any]:
-    """Params of ``calling.call.dial`` ``failed``; ``message`` is ours: what to change."""
-    params = {
-        "node_id": node_id,
-        "tag": tag,
-        "dial_state": DialState.FAILED.value,
-        "reason": ending.reason.value,
-        "source": ending.source.value,
-    }
-    return params | ({"message": ending.text} if ending.text else {})
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

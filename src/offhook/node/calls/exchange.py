@@ -20,6 +20,7 @@ from offhook.node.calls.directory import CallDirectory
 from offhook.node.calls.endings import Ending
 from offhook.node.calls.label import Inherited
 from offhook.node.calls.leg import Leg
+from offhook.node.calls.overload import Overload
 from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd, ResolveHost
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
@@ -37,6 +38,7 @@ from offhook.node.engine.reports import (
     LegProgress,
     OperationEnded,
     OperationStarted,
+    Stats,
     Welcome,
 )
 from offhook.protocol.codes import ResultCode
@@ -78,6 +80,7 @@ class Exchange:
         self.calls = CallDirectory(settings.limits.ended_kept_s)
         self.planner = DevicePlanner(settings, resolve)
         self.caps = OutboundCaps(settings)
+        self.overload = Overload(settings.overload)
         self.on_orphan: OrphanRenderer | None = None
         self.desk = desk
         self.adopted: set[str] = set()
@@ -177,6 +180,8 @@ class Exchange:
                 self._handle(report)
             case LegProgress() | LegAnswered() | LegChanged() | LegEnded():
                 self._handle(report)
+            case Stats():
+                self.overload.heard(report, self.overload.clock())
             case _:
                 pass
         if report.seq > self._last_seq:
@@ -224,6 +229,9 @@ class Exchange:
             return
         if self._is_stopping:
             self.refuse(report.leg, 503, "The node is stopping")
+            return
+        if why := self.overload.refuses():
+            self.refuse(report.leg, 503, why)
             return
         try:
             dialled = parse_party(report.request_uri)
@@ -283,7 +291,7 @@ class Exchange:
             raise  # to the wall of the task
         finally:
             if call.dialled_by:
-                self.caps.release(call.dialled_by, to_trunk=call.is_on_trunk)
+                self.caps.release(call.dialled_by, to_trunk=call.is_on_trunk, call_id=call.call_id)
             self.calls.remove(call)
             self.desk.forget(call.call_id)
             if not call.leg.over.done() and not self._is_closed:

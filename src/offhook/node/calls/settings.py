@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["CallSettings", "DialSettings", "Limits", "Route", "TrunkSettings"]
+__all__ = ["CallSettings", "DialSettings", "Limits", "OverloadSettings", "Route", "TrunkSettings"]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -41,6 +41,8 @@ class DialSettings(msgspec.Struct, frozen=True):
     calls_at_once: int = 1000
     """Calls that are placed, of all clients; one client leaves half of what is free to others."""
     calls_per_s: float = 50.0
+    wait_s: float = 30.0
+    """How long a call may wait for its turn when more are placed a second."""
 
 
 class TrunkSettings(msgspec.Struct, frozen=True):
@@ -57,6 +59,19 @@ class TrunkSettings(msgspec.Struct, frozen=True):
     """Prefixes that may not, though a shorter one may: premium rates and satellites."""
     calls_at_once: int = 10
     calls_per_s: float = 1.0
+    calls_per_day: int = 1000
+    """In 24 hours, answered or not."""
+    minutes_per_day: int = 3000
+    """In 24 hours, of all calls that were placed; calls that go on are not ended by it."""
+
+
+class OverloadSettings(msgspec.Struct, frozen=True):
+    """When new calls are refused, so that those that are there go on."""
+
+    lag_ms: float = 250.0
+    """How late the loop runs most of what is due, for 5 s."""
+    skipped_ticks: float = 0.1
+    """The share of its ticks that a media thread leaves out, for 10 s."""
 
 
 class CallSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +83,7 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True):
     dial: DialSettings = DialSettings()
     trunk: TrunkSettings = TrunkSettings()
     limits: Limits = Limits()
+    overload: OverloadSettings = OverloadSettings()
     sip_host: str = "127.0.0.1"
     """Host of the From URI of ``phone`` devices and of ``sip`` devices that name no ``from``."""
     ring_timeout_s: float = 30.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,8 @@ class Commands:
         outbox.on_leave = self._repeats.left
         self.is_draining = False
         """New calls are refused."""
+        self.overload: Callable[[], str] = lambda: ""
+        """Why the node is too busy for a new call; empty: it is not."""
         self.failures = 0
         """Commands that ended in an error nobody foresaw."""
 
@@ -91,14 +94,14 @@ class Commands:
         if first is not None:
             first.add_done_callback(lambda reply: connection.send(reply.result()) and None)
             return
-        if request.method in _NEW_CALLS and (why := self._refuses_new_calls()):
-            connection.send(_reply(frame_id, refusal("503", why)))  # not remembered: it may be tried again
-            return
         repeated = self._repeats.find(session, request)
         if repeated is not None:
             reply = _reply(frame_id, repeated)
             session.ledger.settle(frame_id, session.ledger.begin(frame_id, self._clock.now()), reply)
             connection.send(reply)
+            return
+        if self._begins_call(session, request) and (why := self._refuses_new_calls()):
+            connection.send(_reply(frame_id, refusal("503", why)))  # not remembered: it may be tried again
             return
         at = self._clock.now()
         command = _Command(
@@ -112,12 +115,17 @@ class Commands:
         )
         self._tasks.spawn(self._perform(command), request.method)
 
+    def _begins_call(self, session: Session, request: Request) -> bool:
+        """A dial that is under way, asked for again, begins none."""
+        is_new = request.method in _NEW_CALLS
+        return is_new and not self._outbox.dials.is_open(session.protocol, str(request.params.get("tag", "")))
+
     def _refuses_new_calls(self) -> str:
         if self.is_draining:
             return "this node is being restarted: dial again in a few seconds"
         if not self._journal.is_healthy:
             return f"the journal of this node cannot be written: {self._journal.remedy}"
-        return ""
+        return self.overload()
 
     async def _perform(self, command: _Command) -> None:
         """Run it, however long it takes; answer within the time that a client waits for one."""

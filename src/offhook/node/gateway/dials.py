@@ -29,6 +29,10 @@ class Dials:
         """Whether something is dialled for a session."""
         return any(owner == session for owner, _ in self._open)
 
+    def is_open(self, session: str, tag: str) -> bool:
+        """Whether it was accepted, and its outcome not told."""
+        return (session, tag) in self._open
+
     def open(self, session: str, tag: str) -> None:
         """It was accepted."""
         if (session, tag) not in self._open:

@@ -80,12 +80,16 @@ class Gateway:
         self._orphans = Orphans(self._sessions, self._ownership, self.desk, settings, self._tasks)
         self._ownership.on_claim = self._claimed
 
-    def use_runner(self, runner: CommandRunner) -> None:
-        """Name who runs commands; before that, sockets are refused with 503."""
+    def use_runner(self, runner: CommandRunner, overload: Callable[[], str] = lambda: "") -> None:
+        """Name who runs commands; before that, sockets are refused with 503.
+
+        ``overload`` says why no call is placed at the moment (a sentence), or nothing.
+        """
         self._orphans.runner = runner
         self._commands = Commands(
             runner, self.outbox, self._ownership, self._journal, self._settings, self._tasks, self._sessions.clock
         )
+        self._commands.overload = overload
 
     async def start(self) -> Recovered:
         """Open the journal and take up sessions and calls that an earlier node left.

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
+import structlog
 
 from bench import NODE, SETTINGS, Bench, open_bench
 from offhook.errors import CallerError
 from offhook.node.calls.caps import check_number
+from offhook.node.calls.endings import Ending
 from offhook.node.calls.ports import Origin
 from offhook.node.calls.settings import DialSettings, TrunkSettings
 from offhook.node.engine import ops
+from offhook.protocol.states import EndReason, EndSource
 from offhook.testing.engine import Peer
 
 pytestmark = pytest.mark.virtual_clock
@@ -113,6 +117,100 @@ async def test_a_loop_that_dials_the_trunk_is_slowed_to_its_calls_a_second(tmp_p
         assert all("trunk.calls_per_s" in text for text in refusals(bench))
 
 
+async def test_calls_to_the_trunk_that_come_too_soon_wait_for_their_turns_in_order(tmp_path):
+    """25 at once were 10 calls and 15 failures."""
+    trunk = TrunkSettings("trunk.example", from_number="+15550000000", allow=["+1"], calls_at_once=100)
+    async with open_bench(tmp_path, trunk=trunk) as bench:
+        bench.engine.default_peer = Peer(answer_after_s=0.1)
+        for number in range(25):
+            await dial(bench, f"t{number}", phone(f"+155512345{number:02}"))
+        await asyncio.sleep(0.5)
+        assert len(bench.engine.sent(ops.LegDial)) == 10
+        assert len(bench.sink.of("calling.call.dial", dial_state="dialing")) == 25
+        for passed in range(1, 16):
+            await asyncio.sleep(1)
+            assert len(bench.engine.sent(ops.LegDial)) == 10 + passed
+        await asyncio.sleep(0.5)
+        answered = [params["tag"] for params in bench.sink.of("calling.call.dial", dial_state="answered")]
+        assert answered[10:] == [f"t{number}" for number in range(10, 25)]
+        assert not bench.exchange.caps._trunk_pace._waiting
+
+
+@pytest.mark.parametrize(("timeout_s", "placed"), [(5, 15), (20, 25), (None, 25)])
+async def test_none_waits_longer_than_it_may_ring_nor_who_would_have_no_turn_then(tmp_path, timeout_s, placed):
+    trunk = TrunkSettings("trunk.example", from_number="+15550000000", allow=["+1"], calls_at_once=100)
+    async with open_bench(tmp_path, trunk=trunk) as bench:
+        bench.engine.default_peer = Peer(answer_after_s=0.1, status=486)
+        for number in range(40):  # of one client, which may have half of the 30 turns
+            device = phone("+15551234567")
+            if timeout_s:
+                device["params"]["timeout"] = timeout_s
+            await dial(bench, f"t{number}", device)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        texts = refusals(bench)
+        assert len(texts) == 40 - placed  # at once: nobody waits in vain
+        assert all("trunk.calls_per_s" in text for text in texts)
+        await asyncio.sleep(60)
+        assert len(bench.engine.sent(ops.LegDial)) == placed
+        assert len(bench.sink.of("calling.call.dial", dial_state="failed")) == 40
+
+
+async def test_one_client_that_waits_leaves_turns_for_others(tmp_path):
+    trunk = TrunkSettings("trunk.example", from_number="+15550000000", allow=["+1"], calls_at_once=100)
+    async with open_bench(tmp_path, trunk=trunk) as bench:
+        for number in range(40):
+            await dial(bench, f"g{number}", phone("+15551234567"), session="greedy")
+        await asyncio.sleep(0.05)
+        await dial(bench, "modest", phone("+15551234567"), session="modest")
+        await bench.sink.when("calling.call.dial", tag="modest", dial_state="answered")
+
+
+async def test_without_a_wait_what_comes_too_soon_fails_at_once(tmp_path):
+    dialling = DialSettings(calls_per_s=5, wait_s=0)
+    async with open_bench(tmp_path, dial=dialling) as bench:
+        for number in range(11):
+            await dial(bench, f"t{number}", sip("bob"))
+        await asyncio.sleep(0.05)
+        assert "dial.calls_per_s" in await told(bench, "t10")
+
+
+async def test_who_goes_while_its_call_waits_gives_its_turn_and_its_place_back(tmp_path):
+    trunk = TrunkSettings("trunk.example", from_number="+15550000000", allow=["+1"], calls_at_once=100)
+    async with open_bench(tmp_path, trunk=trunk) as bench:
+        bench.engine.default_peer = Peer(answer_after_s=0.1, status=486)
+        for number in range(25):
+            await dial(bench, f"t{number}", phone("+15551234567"), session="gone" if number >= 10 else "here")
+        await asyncio.sleep(0.5)
+        bench.exchange.cancel_dials("gone", "Its client is gone")
+        await asyncio.sleep(0.5)
+        assert bench.sink.of("calling.call.dial", tag="t24")[-1]["message"] == "Its client is gone"
+        caps = bench.exchange.caps
+        assert not caps._by_session
+        assert not caps._on_trunk
+        assert not caps._trunk_pace._waiting
+        assert caps.spending.calls(asyncio.get_running_loop().time()) == 10
+        await dial(bench, "next", phone("+15551234567"), session="here")
+        await asyncio.sleep(1)
+        assert len(bench.engine.sent(ops.LegDial)) == 11
+        await asyncio.sleep(60)
+        assert len(bench.engine.sent(ops.LegDial)) == 11
+
+
+async def test_of_devices_that_ring_together_those_that_may_ring_and_the_others_in_their_turn(tmp_path):
+    trunk = TrunkSettings("trunk.example", from_number="+15550000000", allow=["+1"], calls_at_once=100)
+    async with open_bench(tmp_path, trunk=trunk) as bench:
+        bench.engine.default_peer = Peer(answer_after_s=None)
+        await dial(bench, "t", *(phone(f"+155512345{number:02}") for number in range(13)))
+        await asyncio.sleep(0.5)
+        assert len(bench.engine.sent(ops.LegDial)) == 10
+        bench.engine.default_peer = Peer(answer_after_s=0.1)
+        dialled = await bench.sink.when("calling.call.dial", tag="t", dial_state="answered")
+        assert dialled["call"]["device"]["params"]["to_number"] == "+15551234510"
+        await asyncio.sleep(30)
+        assert len(bench.engine.sent(ops.LegDial)) == 11  # the two that waited are not called any more
+
+
 async def test_one_client_leaves_lines_for_the_others_and_all_together_for_calls_that_come_in(tmp_path):
     """100 requests of 50 devices took all 2000 lines of the node, and callers got 503."""
     async with open_bench(tmp_path, dial=DialSettings(calls_at_once=40, calls_per_s=1000)) as bench:
@@ -132,10 +230,10 @@ async def test_one_client_leaves_lines_for_the_others_and_all_together_for_calls
 async def test_calls_a_second_are_bounded_for_all_together(tmp_path):
     async with open_bench(tmp_path, dial=DialSettings(calls_per_s=5)) as bench:
         bench.engine.default_peer = Peer(answer_after_s=0.05, status=486)
-        for number in range(300):
+        for number in range(600):
             await dial(bench, f"t{number}", sip("bob"), session=f"s{number}")
             await asyncio.sleep(0.1)
-        assert 150 <= len(bench.engine.sent(ops.LegDial)) <= 161
+        assert 300 <= len(bench.engine.sent(ops.LegDial)) <= 311
         assert all("dial.calls_per_s" in text for text in refusals(bench))
 
 
@@ -161,6 +259,81 @@ async def test_calls_that_were_adopted_count(tmp_path):
         async with exchange:
             await exchange.attach()
             assert exchange.caps._by_session == {"session-1": 1}
+            await old.exchange.attach()
+
+
+# --- a day ------------------------------------------------------------------------------------------------------
+
+
+def trunk_of_a_day(**most: int) -> TrunkSettings:
+    return TrunkSettings(
+        "trunk.example", from_number="+15550000000", allow=["+1"], calls_at_once=100, calls_per_s=100.0, **most
+    )
+
+
+async def test_a_stolen_token_places_so_many_calls_to_the_trunk_a_day_and_the_day_moves_on(tmp_path):
+    """And says so once in the log, before it is used up and then; other calls are placed all the same."""
+    async with open_bench(tmp_path, trunk=trunk_of_a_day(calls_per_day=50)) as bench:
+        bench.engine.default_peer = Peer(answer_after_s=0.05, status=486)
+        with structlog.testing.capture_logs() as logs:
+            for number in range(570):
+                await dial(bench, f"t{number}", phone("+15551234567"))
+                await asyncio.sleep(0.1)
+        assert len(bench.engine.sent(ops.LegDial)) == 50
+        assert "trunk.calls_per_day" in await told(bench, "t569")
+        told_once = [line for line in logs if line.get("setting") == "trunk.calls_per_day"]
+        assert [(line["log_level"], line["spent_in_24_hours"]) for line in told_once] == [
+            ("warning", 40),
+            ("warning", 50),
+        ]
+        await dial(bench, "near", sip("bob"))
+        await bench.sink.when("calling.call.dial", tag="near", dial_state="failed", reason="busy")
+        await asyncio.sleep(23 * 3600)
+        await dial(bench, "early", phone("+15551234567"))
+        assert "trunk.calls_per_day" in await told(bench, "early")
+        await asyncio.sleep(2 * 3600)
+        await dial(bench, "next day", phone("+15551234567"))
+        await bench.sink.when("calling.call.dial", tag="next day", dial_state="failed", reason="busy")
+
+
+async def test_minutes_of_a_day_are_counted_while_they_are_talked_and_calls_that_go_on_do(tmp_path):
+    async with open_bench(tmp_path, trunk=trunk_of_a_day(minutes_per_day=60)) as bench:
+        for number in range(3):
+            await dial(bench, f"t{number}", phone("+15551234567"))
+            await bench.sink.when("calling.call.dial", tag=f"t{number}", dial_state="answered")
+        await asyncio.sleep(19 * 60)
+        await dial(bench, "fourth", phone("+15551234567"))
+        await bench.sink.when("calling.call.dial", tag="fourth", dial_state="answered")
+        await asyncio.sleep(5 * 60)
+        await dial(bench, "fifth", phone("+15551234567"))
+        assert "trunk.minutes_per_day" in await told(bench, "fifth")
+        assert len(bench.exchange.calls) == 4
+        bench.exchange.end_all(Ending(EndReason.HANGUP, EndSource.NONE))
+        await asyncio.sleep(10)
+        minutes = bench.exchange.caps.spending.minutes(asyncio.get_running_loop().time())
+        assert minutes == pytest.approx(3 * 24 + 5, abs=0.2)
+
+
+async def test_minutes_of_a_call_that_rings_or_is_not_on_the_trunk_cost_nothing(tmp_path):
+    async with open_bench(tmp_path, trunk=trunk_of_a_day(minutes_per_day=60)) as bench:
+        bench.engine.default_peer = Peer(answer_after_s=20)
+        await dial(bench, "t", phone("+15551234567"))
+        await dial(bench, "near", sip("bob"))
+        await asyncio.sleep(60)
+        minutes = bench.exchange.caps.spending.minutes(asyncio.get_running_loop().time())
+        assert minutes == pytest.approx(40 / 60, abs=0.05)
+
+
+async def test_a_call_that_was_adopted_goes_on_to_cost_minutes(tmp_path):
+    settings = msgspec.structs.replace(SETTINGS, trunk=trunk_of_a_day())
+    async with open_bench(tmp_path, trunk=settings.trunk) as old:
+        await dial(old, "t", phone("+15551234567"))
+        await old.sink.when("calling.call.dial", tag="t", dial_state="answered")
+        exchange, _ = old.build(settings)
+        async with exchange:
+            await exchange.attach()
+            await asyncio.sleep(600)
+            assert exchange.caps.spending.minutes(asyncio.get_running_loop().time()) == pytest.approx(10, abs=0.1)
             await old.exchange.attach()
 
 

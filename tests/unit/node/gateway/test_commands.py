@@ -265,6 +265,27 @@ async def test_a_draining_node_takes_no_new_call(node):
         assert (await client.command("calling.play", "c"))["code"] == "200"
 
 
+async def test_an_overloaded_node_places_no_new_call_and_does_everything_else(node):
+    async with node.client(contexts=["office"]) as client:
+        node.gateway.use_runner(node.runner, lambda: why)
+        why = "This node is overloaded; try again in a few seconds"
+    async with node.client(contexts=["office"]) as client:
+        refused = await client.command("calling.dial", "", "id-1", tag="t")
+        assert (refused["code"], refused["message"]) == ("503", why)
+        assert (await client.command("calling.play", "c"))["code"] == "200"
+        why = ""
+        assert (await client.command("calling.dial", "", "id-1", tag="t"))["code"] == "200"  # the refusal is not kept
+
+
+async def test_a_dial_that_is_under_way_is_not_refused_when_it_is_asked_for_again(node):
+    """Its program would take it for one that calls nobody, and nobody would take its answer."""
+    async with node.client(contexts=["office"]) as client:
+        assert (await client.command("calling.dial", "", tag="t"))["code"] == "200"
+        node.gateway.refuse_new_calls()
+        assert (await client.command("calling.dial", "", tag="t"))["code"] == "200"
+        assert (await client.command("calling.dial", "", tag="u"))["code"] == "503"
+
+
 @pytest.mark.virtual_clock
 async def test_too_many_requests_get_32005_and_a_sentence(make_node):
     async with make_node(requests_per_s=1.0, requests_burst=5) as node, node.client() as client:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
 import structlog
 
 from offhook.errors import OffhookError
 from offhook.node.calls.ports import OfferedCall, OutgoingEvent
+from offhook.node.gateway.choice import Asked, Choice, Offer
 from offhook.node.gateway.events import Outbox
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
@@ -20,30 +20,6 @@ from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
 __all__ = ["Desk"]
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class _Asked:
-    """One session that was offered the call. Times are of the loop."""
-
-    at: float
-    acked_at: float | None = None
-    has_passed: bool = False
-    is_noted: bool = False
-    """As one that let it go by."""
-
-
-@dataclass
-class _Offer:
-    """One call that looks for its client."""
-
-    call: OfferedCall
-    entry: CallEntry
-    began_at: float
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: dict[str, _Asked] = field(default_factory=dict)
-    held_since: float | None = None
-    is_alerted: bool = False
 
 
 class Desk:
@@ -70,7 +46,8 @@ class Desk:
         self._settings = settings
         self._tasks = tasks
         self._project = project
-        self._offers: dict[str, _Offer] = {}
+        self._choice = Choice(sessions, ownership, settings)
+        self._offers: dict[str, Offer] = {}
         self._turns = 0
         self.is_draining = False
         """New calls are refused with 503."""
@@ -84,9 +61,9 @@ class Desk:
         entry = self._ownership.ensure(call.call_id, self._project)
         if not entry.state:
             entry.state = call.withdrawn_params()  # what a node after a crash can tell of the call
-        offer = _Offer(call, entry, self._now())
+        offer = Offer(call, entry, self._now())
         for session in entry.asked:  # by a node that ran before: they have the call, and a little time
-            offer.asked[session] = _Asked(offer.began_at, acked_at=offer.began_at)
+            offer.asked[session] = Asked(offer.began_at, acked_at=offer.began_at)
         call.decided.add_done_callback(lambda _: offer.changed.set())
         self._offers[call.call_id] = offer
         self._tasks.spawn(self._run(offer), f"offer {call.call_id}")
@@ -100,7 +77,7 @@ class Desk:
         self._retract_from(session, call_id)
         offer = self._offers.get(call_id)
         if offer is not None:
-            offer.asked.setdefault(session, _Asked(self._now())).has_passed = True
+            offer.asked.setdefault(session, Asked(self._now())).has_passed = True
             offer.changed.set()
 
     def assign(self, call_id: str, session: str) -> None:
@@ -172,7 +149,7 @@ class Desk:
 
     # --- one offer ---
 
-    async def _run(self, offer: _Offer) -> None:
+    async def _run(self, offer: Offer) -> None:
         call = offer.call
         try:
             if self.is_draining:
@@ -193,7 +170,7 @@ class Desk:
         finally:
             del self._offers[call.call_id]
 
-    async def _step(self, offer: _Offer) -> float | None:
+    async def _step(self, offer: Offer) -> float | None:
         """Do what is due and say when to look again at the latest; None: the call was refused."""
         now, settings, call = self._now(), self._settings, offer.call
         ringing_until = offer.began_at + settings.ringing_s
@@ -203,12 +180,12 @@ class Desk:
         if offer.entry.owner:
             return await self._watch_owner(offer, now, ringing_until)
         wakes = [ringing_until]
-        deciding = [wake for asked in offer.asked if (wake := self._decides_until(offer, asked)) > now]
-        self._note_silent(offer, now)
-        thinking = self._thinking(offer)
+        deciding = [wake for asked in offer.asked if (wake := self._choice.decides_until(offer, asked)) > now]
+        self._choice.note_silent(offer, now)
+        thinking = self._choice.thinking(offer)
         if deciding or len(thinking) >= 2:
             offer.held_since = None
-        elif (session := self._pick(offer)) is not None:
+        elif (session := self._choice.pick(offer, self.retired)) is not None:
             offer.held_since = None
             self._ask(offer, session)
             wakes.append(now + settings.offer_ack_s)
@@ -220,61 +197,10 @@ class Desk:
         wakes.append(await self._alert_later(offer, now))
         return min(wake for wake in wakes if wake > now)
 
-    def _decides_until(self, offer: _Offer, name: str) -> float:
-        """Until when to wait for this session before asking another."""
-        asked, session, settings = offer.asked[name], self._sessions.get(name), self._settings
-        if asked.has_passed or session is None:
-            return 0.0
-        until = asked.at + settings.offer_ack_s if asked.acked_at is None else asked.acked_at + settings.offer_command_s
-        if session.lost_at is not None:
-            until = min(until, session.lost_at + settings.offer_lost_s)
-        return until
-
-    def _note_silent(self, offer: _Offer, now: float) -> None:
-        """Who lets an offer go by without an ack stands last: else the dead one, never busy, would be asked first."""
-        for name, asked in offer.asked.items():
-            session = self._sessions.get(name)
-            has_let_go = (
-                asked.acked_at is None and not asked.has_passed and now >= asked.at + self._settings.offer_ack_s
-            )
-            if has_let_go and session is not None and session.is_connected and not asked.is_noted:
-                asked.is_noted = True
-                session.is_silent = True
-
-    def _thinking(self, offer: _Offer) -> list[str]:
-        """Sessions that have the call and have not said anything yet."""
-        return [
-            name
-            for name, asked in offer.asked.items()
-            if asked.acked_at is not None
-            and not asked.has_passed
-            and (session := self._sessions.get(name)) is not None
-            and session.is_connected
-        ]
-
-    def _pick(self, offer: _Offer) -> Session | None:
-        """Of those not asked yet the least loaded, of equals the one asked longest ago; silent ones last."""
-        context, project = offer.call.context, offer.entry.project
-        found = [
-            session
-            for session in self._sessions
-            if session.is_connected
-            and session.project == project
-            and context in session.contexts
-            and session.protocol not in offer.asked
-            and session.token_id not in self.retired
-        ]
-        if not found:
-            return None
-        return min(
-            found,
-            key=lambda session: (session.is_silent, self._ownership.load_of(session.protocol), session.asked_last),
-        )
-
-    def _ask(self, offer: _Offer, session: Session) -> None:
+    def _ask(self, offer: Offer, session: Session) -> None:
         self._turns += 1
         session.asked_last = self._turns
-        offer.asked[session.protocol] = _Asked(self._now())
+        offer.asked[session.protocol] = Asked(self._now())
         self._ownership.ask(offer.entry, session.protocol)
         self._outbox.emit(
             OutgoingEvent(
@@ -282,7 +208,7 @@ class Desk:
             )
         )
 
-    async def _hold(self, offer: _Offer, now: float) -> float | None:
+    async def _hold(self, offer: Offer, now: float) -> float | None:
         """Nobody is there (any more): wait a little for a client, then refuse."""
         context = offer.call.context
         if not self._sessions.was_subscribed(context):
@@ -298,26 +224,26 @@ class Desk:
         await self._alert(offer)
         return min(offer.held_since + self._settings.hold_s, offer.began_at + self._settings.ringing_s)
 
-    async def _alert_later(self, offer: _Offer, now: float) -> float:
+    async def _alert_later(self, offer: Offer, now: float) -> float:
         at = offer.began_at + self._settings.offer_alert_s
         if now < at:
             return at
         await self._alert(offer)
         return now
 
-    async def _alert(self, offer: _Offer) -> None:
+    async def _alert(self, offer: Offer) -> None:
         if not offer.is_alerted and offer.call.is_open:
             offer.is_alerted = True
             await offer.call.alert()
 
-    async def _watch_owner(self, offer: _Offer, now: float, ringing_until: float) -> float:
+    async def _watch_owner(self, offer: Offer, now: float, ringing_until: float) -> float:
         """An owner that went before it answered gives the call back; it may take it again, if nobody else did."""
         name = offer.entry.owner
         session = self._sessions.get(name)
         lost_at = session.lost_at if session is not None else 0.0
         gone_at = ringing_until if lost_at is None else lost_at + self._settings.offer_lost_s
         if now >= gone_at:
-            offer.asked.setdefault(name, _Asked(now, acked_at=now))
+            offer.asked.setdefault(name, Asked(now, acked_at=now))
             self._ownership.release(offer.entry)
             offer.changed.set()
             return now

@@ -141,7 +141,8 @@ class Adoption:
         if call.state is CallState.ANSWERED or call.is_ending:
             return
         if call.identity.direction is Direction.INBOUND:
-            self._exchange.desk.offer(call)
+            if snapshot.leg not in self._answers:  # else it is answered, which is handled next
+                self._exchange.desk.offer(call)
             return
         ending = Ending(EndReason.ERROR, EndSource.NONE, detail="node_failure", text="The node was restarted")
         call.claim = lambda _: False

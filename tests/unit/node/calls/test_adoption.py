@@ -210,6 +210,7 @@ async def test_an_answer_that_stands_in_the_label_and_was_not_told_is_told(morta
     await start(mortal)
     await asyncio.sleep(1)
     assert mortal.states(call) == ["answered"]
+    assert mortal.desk.offers == [], "it has its owner"
 
 
 @pytest.mark.parametrize("is_told", [True, False])

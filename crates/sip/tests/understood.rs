@@ -260,6 +260,8 @@ fn a_caller_that_does_not_say_who_it_is_calls() {
         ("<sip:Anonymous@>", NOBODY),
         ("<tel:anonymous>", NOBODY),
         ("<tel:>", NOBODY),
+        ("<tel:anonymous@h.example>", NOBODY),
+        ("<tel:15550199@h.example>", "tel:15550199"),
         ("<TEL:Restricted;x=y>", NOBODY),
         ("<15550199>", "tel:15550199"),
         ("<+15550199>", "tel:+15550199"),
@@ -388,6 +390,60 @@ fn an_empty_parameter_of_via_is_none_and_an_empty_value_too() {
         &format!("z9hG4bKinvite;rport=, {below}\r\nv: SIP/2.0/UDP h;branch=z9hG4bKd;"),
     ));
     assert!(bench.only().starts_with("SIP/2.0 100 "));
+}
+
+/// A proxy in between took them as they were; only the topmost says where the answer goes (RFC 3261, 18.2.2).
+#[test]
+fn vias_below_the_topmost_are_those_of_others_and_go_back_as_they_came() {
+    for below in [
+        "SIP/2.0/UDP phone;branch=z9hG4bK{1-2}@x",
+        "SIP/2.0/UDP fe80::1;branch=z9hG4bK1",
+        "garbage",
+        "",
+        "SIP/2.0/UDP 10.0.0.1:99999;x=a=b",
+    ] {
+        let top = "SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKtop;rport";
+        let via = |between: &str| format!("{top}{between}{below}");
+        let with = |via: &str| invite().replace("SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKinvite;rport", via);
+        let mut bench = Bench::new();
+        bench.feed(&with(&via("\r\nVia: ")));
+        let answer = bench.only();
+        assert!(answer.starts_with("SIP/2.0 100 "), "{below}: {answer}");
+        let told = format!("Via: {top}=5070;received=127.0.0.1\r\nVia: {below}\r\n");
+        assert!(answer.contains(&told), "{answer}");
+        // In one field with it they are one list, which is read as a whole (RFC 4475, 3.1.2.1).
+        assert_eq!(refused(&with(&via(", "))).0, 400);
+    }
+}
+
+#[test]
+fn what_is_said_twice_in_the_same_words_is_said_once() {
+    for (written, read) in [
+        ("sip:a@h.example;user=phone;user=phone", "sip:a@h.example;user=phone"),
+        (
+            "sip:a@h.example;lr;transport=udp;LR;Transport=UDP",
+            "sip:a@h.example;lr;transport=udp",
+        ),
+        ("sip:a@h.example;x;y;x?b=c", "sip:a@h.example;x;y?b=c"),
+    ] {
+        assert_eq!(taken(FROM, &format!("<{written}>;tag=peer")).from_uri, read);
+        assert!(taken(CONTACT, &format!("<{written}>")).offer.is_some());
+    }
+    let uri = "INVITE sip:ivr@127.0.0.1;user=phone;user=phone";
+    assert_eq!(
+        taken("INVITE sip:ivr@127.0.0.1:5060", uri).request_uri,
+        "sip:ivr@127.0.0.1;user=phone"
+    );
+    let (status, _) = refused(&invite().replace(FROM, "<sip:a@h;user=phone;user=ip>;tag=peer"));
+    assert_eq!(status, 400, "which of them?");
+}
+
+#[test]
+fn an_empty_contact_is_none_and_an_empty_port_of_via_too() {
+    let incoming = taken("Contact: <sip:caller@127.0.0.1:5070>", "Contact: ");
+    assert!(incoming.offer.is_some());
+    let via = "127.0.0.1:;branch=z9hG4bKinvite;rport";
+    assert!(taken("127.0.0.1:5070;branch=z9hG4bKinvite;rport", via).offer.is_some());
 }
 
 #[test]

@@ -29,7 +29,9 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
             return Err(malformed(label, change));
         }
     }
-    if !headers.typed_all::<Via>().all(|via| via.is_ok()) {
+    // Where the answer goes. The fields below it are others', and go back as they came.
+    let topmost = headers.value(&HeaderName::Via).unwrap_or_default();
+    if Via::parse_list(&topmost).is_err() {
         return Err(malformed("Via", "correct its value"));
     }
     let mut types = headers.get_all(&HeaderName::ContentType).map(Header::value);
@@ -64,7 +66,11 @@ fn check_addresses(request: &Request) -> Result<(), Refusal> {
     };
     if needs_contact {
         for header in headers.get_all(&HeaderName::Contact) {
-            Address::parse_list(&header.value()).map_err(|change| malformed("Contact", change))?;
+            let value = header.value();
+            // An empty one is as good as none.
+            if !value.trim_ascii().is_empty() {
+                Address::parse_list(&value).map_err(|change| malformed("Contact", change))?;
+            }
         }
     }
     match request.record_routes() {

@@ -9,12 +9,12 @@ use super::uri;
 pub(super) fn mended(bytes: &[u8]) -> Cow<'_, [u8]> {
     let lines = lines(bytes);
     let mut whole = Vec::with_capacity(bytes.len());
-    let mut is_other = false;
+    let (mut is_other, mut is_via_seen) = (false, false);
     let mut end = 0;
     for (index, line) in lines.iter().enumerate() {
         let better = match index {
             0 => request_line(line),
-            _ => field(line),
+            _ => field(line, &mut is_via_seen),
         };
         is_other |= better != *line;
         whole.extend_from_slice(&better);
@@ -62,8 +62,9 @@ fn request_line(line: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned([*method, b" ", &uri::mended(uri), b" ", *version].concat())
 }
 
-/// A header field: without one whose name is none, which nobody can mean by it, and Via without what is empty in it.
-fn field(line: &[u8]) -> Cow<'_, [u8]> {
+/// A header field: without one whose name is none, which nobody can mean by it, and the topmost Via without what is empty
+/// in it. Those below are others'.
+fn field<'a>(line: &'a [u8], is_via_seen: &mut bool) -> Cow<'a, [u8]> {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return Cow::Borrowed(line);
     };
@@ -73,7 +74,12 @@ fn field(line: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(line);
     }
     if name.eq_ignore_ascii_case(b"Via") || name.eq_ignore_ascii_case(b"v") {
-        return via(line, value);
+        let is_topmost = !std::mem::replace(is_via_seen, true);
+        return if is_topmost {
+            via(line, value)
+        } else {
+            Cow::Borrowed(line)
+        };
     }
     if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
         return Cow::Borrowed(b"");
@@ -102,31 +108,31 @@ fn is_token(byte: u8) -> bool {
 /// An empty parameter is none, and one with an empty value has none: `rport=` asks as `rport` does.
 fn via<'a>(line: &'a [u8], value: &[u8]) -> Cow<'a, [u8]> {
     let value = value.get(1..).unwrap_or_default().trim_ascii();
-    let hops = split(value, b',').into_iter().map(|hop| {
-        let hop = value.get(hop).unwrap_or_default();
-        let mut pieces = split(hop, b';')
-            .into_iter()
-            .map(|piece| hop.get(piece).unwrap_or_default());
-        let mut mended = pieces.next().unwrap_or_default().to_vec();
-        for piece in pieces {
-            let text = piece.trim_ascii();
-            match text.strip_suffix(b"=") {
-                _ if text.is_empty() => {}
-                Some(name) if !name.trim_ascii().is_empty() => {
-                    mended.push(b';');
-                    mended.extend_from_slice(name.trim_ascii_end());
-                }
-                _ => {
-                    mended.push(b';');
-                    mended.extend_from_slice(piece);
-                }
-            }
-        }
-        mended
-    });
-    let better = hops.collect::<Vec<_>>().join(&b',');
+    let hops = split(value, b',').into_iter();
+    let better: Vec<Vec<u8>> = hops.map(|span| hop(value.get(span).unwrap_or_default())).collect();
+    let better = better.join(&b',');
     if better == value {
         return Cow::Borrowed(line);
     }
     Cow::Owned([b"Via: ", better.as_slice(), b"\r\n"].concat())
+}
+
+/// One element of Via.
+fn hop(text: &[u8]) -> Vec<u8> {
+    let mut pieces = split(text, b';')
+        .into_iter()
+        .map(|span| text.get(span).unwrap_or_default());
+    let sent_by = pieces.next().unwrap_or_default();
+    let mut mended = sent_by.strip_suffix(b":").unwrap_or(sent_by).to_vec();
+    for piece in pieces {
+        let text = piece.trim_ascii();
+        let piece = match text.strip_suffix(b"=").map(<[u8]>::trim_ascii_end) {
+            _ if text.is_empty() => continue,
+            Some(name) if !name.is_empty() => name,
+            _ => piece,
+        };
+        mended.push(b';');
+        mended.extend_from_slice(piece);
+    }
+    mended
 }

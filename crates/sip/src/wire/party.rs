@@ -59,9 +59,9 @@ fn said(uri: &[u8]) -> Said<'_> {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"sip:") || scheme.eq_ignore_ascii_case(b"sips:") => {
             sip(rest)
         }
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"tel:") => match word(until(rest, b";")) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"tel:") => match word(until(rest, b";@")) {
             // With its parameters.
-            Said::Number(_) => Said::Uri,
+            Said::Number(_) if !rest.contains(&b'@') => Said::Uri,
             other => other,
         },
         _ => match uri.iter().position(|byte| *byte == b'@') {

@@ -8,6 +8,9 @@ use sipx_sip::{Host, Uri};
 
 use crate::api::Transport;
 
+/// Parameters that are compared with each other, so that no URI takes long.
+const MOST_COMPARED: usize = 32;
+
 /// What routing needs of a URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UriFacts {
@@ -91,11 +94,18 @@ fn tel(rest: &[u8]) -> Vec<u8> {
     mended
 }
 
-/// `;a;b?headers`: empty parameters are left out.
+/// `;a;b?headers`: empty parameters are left out, and those that were there in the same words.
 fn parameters(tail: &[u8], mended: &mut Vec<u8>) {
     let end = tail.iter().position(|byte| *byte == b'?').unwrap_or(tail.len());
     let (parameters, headers) = tail.split_at(end);
+    let mut said: Vec<&[u8]> = Vec::new();
     for parameter in parameters.split(|byte| *byte == b';').filter(|each| !each.is_empty()) {
+        if said.len() < MOST_COMPARED {
+            if said.iter().any(|before| before.eq_ignore_ascii_case(parameter)) {
+                continue;
+            }
+            said.push(parameter);
+        }
         mended.push(b';');
         escape(parameter, |byte| byte.is_ascii(), mended);
     }

@@ -179,10 +179,12 @@ const LONG: u32 = 0xf000;
 const OVERTAKEN: i32 = 640;
 /// A jump of timestamps that no loss explains: 1 s.
 const JUMP: i32 = 8000;
+/// A stream under another name is numbered less than this further on.
+const GOES_ON: u16 = 100;
 /// A press that goes on in another stream goes on within 60 ms.
 const MOVED: i32 = 480;
-/// Copies of a press come within 100 ms.
-const COPIES: i32 = 800;
+/// A press that begins without marker and time of its own begins a frame after the packet before, at the earliest.
+const FRAME: i32 = 160;
 
 /// A press, as far as its packets came. Times are timestamps of its stream, but `at`.
 #[derive(Debug, Clone, Copy)]
@@ -227,6 +229,7 @@ impl Press {
             *self = Self::new(header, event, now);
             return;
         }
+        self.ssrc = header.ssrc;
         let timestamp = header.timestamp;
         if signed(timestamp, self.newest) > 0 {
             self.newest = timestamp;
@@ -258,9 +261,15 @@ impl Press {
     /// In another stream than the packet, or at another time of it.
     fn is_elsewhere(&self, header: &Header) -> bool {
         let since = signed(header.timestamp, self.newest);
-        self.ssrc != header.ssrc
+        self.ssrc != header.ssrc && !self.is_renamed(header)
             || since.unsigned_abs() > JUMP.unsigned_abs()
                 && signed(header.timestamp, self.reached).unsigned_abs() > JUMP.unsigned_abs()
+    }
+
+    /// Another name, but numbers and times that go on: some gateways change it with each packet.
+    fn is_renamed(&self, header: &Header) -> bool {
+        let ahead = header.sequence.wrapping_sub(self.sequence);
+        (1..GOES_ON).contains(&ahead) && signed(header.timestamp, self.newest).unsigned_abs() <= JUMP.unsigned_abs()
     }
 
     /// The packet belongs to this press, which is the newest of its stream.
@@ -293,7 +302,7 @@ impl Press {
     fn is_again(&self, header: &Header, event: TelephoneEvent, now: u32) -> bool {
         let is_newer = (header.sequence.wrapping_sub(self.sequence) as i16) > 0;
         let is_beginning = !event.is_end && event.duration < self.duration;
-        self.is_ended && is_newer && is_beginning && (header.marker || signed(now, self.at) >= COPIES)
+        self.is_ended && is_newer && is_beginning && (header.marker || signed(now, self.at) >= FRAME)
     }
 
     /// Behind its newest packet, and before its end.

@@ -11,6 +11,7 @@ mod packet;
 mod placement;
 mod reception;
 mod rtcp;
+mod timeline;
 
 pub use doubled::Doubles;
 pub use event::{
@@ -23,3 +24,4 @@ pub use packet::{HEADER_BYTES, Header, ParseError, RtpPacket, write_header};
 pub use placement::Placement;
 pub use reception::{Accepted, Reception};
 pub use rtcp::{NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, rtcp_interval_us, write_report};
+pub use timeline::Timeline;

@@ -7,6 +7,11 @@ const MAX_DROPOUT: u16 = 3000;
 const MAX_MISORDER: u16 = 100;
 /// A source that was silent for two frames may be followed by another.
 const QUIET: i32 = 320;
+/// A source that changed its name has numbers and timestamps that go on: by less than this, and by at most 1 s.
+const GOES_ON: u16 = 100;
+const LONGEST: u32 = 8000;
+/// For so long after two sources had the same number neither is the other under another name: 1 s.
+const APART: i32 = 8000;
 
 /// What to do with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct Reception {
     bad_next: Option<u16>,
     /// Another source, and the number of its next packet.
     stray: Option<(u32, u16)>,
+    /// When another source had the number of the newest packet.
+    twin: Option<u32>,
     /// When the last packet of the source came.
     heard: u32,
     received: u32,
@@ -71,6 +78,13 @@ impl Reception {
     /// A new source is believed at its second packet in a row, when the one before is silent: one forged packet cuts nothing,
     /// and of two that speak at once the first is heard.
     fn other_source(&mut self, header: &Header, arrival: u32) -> Accepted {
+        if self.ssrc.is_some() && header.sequence == self.highest {
+            self.twin = Some(arrival);
+        }
+        if self.is_renamed(header, arrival) {
+            self.ssrc = Some(header.ssrc);
+            return self.sequence(header.sequence);
+        }
         let is_quiet = arrival.wrapping_sub(self.heard) as i32 >= QUIET;
         let known = is_quiet && self.stray == Some((header.ssrc, header.sequence));
         if self.ssrc.is_some() && !known {
@@ -81,6 +95,20 @@ impl Reception {
         self.ssrc = Some(header.ssrc);
         self.restart(header.sequence);
         Accepted::Restarted
+    }
+
+    /// The source that is heard, under another name: its numbers and timestamps go on. Some gateways change it in a call, and
+    /// some with each packet.
+    fn is_renamed(&self, header: &Header, arrival: u32) -> bool {
+        let Some(transit) = self.transit else {
+            return false;
+        };
+        let ahead = header.sequence.wrapping_sub(self.highest);
+        let told = header.timestamp.wrapping_sub(self.heard.wrapping_sub(transit));
+        let is_apart = self
+            .twin
+            .is_some_and(|twin| (arrival.wrapping_sub(twin) as i32) < APART);
+        (1..GOES_ON).contains(&ahead) && told <= LONGEST && !is_apart
     }
 
     fn restart(&mut self, sequence: u16) {
@@ -239,9 +267,45 @@ mod tests {
         let handed = (0..50_u16).map(|n| (1, n, u32::from(n)));
         let over = (50..100_u16).map(|n| (2, n + 777, u32::from(n)));
         assert_eq!(two_at_once(handed.chain(over)), (2, [0, 50, 49]));
-        let back = (0..300_u16).map(|n| (1 + u32::from(n / 100 % 2), n, u32::from(n)));
+        let back = (0..300_u16).map(|n| (1 + u32::from(n / 100 % 2), n + n / 100 % 2 * 9000, u32::from(n)));
         let (changes, heard) = two_at_once(back);
         assert!(changes == 3 && heard[1] >= 198 && heard[2] >= 98, "{changes} {heard:?}");
+    }
+
+    #[test]
+    fn a_source_that_takes_another_name_and_counts_on_is_the_same_and_loses_nothing() {
+        let renamed = (0..300_u16).map(|n| (u32::from(n / 100), n.wrapping_add(65_400), u32::from(n)));
+        assert_eq!(two_at_once(renamed), (1, [100, 100, 100]));
+    }
+
+    #[test]
+    fn a_source_with_another_name_in_each_packet_is_heard_whole_and_its_losses_and_keys_are_none_of_its_ends() {
+        let mut reception = Reception::default();
+        let mut heard = 0;
+        for n in (0..500_u16).filter(|n| *n == 0 || n % 50 > 14) {
+            let name = u32::from(n).wrapping_mul(2_654_435_761);
+            let packet = Header {
+                timestamp: 0_u32.wrapping_sub(5000).wrapping_add(u32::from(n) * 160),
+                ..header(name, n)
+            };
+            if n % 50 == 40 {
+                reception.beside(&packet);
+                continue;
+            }
+            let accepted = reception.packet(&packet, u32::from(n) * 160);
+            assert_eq!(accepted == Accepted::Restarted, heard == 0, "{n}");
+            heard += u32::from(accepted != Accepted::No);
+        }
+        assert_eq!(heard, 341);
+    }
+
+    #[test]
+    fn of_two_sources_with_the_same_numbers_and_times_one_is_heard_however_they_mix() {
+        let mixed = (0..500_u16).flat_map(|n| {
+            let first = if n > 3 && n % 7 == 0 { 2 } else { 1 };
+            [(first, n, u32::from(n)), (3 - first, n, u32::from(n))]
+        });
+        assert_eq!(two_at_once(mixed), (1, [0, 500, 0]));
     }
 
     #[test]

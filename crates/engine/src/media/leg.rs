@@ -6,7 +6,7 @@ use std::thread::Thread;
 
 use offhook_dsp::{Concealer, DtmfDetector, FRAME};
 use offhook_mix::{Input, LegMixer};
-use offhook_rtp::{Doubles, EventReceiver, EventSender, JitterBuffer, KeyBudget, Placement, Reception};
+use offhook_rtp::{Doubles, EventReceiver, EventSender, JitterBuffer, KeyBudget, Placement, Reception, Timeline};
 
 use super::api::{DigitMethod, LegKey, LegStats, MediaEvent, StreamParameters};
 use super::ended::Endings;
@@ -27,6 +27,9 @@ const BURST: u32 = 128;
 const MOST_DIGITS: usize = 16;
 /// A recording that is not closed by then is given up, so that the leg can end.
 const CLOSE_US: u64 = 5_000_000;
+
+/// Reports come every 5 s or so; who sent some and then none for so long is gone.
+const REPORTLESS_US: u64 = 30_000_000;
 
 /// The mixer of a leg, with the rings it works on.
 pub type Mixer = LegMixer<PlaySource, RecordSink, TapSink>;
@@ -66,6 +69,7 @@ pub struct Leg {
     spare_ssrc: Option<u32>,
     marker: bool,
     reception: Reception,
+    timeline: Timeline,
     jitter: JitterBuffer,
     placement: Placement,
     concealer: Concealer,
@@ -100,6 +104,7 @@ impl Leg {
             spare_ssrc: Some(identity.spare_ssrc),
             marker: true,
             reception: Reception::default(),
+            timeline: Timeline::default(),
             jitter: JitterBuffer::default(),
             placement: Placement::default(),
             concealer: Concealer::default(),
@@ -127,6 +132,7 @@ impl Leg {
         if self.stream != Some(stream) {
             self.heard_us = now.us;
             self.is_silent = false;
+            self.reports.settled();
         }
         self.path.signal(stream.remote_rtp);
         self.reports.connect(stream.remote_rtcp);
@@ -263,10 +269,19 @@ impl Leg {
         }
     }
 
-    /// No packet came for so long that it must be told (once).
+    /// Nothing came for so long that it must be told (once): no packet of a peer that speaks, no report of one that only
+    /// listens and reported before.
     pub fn timed_out(&mut self, now_us: u64, limit_us: u64) -> bool {
-        let expects = self.closing_us.is_none() && self.stream.is_some_and(|stream| stream.receive);
-        let is_new = expects && !self.is_silent && now_us.saturating_sub(self.heard_us) > limit_us;
+        let since = |heard_us| now_us.saturating_sub(heard_us);
+        let is_late = match self.stream {
+            Some(stream) if stream.receive => since(self.heard_us) > limit_us,
+            Some(stream) if stream.send => {
+                let reported_us = self.reports.heard_us();
+                reported_us.is_some_and(|us| since(us.max(self.heard_us)) > limit_us.max(REPORTLESS_US))
+            }
+            _ => false,
+        };
+        let is_new = is_late && self.closing_us.is_none() && !self.is_silent;
         self.is_silent |= is_new;
         is_new
     }

@@ -11,7 +11,7 @@ use super::leg::TickTime;
 /// Ticks in which [`MOST_READS`] reports are read.
 const READ: u64 = 10;
 const MOST_READS: u32 = 8;
-/// Who sent no report for so long may send from another port now.
+/// Who sent no report for so long may send from another port now; so long the port is shut to all but the peer when strangers flood it.
 const QUIET_US: u64 = 20_000_000;
 
 /// What is known of the session when a report comes.
@@ -36,8 +36,12 @@ pub struct Told {
 pub struct Reports {
     socket: UdpSocket,
     remote: Option<SocketAddr>,
-    /// The kernel lets in this one alone, who sent a report then.
+    /// The kernel lets in this one alone, who sent a report then; or who may, while strangers flood the port.
     locked: Option<(SocketAddr, u64)>,
+    /// Datagrams of nobody since [`READ`].
+    strangers: u32,
+    /// When the last report came since the stream was settled.
+    heard_us: Option<u64>,
     ssrc: u32,
     cname: String,
     dice: u32,
@@ -63,6 +67,8 @@ impl Reports {
             socket,
             remote: None,
             locked: None,
+            strangers: 0,
+            heard_us: None,
             ssrc,
             cname: format!("{ssrc:08x}@offhook"),
             dice: ssrc ^ key.0.rotate_left(16) | 1,
@@ -91,6 +97,16 @@ impl Reports {
         self.remote = Some(remote);
     }
 
+    /// The stream was settled anew: who reported before may do so no more.
+    pub fn settled(&mut self) {
+        self.heard_us = None;
+    }
+
+    /// When the last report came since then.
+    pub fn heard_us(&self) -> Option<u64> {
+        self.heard_us
+    }
+
     pub fn round_trip_ms(&self) -> f32 {
         self.round_trip_ms
     }
@@ -109,7 +125,7 @@ impl Reports {
     /// Write what is due.
     pub fn tick(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception) {
         if now.index.is_multiple_of(READ) {
-            self.reads = MOST_READS;
+            (self.reads, self.strangers) = (MOST_READS, 0);
         }
         if self.next_us == 0 {
             self.epoch_us = now.unix_us.saturating_sub(now.us);
@@ -188,11 +204,14 @@ impl Reports {
             told.has_collided |= one.has_collided;
             if one.is_alive {
                 self.lock(from, now.us);
+            } else {
+                self.strangers += 1;
             }
         }
         if self.locked.is_some_and(|(_, us)| now.us.saturating_sub(us) > QUIET_US) {
             self.unlock();
         }
+        self.shut(now.us);
         told
     }
 
@@ -200,6 +219,16 @@ impl Reports {
         let is_locked = self.locked.is_some_and(|(peer, _)| peer == from);
         if is_locked || connect(&self.socket, &from).is_ok() {
             self.locked = Some((from, now_us));
+        }
+    }
+
+    /// All that was read is nobody's: there is more of it than is read, and a report would find no room.
+    fn shut(&mut self, now_us: u64) {
+        if self.strangers >= MOST_READS
+            && self.locked.is_none()
+            && let Some(remote) = self.remote
+        {
+            self.lock(remote, now_us);
         }
     }
 
@@ -228,6 +257,7 @@ impl Reports {
                 continue;
             }
             told.is_alive = true;
+            self.heard_us = Some(now.us);
             told.has_collided |= ssrc == self.ssrc;
             if let RtcpPacket::Sender { info, .. } = packet {
                 self.last_report = Some((info.ntp.middle(), now.us));

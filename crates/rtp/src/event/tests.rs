@@ -175,6 +175,22 @@ fn two_streams_have_their_own_presses_however_they_mix() {
 }
 
 #[test]
+fn a_source_with_another_name_in_each_packet_presses_each_key_once() {
+    for digits in ["5", "55", "4291", "333"] {
+        let renamed = packets(digits, 800, 0_u32.wrapping_sub(2000))
+            .into_iter()
+            .zip(65_530_u16..=65_535);
+        let first: String = of_streams(renamed.map(|(packet, n)| (u32::from(n) * 77, n, packet)));
+        assert_eq!(first, digits[..1]);
+        let all = packets(digits, 800, 0_u32.wrapping_sub(2000)).into_iter().zip(0_u16..);
+        assert_eq!(
+            of_streams(all.map(|(packet, n)| (u32::from(n) * 77, n, packet))),
+            digits
+        );
+    }
+}
+
+#[test]
 fn a_source_that_begins_anew_while_a_key_is_down_presses_it_once() {
     let sent = packets("77", 800, 3_000_000);
     let changed = sent.iter().zip(0_u16..).map(|(packet, n)| {
@@ -232,6 +248,38 @@ fn a_sender_whose_timestamp_stands_still_presses_each_key() {
                 .flat_map(|press| press.iter().copied().chain([(1, 0, pause); 8]));
             assert_eq!(of_streams(paused), "5588");
         }
+    }
+}
+
+/// Two presses of one key 60 to 100 ms apart: their ends are sent thrice, so that one or three frames are between their packets.
+#[test]
+fn the_same_key_pressed_again_soon_by_a_sender_without_markers_whose_timestamp_stands_still_counts_again() {
+    for pause in [1_u32, 2, 3] {
+        let mut receiver = EventReceiver::default();
+        let (mut now, mut digits) = (u32::MAX - 3000, String::new());
+        for (n, packet) in (0_u32..).zip(packets("555", 800, 0)) {
+            let header = Header {
+                marker: false,
+                payload_type: 101,
+                sequence: (n + n / 7 * pause) as u16,
+                timestamp: 100,
+                ssrc: 9,
+            };
+            now = now.wrapping_add(if n > 0 && n % 7 == 0 { (1 + pause) * 160 } else { 160 });
+            digits.extend(receiver.packet(&header, packet.event, now).map(|key| key.digit));
+            // The copy of a packet that is late is none.
+            let late = Header {
+                sequence: header.sequence.wrapping_sub(2),
+                ..header
+            };
+            let old = TelephoneEvent {
+                is_end: false,
+                duration: 160,
+                ..packet.event
+            };
+            assert_eq!(receiver.packet(&late, old, now), None, "{n}");
+        }
+        assert_eq!(digits, "555", "{pause} frames between");
     }
 }
 

@@ -117,6 +117,7 @@ impl Leg {
             match self.reception.packet(header, now.samples) {
                 Accepted::Yes => {}
                 Accepted::Restarted => {
+                    self.timeline.restart();
                     self.jitter.restart();
                     self.placement.restart();
                 }
@@ -162,7 +163,7 @@ impl Leg {
         let count = packet.payload.len().min(MOST);
         let samples = samples.get_mut(..count).unwrap_or(&mut []);
         codec.decode(packet.payload, samples);
-        let timestamp = packet.header.timestamp;
+        let timestamp = self.timeline.place(&packet.header, count as u32, now.samples);
         self.jitter.insert(timestamp, samples, now.samples);
         let at = self
             .placement

@@ -6,7 +6,7 @@ use offhook_codec::Codec;
 use offhook_mix::DigitScript;
 use offhook_rtp::{EventSender, Header, NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};
 
-use super::line::{LOOPBACK, Line, OUR_SPARE, OUR_SSRC, packet, socket, with};
+use super::line::{Came, LOOPBACK, Line, OUR_SPARE, OUR_SSRC, packet, socket, with};
 use crate::media::api::{LegKey, StreamParameters};
 use crate::media::thread::ThreadCommand;
 
@@ -541,4 +541,81 @@ fn packets_of_200_ms_and_empty_or_padded_ones_are_heard_as_they_are() {
     }
     assert!(heard >= 94, "{heard} of 100 frames");
     assert_eq!(line.leg().stats().packets_dropped, 0);
+}
+
+/// A gateway whose timestamps stand still, and one that gives itself another name in each packet.
+#[test]
+fn a_peer_whose_timestamps_stand_still_or_whose_name_changes_with_each_packet_is_heard() {
+    let loud = [Codec::Pcmu.encode_sample(4000); 160];
+    for (is_still, is_renamed) in [(true, false), (false, true), (true, true)] {
+        let mut line = Line::new();
+        assert!(line.leg().mixer.add_echo(1, 60_000, 1));
+        let mut heard = 0;
+        for n in 0..100_u32 {
+            let ssrc = if is_renamed { 1000 + n * n } else { 9 };
+            let timestamp = if is_still { 777 } else { n * 160 };
+            let audio = Header {
+                payload_type: 0,
+                ..header(ssrc, n, timestamp)
+            };
+            line.peer.send(&with(audio, &loud)).unwrap();
+            line.tick();
+            let is_loud = |came: &&Came| Codec::Pcmu.decode_sample(came.payload[80]) > 3500;
+            heard += line.came().iter().filter(is_loud).count();
+        }
+        assert!(heard >= 92, "{heard} of 100 frames: {is_still} {is_renamed}");
+    }
+}
+
+/// A muted phone sends nothing but RTCP; strangers flood its port before its first report.
+#[test]
+fn a_flood_of_the_port_of_rtcp_keeps_no_report_of_the_peer_out() {
+    let mut line = Line::new();
+    let strangers = [socket(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))), socket(LOOPBACK)];
+    let (rtcp, mut timeouts) = (line.rtcp, 0);
+    for tick in 0..3000_u32 {
+        let report = reports(&line, 9, None);
+        for stranger in &strangers {
+            (0..20).for_each(|_| drop(stranger.send_to(&report, rtcp)));
+        }
+        if tick % 50 == 0 {
+            line.reports.send_to(&report, rtcp).unwrap();
+        }
+        line.tick();
+        timeouts += line.timeouts();
+    }
+    assert_eq!(timeouts, 0);
+    assert!(line.leg().report_reads() < 3000 / 10 * 8);
+}
+
+/// A peer that only listens sends no RTP; while it sends reports, their end is its end.
+#[test]
+fn a_peer_that_only_listens_is_gone_when_its_reports_end_and_one_without_reports_is_not_judged() {
+    let mut line = Line::new();
+    let listens = StreamParameters {
+        receive: false,
+        ..line.stream
+    };
+    line.connect(listens);
+    (0..3000).for_each(|_| line.tick());
+    assert_eq!(line.timeouts(), 0, "it never sent a report");
+    let (report, rtcp) = (reports(&line, 9, None), line.rtcp);
+    for _ in 0..20 {
+        line.reports.send_to(&report, rtcp).unwrap();
+        (0..250).for_each(|_| line.tick());
+    }
+    assert_eq!(line.timeouts(), 0, "a report each 5 s");
+    (0..2000).for_each(|_| line.tick());
+    assert_eq!(line.timeouts(), 1);
+    // What is settled anew is judged anew, and neither side of a call on hold is.
+    for (send, receive) in [(true, false), (false, false)] {
+        line.connect(StreamParameters { send: !send, ..listens });
+        line.connect(StreamParameters {
+            send,
+            receive,
+            ..listens
+        });
+        (0..3000).for_each(|_| line.tick());
+    }
+    assert_eq!(line.timeouts(), 0);
 }

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from offhook.node.config_calls import DAY_MOST, Calls, Dial, Overload, RouteRule, Trunk
+from offhook.node.config_kinds import Count, Port, Seconds, about
+
 __all__ = [
     "DAY_MOST",
     "Calls",
@@ -28,72 +31,61 @@ __all__ = [
     "Watch",
 ]
 
-DAY_MOST = 10_000_000
-"""Calls and minutes of a day."""
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-
-
-def _about(text: str, unit: str = "") -> Meta:
-    return Meta(description=text, extra={"unit": unit})
-
 
 class Relay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one TLS port where clients connect, with HTTP beside it."""
 
     listen: Annotated[
         str,
-        _about(
+        about(
             "Address to listen on; 127.0.0.1 stands for ::1 too. Other than loopback needs a certificate of your own.",
             "IP address",
         ),
     ] = "127.0.0.1"
-    port: Annotated[Port, _about("Port to listen on; 0 takes a free one.")] = 7443
+    port: Annotated[Port, about("Port to listen on; 0 takes a free one.")] = 7443
     public_host: Annotated[
-        str, _about("Host and port in links to recordings; empty: `localhost` and the port.", "host:port")
+        str, about("Host and port in links to recordings; empty: `localhost` and the port.", "host:port")
     ] = ""
-    project: Annotated[str, _about("Project id that clients name; empty: made at the first start.")] = ""
+    project: Annotated[str, about("Project id that clients name; empty: made at the first start.")] = ""
     token: Annotated[
         str,
-        _about("Token of the project, at least 16 characters; empty: made at the first start, kept in `state_dir`."),
+        about("Token of the project, at least 16 characters; empty: made at the first start, kept in `state_dir`."),
     ] = ""
-    token_file: Annotated[str, _about("File with the token, readable by its owner alone.", "path")] = ""
+    token_file: Annotated[str, about("File with the token, readable by its owner alone.", "path")] = ""
     certificate: Annotated[
-        str, _about("Certificate chain; empty: one for localhost, under a CA kept in `state_dir`.", "path, PEM")
+        str, about("Certificate chain; empty: one for localhost, under a CA kept in `state_dir`.", "path, PEM")
     ] = ""
-    private_key: Annotated[str, _about("Key of `certificate`, readable by its owner alone.", "path, PEM")] = ""
+    private_key: Annotated[str, about("Key of `certificate`, readable by its owner alone.", "path, PEM")] = ""
     origins: Annotated[
         tuple[str, ...],
-        _about("Web pages that may connect, by the Origin that their browser sends; others get 403.", "https://host"),
+        about("Web pages that may connect, by the Origin that their browser sends; others get 403.", "https://host"),
     ] = ()
 
 
 class Sip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where phones and trunks reach the engine."""
 
-    listen: Annotated[str, _about("Address to listen on, UDP and TCP.", "IP address")] = "127.0.0.1"
-    port: Annotated[Port, _about("One port for UDP and TCP; 0 takes a free one.")] = 5060
+    listen: Annotated[str, about("Address to listen on, UDP and TCP.", "IP address")] = "127.0.0.1"
+    port: Annotated[Port, about("One port for UDP and TCP; 0 takes a free one.")] = 5060
     allow_public: Annotated[
-        bool, _about("Must be true to listen on anything but loopback; `trust` then says who is heard.")
+        bool, about("Must be true to listen on anything but loopback; `trust` then says who is heard.")
     ] = False
     trust: Annotated[
-        tuple[str, ...], _about("Who may call; a stranger's packets get no answer.", "IP addresses and networks")
+        tuple[str, ...], about("Who may call; a stranger's packets get no answer.", "IP addresses and networks")
     ] = ("127.0.0.0/8", "::1/128")
     tcp_idle_s: Annotated[
-        Seconds, _about("A TCP connection is closed when no call and no ping used it for so long.", "seconds")
+        Seconds, about("A TCP connection is closed when no call and no ping used it for so long.", "seconds")
     ] = 120.0
 
 
 class Rtp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where audio flows."""
 
-    listen: Annotated[str, _about("Address of media, written in SDP; empty: that of SIP.", "IP address")] = ""
-    port_min: Annotated[int, Meta(ge=1024, le=65534), _about("First port.")] = 20000
-    port_max: Annotated[int, Meta(ge=1025, le=65535), _about("Last port; a call takes two.")] = 29999
+    listen: Annotated[str, about("Address of media, written in SDP; empty: that of SIP.", "IP address")] = ""
+    port_min: Annotated[int, Meta(ge=1024, le=65534), about("First port.")] = 20000
+    port_max: Annotated[int, Meta(ge=1025, le=65535), about("Last port; a call takes two.")] = 29999
     timeout_s: Annotated[
-        float, Meta(ge=1, le=3600), _about("A call that hears nothing for so long ends.", "seconds")
+        float, Meta(ge=1, le=3600), about("A call that hears nothing for so long ends.", "seconds")
     ] = 60.0
 
 
@@ -101,171 +93,49 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The process that does SIP and media."""
 
     binary: Annotated[
-        str, _about("Its program; empty: `offhook-engine` beside Python, on PATH, or built in a checkout.", "path")
+        str, about("Its program; empty: `offhook-engine` beside Python, on PATH, or built in a checkout.", "path")
     ] = ""
     orphan_s: Annotated[
-        float, Meta(ge=1, le=3600), _about("Without a node for so long it ends its calls and itself.", "seconds")
+        float, Meta(ge=1, le=3600), about("Without a node for so long it ends its calls and itself.", "seconds")
     ] = 30.0
-    max_calls: Annotated[int, Meta(ge=1, le=100_000), _about("More calls at once get 503.", "calls")] = 2000
-
-
-class RouteRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls to numbers that match go to clients of a context. The longest match wins; no match is refused with 404."""
-
-    match: Annotated[
-        str,
-        Meta(min_length=1),
-        _about("A number (`+15551230002`), a SIP user, `user@host`, a prefix that ends in `*`, or `*` for all."),
-    ]
-    context: Annotated[str, Meta(min_length=1), _about("The context that clients subscribe to.")]
-
-
-class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where calls may be placed."""
-
-    allow: Annotated[
-        tuple[str, ...],
-        _about(
-            "Hosts that `sip` devices may reach. This machine need not be listed where nobody else is served "
-            "(`relay.listen` and `sip.listen` are loopback).",
-            "host, host:port, IP network",
-        ),
-    ] = ()
-    resolve_s: Annotated[
-        float,
-        Meta(ge=0.1, le=60),
-        _about(
-            "To resolve the name of a device or trunk; its last addresses serve for an hour when its servers fail.",
-            "seconds",
-        ),
-    ] = 2.0
-    calls_at_once: Annotated[
-        int,
-        Meta(ge=0, le=100_000),
-        _about(
-            "Calls placed at once, of all clients; one leaves half of what is free to the others. "
-            "0: half of `engine.max_calls`.",
-            "calls",
-        ),
-    ] = 0
-    calls_per_s: Annotated[
-        float, Meta(gt=0, le=1000), _about("Calls placed in the long run; twice as many at once.", "per second")
-    ] = 50.0
-    wait_s: Annotated[
-        float,
-        Meta(ge=0, le=600),
-        _about(
-            "A call beyond `calls_per_s`, of `[trunk]` too, waits for its turn, so long at most, and no longer than it "
-            "may ring.",
-            "seconds",
-        ),
-    ] = 30.0
-
-
-class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The carrier that `phone` devices go to. Without it no call leaves this machine."""
-
-    host: Annotated[str, _about("Its host; empty: no trunk.", "host")] = ""
-    port: Annotated[int, Meta(ge=1, le=65535), _about("Its SIP port.")] = 5060
-    transport: Annotated[Literal["udp", "tcp"], _about("How SIP goes there.")] = "udp"
-    from_number: Annotated[str, _about("Caller's number when the program gives none.", "E.164")] = ""
-    allow: Annotated[
-        tuple[str, ...],
-        _about(
-            "Prefixes of numbers that may be dialled, `*` for all. Empty: none in `serve`, all in `offhook dev`.",
-            "+1, +4420",
-        ),
-    ] = ()
-    deny: Annotated[
-        tuple[str, ...],
-        _about("Prefixes that may not, unless `allow` has a longer one: premium rates, satellites.", "+1900"),
-    ] = ("+1900", "+1976", "+870", "+881", "+882", "+883", "+979")
-    calls_at_once: Annotated[
-        int, Meta(ge=1, le=100_000), _about("Calls placed to it at once, of all clients.", "calls")
-    ] = 10
-    calls_per_s: Annotated[
-        float, Meta(gt=0, le=1000), _about("Calls placed to it in the long run; at least ten at once.", "per second")
-    ] = 1.0
-    calls_per_day: Annotated[
-        int,
-        Meta(ge=1, le=DAY_MOST),
-        _about("Calls placed to it in 24 hours, answered or not; kept over a restart. In `dev` ten million.", "calls"),
-    ] = 1000
-    minutes_per_day: Annotated[
-        int,
-        Meta(ge=1, le=DAY_MOST),
-        _about("Talked in calls placed to it in 24 hours; those that go on then do. In `dev` ten million.", "minutes"),
-    ] = 3000
-
-
-class Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long things in a call may last."""
-
-    max_s: Annotated[Seconds, _about("A call.", "seconds")] = 4 * 3600.0
-    hold_s: Annotated[Seconds, _about("A party that holds us.", "seconds")] = 3600.0
-    ringing_s: Annotated[Seconds, _about("An inbound call that nobody answers.", "seconds")] = 120.0
-    orphan_s: Annotated[
-        Seconds, _about("A call or a dial whose client is gone, and may come back to it until then.", "seconds")
-    ] = 120.0
-    ring_timeout_s: Annotated[Seconds, _about("An outbound call, when the program gives no `timeout`.", "seconds")] = (
-        30.0
-    )
+    max_calls: Annotated[int, Meta(ge=1, le=100_000), about("More calls at once get 503.", "calls")] = 2000
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one client may ask for. Nothing is without a limit."""
 
-    frame_bytes: Annotated[int, Meta(ge=4096, le=16 << 20), _about("One WebSocket message of a client.", "bytes")] = (
+    frame_bytes: Annotated[int, Meta(ge=4096, le=16 << 20), about("One WebSocket message of a client.", "bytes")] = (
         1 << 20
     )
-    requests_per_s: Annotated[Count, _about("Requests of one session.", "per second")] = 100
-    requests_per_s_per_call: Annotated[Count, _about("What each live call of it adds.", "per second")] = 10
+    requests_per_s: Annotated[Count, about("Requests of one session.", "per second")] = 100
+    requests_per_s_per_call: Annotated[Count, about("What each live call of it adds.", "per second")] = 10
     sessions: Annotated[
-        Count, _about("Clients at once, those included that went and may resume; more are refused with -32005.")
+        Count, about("Clients at once, those included that went and may resume; more are refused with -32005.")
     ] = 1000
     strangers: Annotated[
-        Count, _about("Connections that proved nothing yet, at once; for another one the oldest is closed.")
+        Count, about("Connections that proved nothing yet, at once; for another one the oldest is closed.")
     ] = 512
     strangers_per_address: Annotated[
-        Count, _about("The same of one address (IPv6: one /64); those of this machine share all places.")
+        Count, about("The same of one address (IPv6: one /64); those of this machine share all places.")
     ] = 64
     kept_s: Annotated[
         float,
         Meta(ge=1, le=86400),
-        _about("How long events without an ack, first replies, lost sessions and ended calls are kept.", "seconds"),
+        about("How long events without an ack, first replies, lost sessions and ended calls are kept.", "seconds"),
     ] = 600.0
     drain_s: Annotated[
-        float, Meta(ge=0, le=86400), _about("How long `serve` waits for its calls after SIGTERM.", "seconds")
+        float, Meta(ge=0, le=86400), about("How long `serve` waits for its calls after SIGTERM.", "seconds")
     ] = 1800.0
-
-
-class Overload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When new calls get 503 and new dials are refused, so that the calls that are there go on."""
-
-    lag_ms: Annotated[
-        float,
-        Meta(ge=10, le=60_000),
-        _about(
-            "How late the node does most of what is due, for 5 s; calls are taken again after 2 s of half of it.", "ms"
-        ),
-    ] = 250.0
-    skipped_ticks: Annotated[
-        float,
-        Meta(ge=0.01, le=1),
-        _about(
-            "The part of its ticks (20 ms) that a media thread leaves out, for 10 s; taken again after 5 s of half."
-        ),
-    ] = 0.1
 
 
 class Recordings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept of recordings, and for how long a link to one works."""
 
     link_lifetime_s: Annotated[
-        float, Meta(ge=60, le=366 * 86400), _about("A link answers 410 after so long.", "seconds")
+        float, Meta(ge=60, le=366 * 86400), about("A link answers 410 after so long.", "seconds")
     ] = 86400.0
     retention_days: Annotated[
-        float, Meta(ge=0, le=36500), _about("Older recordings are removed; 0 keeps them for ever.", "days")
+        float, Meta(ge=0, le=36500), about("Older recordings are removed; 0 keeps them for ever.", "days")
     ] = 30.0
 
 
@@ -275,37 +145,37 @@ class Tts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[
         float,
         Meta(ge=0.1, le=60),
-        _about("Longest time for one sentence; then the worker is started again.", "seconds"),
+        about("Longest time for one sentence; then the worker is started again.", "seconds"),
     ] = 5.0
     wait_s: Annotated[
-        float, Meta(ge=0.1, le=60), _about("Longest wait for the first words, behind texts of other calls.", "seconds")
+        float, Meta(ge=0.1, le=60), about("Longest wait for the first words, behind texts of other calls.", "seconds")
     ] = 5.0
-    workers: Annotated[int, Meta(ge=1, le=16), _about("Processes that speak.", "processes")] = 2
-    max_characters: Annotated[int, Meta(ge=1, le=100_000), _about("Longest text.", "characters")] = 10_000
+    workers: Annotated[int, Meta(ge=1, le=16), about("Processes that speak.", "processes")] = 2
+    max_characters: Annotated[int, Meta(ge=1, le=100_000), about("Longest text.", "characters")] = 10_000
     cache_mib: Annotated[
         int,
         Meta(ge=16, le=1 << 20),
-        _about("Spoken and fetched audio at most; what is not played goes for what is new.", "MiB"),
+        about("Spoken and fetched audio at most; what is not played goes for what is new.", "MiB"),
     ] = 1024
     voices: Annotated[
         dict[str, str],
-        _about('Names of voices that programs use, and the espeak-ng voice for each, such as `josh = "en-us+m3"`.'),
+        about('Names of voices that programs use, and the espeak-ng voice for each, such as `josh = "en-us+m3"`.'),
     ] = {}
 
 
 class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Audio by URL. Private and special addresses are never reached."""
 
-    allow_loopback: Annotated[bool, _about("Let URLs reach loopback, on any port. On in `offhook dev`.")] = False
-    ports: Annotated[tuple[Port, ...], _about("Ports that URLs may name.")] = (80, 443, 8080, 8443)
-    max_mib: Annotated[int, Meta(ge=1, le=1024), _about("Largest file.", "MiB")] = 50
-    connect_s: Annotated[float, Meta(gt=0, le=60), _about("To resolve and connect.", "seconds")] = 2.0
-    read_s: Annotated[float, Meta(gt=0, le=60), _about("Between two pieces of the answer.", "seconds")] = 5.0
+    allow_loopback: Annotated[bool, about("Let URLs reach loopback, on any port. On in `offhook dev`.")] = False
+    ports: Annotated[tuple[Port, ...], about("Ports that URLs may name.")] = (80, 443, 8080, 8443)
+    max_mib: Annotated[int, Meta(ge=1, le=1024), about("Largest file.", "MiB")] = 50
+    connect_s: Annotated[float, Meta(gt=0, le=60), about("To resolve and connect.", "seconds")] = 2.0
+    read_s: Annotated[float, Meta(gt=0, le=60), about("Between two pieces of the answer.", "seconds")] = 5.0
     total_s: Annotated[
-        float, Meta(gt=0, le=600), _about("For all of it, redirects and the wait for a slot too.", "seconds")
+        float, Meta(gt=0, le=600), about("For all of it, redirects and the wait for a slot too.", "seconds")
     ] = 15.0
-    parallel: Annotated[int, Meta(ge=1, le=1024), _about("Fetches at once; a call has a quarter.", "fetches")] = 32
-    parallel_per_host: Annotated[int, Meta(ge=1, le=1024), _about("The same from one host.", "fetches")] = 6
+    parallel: Annotated[int, Meta(ge=1, le=1024), about("Fetches at once; a call has a quarter.", "fetches")] = 32
+    parallel_per_host: Annotated[int, Meta(ge=1, le=1024), about("The same from one host.", "fetches")] = 6
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -314,38 +184,38 @@ class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_s: Annotated[
         float,
         Meta(ge=2, le=3600),
-        _about("The node is ended then, with a traceback in the log, and started again; its calls go on.", "seconds"),
+        about("The node is ended then, with a traceback in the log, and started again; its calls go on.", "seconds"),
     ] = 5.0
     engine_s: Annotated[
-        float, Meta(ge=2, le=3600), _about("The engine is ended then, and started again; its calls end.", "seconds")
+        float, Meta(ge=2, le=3600), about("The engine is ended then, and started again; its calls end.", "seconds")
     ] = 15.0
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What goes to standard error."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least severe that is written.")] = "info"
-    format: Annotated[Literal["text", "json"], _about("For people or for machines.")] = "text"
+    level: Annotated[Literal["debug", "info", "warning", "error"], about("Least severe that is written.")] = "info"
+    format: Annotated[Literal["text", "json"], about("For people or for machines.")] = "text"
 
 
 class Dev(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `offhook dev` does differently; `serve` refuses it."""
 
-    enabled: Annotated[bool, _about("Any dialled number goes to `context`, and loopback may be fetched from.")] = False
-    context: Annotated[str, Meta(min_length=1), _about("Where calls go.")] = "default"
+    enabled: Annotated[bool, about("Any dialled number goes to `context`, and loopback may be fetched from.")] = False
+    context: Annotated[str, Meta(min_length=1), about("Where calls go.")] = "default"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
-    state_dir: Annotated[str, _about("Certificates, credentials, journal, prompts and recordings.", "path")] = (
+    state_dir: Annotated[str, about("Certificates, credentials, journal, prompts and recordings.", "path")] = (
         "~/.local/state/offhook"
     )
     relay: Relay = Relay()
     sip: Sip = Sip()
     rtp: Rtp = Rtp()
     engine: Engine = Engine()
-    routes: Annotated[tuple[RouteRule, ...], _about("Which numbers go to which context.")] = ()
+    routes: Annotated[tuple[RouteRule, ...], about("Which numbers go to which context.")] = ()
     dial: Dial = Dial()
     trunk: Trunk = Trunk()
     calls: Calls = Calls()

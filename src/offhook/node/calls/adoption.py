@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from offhook.node.calls.call import Call, CallIdentity
+from offhook.node.calls.call import Call
 from offhook.node.calls.dialled import AdoptedDial, dial_failed
 from offhook.node.calls.endings import Ending, end_params, ending_of
+from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.label import CallLabel, Inherited, parse_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent, PastEnd, Told

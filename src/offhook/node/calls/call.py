@@ -1,21 +1,22 @@
-"""A call: its state machine, its actions, its events."""
+"""A call: its state machine, its actions, what is done to it and what happens to it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused
-from offhook.node.calls.endings import REFUSAL_STATUS, REFUSAL_TEXT, Ending, end_params, ending_of, reason_of_status
-from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, OpenAction, dump_label
+from offhook.node.calls import call_params
+from offhook.node.calls.action import CallAction, Cause
+from offhook.node.calls.call_limits import CallLimits
+from offhook.node.calls.endings import REFUSAL_STATUS, REFUSAL_TEXT, Ending, ending_of, reason_of_status
+from offhook.node.calls.identity import CallIdentity, now_ms
+from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, dump_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.refusals import refusal_of
@@ -27,60 +28,12 @@ from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.state import STATE_EVENT
 
-__all__ = ["Call", "CallAction", "CallIdentity", "Cause", "now_ms"]
+__all__ = ["Call"]
 
-MAX_LABELLED_URI = 512
 _OPERATION_BYTES = 19 + 12
 """What the label of an action grows by once it has its operation (so many digits at most) and its digest."""
 
 log = structlog.get_logger(__name__)
-
-
-class Cause(Enum):
-    """What ended an action. The first one counts."""
-
-    FINISHED = "finished"
-    STOPPED = "stopped"
-    HANGUP = "hangup"
-    ENGINE_LOST = "engine_lost"
-    ERROR = "error"
-
-
-class CallAction(Protocol):
-    """A running verb, as its call sees it."""
-
-    @property
-    def open_action(self) -> OpenAction:
-        """What the label keeps of it."""
-        ...
-
-    def end(self, cause: Cause) -> None:
-        """Begin to end it; the first cause counts."""
-        ...
-
-    async def live(self) -> None:
-        """Run until its terminal events are out."""
-        ...
-
-
-class CallIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change while a call lives."""
-
-    call_id: str
-    segment_id: str
-    direction: Direction
-    device: dict[str, Any]
-    context: str = ""
-    sip_data: dict[str, Any] = {}
-    parent: dict[str, Any] | None = None
-
-    def __repr__(self) -> str:
-        return f"CallIdentity({self.call_id}, {self.direction.value})"
-
-
-def now_ms() -> int:
-    """Milliseconds of the Unix epoch, for what no engine report dates."""
-    return time.time_ns() // 1_000_000
 
 
 class Call:
@@ -128,24 +81,19 @@ class Call:
         self.answering: asyncio.Future[None] | None = None
         self._ringing = asyncio.Lock()
         self._rung_for = ""
-        self.is_on_hold = False
         self._sink = sink
         self._supervisor = Supervisor()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when it was answered, or its end began."""
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._began_at = self._now()
-        self._answered_at: float | None = None
-        """Times of the loop, by which limits count: nobody sets it."""
+        self._limits = CallLimits(settings.limits, self.end)
 
     # --- life ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Live until the call has ended and said so."""
         if self.state is not CallState.ANSWERED:
-            unanswered = Ending(EndReason.NO_ANSWER, EndSource.NONE, detail="ringing_limit", text="Nobody answered")
-            self._limit("ringing", self._ringing_s(), unanswered)
+            self._limits.ring(self.identity.direction, self.ring_timeout_s)
         async with self._supervisor:
             if self._dial is not None:
                 self._supervisor.spawn(self._place(self._dial), "dial")
@@ -162,18 +110,9 @@ class Call:
             cause = Cause.ENGINE_LOST if ending.detail == "node_failure" else Cause.HANGUP
             for action in list(self.actions.values()):
                 action.end(cause)
-        for timer in self._timers.values():
-            timer.cancel()
+        self._limits.cancel()
         self._move(CallState.ENDED)
         self._emit_state(durable=True)
-
-    def _ringing_s(self) -> float:
-        """How long it may go unanswered. A leg that we placed is the engine's to end, and ours when that is late."""
-        limits = self.settings.limits
-        spent_s = self._now() - self._began_at
-        if self.identity.direction is Direction.INBOUND:
-            return max(0.0, limits.ringing_s - spent_s)
-        return max(0.0, (self.ring_timeout_s or limits.call_s) - spent_s) + limits.hangup_s
 
     async def _place(self, dial: Coroutine[Any, Any, None]) -> None:
         try:
@@ -238,7 +177,7 @@ class Call:
         """
         self.actions[key] = action
         without = sum(not open_.open_action.operation for open_ in self.actions.values())
-        if len(dump_label(self._label()).encode()) + without * _OPERATION_BYTES > MAX_LABEL_BYTES:
+        if len(self.label().encode()) + without * _OPERATION_BYTES > MAX_LABEL_BYTES:
             del self.actions[key]
             raise CommandRefused(
                 ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"
@@ -272,16 +211,12 @@ class Call:
             return
         self.leg.receive(report)
         self.answer_time = report.at_us // 1000 or self.wall_ms()
-        if self._answered_at is None:  # else it came while no node was there, which the engine says how long ago was
-            self._answered_at = self._now()
         if self.claim is not None and not self.claim(self):
             self.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
             return
-        if timer := self._timers.pop("ringing", None):
-            timer.cancel()
         self._move(CallState.ANSWERED)
         self._decide()
-        self._limit_duration()
+        self._limits.answered(self.max_duration_s)
         self.relabel()
         self._emit_state(durable=True)
         if self.on_answer is not None:
@@ -291,18 +226,14 @@ class Call:
         """The peer put us on hold, or took us off, or changed its codec or address."""
         self.leg.receive(report)
         if report.hold:
-            self._hold(0.0)
+            self._limits.hold()
         else:
-            self.is_on_hold = False
-            if timer := self._timers.pop("hold", None):
-                timer.cancel()
+            self._limits.off_hold()
 
-    def _hold(self, spent_s: float) -> None:
-        """The limit counts from the first that was heard of it, however often it is said again."""
-        if not self.is_on_hold:
-            self.is_on_hold = True
-            ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, detail="hold_limit", text="On hold for too long")
-            self._limit("hold", max(0.0, self.settings.limits.hold_s - spent_s), ending)
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether the peer does not want to hear us."""
+        return self._limits.is_on_hold
 
     def over(self, report: LegEnded) -> None:
         """The leg is gone."""
@@ -376,21 +307,6 @@ class Call:
         if self.is_ending:
             raise CommandRefused(ResultCode.GONE, "The call ended before it was answered")
 
-    def _limit_duration(self) -> None:
-        """End the call ``max_duration_s`` after its answer, and at the node's limit in any case."""
-        spent_s = 0.0 if self._answered_at is None else self._now() - self._answered_at
-        limit = self.settings.limits.call_s
-        wanted = min(self.max_duration_s, limit) if self.max_duration_s > 0 else limit
-        ending = Ending(EndReason.MAX_DURATION, EndSource.NONE, text="Maximum duration reached")
-        self._limit("duration", max(0.0, wanted - spent_s), ending)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-    def _limit(self, name: str, seconds: float, ending: Ending) -> None:
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, self.end, ending)
-
     def _decide(self) -> None:
         if not self.decided.done():
             self.decided.set_result(None)
@@ -426,47 +342,16 @@ class Call:
         self._sink.emit(OutgoingEvent(event_type, params, call_id=self.call_id, settle=settle, durable=durable))
 
     def receive_params(self) -> dict[str, Any]:
-        """Params of ``calling.call.receive``: always ``created``, which one published client insists on."""
-        return self._address() | {
-            "project_id": self.settings.project_id,
-            "context": self.context,
-            "direction": self.identity.direction.value,
-            "call_state": "created",
-            "device": self.identity.device,
-        }
+        """Params of ``calling.call.receive``."""
+        return call_params.receive_params(self)
 
     def withdrawn_params(self) -> dict[str, Any]:
         """Params of ``ended`` for a session that lost the offer."""
-        params = self.state_params() | {"call_state": "ended", "end_reason": "cancel", "end_source": "none"}
-        params["end_time"] = self.wall_ms()
-        params.pop("end_detail", None)
-        return params
+        return call_params.withdrawn_params(self)
 
     def state_params(self) -> dict[str, Any]:
-        """Params of ``calling.call.state``; whole, because clients replace what they had."""
-        params = self.address_params() | {
-            "start_time": self.start_time,
-            "answer_time": self.answer_time if self.state is not CallState.CREATED else 0,
-            "end_time": self.end_time if self.state in (CallState.ENDING, CallState.ENDED) else 0,
-        }
-        if self._ending.done() and self.state in (CallState.ENDING, CallState.ENDED):
-            params |= end_params(self._ending.result())
-        return params
-
-    def address_params(self) -> dict[str, Any]:
-        """A call's state without times and end: the ``call`` of a dial's event."""
-        params = self._address() | {
-            "call_state": self.state.value,
-            "direction": self.identity.direction.value,
-            "device": self.identity.device,
-        }
-        if self.dial_winner:
-            params["dial_winner"] = "true"
-        if self.identity.parent is not None:
-            params["parent"] = self.identity.parent
-        if self.identity.sip_data:
-            params["sip_data"] = self.identity.sip_data
-        return params
+        """Params of ``calling.call.state``."""
+        return call_params.state_params(self)
 
     def announce(self) -> None:
         """Send the present state (``created`` of a leg we place)."""
@@ -474,19 +359,15 @@ class Call:
 
     def relabel(self) -> None:
         """Leave with the engine what a new node needs to adopt the call."""
-        self.leg.label(dump_label(self._label()))
+        self.leg.label(self.label())
 
     def label(self) -> str:
         """The text for the engine."""
-        return dump_label(self._label())
+        return dump_label(call_params.label_of(self))
 
     def restore(self, label: CallLabel, state: CallState, snapshot: LegSnapshot) -> None:
         """Take over what a former node knew, and how old all is by the engine's clock."""
-        self._began_at = self._now() - snapshot.age_ms / 1000
-        if snapshot.answered_ms is not None:
-            self._answered_at = self._now() - snapshot.answered_ms / 1000
-        if snapshot.held_ms is not None:
-            self._hold(snapshot.held_ms / 1000)
+        self._limits.restore(snapshot)
         self.dialled_by = label.dialled_by
         self.answer_time = label.answer_time
         self.dial_winner = label.dial_winner
@@ -498,39 +379,7 @@ class Call:
         if state is CallState.ANSWERED:
             self._decide()
             self.answer_time = self.answer_time or self.wall_ms()
-            self._limit_duration()
-
-    def _label(self) -> CallLabel:
-        return CallLabel(
-            call_id=self.call_id,
-            segment_id=self.identity.segment_id,
-            direction=self.identity.direction,
-            tag=self.tag,
-            context=self.context,
-            dialled_by=self.dialled_by,
-            device=_brief(self.identity.device),
-            start_time=self.start_time,
-            answer_time=self.answer_time,
-            dial_winner=self.dial_winner,
-            rings_last=self.rings_last,
-            is_on_trunk=self.is_on_trunk,
-            ring_timeout_s=0.0 if self.answer_time else self.ring_timeout_s,
-            max_duration_s=self.max_duration_s,
-            actions=[action.open_action for action in self.actions.values()],
-        )
-
-    def _address(self) -> dict[str, Any]:
-        return {
-            "node_id": self.settings.node_id,
-            "call_id": self.call_id,
-            "segment_id": self.identity.segment_id,
-            "tag": self._public_tag(),
-        }
-
-    def _public_tag(self) -> str:
-        """A leg that did not win ends without its tag: clients stop to track a tag on its first ``ended``."""
-        lost = self.claim is not None and not self.dial_winner
-        return "" if lost and self.state in (CallState.ENDING, CallState.ENDED) else self.tag
+            self._limits.answered(self.max_duration_s)
 
     def _move(self, state: CallState) -> None:
         if state not in CALL_TRANSITIONS[self.state]:
@@ -539,13 +388,3 @@ class Call:
 
     def _emit_state(self, *, durable: bool = False) -> None:
         self.emit(STATE_EVENT, self.state_params(), durable=durable)
-
-
-def _brief(device: dict[str, Any]) -> dict[str, Any]:
-    """A device for the label: without headers, and with nothing that is out of all proportion."""
-    params = {
-        key: value
-        for key, value in device.get("params", {}).items()
-        if isinstance(value, str) and len(value) <= MAX_LABELLED_URI
-    }
-    return device | {"params": params} if device else {}

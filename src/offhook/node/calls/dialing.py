@@ -10,11 +10,12 @@ import msgspec
 import structlog
 
 from offhook.errors import CallerError, EngineLost, EngineRefused
-from offhook.node.calls.call import Call, CallIdentity
+from offhook.node.calls.call import Call
 from offhook.node.calls.caps import Turn
 from offhook.node.calls.devices import DevicePlanner, Placement
 from offhook.node.calls.dialled import CallHost, dial_answered, dial_failed
 from offhook.node.calls.endings import Ending
+from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent
 from offhook.node.calls.uris import sip_data

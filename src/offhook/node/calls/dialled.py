@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from offhook.node.calls.call import Call
+from offhook.node.calls.call_params import address_params
 from offhook.node.calls.caps import OutboundCaps
 from offhook.node.calls.endings import Ending
 from offhook.node.calls.ports import EventSink, OutgoingEvent
@@ -77,7 +78,7 @@ def dial_answered(call: Call) -> OutgoingEvent:
         "node_id": call.settings.node_id,
         "tag": call.tag,
         "dial_state": DialState.ANSWERED.value,
-        "call": call.address_params(),
+        "call": address_params(call),
     }
     return OutgoingEvent(EVENT, params, call.call_id, call.tag, call.dialled_by, durable=True)
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
-from offhook.errors import CallerError, CommandRefused, EngineLost, EngineRefused
+from offhook.errors import CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls.adoption import Adoption
-from offhook.node.calls.call import Call, CallIdentity, now_ms
+from offhook.node.calls.call import Call
 from offhook.node.calls.caps import OutboundCaps
 from offhook.node.calls.devices import DevicePlanner
 from offhook.node.calls.dialing import Dialing, DialRequest
 from offhook.node.calls.directory import CallDirectory
 from offhook.node.calls.endings import Ending
+from offhook.node.calls.identity import now_ms
+from offhook.node.calls.inbound import InboundCalls, TurnedAway
 from offhook.node.calls.label import Inherited
-from offhook.node.calls.leg import Leg
 from offhook.node.calls.overload import Overload
 from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd, ResolveHost
-from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
-from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, sip_data
 from offhook.node.engine.ops import Ack, LegHangup, Ping
 from offhook.node.engine.port import EnginePort
 from offhook.node.engine.reports import (
@@ -42,7 +40,7 @@ from offhook.node.engine.reports import (
     Welcome,
 )
 from offhook.protocol.codes import ResultCode
-from offhook.protocol.states import Direction, EndReason, EndSource
+from offhook.protocol.states import EndReason, EndSource
 
 __all__ = ["Exchange", "OrphanRenderer"]
 
@@ -92,7 +90,7 @@ class Exchange:
         self.wall_ms = wall_ms
         self.failures = 0
         """Reports, legs and calls that failed in a way nobody foresaw: each ended its call."""
-        self._routing = RoutingTable(settings.routes)
+        self._inbound = InboundCalls(engine, sink, settings, wall_ms)
         self._supervisor = Supervisor()
         self._dials: dict[tuple[str, str], Dialing] = {}
         self._last_seq = 0
@@ -234,27 +232,10 @@ class Exchange:
             self.refuse(report.leg, 503, why)
             return
         try:
-            dialled = parse_party(report.request_uri)
-        except CallerError as error:
-            self.refuse(report.leg, 416, str(error))
+            call = self._inbound.call_of(report)
+        except TurnedAway as turned:
+            self.refuse(report.leg, turned.status, turned.text)
             return
-        context = self._routing.context_of(dialled)
-        if context is None:
-            self.refuse(report.leg, 404, self._routing.advice(dialled))
-            return
-        leg = Leg(self.engine, report.leg, Direction.INBOUND)
-        headers = {header.name.lower(): header.value for header in report.headers}
-        identity = CallIdentity(
-            call_id=str(uuid.uuid4()),
-            segment_id=str(uuid.uuid4()),
-            direction=Direction.INBOUND,
-            device=_inbound_device(report, dialled),
-            context=context,
-            sip_data=sip_data(
-                request=report.request_uri, from_uri=report.from_uri, to_uri=report.to_uri, headers=headers
-            ),
-        )
-        call = Call(identity, leg, self.sink, self.settings, start_time=report.at_us // 1000, wall_ms=self.wall_ms)
         self.take(call)
         call.relabel()
         self.desk.offer(call)
@@ -341,21 +322,3 @@ def _tell(call: Call, report: _OfCall) -> None:
             call.changed(report)
         case LegEnded():
             call.over(report)
-
-
-def _inbound_device(report: LegIncoming, dialled: SipUri) -> dict[str, Any]:
-    """``phone`` when both sides are numbers, else ``sip``. Headers: those that a program may set itself."""
-    try:
-        sender = parse_party(report.from_uri)
-    except CallerError:  # another scheme: it has no number, and is shown as it is
-        sender = None
-    if sender and is_phone_number(sender.number) and is_phone_number(dialled.number):
-        params: dict[str, Any] = {"from_number": sender.number, "to_number": dialled.number}
-        kind = "phone"
-    else:
-        params = {"from": str(sender or report.from_uri), "to": str(dialled)}
-        kind = "sip"
-    headers = [{"name": h.name, "value": h.value} for h in report.headers if h.name.lower().startswith("x-")]
-    if headers:
-        params["headers"] = headers[:16]
-    return {"type": kind, "params": params}

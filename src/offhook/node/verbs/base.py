@@ -13,7 +13,8 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, OffhookError
-from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.action import Cause
+from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech

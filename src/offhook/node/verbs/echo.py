@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.action import Cause
+from offhook.node.calls.call import Call
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import EngineOperation
 from offhook.node.engine import ops

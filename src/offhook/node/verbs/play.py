@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
-from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.action import Cause
+from offhook.node.calls.call import Call
 from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, SpeechDefaults, check_media

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from offhook.errors import CommandRefused
-from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.action import Cause
+from offhook.node.calls.call import Call
 from offhook.node.calls.digits import CollectedDigits, DigitInput, DigitRule
 from offhook.node.calls.label import OpenAction
 from offhook.node.engine.reports import OperationEnded

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from offhook.errors import EngineLost, EngineRefused
-from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.action import Cause
+from offhook.node.calls.call import Call
 from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.calls.leg import EngineOperation
 from offhook.node.calls.refusals import refusal_of

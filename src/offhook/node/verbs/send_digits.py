@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offhook.errors import MachineError
-from offhook.node.calls.call import Call, Cause
+from offhook.node.calls.action import Cause
+from offhook.node.calls.call import Call
 from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import EngineOperation
 from offhook.node.engine import ops

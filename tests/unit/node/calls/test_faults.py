@@ -57,7 +57,7 @@ async def test_a_call_that_cannot_be_offered_is_refused_on_sip(bench):
 
 
 async def test_a_call_whose_making_fails_is_refused_on_sip(bench, monkeypatch):
-    monkeypatch.setattr("offhook.node.calls.exchange.sip_data", lambda **_: 1 / 0)
+    monkeypatch.setattr("offhook.node.calls.inbound.sip_data", lambda **_: 1 / 0)
     leg = bench.engine.ring_in()
     await asyncio.sleep(1)
     [hangup] = bench.engine.sent(ops.LegHangup)

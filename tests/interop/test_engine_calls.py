@@ -324,7 +324,9 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
         await first.port.execute(ops.LegAnswer(id=1, leg=leg))
         hers = await dialling
         tone = ops.ToneSource([ops.Tone(1000, [440.0])], duration_ms=-1)
-        await first.port.execute(ops.Play(id=2, leg=leg, sources=[tone]))
+        play = ops.Play(id=2, leg=leg, sources=[tone, ops.FileSource("b"), ops.FileSource("a")], more=True)
+        await first.port.execute(play)
+        await first.port.execute(ops.Append(4, 2, [ops.FileSource("c"), ops.FileSource("a")], False))
         first.port.send(ops.LegLabel(leg=leg, label="call-17"))
         await first.port.execute(ops.Ping(id=3))
         await first.sees(reports.OperationStarted)
@@ -337,7 +339,7 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
         welcome = await second.start(last_seq=last_seq)
         (snapshot,) = welcome.legs
         assert (snapshot.leg, snapshot.label, snapshot.state) == (leg, "call-17", "answered")
-        assert [(entry.id, entry.kind) for entry in snapshot.operations] == [(2, "play")]
+        assert snapshot.operations == [reports.OperationSnapshot(2, "play", ["a", "b", "c"])]
         assert snapshot.answered_us >= snapshot.started_us > 0
         assert snapshot.age_ms >= snapshot.answered_ms > 0
         assert snapshot.held_ms is None

@@ -308,17 +308,20 @@ impl JitterBuffer {
         let Some(play) = self.play else {
             return;
         };
-        let is_quiet = frame.iter().all(|sample| sample.unsigned_abs() < 400);
+        if excess < STEP || self.since_change < 1 || !self.is_present(play) {
+            return;
+        }
+        let is_quiet = || frame.iter().all(|sample| sample.unsigned_abs() < 400);
         let wait = if excess > 4 * STEP {
             1
-        } else if is_quiet {
+        } else if is_quiet() {
             2
         } else if excess > STEP {
             10
         } else {
             50
         };
-        if excess < STEP || self.since_change < wait || !self.is_present(play) {
+        if self.since_change < wait {
             return;
         }
         let mut next = [0; FRAME];

@@ -30,6 +30,7 @@ CACHE_BYTES = 16 << 20
 SETTINGS = """
 [fetch]
 allow_loopback = true
+connect_s = 60
 read_s = 60
 total_s = 300
 [tts]

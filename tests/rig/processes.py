@@ -31,7 +31,7 @@ def node_of(node: NodeProcess) -> Stat:
 
 
 def nodes_of(node: NodeProcess) -> list[Stat]:
-    """The node and its spare."""
+    """The node and its spare; not what they start, which is a copy of them until it is what it is to be."""
     return [s for s in node.processes() if s.parent == node.process.pid and "offhook.node.app" in s.cmdline]
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import aiohttp
 
+from rig.cpu import Stopwatch
 from rig.node import NodeProcess, Stat
 from rig.relay import RelayPeer
 
-__all__ = ["connected_again", "listens", "node_of", "nodes_of", "wait_for"]
+__all__ = ["clock_of", "connected_again", "listens", "node_of", "nodes_of", "wait_for"]
 
 
 def wait_for(condition: Callable[[], object], within_s: float, what: str) -> float:
@@ -44,6 +45,11 @@ def listens(pid: int) -> bool:
         with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
             held.add(str(fd.readlink()))
     return any(f"socket:[{inode}]" in held for inode in inodes)
+
+
+def clock_of(node: NodeProcess) -> Stopwatch:
+    """Time without what node, engine, voices and we waited for a CPU."""
+    return Stopwatch(*(stat.pid for stat in node.processes()))
 
 
 async def connected_again(node: NodeProcess, protocol: str, began: float, within_s: float) -> RelayPeer:

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use offhook_engine::media::{MediaConfig, MediaEvent, MediaPool, StreamParameters};
 
-use crate::rig::{Call, Directories, LEG, decoded, parameters};
+use crate::rig::{Call, Directories, LEG, LIMIT, decoded, parameters};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -150,22 +150,21 @@ fn a_port_rests_after_its_leg_closed() {
     let port = pool.bind(LOOPBACK).unwrap();
     let number = port.rtp_address().port();
     pool.open(LEG, port).unwrap();
+    // It rests from its close on; when we learn of that is the machine's affair.
+    let asked = Instant::now();
     pool.close(LEG);
-    let until = Instant::now() + Duration::from_secs(5);
     while !matches!(pool.poll_event(), Some(MediaEvent::Closed { .. })) {
-        assert!(Instant::now() < until, "the leg was not closed");
+        assert!(asked.elapsed() < LIMIT, "the leg was not closed");
         std::thread::yield_now();
     }
-    let closed = Instant::now();
-    assert!(pool.bind(LOOPBACK).is_err());
     let again = loop {
         if let Ok(port) = pool.bind(LOOPBACK) {
             break port;
         }
-        assert!(closed.elapsed() < Duration::from_secs(5), "it rests for ever");
+        assert!(asked.elapsed() < LIMIT, "it rests for ever");
         std::thread::yield_now();
     };
-    let rested = closed.elapsed();
-    assert!(rested.as_millis() >= 550, "it rested {rested:?} only");
+    let rested = asked.elapsed();
+    assert!(rested >= quarantine, "it rested {rested:?} only");
     assert_eq!(again.rtp_address().port(), number);
 }

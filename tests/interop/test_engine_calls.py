@@ -219,7 +219,9 @@ async def test_nobody_answers_in_time(alice, bob):
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 async def test_nobody_listens_there(alice, transport):
-    async with asyncio.timeout(20):  # the time limits of SIP are 32 s
+    # The time limits of SIP are 32 s; the two seconds of it are judged where the waits for a CPU are known
+    # (crates/engine/tests/signal.rs).
+    async with asyncio.timeout(20):
         with pytest.raises(CallFailed) as failed:
             await alice.call(f"sip:100@127.0.0.1:9;transport={transport}")
     assert failed.value.ended.cause == "unreachable"

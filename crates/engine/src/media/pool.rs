@@ -180,12 +180,12 @@ impl MediaPool {
             return refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)");
         };
         let remote = parameters.remote_rtp;
-        if let Err(why) = can_reach(entry.ip, &[remote, parameters.remote_rtcp]) {
-            let (code, error) = match why {
-                NoWay::Network(error) => (RefusalCode::BadRequest, error),
-                NoWay::Shortage(error) => (RefusalCode::NoCapacity, error),
-            };
-            return refuse(code, format!("media cannot be sent to {remote}: {error}"));
+        // The leg has its sockets: that there is none to ask with ends no call that was answered.
+        if let Err(NoWay::Network(error)) = can_reach(entry.ip, &[remote, parameters.remote_rtcp]) {
+            return refuse(
+                RefusalCode::BadRequest,
+                format!("media cannot be sent to {remote}: {error}"),
+            );
         }
         entry.is_connected = true;
         let thread = entry.thread;

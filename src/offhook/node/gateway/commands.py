@@ -44,7 +44,9 @@ class _Command:
     request: Request
     frame_id: FrameId
     at: float
-    """When it came, by ``SteadyTime``."""
+    """When it was taken, by ``SteadyTime``."""
+    asked_at: float
+    """When its client asked, by the loop."""
     first: asyncio.Future[str]
     """Its first reply, for who asks again."""
     turn: Turn
@@ -88,8 +90,10 @@ class Commands:
         """Live calls that the session controls or is asked to take, with the ``control_id`` of what runs on each."""
         return {call_id: self._outbox.running_on(call_id) for call_id in self._ownership.held_by(session.protocol)}
 
-    def take(self, session: Session, connection: Connection, request: Request, frame_id: FrameId) -> None:
-        """Run a command, or answer what its id was answered before."""
+    def take(
+        self, session: Session, connection: Connection, request: Request, frame_id: FrameId, asked_at: float
+    ) -> None:
+        """Run a command, or answer what its id was answered before. ``asked_at``: from then on the client waits."""
         first = session.ledger.find(frame_id)
         if first is not None:
             first.add_done_callback(lambda reply: connection.send(reply.result()) and None)
@@ -110,6 +114,7 @@ class Commands:
             request,
             frame_id,
             at,
+            asked_at,
             session.ledger.begin(frame_id, at),
             self._outbox.begin_turn(request.method, request.params),
         )
@@ -130,7 +135,7 @@ class Commands:
     async def _perform(self, command: _Command) -> None:
         """Run it, however long it takes; answer within the time that a client waits for one."""
         loop = asyncio.get_running_loop()
-        patience = loop.call_later(self._settings.reply_timeout_s, self._too_slow, command)
+        patience = loop.call_at(command.asked_at + self._settings.reply_timeout_s, self._too_slow, command)
         try:
             result = await self._run(command.session, command.request)
         finally:

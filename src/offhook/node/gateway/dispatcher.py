@@ -117,7 +117,7 @@ class Dispatcher:
         if is_long(frame.id, self._settings):
             return self._refuse_frame(FrameError(RpcCode.INVALID_REQUEST, self._long_id()))
         if self.session is None:
-            self._take_request(frame, frame.id)
+            self._take_request(frame, frame.id, asyncio.get_running_loop().time())
             return 0.0
         return self._take_in_time(self.session, frame, frame.id, len(text))
 
@@ -166,7 +166,7 @@ class Dispatcher:
             return False
         return self.session.delivery.acknowledge(frame.id)
 
-    def _take_request(self, request: Request, frame_id: FrameId) -> None:
+    def _take_request(self, request: Request, frame_id: FrameId, asked_at: float) -> None:
         if excess := _long_method(request, self._settings) or find_excess(request.params, self._settings):
             self._error(frame_id, RpcCode.INVALID_REQUEST, excess)
         elif request.method == methods.CONNECT:
@@ -183,7 +183,7 @@ class Dispatcher:
         elif request.method in (methods.RECEIVE, methods.UNRECEIVE):
             self._take_contexts(self.session, request, frame_id)
         elif request.method in methods.KNOWN:
-            self._commands.take(self.session, self._connection, request, frame_id)
+            self._commands.take(self.session, self._connection, request, frame_id, asked_at)
         else:
             self._error(frame_id, RpcCode.METHOD_NOT_FOUND, f"no method of this protocol is named '{_short(request)}'")
 

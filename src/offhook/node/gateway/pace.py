@@ -18,16 +18,20 @@ class _Held(NamedTuple):
     request: Request
     frame_id: FrameId
     size_bytes: int
+    asked_at: float
     due_at: float
 
 
 class Pace:
     """Of one connection; what is held is taken though the socket goes meanwhile, as it was asked before.
 
-    Acks and other replies need not wait behind it: the socket is read on, up to ``held_max_bytes``.
+    ``take`` is told when it was asked (time of the loop): its client does not wait anew from its turn on. Acks and
+    other replies need not wait behind it: the socket is read on, up to ``held_max_bytes``.
     """
 
-    def __init__(self, settings: GatewaySettings, tasks: Tasks, take: Callable[[Request, FrameId], None]) -> None:
+    def __init__(
+        self, settings: GatewaySettings, tasks: Tasks, take: Callable[[Request, FrameId, float], None]
+    ) -> None:
         self._settings = settings
         self._tasks = tasks
         self._take = take
@@ -37,11 +41,11 @@ class Pace:
 
     def take(self, request: Request, frame_id: FrameId, size_bytes: int, wait_s: float) -> float:
         """Take it now, or in ``wait_s``, behind those that wait; returns for how long (seconds) to read nothing."""
+        now = asyncio.get_running_loop().time()
         if not wait_s and not self._held:
-            self._take(request, frame_id)
+            self._take(request, frame_id, now)
             return 0.0
-        due_at = asyncio.get_running_loop().time() + wait_s
-        self._held.append(_Held(request, frame_id, size_bytes, due_at))
+        self._held.append(_Held(request, frame_id, size_bytes, now, now + wait_s))
         self.held_bytes += size_bytes
         if len(self._held) == 1:
             self._tasks.spawn(self._run(), "paced requests")
@@ -53,4 +57,4 @@ class Pace:
             await asyncio.sleep(max(0.0, self._held[0].due_at - loop.time()))
             held = self._held.popleft()
             self.held_bytes -= held.size_bytes
-            self._take(held.request, held.frame_id)
+            self._take(held.request, held.frame_id, held.asked_at)

@@ -59,6 +59,22 @@ async def test_each_is_answered_before_its_client_gives_up_and_what_would_wait_l
         assert "result" in (await client.request("signalwire.ping", {}))
 
 
+async def test_a_command_that_waited_for_its_turn_and_is_slow_then_is_answered_before_its_client_gives_up(poor):
+    """Both waits together were up to 13 s; published SDKs drop the socket when a request has no reply for 10 s."""
+
+    async def never(_params, _origin):
+        await asyncio.Event().wait()
+
+    poor.runner.script["calling.play"] = never
+    async with poor.client() as client:
+        poor.desk.assign("call", client.hello["protocol"])
+        began_at = now()
+        ids = await ask_many(client, 400, "calling.play", node_id="node-1", call_id="call")
+        replies = await answers(client, ids)
+        assert now() - began_at < 9.0
+        assert all("may still take effect" in reply["result"]["message"] for reply in replies)
+
+
 async def test_commands_that_come_too_fast_keep_their_order(poor):
     async with poor.client() as client:
         poor.desk.assign("call", client.hello["protocol"])
@@ -108,7 +124,7 @@ async def test_nothing_is_begun_after_the_end_of_the_gateway(make_node):
 async def test_what_waits_is_bounded_in_bytes_and_nothing_more_is_read_before_it_is_paid_for():
     taken: list[object] = []
     tasks = Tasks()
-    pace = Pace(settings(held_max_bytes=1000), tasks, lambda _request, frame_id: taken.append(frame_id))
+    pace = Pace(settings(held_max_bytes=1000), tasks, lambda _request, frame_id, _at: taken.append(frame_id))
     began_at, pauses = now(), []
     for number in range(20):
         pause_s = pace.take(Request(number, "signalwire.ping", {}), number, 300, began_at + number / 10 - now())

@@ -52,9 +52,12 @@ class Pace:
         return wait_s if self.held_bytes > self._settings.held_max_bytes else 0.0
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._held:
-            await asyncio.sleep(max(0.0, self._held[0].due_at - loop.time()))
-            held = self._held.popleft()
-            self.held_bytes -= held.size_bytes
+        """Take the first, and then those behind it, whatever became of it."""
+        await asyncio.sleep(max(0.0, self._held[0].due_at - asyncio.get_running_loop().time()))
+        held = self._held.popleft()
+        self.held_bytes -= held.size_bytes
+        try:
             self._take(held.request, held.frame_id, held.asked_at)
+        finally:
+            if self._held:
+                self._tasks.spawn(self._run(), "paced requests")

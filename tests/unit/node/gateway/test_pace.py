@@ -144,3 +144,20 @@ async def test_a_frame_that_is_large_is_paid_for_by_waiting_not_refused(poor):
         began_at = now()
         assert "result" in await client.request("signalwire.ping", {"payload": "p", "padding": texts})
         assert now() - began_at > 0.2
+
+
+async def test_a_request_that_fails_in_a_way_nobody_foresaw_holds_up_none_behind_it():
+    taken: list[object] = []
+
+    def take(_request: Request, frame_id: object, _at: float) -> None:
+        if frame_id == 1:
+            raise RuntimeError("unforeseen")
+        taken.append(frame_id)
+
+    tasks = Tasks()
+    pace = Pace(settings(), tasks, take)
+    for number in range(4):
+        pace.take(Request(number, "signalwire.ping", {}), number, 300, 0.1)
+    await asyncio.sleep(1)
+    assert (taken, pace.held_bytes) == ([0, 2, 3], 0)
+    await tasks.close()

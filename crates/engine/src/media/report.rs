@@ -42,6 +42,8 @@ pub struct Reports {
     strangers: u32,
     /// When the last report came since the stream was settled.
     heard_us: Option<u64>,
+    /// That one came before it since then: the first may have been on its way.
+    is_regular: bool,
     ssrc: u32,
     cname: String,
     dice: u32,
@@ -69,6 +71,7 @@ impl Reports {
             locked: None,
             strangers: 0,
             heard_us: None,
+            is_regular: false,
             ssrc,
             cname: format!("{ssrc:08x}@offhook"),
             dice: ssrc ^ key.0.rotate_left(16) | 1,
@@ -99,12 +102,12 @@ impl Reports {
 
     /// The stream was settled anew: who reported before may do so no more.
     pub fn settled(&mut self) {
-        self.heard_us = None;
+        (self.heard_us, self.is_regular) = (None, false);
     }
 
-    /// When the last report came since then.
+    /// When the last report came, of at least two since then.
     pub fn heard_us(&self) -> Option<u64> {
-        self.heard_us
+        self.heard_us.filter(|_| self.is_regular)
     }
 
     pub fn round_trip_ms(&self) -> f32 {
@@ -257,7 +260,6 @@ impl Reports {
                 continue;
             }
             told.is_alive = true;
-            self.heard_us = Some(now.us);
             told.has_collided |= ssrc == self.ssrc;
             if let RtcpPacket::Sender { info, .. } = packet {
                 self.last_report = Some((info.ntp.middle(), now.us));
@@ -265,6 +267,10 @@ impl Reports {
             if let Some(trip) = about_us.and_then(|block| block.round_trip_ms(self.ntp(now.us))) {
                 self.round_trip_ms = trip;
             }
+        }
+        if told.is_alive {
+            self.is_regular |= self.heard_us.is_some();
+            self.heard_us = Some(now.us);
         }
         told
     }

@@ -619,3 +619,17 @@ fn a_peer_that_only_listens_is_gone_when_its_reports_end_and_one_without_reports
     }
     assert_eq!(line.timeouts(), 0);
 }
+
+/// A phone that sends no reports while it is on hold had one on its way when that was settled.
+#[test]
+fn a_peer_on_hold_whose_last_report_came_just_after_that_was_settled_is_not_judged_by_it() {
+    let mut line = Line::new();
+    line.connect(StreamParameters {
+        receive: false,
+        ..line.stream
+    });
+    let report = reports(&line, 9, None);
+    line.reports.send_to(&report, line.rtcp).unwrap();
+    (0..3000).for_each(|_| line.tick());
+    assert_eq!(line.timeouts(), 0);
+}

@@ -76,7 +76,8 @@ impl Reception {
     }
 
     /// A new source is believed at its second packet in a row, when the one before is silent: one forged packet cuts nothing,
-    /// and of two that speak at once the first is heard.
+    /// and of two that speak at once the first is heard. A packet that goes on with the very next numbers and times is the
+    /// same source by another name: who forges that knows what it takes to forge the name too.
     fn other_source(&mut self, header: &Header, arrival: u32) -> Accepted {
         if self.ssrc.is_some() && header.sequence == self.highest {
             self.twin = Some(arrival);

@@ -438,6 +438,16 @@ fn what_is_said_twice_in_the_same_words_is_said_once() {
     assert_eq!(status, 400, "which of them?");
 }
 
+/// Comparing costs the square of their number, and who calls chooses that.
+#[test]
+fn the_first_32_parameters_of_a_uri_are_compared_and_no_more() {
+    let many = |count: usize| (0..count).map(|n| format!(";p{n}")).collect::<String>();
+    let taken = taken(FROM, &format!("<sip:a@h.example{};p3>;tag=peer", many(31)));
+    assert_eq!(taken.from_uri, format!("sip:a@h.example{}", many(31)));
+    let (status, reason) = refused(&invite().replace(FROM, &format!("<sip:a@h.example{};p33>;tag=peer", many(34))));
+    assert_eq!(status, 400, "{reason}");
+}
+
 #[test]
 fn an_empty_contact_is_none_and_an_empty_port_of_via_too() {
     let incoming = taken("Contact: <sip:caller@127.0.0.1:5070>", "Contact: ");

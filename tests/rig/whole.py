@@ -92,7 +92,8 @@ class Client:
         assert commands is not None
         assert connection is not None
         frame_id = str(uuid.uuid4())
-        commands.take(self.session, connection, Request(frame_id, method, params), frame_id)
+        asked_at = asyncio.get_running_loop().time()
+        commands.take(self.session, connection, Request(frame_id, method, params), frame_id, asked_at)
         while frame_id not in self.replies:
             await asyncio.sleep(0.01)
         return self.replies[frame_id]

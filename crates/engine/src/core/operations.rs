@@ -15,7 +15,7 @@ use crate::core::snapshot::{self, Running};
 use crate::core::{Core, convert};
 use crate::media::{LegKey, MediaCommand};
 
-const LABEL_BYTES: usize = 4096;
+const LABEL_BYTES: usize = 8192;
 const LEG_NAME_BYTES: usize = 64;
 /// However long the node wants to let it ring.
 const RINGING_LIMIT: Duration = Duration::from_secs(600);

@@ -107,7 +107,7 @@ mod tests {
             state: LegState::Answered,
             from_uri: "sip:alice@192.0.2.1".into(),
             to_uri: "sip:100@192.0.2.2".into(),
-            label: "l".repeat(4096),
+            label: "l".repeat(8192),
             started_us: 1,
             answered_us: 2,
             operations: Vec::new(),

@@ -10,7 +10,8 @@ from offhook.protocol.states import Direction
 
 __all__ = ["MAX_LABEL_BYTES", "CallLabel", "Inherited", "OpenAction", "dump_label", "parse_label"]
 
-MAX_LABEL_BYTES = 4096
+MAX_LABEL_BYTES = 8192
+"""The engine keeps no longer one: about a hundred open actions."""
 
 
 class OpenAction(msgspec.Struct, frozen=True, array_like=True):

@@ -26,13 +26,15 @@ class Silence:
     """How long a part has been silent while it could have spoken. Times are given, in seconds of a monotonic clock.
 
     Not counted is what it waited for a CPU, and what passed between two looks beyond a second: then we were late
-    ourselves (a machine that is busy, or was suspended), and what it said may still wait to be read.
+    ourselves (a machine that is busy, or was suspended), and what it said may still wait to be read. So the first look
+    that is late does not judge either.
     """
 
     def __init__(self, limit_s: float, now: float, waited_s: float = 0.0) -> None:
         self._limit_s = limit_s
         self._looked_at = now
         self._waited_s = waited_s
+        self._was_late = False
         self._has_spoken = False
         self.silent_s = 0.0
         """Counted so far."""
@@ -48,12 +50,14 @@ class Silence:
 
     def look(self, now: float, waited_s: float) -> bool:
         """Whether it has been silent for too long; ``waited_s``: what it has waited for a CPU in its life."""
+        is_late = now - self._looked_at > _MOST_AT_ONCE_S
+        is_first_late, self._was_late = is_late and not self._was_late, is_late
         passed = min(now - self._looked_at, _MOST_AT_ONCE_S)
         waited = waited_s - self._waited_s
         self._looked_at, self._waited_s = now, waited_s
         self.silent_s += max(0.0, passed - max(0.0, waited))
         limit_s = self._limit_s if self._has_spoken else max(self._limit_s, _FIRST_BEAT_S)
-        return self.silent_s >= limit_s
+        return self.silent_s >= limit_s and not is_first_late
 
 
 async def watch(name: str, pid: int, silence: Silence, end: Callable[[], Awaitable[None]]) -> None:

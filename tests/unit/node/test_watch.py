@@ -46,6 +46,22 @@ def test_a_watcher_that_was_late_itself_ends_nobody() -> None:
         assert not silence.look(hour * 3600.0, 0.0)
 
 
+def test_a_look_that_comes_late_counts_and_does_not_judge() -> None:
+    """A supervisor that was stopped just before the next beat ended an engine that had beaten all the while."""
+    silence = Silence(2.0, 0.0)
+    silence.heard()
+    assert looks(silence, 0.0, 1.0) is None
+    assert not silence.look(4.5, 0.0), "its beats wait to be read"
+    silence.heard()
+    assert looks(silence, 4.5, 6.0) is None
+
+
+def test_a_watcher_that_is_always_late_finds_a_hang_all_the_same() -> None:
+    silence = Silence(2.0, 0.0)
+    silence.heard()
+    assert looks(silence, 0.0, 20.0, step_s=3.0) == 6.0
+
+
 def test_a_part_that_waits_for_a_cpu_is_not_silent() -> None:
     silence = Silence(5.0, 0.0)
     silence.heard()

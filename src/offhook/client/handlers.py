@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,13 +25,14 @@ class Handlers:
 
     def __init__(self, tasks: Tasks, call_id: str = "") -> None:
         self.by_type: dict[str, list[Handler[Any]]] = {}
-        self._due: list[tuple[Handler[RelayEvent], RelayEvent]] = []
+        self._due: deque[tuple[Handler[RelayEvent], RelayEvent]] | None = None
+        """None as long as nobody listens: most calls have no handler, and there may be thousands."""
         self._runs_due: asyncio.Handle | None = None
         self._tasks = tasks
         self._call_id = call_id
 
     def __repr__(self) -> str:
-        return f"Handlers({sorted(self.by_type)}, due={len(self._due)})"
+        return f"Handlers({sorted(self.by_type)}, due={len(self._due or ())})"
 
     def add(self, event_type: str, handler: Handler[Any]) -> Callable[[], None]:
         """Call this one, too; the result removes it."""
@@ -46,6 +48,8 @@ class Handlers:
     def tell(self, event: RelayEvent) -> None:
         """Have those of its type called."""
         if handlers := self.by_type.get(event.event_type):
+            if self._due is None:
+                self._due = deque()
             self._due.extend((handler, event) for handler in handlers)
         if self._due and self._runs_due is None:
             self._run()
@@ -60,7 +64,7 @@ class Handlers:
         """Run them in order; after an async one, go on when it has begun."""
         self._runs_due = None
         while self._due:
-            handler, event = self._due.pop(0)
+            handler, event = self._due.popleft()
             call_id = self._call_id or event.call_id
             if self._tasks.call(handler, event, what=f"handler of {event.event_type}", call_id=call_id):
                 self._runs_due = asyncio.get_running_loop().call_soon(self._run)

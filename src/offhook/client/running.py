@@ -16,6 +16,8 @@ __all__ = ["RunningActions"]
 class RunningActions:
     """``by_id`` has them by their ``control_id``."""
 
+    __slots__ = ("by_id",)
+
     def __init__(self) -> None:
         self.by_id: dict[str, Action] = {}
 

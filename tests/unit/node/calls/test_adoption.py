@@ -386,15 +386,22 @@ async def test_max_duration_counts_from_the_answer_not_from_the_adoption(mortal)
     call = mortal.ring()
     await mortal.run("calling.answer", call, max_duration=100)
     await asyncio.sleep(60)
+    ended, took_s = await end_under_the_next_node(mortal)
+    assert ended["end_reason"] == "maxDuration"
+    assert took_s == pytest.approx(40, abs=1)
+
+
+STEPS_MS = [3_600_000, -3_600_000, 40_000, 31 * 86_400_000]
+
+
+async def end_under_the_next_node(mortal, step_ms=0):
+    """Kill the node when the wall clock is set by so much: how its only call ends, and after how long."""
+    mortal.wall_ahead_ms = step_ms
     bench = await kill(mortal)
     [call] = list(bench.exchange.calls)
     began = asyncio.get_running_loop().time()
     ended = await bench.ended(call)
-    assert ended["end_reason"] == "maxDuration"
-    assert asyncio.get_running_loop().time() - began == pytest.approx(40, abs=1)
-
-
-STEPS_MS = [3_600_000, -3_600_000, 40_000, 31 * 86_400_000]
+    return ended, asyncio.get_running_loop().time() - began
 
 
 @pytest.mark.parametrize("step_ms", STEPS_MS)
@@ -402,12 +409,9 @@ async def test_max_duration_counts_by_the_time_that_passed_wherever_the_clock_wa
     call = mortal.ring()
     await mortal.run("calling.answer", call, max_duration=100)
     await asyncio.sleep(60)
-    mortal.wall_ahead_ms = step_ms
-    bench = await kill(mortal)
-    [call] = list(bench.exchange.calls)
-    began = asyncio.get_running_loop().time()
-    assert (await bench.ended(call))["end_reason"] == "maxDuration"
-    assert asyncio.get_running_loop().time() - began == pytest.approx(39, abs=1)
+    ended, took_s = await end_under_the_next_node(mortal, step_ms)
+    assert ended["end_reason"] == "maxDuration"
+    assert took_s == pytest.approx(39, abs=1)
 
 
 @pytest.mark.parametrize("step_ms", STEPS_MS)
@@ -415,12 +419,9 @@ async def test_a_hold_counts_by_the_time_that_passed_wherever_the_clock_was_set(
     call = await mortal.talk()
     mortal.engine.report(reports.LegChanged(leg=call.leg.id, hold=True))
     await asyncio.sleep(3000)
-    mortal.wall_ahead_ms = step_ms
-    bench = await kill(mortal)
-    [call] = list(bench.exchange.calls)
-    began = asyncio.get_running_loop().time()
-    assert (await bench.ended(call))["end_detail"] == "hold_limit"
-    assert asyncio.get_running_loop().time() - began == pytest.approx(599, abs=1)
+    ended, took_s = await end_under_the_next_node(mortal, step_ms)
+    assert ended["end_detail"] == "hold_limit"
+    assert took_s == pytest.approx(599, abs=1)
 
 
 @pytest.mark.parametrize("step_ms", STEPS_MS)
@@ -428,12 +429,9 @@ async def test_ringing_counts_by_the_time_that_passed_wherever_the_clock_was_set
     """What a former node let ring for a minute and a half rang for two minutes more."""
     mortal.ring()
     await asyncio.sleep(90)
-    mortal.wall_ahead_ms = step_ms
-    bench = await kill(mortal)
-    [call] = list(bench.exchange.calls)
-    began = asyncio.get_running_loop().time()
-    assert (await bench.ended(call))["end_detail"] == "ringing_limit"
-    assert asyncio.get_running_loop().time() - began == pytest.approx(29, abs=1)
+    ended, took_s = await end_under_the_next_node(mortal, step_ms)
+    assert ended["end_detail"] == "ringing_limit"
+    assert took_s == pytest.approx(29, abs=1)
 
 
 @pytest.mark.parametrize("step_ms", STEPS_MS)

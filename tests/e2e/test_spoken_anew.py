@@ -51,6 +51,20 @@ def files(node: NodeProcess) -> set[Path]:
     return set((node.state_dir / "prompts").glob("tts-*"))
 
 
+def is_growing(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IWUSR)
+    except FileNotFoundError:
+        return False
+
+
+async def until_all_is_spoken(node: NodeProcess) -> None:
+    """Also what nobody waits for any more: a worker that is stopped amid it begins nothing else."""
+    async with asyncio.timeout(60):
+        while any(map(is_growing, files(node))):
+            await asyncio.sleep(0.05)
+
+
 def worker_of(node: NodeProcess) -> int:
     return next(process.pid for process in node.processes() if "espeak_worker" in process.cmdline)
 
@@ -58,6 +72,7 @@ def worker_of(node: NodeProcess) -> int:
 @asynccontextmanager
 async def half_spoken(node: NodeProcess, relay: RelayPeer, talk: Talk, loud: Talk, name: str) -> AsyncIterator[Path]:
     """``TEXT`` is played, and its file has its first sentences until this is left."""
+    await until_all_is_spoken(node)
     before, worker = files(node), worker_of(node)
     os.kill(worker, signal.SIGSTOP)
     try:
@@ -72,7 +87,7 @@ async def half_spoken(node: NodeProcess, relay: RelayPeer, talk: Talk, loud: Tal
         await state(relay, name, "playing")
         os.kill(worker, signal.SIGSTOP)
         [file] = begun
-        assert file.stat().st_mode & stat.S_IWUSR, "it was whole before it was played: nothing is shown"
+        assert is_growing(file), "it was whole before it was played: nothing is shown"
         yield file
     finally:
         os.kill(worker, signal.SIGCONT)

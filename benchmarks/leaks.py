@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from rig.leaks import Round, stage
+from rig.leaks import Round, left, stage
 
 __all__ = ["leaks", "show_leaks"]
 
@@ -19,15 +19,22 @@ SERIES = {"answered": 2000, "spoken to and recorded": 200, "refused": 500, "aban
 def leaks(work: Path) -> dict[str, Any]:
     """A warm-up, then one series after another; what each process held before and after each."""
     with stage(work) as held:
+        held.holdings()
+        before = held.counts()
         rounds = {"warm-up": held.measured(WARM_UP, RATE)}
+        warm = held.settled(before)
         rounds |= {name: held.measured({name: calls}, RATE) for name, calls in SERIES.items()}
         rounds["all of them at once"] = held.measured(_mixed(), RATE)
+        counts = held.settled(before)
     first, last = rounds["warm-up"].after, held.last or {}
     return {
         "calls": SERIES,
         "rounds": {name: _figures(one) for name, one in rounds.items()},
         "grown_mib": {name: (last[name].private_kib - was.private_kib) / 1024 for name, was in first.items()},
         "more_descriptors": {name: last[name].descriptors - was.descriptors for name, was in first.items()},
+        "left": left(before, counts),
+        "counts": counts,
+        "more_blocks": {name: counts[name]["blocks"] - warm[name]["blocks"] for name in ("node", "program")},
         "wrong": sum(one.wrong.total() for one in rounds.values()),
     }
 
@@ -60,3 +67,8 @@ def show_leaks(report: dict[str, Any]) -> None:
             print(f"  {series:24} {process:12} {columns} {held['descriptors']:5} {grown}")
         for ended, number in one["wrong"].items():
             print(f"  {series:24} {number} calls ended otherwise: {ended}")
+    engine = ", ".join(f"{number} {what}" for what, number in report["counts"]["engine"].items())
+    print(f"  The engine holds in the end: {engine}")
+    print(f"  Left in any process, of what calls make: {report['left'] or 'nothing'}")
+    for process, blocks in report["more_blocks"].items():
+        print(f"  {process:12} {blocks:+d} blocks of Python's allocator since the warm-up")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ from offhook.node.lifeline import bound_to_parent
 from rig.load import Load
 from rig.node import ROOT, NodeProcess, environment, serving
 
-__all__ = ["FORGOTTEN_S", "KINDS", "Holding", "Kind", "Round", "Stage", "stage"]
+__all__ = ["FORGOTTEN_S", "KINDS", "Holding", "Kind", "Round", "Stage", "left", "stage"]
 
 PROCESSES = ("supervisor", "engine", "speech", "node", "spare node", "program")
 KEPT_S = 4.0
@@ -26,7 +28,36 @@ QUIET_S = KEPT_S + 6.0
 """After so long (it looks every 5 s) a node holds nothing of calls that are over."""
 FORGOTTEN_S = 42.0
 """After so long an engine has begun to forget them: it knows a call for 64 s after its end, for what may come late."""
-SETTINGS = {"OFFHOOK_LIMITS_KEPT_S": f"{KEPT_S:g}", "OFFHOOK_LIMITS_REQUESTS_PER_S": "1000"}
+SETTINGS = {
+    "OFFHOOK_LOG_FORMAT": "json",
+    "OFFHOOK_LIMITS_KEPT_S": f"{KEPT_S:g}",
+    "OFFHOOK_LIMITS_REQUESTS_PER_S": "1000",
+}
+TOLD = {"engine": "engine: held", "node": "held", "program": "held"}
+"""What the line of a process that tells what it holds is called."""
+
+
+SETTLED_S = 100.0
+"""An engine knows a call for 64 s after its end, and transactions of it for 32 s more at most."""
+BOUNDED = {
+    "gateway.repeats._Start": "the last commands of clients, so many and no more, in case they are repeated",
+    "log._Seen": "one for each sentence of the log",
+    "speech.voices.Voices": "one, from the first text on",
+    "store.changes.Change": "what the journal's writer is at",
+    "store.writer._Write": "what the journal's writer is at",
+    "store.tail._File": "the journal's files",
+}
+"""What the calls that are over may have made, of the node's: none of it is of a call."""
+
+
+def left(before: Mapping[str, Mapping[str, int]], now: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """What is counted now and was not before, by process and name; memory is not looked at."""
+    return {
+        f"{process} {what}": f"{before[process].get(what, 0)} -> {number}"
+        for process, counts in now.items()
+        for what, number in counts.items()
+        if what != "blocks" and what not in BOUNDED and number > before[process].get(what, 0)
+    }
 
 
 @dataclass(frozen=True)
@@ -128,6 +159,36 @@ class Stage:
     def holdings(self) -> dict[str, Holding]:
         """By what a process is."""
         return {name: _holding(pid) for name, pid in self._pids().items()}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """What engine, node and program count of what they hold, each by what it is."""
+        asked = {name: len(self._told(name)) for name in TOLD}
+        for process in (self.node.process, self.program):
+            process.send_signal(signal.SIGUSR1)
+        until = time.monotonic() + 30
+        while any(len(self._told(name)) == number for name, number in asked.items()):
+            assert time.monotonic() < until, f"{asked}: not every process told what it holds"
+            time.sleep(0.05)
+        return {name: self._told(name)[-1] for name in TOLD}
+
+    def settled(
+        self, before: Mapping[str, Mapping[str, int]], within_s: float = SETTLED_S
+    ) -> dict[str, dict[str, int]]:
+        """The counts once nothing is ``left`` beside what was ``before``, or those after ``within_s``."""
+        until = time.monotonic() + within_s
+        while left(before, now := self.counts()) and time.monotonic() < until:
+            time.sleep(2.0)
+        return now
+
+    def _told(self, name: str) -> list[dict[str, int]]:
+        """What a process told so far."""
+        text = self.log.read_text() if name == "program" else self.node.log()
+        whole = text[: text.rfind("\n") + 1].splitlines()
+        lines = [
+            json.loads(line) for line in whole if line.startswith("{") and '"held"' in line.replace("engine: ", "")
+        ]
+        numbers = [line for line in lines if line["event"] == TOLD[name]]
+        return [{what: value for what, value in line.items() if isinstance(value, int)} for line in numbers]
 
     def _pids(self) -> dict[str, int]:
         """All that there are in the end: the spare node starts last."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import sys
 
 from offhook import Call, Device, RelayClient
 from offhook.errors import DialFailed
+from offhook.node.held import held
 
 client = RelayClient(contexts=["default"], max_active_calls=10_000)
 NOWHERE: Device = {"type": "sip", "params": {"to": os.environ["SERIES_NOWHERE"], "timeout": 10}}
@@ -51,5 +55,12 @@ async def dial_nobody() -> None:
         raise AssertionError("somebody answered")
 
 
+def tell_held(*_: object) -> None:
+    """One line, as a node's."""
+    sys.stderr.write(json.dumps({"event": "held", **held("offhook")}) + "\n")
+    sys.stderr.flush()
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, tell_held)
     client.run()

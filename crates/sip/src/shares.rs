@@ -56,6 +56,11 @@ impl Holdings {
         self.held_by(source) < free && (at_address < SMALL || at_address / 3 < free)
     }
 
+    /// How much all sources have.
+    pub(crate) fn len(&self) -> usize {
+        self.total
+    }
+
     pub(crate) fn held_by(&self, source: Source) -> usize {
         self.of.get(&source).copied().unwrap_or_default()
     }

@@ -69,6 +69,7 @@ fn requests_in_a_call_leave_nothing_behind_once_their_transactions_are_over() {
     bench.hangup(leg, 0, "");
     bench.pass(Duration::from_secs(400));
     assert_eq!((bench.agent.counts(), bench.agent.kept_bytes()), ((0, 0, 0), 0));
+    assert_eq!(bench.agent.remembered(), 0);
     assert_eq!(bench.agent.poll_deadline(), None);
 }
 
@@ -237,6 +238,7 @@ fn a_call_is_found_by_the_connection_it_moved_to_and_by_no_other() {
     bench.feed_from(flow, &response(&bye, "200 OK", "", "", ""));
     bench.pass(Duration::from_secs(400));
     assert_eq!((bench.agent.counts(), bench.agent.kept_bytes()), ((0, 0, 0), 0));
+    assert_eq!(bench.agent.remembered(), 0);
 }
 
 /// versatica/JsSIP#617: a proxy that tries again with the same Call-ID, From tag and `CSeq` got 482 for a minute.
@@ -272,6 +274,7 @@ fn the_same_invite_after_a_refusal_that_was_acknowledged_is_a_new_call() {
         assert!(bench.only().starts_with("SIP/2.0 482 "));
         bench.pass(Duration::from_secs(500));
         assert_eq!((bench.agent.counts(), bench.agent.kept_bytes()), ((0, 0, 0), 0));
+        assert_eq!(bench.agent.remembered(), 0);
     }
 }
 

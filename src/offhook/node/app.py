@@ -31,6 +31,7 @@ from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.gateway.steady import SteadyTime
+from offhook.node.held import held
 from offhook.node.housekeeping import Housekeeping
 from offhook.node.log import set_up_logging
 from offhook.node.names.node import NodeNames
@@ -148,6 +149,7 @@ class Node:
             self._spawn(self._steered(), "steering")
             await door.open(loopbacks(self._settings.relay.listen), self._settings.relay.port, self._context())
             self._spawn(self._housekeeping().run(), "housekeeping")
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._tell_held)
             self._steering.send(Ready(self._ready))
             gc.freeze()  # code and settings live as long as the process: no collection looks at them again
             gc.set_threshold(_GC_THRESHOLD)
@@ -273,6 +275,10 @@ class Node:
                     await _either(hurry, 5.0)
         except TimeoutError:
             _log.warning("calls are ended", calls=len(self.exchange.calls))
+
+    def _tell_held(self) -> None:
+        """All but the clients, and what is remembered of them, is over some time after the last call."""
+        _log.info("held", calls=len(self.exchange.calls), **held("offhook.node"))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

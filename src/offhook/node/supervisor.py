@@ -86,6 +86,8 @@ class NodeSupervisor:
         self._spare: WaitingNode | None = None
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._is_stopping = False
+        self._can_tell: dict[str, Process] = {}
+        """Engine and node, once they listen to SIGUSR1: one that starts would die of it."""
 
     def say(self, message: SupervisorMessage) -> None:
         """Tell the node, if one runs."""
@@ -99,6 +101,7 @@ class NodeSupervisor:
             OffhookError: a part does not start, or ended too often; all is ended then.
         """
         program = find_engine(self._settings.engine.binary)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.ask_held)
         keepers: list[asyncio.Task[None]] = []
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -132,6 +135,12 @@ class NodeSupervisor:
         """Do not wait for calls any longer."""
         if self._node is not None and self._node.returncode is None:
             self._node.send_signal(signal.SIGTERM)
+
+    def ask_held(self) -> None:
+        """Let engine and node write what they hold into the log."""
+        for process in self._can_tell.values():
+            if not has_ended(process):
+                process.send_signal(signal.SIGUSR1)
 
     async def _keep(self, name: str, process: Callable[[], Process], start: Callable[[], Awaitable[None]]) -> None:
         """Wait for the end of a part and start it again."""
@@ -181,6 +190,7 @@ class NodeSupervisor:
         )
 
         def first_beat() -> None:  # one of another version may have none
+            self._can_tell["engine"] = engine.process
             engine.on_beat = self._watch("engine", engine.process, settings.watch.engine_s, _kill).heard
 
         engine.on_beat = first_beat
@@ -241,6 +251,7 @@ class NodeSupervisor:
                     case Alive():
                         continue
                     case Ready():
+                        self._can_tell["node"] = self._node_process()
                         self._write_ready(message)
                         if not ready.done():
                             ready.set_result(None)

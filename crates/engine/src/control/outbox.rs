@@ -50,6 +50,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// How many reports wait for the node's ack.
+    pub fn unacked(&self) -> usize {
+        self.kept.len()
+    }
+
     /// An empty one whose first number is above `seq`.
     pub fn starting_at(seq: u64) -> Self {
         Self {

@@ -77,6 +77,11 @@ impl Sink for OnDisk {
 }
 
 impl Farewells {
+    /// How many legs have one.
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
     /// Open the file beside the control socket and take what an earlier process left in it, by leg.
     pub fn open(socket: &Path) -> io::Result<(Self, Vec<(String, Farewell)>)> {
         let path = socket.with_file_name("farewells");

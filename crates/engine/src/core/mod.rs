@@ -4,6 +4,7 @@ mod calls;
 mod convert;
 mod events;
 mod farewells;
+mod held;
 mod legs;
 mod names;
 mod operations;
@@ -84,6 +85,7 @@ enum Turn {
     SipPanic,
     Media,
     Tick,
+    Tell,
     Terminate,
     LifelineCut,
 }
@@ -167,6 +169,7 @@ impl Core {
         self.beat = beat;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut tell = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1())?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let media_wake = Arc::clone(&self.media_wake);
@@ -183,6 +186,7 @@ impl Core {
                 event = caught(self.signal.next()) => event.map_or(Turn::SipPanic, Turn::Sip),
                 () = media_wake.notified() => Turn::Media,
                 _ = tick.tick() => Turn::Tick,
+                _ = tell.recv() => Turn::Tell,
                 _ = terminate.recv() => Turn::Terminate,
                 _ = interrupt.recv() => Turn::Terminate,
                 () = lifeline.notified() => Turn::LifelineCut,
@@ -222,6 +226,7 @@ impl Core {
             Turn::SipPanic => self.sip_panicked(),
             Turn::Media => self.drain_media(),
             Turn::Tick => self.tick(),
+            Turn::Tell => self.tell_held(),
             Turn::Terminate => self.end_all("shutting down", 0, shutdown::TERMINATE_GRACE),
             Turn::LifelineCut => self.end_all("shutting down", 0, shutdown::LIFELINE_GRACE),
         }

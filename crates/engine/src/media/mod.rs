@@ -36,6 +36,6 @@ pub use api::{
     OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,
 };
 pub use clock::TickCounts;
-pub use pool::{MediaPool, Waker};
+pub use pool::{HeldMedia, MediaPool, Waker};
 pub use ports::BoundPort;
 pub use recover::{Recovered, recover};

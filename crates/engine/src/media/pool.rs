@@ -31,6 +31,19 @@ pub type Waker = Box<dyn Fn() + Send + Sync>;
 /// Recordings that wait to be told to one thread.
 const WRITTEN_RING: usize = 1024;
 
+/// How much media holds; all of it is 0 some seconds after the last call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeldMedia {
+    /// Legs with media of their own: a pair of RTP ports each.
+    pub streams: usize,
+    /// Operations whose end was not told yet.
+    pub operations: usize,
+    /// Streams of samples that the node pushes.
+    pub pushed_streams: usize,
+    /// Pairs of ports that rest after use.
+    pub resting_ports: usize,
+}
+
 pub(super) struct ThreadLink {
     commands: Producer<ThreadCommand>,
     notices: Consumer<Notice>,
@@ -249,6 +262,16 @@ impl MediaPool {
     /// The leg on which an operation runs.
     pub fn leg_of(&self, id: OperationId) -> Option<LegKey> {
         self.registry.operations.get(&id).map(|entry| entry.leg)
+    }
+
+    /// How much is held at the moment.
+    pub fn held(&mut self) -> HeldMedia {
+        HeldMedia {
+            streams: self.registry.legs.len(),
+            operations: self.registry.operations.len(),
+            pushed_streams: self.registry.streams.len(),
+            resting_ports: self.ports.resting(),
+        }
     }
 
     /// This operation did not end yet.

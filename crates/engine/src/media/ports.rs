@@ -51,9 +51,7 @@ impl Ports {
 
     /// The next pair that is free on `ip`.
     pub fn bind(&mut self, ip: IpAddr) -> io::Result<BoundPort> {
-        let now = Instant::now();
-        self.closed
-            .retain(|_, closed| now.duration_since(*closed) < self.quarantine);
+        self.resting();
         for _ in 0..self.order.len() {
             let Some(port) = self.order.pop_front() else {
                 break;
@@ -71,6 +69,14 @@ impl Ports {
             io::ErrorKind::AddrInUse,
             "every RTP port of the range is in use; widen the range",
         ))
+    }
+
+    /// How many pairs are not given out since their leg ended a moment ago.
+    pub fn resting(&mut self) -> usize {
+        let now = Instant::now();
+        self.closed
+            .retain(|_, closed| now.duration_since(*closed) < self.quarantine);
+        self.closed.len()
     }
 
     /// A leg on this port ended.

@@ -50,6 +50,21 @@ pub struct SignalConfig {
     pub tcp_idle: Duration,
 }
 
+/// How much SIP holds; all of it is 0 about a minute after the last call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeldSignal {
+    /// Of legs that live, from their INVITE on.
+    pub dialogs: usize,
+    /// Kept for what may come late.
+    pub ended_dialogs: usize,
+    /// Until their timers of RFC 3261, section 17, are over.
+    pub transactions: usize,
+    /// Tags, Call-IDs, repeats and addresses that are remembered beside them.
+    pub remembered: usize,
+    /// Of SIP over TCP that are open: these may outlive calls.
+    pub connections: usize,
+}
+
 /// SIP as core sees it; lives on core's current-thread runtime and is driven by [`Signal::next`].
 pub struct Signal {
     agent: Agent,
@@ -174,6 +189,18 @@ impl Signal {
     /// The BYE for an answered leg, for the process that comes after this one.
     pub fn farewell(&mut self, leg: LegKey, status: u16, text: &str) -> Option<Farewell> {
         self.agent.farewell(leg, status, text)
+    }
+
+    /// How much is held at the moment.
+    pub fn held(&self) -> HeldSignal {
+        let (dialogs, ended_dialogs, transactions) = self.agent.counts();
+        HeldSignal {
+            dialogs,
+            ended_dialogs,
+            transactions,
+            remembered: self.agent.remembered(),
+            connections: self.agent.streams(),
+        }
     }
 
     /// Send what an earlier process left; false where it cannot go from here.

@@ -279,6 +279,24 @@ impl Agent {
         (self.live, self.legs.len() - self.live, self.transactions.len())
     }
 
+    /// How many names, addresses and places are remembered beside legs and transactions: none, once those are gone.
+    pub fn remembered(&self) -> usize {
+        self.invites.len()
+            + self.tags.len()
+            + self.calls.len()
+            + self.merges.len()
+            + self.dialled.len()
+            + self.bidden_farewell.len()
+            + self.proven.len()
+            + self.places.len()
+            + self.lines.len()
+    }
+
+    /// How many byte streams brought something and are not closed.
+    pub fn streams(&self) -> usize {
+        self.framers.len()
+    }
+
     /// About what is kept beside legs and transactions, for tests and statistics: ids, tags, early SDP, ACKs.
     pub fn kept_bytes(&self) -> usize {
         let of_leg = |leg: &Leg| leg.forks.size_bytes() + leg.invites.len() * size_of::<TransactionId>();

@@ -180,7 +180,9 @@ const OVERTAKEN: i32 = 640;
 /// A jump of timestamps that no loss explains: 1 s.
 const JUMP: i32 = 8000;
 /// A stream under another name is numbered less than this further on.
-const GOES_ON: u16 = 100;
+const GOES_ON: i16 = 100;
+/// And at most so much further back, where later packets overtook it.
+const COMES_LATE: i16 = 8;
 /// A press that goes on in another stream goes on within 60 ms.
 const MOVED: i32 = 480;
 /// A press that begins without marker and time of its own begins a frame after the packet before, at the earliest.
@@ -268,8 +270,9 @@ impl Press {
 
     /// Another name, but numbers and times that go on: some gateways change it with each packet.
     fn is_renamed(&self, header: &Header) -> bool {
-        let ahead = header.sequence.wrapping_sub(self.sequence);
-        (1..GOES_ON).contains(&ahead) && signed(header.timestamp, self.newest).unsigned_abs() <= JUMP.unsigned_abs()
+        let ahead = header.sequence.wrapping_sub(self.sequence) as i16;
+        (-COMES_LATE..GOES_ON).contains(&ahead)
+            && signed(header.timestamp, self.newest).unsigned_abs() <= JUMP.unsigned_abs()
     }
 
     /// The packet belongs to this press, which is the newest of its stream.

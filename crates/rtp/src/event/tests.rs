@@ -191,6 +191,30 @@ fn a_source_with_another_name_in_each_packet_presses_each_key_once() {
 }
 
 #[test]
+fn a_source_with_another_name_in_each_packet_presses_each_key_once_though_packets_overtake_each_other() {
+    for digits in ["5", "55", "4291", "333"] {
+        let sent = packets(digits, 800, 0_u32.wrapping_sub(2000)).into_iter();
+        let sent: Vec<_> = sent
+            .zip(0_u16..)
+            .map(|(packet, n)| (u32::from(n) * 77 + 1, n.wrapping_sub(3), packet))
+            .collect();
+        for together in 2..=4 {
+            for first in 0..together {
+                let (straight, mixed) = sent.split_at(first);
+                let turned = mixed.chunks(together).flat_map(|some| some.iter().rev());
+                let heard = of_streams(straight.iter().chain(turned).copied());
+                assert_eq!(heard, digits, "{together} turned round from {first} on");
+            }
+        }
+        let doubled = sent
+            .iter()
+            .zip(sent.iter().skip(1))
+            .flat_map(|(one, next)| [*next, *one]);
+        assert_eq!(of_streams(doubled), digits, "each comes again behind the next");
+    }
+}
+
+#[test]
 fn a_source_that_begins_anew_while_a_key_is_down_presses_it_once() {
     let sent = packets("77", 800, 3_000_000);
     let changed = sent.iter().zip(0_u16..).map(|(packet, n)| {

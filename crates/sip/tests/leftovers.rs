@@ -104,10 +104,22 @@ fn connection(number: u64) -> Flow {
 }
 
 /// What this thread has used of a CPU: what it waited for one is the machine's (proc(5), schedstat).
+///
+/// A kernel without `CONFIG_SCHED_INFO` does not tell: then it is the time that passed, since the first question.
 fn used() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    let used_ns = text.split(' ').next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(used_ns.unwrap())
+    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat");
+    let told = text.map_err(|error| error.to_string()).and_then(|text| {
+        let used_ns = text.split(' ').next().and_then(|field| field.parse().ok());
+        used_ns.filter(|ns| *ns > 0).ok_or(format!("it says {text:?}"))
+    });
+    match told {
+        Ok(used_ns) => Duration::from_nanos(used_ns),
+        Err(why) => {
+            println!("time of the wall instead of the CPU's, for want of schedstat: {why}");
+            BEGUN.get_or_init(std::time::Instant::now).elapsed()
+        }
+    }
 }
 
 /// 20,000 connections that close beside 20,000 transactions and 2,000 calls took some 20 s when each looked at all.

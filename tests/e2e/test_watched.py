@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from offhook.node.engine.launch import find_engine
 from rig import audio
 from rig.dialog import Caller
 from rig.disk import fill, small_disk
@@ -136,6 +138,42 @@ async def test_an_engine_that_hangs_ends_as_one_that_crashed(tmp_path: Path) -> 
             assert "restarted" in sentence(await talk.caller.ended_by_node())
             assert node.engine().pid != hung
             talk.caller.close()
+            await new_call(node, relay)
+
+
+MUTE = """#!{python}
+import os, sys
+at = sys.argv.index("--ready-fd") + 1
+if not os.path.exists({mark!r}):
+    open({mark!r}, "w").close()
+    out, (read, write) = int(sys.argv[at]), os.pipe()
+    if os.fork() == 0:
+        os.close(write)
+        line = b""
+        while not line.endswith(b"\\n"):
+            line += os.read(read, 1)
+        os.write(out, line)
+        while os.read(read, 4096):
+            pass
+        os._exit(0)
+    os.set_inheritable(write, True)
+    sys.argv[at] = str(write)
+os.execv({engine!r}, [{engine!r}, *sys.argv[1:]])
+"""
+"""An engine whose beats nobody gets to hear, only that it is ready; those that are started after it are as always."""
+
+
+async def test_an_engine_that_hangs_before_it_ever_beat_is_ended_too(tmp_path: Path) -> None:
+    """It was watched from its first beat, so that one that hung within its first second took calls for ever."""
+    engine = find_engine()
+    mute = tmp_path / "mute"
+    mute.write_text(MUTE.format(python=sys.executable, mark=str(tmp_path / "begun"), engine=str(engine)))
+    mute.chmod(0o700)
+    with serving(tmp_path, watching(60, 12), extra={"OFFHOOK_ENGINE_BINARY": str(mute)}) as node:
+        async with RelayPeer(node) as relay:
+            await until(lambda: "part=engine" in node.log(), "the engine that says nothing is ended")
+            await until(lambda: node.log().count("engine listens") == 2, "another one listens")
+            await until(lambda: node.log().count("node connected") == 2, "the node has it")
             await new_call(node, relay)
 
 

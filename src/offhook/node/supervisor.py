@@ -189,11 +189,14 @@ class NodeSupervisor:
             program, engine_options(settings, state), self._secret, hear=self._engine_said
         )
 
-        def first_beat() -> None:  # one of another version may have none
-            self._can_tell["engine"] = engine.process
-            engine.on_beat = self._watch("engine", engine.process, settings.watch.engine_s, _kill).heard
+        silence = self._watch("engine", engine.process, settings.watch.engine_s, _kill)
+        silence.heard()  # that it is ready
 
-        engine.on_beat = first_beat
+        def beat() -> None:
+            self._can_tell["engine"] = engine.process
+            silence.heard()
+
+        engine.on_beat = beat
 
     async def _start_node(self) -> None:
         """Give the boot to the spare, or to a process started now, and wait for its ``Ready``."""

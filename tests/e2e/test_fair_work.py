@@ -5,6 +5,7 @@ stay within their bound. Judged by orders and counts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -52,6 +53,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 def item(kind: str, **params: str) -> list[dict[str, object]]:
     return [{"type": kind, "params": params}]
+
+
+def bytes_in(directory: Path) -> int:
+    """What its files hold together; one may go meanwhile."""
+    total = 0
+    for path in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 async def play(relay: RelayPeer, call: Event, control_id: str, media: list[dict[str, object]]) -> None:
@@ -186,7 +196,7 @@ async def test_many_new_texts_stay_within_the_bound_and_what_is_played_is_heard_
             await play(relay, loud.call, f"new {number}", item("tts", text=f"Text {number}. {SENTENCE * 10}"))
             await said(relay, f"new {number}", "playing")
             await relay.command(loud.call, "play.stop", control_id=f"new {number}")
-            most = max(most, sum(path.stat().st_size for path in prompts.iterdir() if path.exists()))
+            most = max(most, bytes_in(prompts))
         await said(relay, "tone", "finished")
         assert sum(end - begin for begin, end in audio.bursts(quiet.caller.rtp.samples(mark), 600)) > 8.0 * 8000 * 0.95
     assert most <= CACHE_BYTES
@@ -200,27 +210,34 @@ async def test_what_a_killed_node_began_to_play_keeps_its_file_and_is_heard_to_i
 ) -> None:
     """The next node knows what the engine plays; what it makes room with is another's. And the engine has opened it."""
     url = audio_server.publish("long.wav", audio.tone(600, 45.0))
+    of_2_mib = [audio.tone(300 + number, 130.0) for number in range(12)]
+    many = [audio_server.publish(f"{number}.wav", tone) for number, tone in enumerate(of_2_mib)]
     with serving(tmp_path / "node", SETTINGS) as node:
         relay = RelayPeer(node)
         await relay.connect()
-        quiet = await answered(await Caller.open(node.sip(), to="100"), relay)
+        quiet, loud = [await answered(await Caller.open(node.sip(), to="100"), relay) for _ in range(2)]
         mark = quiet.caller.rtp.mark()
         await play(relay, quiet.call, "tone", item("audio", url=url))
         await said(relay, "tone", "playing")
-        [file] = (node.state_dir / "prompts").glob("url-*")
+        prompts = node.state_dir / "prompts"
+        [file] = prompts.glob("url-*")
+        short = audio_server.publish("short.wav", audio.tone(300, 0.2))
+        await play(relay, loud.call, "unused", item("audio", url=short))
+        await said(relay, "unused", "finished")
+        [unused] = set(prompts.glob("url-*")) - {file}
         os.kill(node_of(node).pid, signal.SIGKILL)
         killed = time.monotonic()
         await relay.close()
         again = await connected_again(node, relay.protocol, killed, 60)
-        loud = await answered(await Caller.open(node.sip(), to="100"), again)
-        prompts, most = file.parent, 0
-        for number in range(40):
-            await play(again, loud.call, f"new {number}", item("tts", text=f"Text {number}. {SENTENCE * 10}"))
+        for number, other in enumerate(many):
+            await play(again, loud.call, f"new {number}", item("audio", url=other))
             await said(again, f"new {number}", "playing")
             await again.command(loud.call, "play.stop", control_id=f"new {number}")
-            most = max(most, sum(path.stat().st_size for path in prompts.iterdir() if path.exists()))
-        assert CACHE_BYTES // 2 < most <= CACHE_BYTES, "room was made"
-        assert not states(again, "tone", "finished")
+            assert bytes_in(prompts) <= CACHE_BYTES
+        assert not unused.exists(), "room was made, with what nobody played"
+        assert len(set(prompts.glob("url-*")) - {file}) < len(many), "and with more than that"
+        assert file.exists()
+        assert not states(again, "tone", "finished"), "all of that happened while it was heard"
         file.unlink()
         await said(again, "tone", "finished")
         assert sum(end - begin for begin, end in audio.bursts(quiet.caller.rtp.samples(mark), 600)) > 45.0 * 8000 * 0.95

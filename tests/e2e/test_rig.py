@@ -16,7 +16,7 @@ import pytest
 
 from rig import audio, plc
 from rig.chopper import Chopper
-from rig.cpu import CpuWaits
+from rig.cpu import MOST_EXCUSED_S, CpuWaits, Look, Stopwatch, excused_s
 from rig.dialog import Caller
 from rig.fixtures import Talk
 from rig.load import Load
@@ -92,6 +92,38 @@ def test_what_the_machine_kept_the_engine_from_sending_is_no_break(
     ]
     assert (missing(packets, cast(CpuWaits, Waited(waited_s))) == []) is is_whole
     assert (missing(packets) == []) is (ahead == 160)
+
+
+@pytest.mark.parametrize(
+    ("waits", "excused"),
+    [
+        ([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], 0.0),
+        ([[0.0, 0.4, 0.4], [0.0, 0.0, 0.0]], 0.4),
+        ([[0.0, 0.4, 0.4], [0.0, 0.4, 0.4]], 0.4),  # at once
+        ([[0.0, 0.4, 0.4], [0.0, 0.0, 0.4]], 0.8),  # one after the other
+        ([[0.0, 0.0, 1.5], [0.0, 0.4, 0.4]], 1.5),  # the long one is told when it is over
+        ([[0.0, 9.0, 9.0], [0.0, 9.0, 9.0]], 1.0),  # before the time that is judged
+    ],
+)
+def test_what_processes_wait_for_a_cpu_at_once_is_excused_once(waits: list[list[float]], excused: float) -> None:
+    """The waits of node, engine and test were added up: a timer that fired twice as late as promised was in time."""
+    looks = [Look(float(at), [{1: wait, 2: 0.0} for wait in each]) for at, each in enumerate(zip(*waits, strict=True))]
+    assert excused_s(looks, 0.0, 2.0) == pytest.approx(excused)
+
+
+def test_what_the_threads_of_a_process_wait_one_after_the_other_is_not_added_up() -> None:
+    looks = [Look(0.0, [{1: 0.0, 2: 0.0}]), Look(1.0, [{1: 0.3, 2: 0.0}]), Look(2.0, [{1: 0.3, 2: 0.4, 3: 0.1}])]
+    assert excused_s(looks, 0.0, 2.0) == pytest.approx(0.4)
+
+
+def test_a_machine_is_not_taken_for_slower_than_any_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, waited = Stopwatch(), [0.0, 60.0]
+    monkeypatch.setattr("rig.cpu.waited_s", lambda _pid: {1: waited.pop(0) if len(waited) > 1 else waited[0]})
+    began = clock.start()
+    assert clock.took(began - 10.0, began) >= 10.0 - MOST_EXCUSED_S
+    monkeypatch.undo()
+    began = clock.start()
+    assert clock.took(began, began + 1.0) <= 1.0
 
 
 @pytest.mark.judges_time

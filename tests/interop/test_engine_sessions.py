@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -111,6 +112,26 @@ async def test_another_codec_in_a_reinvite_is_told_and_in_the_snapshot(engine):
         assert snapshot.codec == "PCMA"
         assert snapshot.held_ms is not None
         assert snapshot.held_ms <= snapshot.answered_ms <= snapshot.age_ms < 60_000
+
+
+async def test_for_how_long_a_peer_holds_is_told_from_its_first_offer_that_did(engine):
+    async with calling(engine) as (caller, _leg):
+        await asyncio.sleep(0.3)
+        asked = time.monotonic()
+        await caller.reinvite("sendonly")
+        held = time.monotonic()
+        for direction in (None, "inactive"):
+            if direction:
+                await caller.reinvite(direction)
+            await asyncio.sleep(0.3)
+            least_s = time.monotonic() - held
+            [snapshot] = (await engine.controller.start()).legs
+            most_s = time.monotonic() - asked
+            assert least_s * 1000 - 1 <= snapshot.held_ms <= most_s * 1000
+            assert snapshot.held_ms + 300 - 1 <= snapshot.answered_ms
+        await caller.reinvite("sendrecv")
+        [snapshot] = (await engine.controller.start()).legs
+        assert snapshot.held_ms is None
 
 
 async def test_an_offer_that_we_cannot_take_leaves_the_session_as_it_was(engine):

@@ -28,7 +28,27 @@ def small_disk(at: Path, mib: int = 24) -> Iterator[Path]:
     try:
         yield at
     finally:
+        unmount(at)
+
+
+def unmount(at: Path) -> None:
+    """Who still holds a file there left something behind: that fails the test, and the disk goes all the same."""
+    done = subprocess.run(["umount", str(at)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        holders = users_of(at)
         subprocess.run(["umount", "--lazy", str(at)], check=True)
+        raise AssertionError(f"the small disk was still in use, by {holders}: {done.stderr.strip()}")
+
+
+def users_of(at: Path) -> list[str]:
+    """Processes that have a file open below a directory, or work there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            files = [link.readlink() for link in (*(process / "fd").iterdir(), process / "cwd")]
+            if any(file.is_relative_to(at) for file in files):
+                found.append(f"{process.name} {(process / 'cmdline').read_bytes().decode().split(chr(0))[:3]}")
+    return found
 
 
 def fill(disk: Path) -> Path:

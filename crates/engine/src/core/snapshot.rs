@@ -98,7 +98,12 @@ pub fn in_frames(legs: impl Iterator<Item = LegSnapshot>) -> Vec<Vec<LegSnapshot
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::control::wire::{Direction, LegState};
+    use crate::core::legs::Presses;
+    use crate::core::pace::Changes;
+    use crate::media;
 
     fn leg(number: usize) -> LegSnapshot {
         LegSnapshot {
@@ -116,6 +121,53 @@ mod tests {
             answered_ms: Some(2),
             held_ms: None,
         }
+    }
+
+    fn held(since: Instant, answered_since: Option<Instant>, held_since: Option<Instant>) -> Leg {
+        Leg {
+            id: "leg".into(),
+            sip: offhook_sip::LegKey(1),
+            media: media::LegKey(1),
+            direction: Direction::Inbound,
+            state: LegState::Answered,
+            from_uri: String::new(),
+            to_uri: String::new(),
+            label: String::new(),
+            started_us: 0,
+            answered_us: 0,
+            since,
+            answered_since,
+            offer: None,
+            local: offhook_sdp::Local::new(([127, 0, 0, 1], 5004).into(), Vec::new(), 1),
+            answer: None,
+            session: None,
+            held_since,
+            answer_is_owed: false,
+            operations: std::collections::BTreeMap::new(),
+            presses: Presses::default(),
+            changes: Changes::default(),
+            media_closing: false,
+            media_closed: false,
+            last_stats: None,
+            verdict: None,
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn for_how_long_a_leg_lives_talks_and_is_held_is_told_to_the_millisecond() {
+        let born = Instant::now();
+        let after = |ms| born + Duration::from_millis(ms);
+        let snapshot = held(born, Some(after(1_000)), Some(after(61_500))).snapshot(after(100_001));
+        assert_eq!(
+            (snapshot.age_ms, snapshot.answered_ms, snapshot.held_ms),
+            (100_001, Some(99_001), Some(38_501))
+        );
+        let snapshot = held(born, None, None).snapshot(after(7));
+        assert_eq!(
+            (snapshot.age_ms, snapshot.answered_ms, snapshot.held_ms),
+            (7, None, None)
+        );
     }
 
     /// The welcome of 300 calls with long labels was one frame of more than 1 MiB: no node took it, and all ended.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,15 @@ from offhook.node.speech.workers import SpeechWorkers
 
 SENTENCE = "This sentence has about forty characters. "
 LONG = SENTENCE * 200
+SPEAK_S = 3600.0
+"""How long a child may take for a piece: it is not what is judged here, and the clock is put forward."""
 
 
 class CountingWorker(SpeechWorker):
     """The real one; notes what it was given."""
 
     def __init__(self, spoken: list[str]) -> None:
-        super().__init__(timeout_s=30.0)
+        super().__init__(timeout_s=SPEAK_S)
         self._spoken = spoken
 
     async def speak(self, request: Request) -> int:
@@ -40,7 +42,7 @@ class Rig:
 
     def __init__(self, directory: Path, *, number: int = 2, wait_s: float = 60.0, max_bytes: int = 1 << 30) -> None:
         self.spoken: list[str] = []
-        self.workers = SpeechWorkers(timeout_s=30.0, number=number, make=lambda: CountingWorker(self.spoken))
+        self.workers = SpeechWorkers(timeout_s=SPEAK_S, number=number, make=lambda: CountingWorker(self.spoken))
         self.cache = PromptCache(directory, max_bytes=max_bytes)
         self.ends: list[tuple[str, int]] = []
         self.speech = EspeakSpeech(self.cache, self.workers, self._end, wait_s=wait_s, settle_s=0.0)
@@ -65,10 +67,26 @@ class Rig:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
 
-    async def until(self, count: int) -> None:
+    async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(60):
-            while len(self.spoken) < count:
+            while not holds():
                 await asyncio.sleep(0.005)
+
+    async def given(self, count: int) -> None:
+        """Workers were given so many pieces."""
+        await self.until(lambda: len(self.spoken) >= count)
+
+    async def idle(self) -> None:
+        """All texts are spoken to their ends."""
+        await self.until(lambda: not self.speech.is_busy)
+
+    def listeners(self, text: str) -> int:
+        """How many calls wait for a text of one piece."""
+        return sum(len(job._listeners) for job in self.speech._jobs.values() if job.utterance.pieces == [text])
+
+    def files_bytes(self) -> int:
+        """What the files of the cache hold together, while none goes."""
+        return sum(path.stat().st_size for path in self.cache.directory.iterdir())
 
 
 @pytest.fixture
@@ -77,6 +95,19 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     await made.speech.start()
     yield made
     await made.speech.close()
+
+
+@pytest.fixture
+async def skip(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Puts the clock of the loop forward: waits of minutes, of which no slow machine makes another order."""
+    loop, ahead_s = asyncio.get_running_loop(), [0.0]
+    clock = loop.time
+    monkeypatch.setattr(loop, "time", lambda: clock() + ahead_s[0])
+
+    def forward(seconds: float) -> None:
+        ahead_s[0] += seconds
+
+    return forward
 
 
 @pytest.mark.parametrize("ssml", [False, True])
@@ -89,7 +120,7 @@ async def test_sixty_long_texts_let_a_short_one_of_another_call_by(rig: Rig, ssm
             for number in range(60)
             for call in ["loud" if is_one_call else f"loud {number}"]
         ]
-        await rig.until(2)
+        await rig.given(2)
         quick = rig.say("Hello.", "quiet")
         await asyncio.sleep(0.05)
     await quick
@@ -102,7 +133,7 @@ async def test_sixty_long_texts_let_a_short_one_of_another_call_by(rig: Rig, ssm
 async def test_first_words_of_all_come_before_more_of_one(rig: Rig) -> None:
     with rig.stopped():
         texts = [rig.say(f"Text {number}. {LONG}", f"call {number}") for number in range(8)]
-        await rig.until(2)
+        await rig.given(2)
     await asyncio.gather(*texts)
     first = [text.startswith("Text") for text in rig.spoken]
     assert first[:8] == [True] * 8
@@ -121,9 +152,7 @@ async def test_what_nobody_waits_for_any_more_comes_last_and_is_finished_all_the
     await asyncio.gather(*others)
     between = rig.spoken[before : rig.spoken.index("Other 5.")]
     assert sum(not text.startswith("Other") for text in between) <= 2
-    async with asyncio.timeout(60):
-        while not rig.ends:
-            await asyncio.sleep(0.01)
+    await rig.until(lambda: rig.ends)
     assert not (await rig.say(f"Greeting. {SENTENCE * 20}", "next")).growing
 
 
@@ -132,7 +161,7 @@ async def test_a_text_that_waits_too_long_is_an_error_that_names_the_setting(tmp
     await rig.speech.start()
     with rig.stopped():
         speaking = rig.say("One.", "loud")
-        await rig.until(1)
+        await rig.given(1)
         waiting = [rig.say("Two.", "quiet"), rig.say("Two.", "other")]
         ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(end) for end in ends] == [MachineError, MachineError]
@@ -143,17 +172,20 @@ async def test_a_text_that_waits_too_long_is_an_error_that_names_the_setting(tmp
     await rig.speech.close()
 
 
-async def test_who_joins_a_text_that_waits_has_a_wait_of_its_own(tmp_path: Path) -> None:
+async def test_who_joins_a_text_that_waits_has_a_wait_of_its_own(tmp_path: Path, skip: Callable[[float], None]) -> None:
     """A greeting failed for a call that had waited for half a second, because another call had asked for it before."""
-    rig = Rig(tmp_path, number=1, wait_s=3.0)
+    rig = Rig(tmp_path, number=1, wait_s=600.0)
     await rig.speech.start()
     with rig.stopped():
         speaking = rig.say("One.", "loud")
-        await rig.until(1)
+        await rig.given(1)
         first = rig.say("Two.", "first")
-        await asyncio.sleep(2.0)
+        await rig.until(lambda: len(rig.speech._jobs) == 2)
+        skip(400.0)
         second = rig.say("Two.", "second")
-        with pytest.raises(MachineError, match=r"waited longer than 3 s .* \(tts\.wait_s\)"):
+        await rig.until(lambda: rig.listeners("Two.") == 2)
+        skip(300.0)
+        with pytest.raises(MachineError, match=r"waited longer than 600 s .* \(tts\.wait_s\)"):
             await first
         assert not second.done()
     await speaking
@@ -162,21 +194,25 @@ async def test_who_joins_a_text_that_waits_has_a_wait_of_its_own(tmp_path: Path)
     await rig.speech.close()
 
 
-async def test_who_joins_late_is_refused_when_its_own_wait_is_over_and_leaves_nothing(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, number=1, wait_s=0.3)
+async def test_who_joins_late_is_refused_when_its_own_wait_is_over_and_leaves_nothing(
+    tmp_path: Path, skip: Callable[[float], None]
+) -> None:
+    rig = Rig(tmp_path, number=1, wait_s=600.0)
     await rig.speech.start()
     with rig.stopped():
         speaking = rig.say("One.", "loud")
-        await rig.until(1)
+        await rig.given(1)
         waiting = []
-        for call in ("first", "second", "third"):
+        for number, call in enumerate(("first", "second", "third"), 1):
             waiting.append(rig.say("Two.", call))
-            await asyncio.sleep(0.1)
-        ends = await asyncio.gather(*waiting, return_exceptions=True)
-        assert [type(end) for end in ends] == [MachineError] * 3
-        async with asyncio.timeout(30):
-            while len(rig.speech._jobs) > 1:
-                await asyncio.sleep(0.01)
+            await rig.until(lambda number=number: rig.listeners("Two.") == number)
+            skip(200.0)
+        for number in range(3):
+            ends = await asyncio.gather(waiting[number], return_exceptions=True)
+            assert [type(end) for end in ends] == [MachineError]
+            assert [task.done() for task in waiting[number + 1 :]] == [False] * (2 - number)
+            skip(200.0)
+        await rig.until(lambda: len(rig.speech._jobs) == 1)
     await speaking
     assert rig.spoken == ["One."]
     assert len(list(tmp_path.iterdir())) == 1
@@ -186,7 +222,7 @@ async def test_who_joins_late_is_refused_when_its_own_wait_is_over_and_leaves_no
 async def test_more_than_64_texts_of_a_call_that_wait_are_refused_and_others_speak(rig: Rig) -> None:
     with rig.stopped():
         many = [rig.say(f"Text {number}.", "loud") for number in range(70)]
-        await rig.until(2)
+        await rig.given(2)
         quick = rig.say("Hello.", "quiet")
         await asyncio.sleep(0.05)
     ends = await asyncio.gather(*many, return_exceptions=True)
@@ -202,11 +238,9 @@ async def test_many_new_texts_stay_within_the_bound_of_the_cache(tmp_path: Path)
     for number in range(20):
         asker = Asker("call")
         await rig.say(f"Text {number}. {SENTENCE * 10}", asker)
-        async with asyncio.timeout(60):
-            while rig.speech.is_busy:
-                await asyncio.sleep(0.005)
+        await rig.idle()
         asker.close()
-        assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= bound
+        assert rig.files_bytes() <= bound
     assert len(list(tmp_path.iterdir())) < 20
     await rig.speech.close()
 
@@ -217,9 +251,7 @@ async def test_a_text_that_finds_no_room_is_refused_with_a_sentence_and_one_that
     rig = Rig(tmp_path, max_bytes=6 << 20)
     playing = Asker("playing")
     source = await rig.say(f"First. {SENTENCE * 10}", playing)
-    async with asyncio.timeout(60):
-        while rig.speech.is_busy:
-            await asyncio.sleep(0.005)
+    await rig.idle()
     rig.cache.pin("another", "")
     rig.cache.begin("another")
     rig.cache.grow("another", 4 << 20)
@@ -250,7 +282,7 @@ async def test_texts_that_nobody_plays_any_more_make_room_for_those_that_somebod
         while rig.speech.is_busy:
             await asyncio.sleep(0.01)
             assert sum(path.stat().st_size for path in tmp_path.glob("*") if path.exists()) <= 12 << 20
-    assert rig.cache.total_bytes == sum(path.stat().st_size for path in tmp_path.iterdir()) <= 8 << 20
+    assert rig.cache.total_bytes == rig.files_bytes() <= 8 << 20
     assert len([path for path in tmp_path.iterdir() if rig.cache.is_held(path.name)]) == 4
     await rig.speech.close()
 
@@ -258,7 +290,7 @@ async def test_texts_that_nobody_plays_any_more_make_room_for_those_that_somebod
 async def test_two_children_speak_side_by_side(rig: Rig) -> None:
     with rig.stopped():
         said = [rig.say("One.", "a"), rig.say("Two.", "b"), rig.say("Three.", "c")]
-        await rig.until(2)
+        await rig.given(2)
         await asyncio.sleep(0.05)
         assert len(rig.spoken) == 2
     await asyncio.gather(*said)
@@ -272,16 +304,14 @@ async def test_a_text_that_is_asked_for_after_its_file_went_for_another_is_spoke
     first = Asker("first")
     source = await rig.say(SENTENCE * 40, first)
     with rig.stopped():
-        await rig.until(2)
+        await rig.given(2)
         first.close()
         rig.cache.discard(source.prompt)
         second = rig.say(SENTENCE * 40, "second")
         await asyncio.sleep(0.05)
     again = await asyncio.wait_for(second, 60)
     assert rig.cache.path(again.prompt).exists()
-    async with asyncio.timeout(60):
-        while rig.speech.is_busy:
-            await asyncio.sleep(0.01)
+    await rig.idle()
     assert rig.cache.find(again.prompt, 1.0)
     await rig.speech.close()
 
@@ -306,9 +336,7 @@ async def test_what_was_spoken_is_played_by_the_next_node(tmp_path: Path) -> Non
     for _ in range(2):
         rig = Rig(tmp_path, number=1)
         sources.append(await asyncio.wait_for(rig.say("Hello again.", "call"), 60))
-        async with asyncio.timeout(60):
-            while rig.speech.is_busy:
-                await asyncio.sleep(0.005)
+        await rig.idle()
         await rig.speech.close()
     assert sources[0].prompt == sources[1].prompt
     assert not sources[1].growing
@@ -323,9 +351,7 @@ async def test_a_text_that_failed_is_spoken_anew_under_a_name_that_did_not(tmp_p
     pid = rig.workers.workers[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(60):
-        while not rig.ends:
-            await asyncio.sleep(0.005)
+    await rig.until(lambda: rig.ends)
     assert rig.ends == [(first.prompt, -1)]
     again = await rig.say(LONG, "call")
     assert again.prompt != first.prompt

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import msgspec
@@ -330,32 +329,42 @@ async def test_the_file_is_for_its_owner_alone(tmp_path):
     connection.close()
 
 
-async def test_readers_that_come_together_share_a_commit_while_writes_go_on(journal):
+async def test_readers_that_come_together_share_a_commit_while_writes_go_on(tmp_path):
     """Each cost one, with its sync: a hundred clients that were back at once waited for a hundred."""
-    commits, commit, is_over = [], journal._writer._commit, asyncio.Event()
+    journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(sync_interval_s=600.0))  # only readers commit
+    await journal.start()
+    commits, commit, all_wait = [], journal._writer._commit, threading.Event()
 
     def counted(changes, last) -> None:
         commits.append(len(changes))
-        time.sleep(0.005)
+        assert all_wait.wait(60)
         commit(changes, last)
 
     async def write_on() -> None:
         seq = 100
-        while not is_over.is_set():
+        while True:
             await journal.append([event(seq := seq + 1)], durable=False)
             await asyncio.sleep(0)
-
-    journal._writer._commit = counted
-    writing = asyncio.create_task(write_on())
 
     async def append_and_read(seq: int) -> None:
         await journal.append([event(seq)], durable=False)
         assert seq in [kept.session_seq for kept in await journal.unacknowledged("s", 0, 50)]
 
-    await asyncio.gather(*(append_and_read(seq) for seq in range(1, 51)))
-    is_over.set()
-    await writing
-    assert 1 <= len(commits) <= 4, commits
+    journal._writer._commit = counted
+    writing = asyncio.create_task(write_on())
+    reading = [asyncio.create_task(append_and_read(1))]
+    async with asyncio.timeout(60):
+        while not commits:
+            await asyncio.sleep(0)
+        reading += [asyncio.create_task(append_and_read(seq)) for seq in range(2, 51)]
+        while len(journal._writer._tasks) < 50:
+            await asyncio.sleep(0)
+    all_wait.set()
+    await asyncio.gather(*reading)
+    assert len(commits) == 2, "one for the first, which was under way, and one for all who came meanwhile"
+    writing.cancel()
+    await asyncio.wait([writing])
+    await journal.close()
 
 
 async def test_a_reader_that_goes_leaves_the_tail_whole(journal):

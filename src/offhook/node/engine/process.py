@@ -24,7 +24,7 @@ _HELLO_S = 5.0
 _UNREAD_BYTES = 8 << 20
 _EPOCHS_PER_S = 4
 _EPOCHS_BEGAN_S = 1_577_836_800
-_PATIENT = (ops.LegLabel, ops.Ack)
+_PATIENT = ops.Ack
 _PATIENCE_S = 0.01
 
 
@@ -136,8 +136,8 @@ class EngineProcess:
 class _Connection(asyncio.Protocol):
     """Frames in, operations out, and who waits for which reply.
 
-    Operations of one turn of the loop leave in one write, because each write wakes the engine; labels and acks, which
-    nobody waits for, wait a little for others.
+    Operations of one turn of the loop leave in one write, because each write wakes the engine; acks, which nobody waits
+    for, wait a little for others. Labels do not: what a client is told must not be ahead of what the next node knows.
     """
 
     def __init__(self, sink: ReportSink, on_lost: LostSink | None) -> None:

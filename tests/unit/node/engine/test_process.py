@@ -176,6 +176,21 @@ async def test_an_engine_that_breaks_the_protocol_is_let_go(engine, garbage):
     assert "frame" in str(lost[0])
 
 
+async def test_a_label_leaves_before_a_client_can_be_told_of_what_it_says(engine):
+    """It waited 10 ms: a node that was killed right after `playing` left a play that the next one ended with `error`."""
+    process = port(engine)
+    await process.start(ignore)
+    process.send(ops.LegLabel("L", "what goes on"))
+    for _ in range(100):  # turns of the loop, in which its clock stands still
+        await asyncio.sleep(0)
+    assert engine.told[1:] == [ops.LegLabel("L", "what goes on")]
+    process.send(ops.Ack(1))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(engine.told) == 2, "an ack waits for company: what is not acked is told again"
+    await process.close()
+
+
 def test_what_waited_for_company_when_the_engine_went_does_not_keep_it_from_coming_back(tmp_path):
     """On the node's own loop, whose closed sockets refuse to be written to."""
 

@@ -177,7 +177,7 @@ async def test_an_engine_that_breaks_the_protocol_is_let_go(engine, garbage):
 
 
 async def test_a_label_leaves_before_a_client_can_be_told_of_what_it_says(engine):
-    """It waited 10 ms: a node that was killed right after `playing` left a play that the next one ended with `error`."""
+    """It waited 10 ms: the play of a node that was killed right after `playing` was ended with `error` by the next."""
     process = port(engine)
     await process.start(ignore)
     process.send(ops.LegLabel("L", "what goes on"))

@@ -9,6 +9,9 @@ use offhook_engine::descriptors::{NoWay, can_reach, raise_limit};
 use offhook_engine::media::{Codec, LegKey, MediaConfig, MediaPool, StreamParameters};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+#[path = "support/stream.rs"]
+mod stream;
+
 static LIMITS: Mutex<()> = Mutex::new(());
 
 fn set_soft(current: u64) {
@@ -48,17 +51,7 @@ fn media_that_has_its_sockets_begins_without_another_descriptor() {
     let ours = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let port = pool.bind(ours).unwrap();
     pool.open(LegKey(1), port).unwrap();
-    let stream = StreamParameters {
-        remote_rtp: (ours, 9).into(),
-        remote_rtcp: (ours, 10).into(),
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: None,
-        telephone_event_rx: None,
-        send: true,
-        receive: true,
-    };
+    let stream = stream::parameters((ours, 9).into());
     set_soft(3);
     let connected = pool.connect(LegKey(1), stream);
     raise_limit();

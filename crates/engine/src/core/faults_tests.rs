@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::media::{Codec, FileEncoding, Interrupt, LegKey, MediaCommand, Side, Source, StreamParameters};
+use crate::media::{FileEncoding, Interrupt, LegKey, MediaCommand, Side, Source};
 
 const LEG: LegKey = LegKey(9);
 const LIMIT: Duration = Duration::from_secs(20);
@@ -20,17 +20,7 @@ fn faulty(root: &std::path::Path, peer: &UdpSocket) -> MediaPool {
     let mut pool = MediaPool::with_prompts(config, opener, Box::new(|| {})).unwrap();
     let port = pool.bind(ip).unwrap();
     pool.open(LEG, port).unwrap();
-    let stream = StreamParameters {
-        remote_rtp: peer.local_addr().unwrap(),
-        remote_rtcp: (ip, 9).into(),
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: None,
-        telephone_event_rx: None,
-        send: true,
-        receive: true,
-    };
+    let stream = media::stream_of_tests::parameters(peer.local_addr().unwrap());
     pool.connect(LEG, stream).unwrap();
     pool
 }

@@ -31,6 +31,10 @@ mod sync;
 mod thread;
 mod writer;
 
+#[cfg(test)]
+#[path = "../../tests/support/stream.rs"]
+pub(crate) mod stream_of_tests;
+
 pub use api::{
     Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand, MediaConfig, MediaEvent,
     OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,

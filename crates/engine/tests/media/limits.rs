@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use offhook_engine::media::{MediaConfig, MediaEvent, MediaPool, StreamParameters};
 
-use crate::rig::{Call, Directories, LEG, LIMIT, decoded, parameters};
+use crate::rig::{Call, Directories, LEG, LIMIT, decoded};
+use crate::stream::parameters;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

@@ -5,3 +5,7 @@
 mod limits;
 mod operations;
 mod rig;
+#[path = "../support/stream.rs"]
+mod stream;
+
+use offhook_engine::media::{Codec, StreamParameters};

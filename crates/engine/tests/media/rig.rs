@@ -1,6 +1,6 @@
 //! A leg on real media threads, and the far end of it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use offhook_engine::media::{
     Side, Source, StreamParameters,
 };
 use offhook_rtp::{Header, RtpPacket, write_header};
+
+use crate::stream::parameters;
 
 pub const LEG: LegKey = LegKey(7);
 pub const LIMIT: Duration = Duration::from_secs(5);
@@ -213,21 +215,6 @@ impl Call {
             _ => None,
         };
         self.events.iter().filter_map(digit).collect()
-    }
-}
-
-/// Both ways, in µ-law, with digits as events.
-pub fn parameters(remote: SocketAddr) -> StreamParameters {
-    StreamParameters {
-        remote_rtp: remote,
-        remote_rtcp: (remote.ip(), 9).into(),
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: Some(101),
-        telephone_event_rx: Some(101),
-        send: true,
-        receive: true,
     }
 }
 

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use offhook_mix::{Interrupt, Side};
 
 use super::*;
-use crate::media::api::{Codec, FileEncoding, MediaCommand, Source, Tone};
+use crate::media::api::{FileEncoding, MediaCommand, Source, Tone};
+use crate::media::stream_of_tests;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const NEVER: Interrupt = Interrupt {
@@ -64,17 +65,7 @@ impl Stalled {
         peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let port = self.pool.bind(LOOPBACK).unwrap();
         self.pool.open(LegKey(leg), port).unwrap();
-        let parameters = StreamParameters {
-            remote_rtp: peer.local_addr().unwrap(),
-            remote_rtcp: (LOOPBACK, 9).into(),
-            codec: Codec::Pcmu,
-            payload_type_tx: 0,
-            payload_type_rx: 0,
-            telephone_event_tx: Some(101),
-            telephone_event_rx: Some(101),
-            send: true,
-            receive: true,
-        };
+        let parameters = stream_of_tests::parameters(peer.local_addr().unwrap());
         self.pool.connect(LegKey(leg), parameters).unwrap();
         peer
     }

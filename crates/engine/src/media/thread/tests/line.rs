@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_codec::Codec;
 use offhook_rtp::{Header, RtpPacket, write_header};
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -14,6 +13,7 @@ use crate::media::clock::Tick;
 use crate::media::leg::{Identity, Leg, TickTime};
 use crate::media::notice::{NOTICE_RING, Notice};
 use crate::media::ports::{BoundPort, Ports};
+use crate::media::stream_of_tests;
 use crate::media::thread::{MediaThread, ThreadCommand, ThreadRings, ThreadSettings};
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -26,17 +26,7 @@ thread_local! {
 
 /// Both ways, in µ-law, with digits as events.
 pub fn parameters(peer: &UdpSocket) -> StreamParameters {
-    StreamParameters {
-        remote_rtp: peer.local_addr().unwrap(),
-        remote_rtcp: (LOOPBACK, 9).into(),
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: Some(101),
-        telephone_event_rx: Some(101),
-        send: true,
-        receive: true,
-    }
+    stream_of_tests::parameters(peer.local_addr().unwrap())
 }
 
 /// A packet as it came.

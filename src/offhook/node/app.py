@@ -99,8 +99,7 @@ class Node:
             load_link_key(state.link_key),
             lambda: self._ready.http,
             settings.recordings.link_lifetime_s,
-            clock.now,
-            clock.latest,
+            clock,
         )
         self.gateway = Gateway(
             gateway_settings(settings, identity, self._places.sessions), SqliteJournal(state.journal)

@@ -10,6 +10,7 @@ import stat
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -25,29 +26,52 @@ _log = structlog.get_logger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _SIGNATURE = re.compile(r"(signature=)[A-Za-z0-9_%-]+")
 _EXPIRES = re.compile(r"[1-9]\d{0,11}")
+_MADE = re.compile(r"([A-Za-z0-9_-]{1,16})\.(\d{1,11})")
 _TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg"}
 
 
+class LinkClock(Protocol):
+    """By which links are old (``SteadyTime``). Times are seconds of the Unix epoch."""
+
+    @property
+    def began_at(self) -> float:
+        """What ``now`` was first: links of processes before us were made before it."""
+        ...
+
+    def now(self) -> float:
+        """Goes on evenly, also when the machine's clock is set."""
+        ...
+
+    def latest(self) -> float:
+        """This, or what the machine's clock says, where that is later: the next process will start with it."""
+        ...
+
+
 class RecordingServer(msgspec.Struct, frozen=True):
-    """Makes links (``RecordingLinks`` of ``calls.ports``) and serves them, with ranges."""
+    """Makes links (``RecordingLinks`` of ``calls.ports``) and serves them, with ranges.
+
+    A link says when it expires by the clock of the process that made it, which that was, and how far the machine's
+    clock was ahead then: another process has that clock alone. However it was set, no link of a process before works
+    for longer than one that was made when we began.
+    """
 
     directory: Path
     key: bytes
     base_url: Callable[[], str]
     """Scheme, host and port as clients see them; asked for each link, as the port may be known late."""
     lifetime_s: float
-    now: Callable[[], float]
-    """By which links are old. Times are seconds of the Unix epoch; this one need not follow a clock that is set."""
-    latest: Callable[[], float]
-    """From which a new link counts: by ``now`` or by the machine's clock, which the next process will start with."""
+    clock: LinkClock
+    process: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(6))
+    """Names this process in its links."""
 
     def url(self, recording: str) -> str:
         """A link that works for ``lifetime_s`` from now."""
         if not _NAME.fullmatch(recording):
             raise ValueError(f"not a recording name: {recording!r}")
-        expires = int(self.latest() + self.lifetime_s)
-        signature = self._sign(recording, str(expires))
-        return f"{self.base_url()}{RECORDINGS_PATH}{recording}?expires={expires}&signature={signature}"
+        now = self.clock.now()
+        expires, made = str(int(now + self.lifetime_s)), f"{self.process}.{int(self.clock.latest() - now)}"
+        signature = self._sign(recording, expires, made)
+        return f"{self.base_url()}{RECORDINGS_PATH}{recording}?expires={expires}&made={made}&signature={signature}"
 
     def routes(self) -> list[web.RouteDef]:
         """For the HTTP server beside the gateway (GET and HEAD)."""
@@ -57,13 +81,14 @@ class RecordingServer(msgspec.Struct, frozen=True):
         """The file; 403 for a forged link, 410 for an old one, 404 when there is no file."""
         name = request.match_info["name"]
         expires = request.query.get("expires", "")
+        made = request.query.get("made", "")
         signature = request.query.get("signature", "")
-        if not _NAME.fullmatch(name) or not _EXPIRES.fullmatch(expires):
+        if not _NAME.fullmatch(name) or not _EXPIRES.fullmatch(expires) or not _MADE.fullmatch(made):
             return _refuse(403, "This is not a link to a recording: use the url of the event as it is.")
-        if not hmac.compare_digest(self._sign(name, expires).encode(), signature.encode()):
+        if not hmac.compare_digest(self._sign(name, expires, made).encode(), signature.encode()):
             _log.warning("a link to a recording was forged or cut", recording=name)
             return _refuse(403, "The signature of this link is wrong: use the url of the event as it is.")
-        if self.is_old(int(expires)):
+        if self.is_old(int(expires), made):
             return _refuse(410, "This link has expired: its lifetime is the setting recordings.link_lifetime_s.")
         path = self.directory / name
         if _is_file(path.with_name(f"{name}.part")):
@@ -77,12 +102,16 @@ class RecordingServer(msgspec.Struct, frozen=True):
         }
         return web.FileResponse(path, headers=headers)
 
-    def is_old(self, expires: int) -> bool:
-        """Whether a link that works until ``expires`` works no more."""
-        return self.now() > expires
+    def is_old(self, expires: int, made: str) -> bool:
+        """Whether a link that says so works no more."""
+        now = self.clock.now()
+        process, _, ahead_s = made.partition(".")
+        if process == self.process:
+            return now > expires
+        return now > min(expires + int(ahead_s), self.clock.began_at + self.lifetime_s)
 
-    def _sign(self, name: str, expires: str) -> str:
-        digest = hmac.new(self.key, f"recording\n{name}\n{expires}".encode(), hashlib.sha256).digest()
+    def _sign(self, name: str, expires: str, made: str) -> str:
+        digest = hmac.new(self.key, f"recording\n{name}\n{expires}\n{made}".encode(), hashlib.sha256).digest()
         return urlsafe_b64encode(digest).decode().rstrip("=")
 
 

@@ -24,11 +24,14 @@ class Site:
     """A server, and a client that asks it, at a time that the test sets."""
 
     def __init__(self, directory: Path) -> None:
-        self.time = 1_000_000.0
+        self.time = self.began_at = 1_000_000.0
         self.client: TestClient
-        self.recordings = RecordingServer(
-            directory, b"k" * 32, lambda: "https://node", 3600.0, lambda: self.time, lambda: self.time
-        )
+        self.recordings = RecordingServer(directory, b"k" * 32, lambda: "https://node", 3600.0, self)
+
+    def now(self) -> float:
+        return self.time
+
+    latest = now
 
     async def get(self, url: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
         path = URL(url.removeprefix("https://node"), encoded=True)
@@ -59,30 +62,85 @@ async def test_a_range_gives_that_part(site: Site, wanted: str, status: int, bod
     assert (await site.get(site.recordings.url("a.wav"), Range=wanted))[:2] == (status, body)
 
 
-@pytest.mark.parametrize("step", [2 * 3600.0, 31 * 86400.0, -31 * 86400.0])
-@pytest.mark.parametrize("comes_back", [True, False])
-async def test_a_link_works_for_its_lifetime_wherever_the_clock_was_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: float, comes_back: bool
-) -> None:
-    """All links answered 410 while a clock was set on, and those made while it was set back did afterwards."""
-    real, began, ahead, passed = time.time(), asyncio.get_running_loop().time(), 0.0, 0.0
-    clock = SteadyTime()
+class Machine:
+    """Its clock is set by ``ahead``; ``passed`` has been since it began. Processes begin at each ``start``."""
+
+    def __init__(self, directory: Path, patch: pytest.MonkeyPatch) -> None:
+        self.ahead = self.passed = 0.0
+        self._directory = directory
+        real, began = time.time(), asyncio.get_running_loop().time()
+        patch.setattr(time, "time", lambda: real + self.ahead + self.passed)
+        patch.setattr(asyncio.get_running_loop(), "time", lambda: began + self.passed)
+
+    def start(self) -> RecordingServer:
+        clock = SteadyTime()
+        clock.now()
+        return RecordingServer(self._directory, b"k" * 32, lambda: "https://node", 3600.0, clock)
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
     with monkeypatch.context() as patch:
-        patch.setattr(time, "time", lambda: real + ahead + passed)
-        patch.setattr(asyncio.get_running_loop(), "time", lambda: began + passed)
-        recordings = RecordingServer(tmp_path, b"k" * 32, lambda: "https://node", 3600.0, clock.now, clock.latest)
-        early = recordings.url("a.wav")
-        ahead = step
-        late = recordings.url("a.wav")
-        ahead = 0.0 if comes_back else step
-        passed = 3000.0
-        assert [recordings.is_old(_expiry(link)) for link in (early, late)] == [False, False]
-        passed = 3700.0
-        assert recordings.is_old(_expiry(early))
+        yield Machine(tmp_path, patch)
 
 
-def _expiry(link: str) -> int:
-    return int(URL(link).query["expires"])
+def old(recordings: RecordingServer, *links: str) -> list[bool]:
+    queries = [URL(link).query for link in links]
+    return [recordings.is_old(int(query["expires"]), query["made"]) for query in queries]
+
+
+STEPS = pytest.mark.parametrize("step", [2 * 3600.0, 31 * 86400.0, -2 * 3600.0, -31 * 86400.0])
+COMES_BACK = pytest.mark.parametrize("comes_back", [True, False])
+
+
+@STEPS
+@COMES_BACK
+async def test_a_link_works_for_its_lifetime_wherever_the_clock_was_set(
+    machine: Machine, step: float, comes_back: bool
+) -> None:
+    """All links answered 410 while a clock was set on, and those made meanwhile worked for longer by the step."""
+    recordings = machine.start()
+    links = [recordings.url("a.wav")]
+    machine.ahead = step
+    links.append(recordings.url("a.wav"))
+    machine.ahead = 0.0 if comes_back else step
+    machine.passed = 3550.0
+    assert old(recordings, *links) == [False, False]
+    machine.passed = 3601.0
+    assert old(recordings, *links) == [True, True]
+
+
+@STEPS
+@COMES_BACK
+async def test_over_a_restart_a_link_works_for_its_lifetime_by_a_clock_that_stays_as_it_is(
+    machine: Machine, step: float, comes_back: bool
+) -> None:
+    """What was set on or back before the link was made, and is so still, neither ends a link nor lengthens it."""
+    recordings = machine.start()
+    machine.ahead = step
+    if comes_back:
+        recordings.url("a.wav")
+        machine.ahead = 0.0
+    link = recordings.url("a.wav")
+    machine.passed = 3000.0
+    again = machine.start()
+    machine.passed = 3550.0
+    assert old(again, link) == [False]
+    machine.passed = 3601.0 if machine.ahead >= 0 else 3000.0 + 3601.0
+    assert old(again, link) == [True]
+
+
+@STEPS
+async def test_a_clock_that_is_set_before_a_restart_lengthens_no_link_by_more_than_its_lifetime(
+    machine: Machine, step: float
+) -> None:
+    """The next process cannot know when a link was made, but that it was before it began."""
+    machine.ahead = step
+    link = machine.start().url("a.wav")
+    machine.ahead, machine.passed = 0.0, 3000.0
+    again = machine.start()
+    machine.passed += 3601.0
+    assert old(again, link) == [True]
 
 
 async def test_a_range_beyond_the_end_is_416(site: Site) -> None:
@@ -107,6 +165,8 @@ async def test_an_old_link_is_410_with_a_sentence(site: Site) -> None:
 async def test_a_later_expiry_cannot_be_written_into_a_link(site: Site) -> None:
     url = site.recordings.url("a.wav")
     assert (await site.get(url.replace("expires=1003600", "expires=9003600")))[0] == 403
+    assert (await site.get(url.replace(".0&", ".9000000&")))[0] == 403
+    assert (await site.get(url.replace("made=", "made=a")))[0] == 403
 
 
 async def test_a_link_is_for_its_recording_alone(site: Site) -> None:
@@ -139,10 +199,12 @@ async def test_a_symbolic_link_in_the_directory_is_not_followed(site: Site, tmp_
         "/recordings/a.wav",
         "/recordings/a.wav?expires=9999999999",
         "/recordings/a.wav?expires=9999999999&signature=",
-        "/recordings/a.wav?expires=-1&signature=x",
-        "/recordings/a.wav?expires=%D9%A1&signature=x",
-        "/recordings/a.wav?expires=1&signature=%C3%A9",
-        "/recordings/a.wav%00?expires=1&signature=x",
+        "/recordings/a.wav?expires=-1&made=a.0&signature=x",
+        "/recordings/a.wav?expires=%D9%A1&made=a.0&signature=x",
+        "/recordings/a.wav?expires=1&made=a.0&signature=%C3%A9",
+        "/recordings/a.wav?expires=1&made=a.-1&signature=x",
+        "/recordings/a.wav?expires=1&signature=x",
+        "/recordings/a.wav%00?expires=1&made=a.0&signature=x",
         "/recordings/",
     ],
 )

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from offhook.client.events import RelayEvent
 from offhook.client.tasks import Handler, Tasks
 
 __all__ = ["Handlers"]
+
+
+_NONE: Final[dict[str, list[Handler[Any]]]] = {}
+"""Of every call to which nobody listens, and there may be thousands; nobody writes to it."""
 
 
 class Handlers:
@@ -24,9 +28,9 @@ class Handlers:
     __slots__ = ("_call_id", "_due", "_runs_due", "_tasks", "by_type")
 
     def __init__(self, tasks: Tasks, call_id: str = "") -> None:
-        self.by_type: dict[str, list[Handler[Any]]] = {}
+        self.by_type = _NONE
         self._due: deque[tuple[Handler[RelayEvent], RelayEvent]] | None = None
-        """None as long as nobody listens: most calls have no handler, and there may be thousands."""
+        """None as long as nobody listens."""
         self._runs_due: asyncio.Handle | None = None
         self._tasks = tasks
         self._call_id = call_id
@@ -36,6 +40,8 @@ class Handlers:
 
     def add(self, event_type: str, handler: Handler[Any]) -> Callable[[], None]:
         """Call this one, too; the result removes it."""
+        if self.by_type is _NONE:
+            self.by_type = {}
         handlers = self.by_type.setdefault(event_type, [])
         handlers.append(handler)
 

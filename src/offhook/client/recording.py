@@ -106,16 +106,16 @@ class SessionRecorder:
             self.close()
 
 
-def open_recorder(path: Path, agent: str, clock: Callable[[], float]) -> SessionRecorder:
+def open_recorder(path: str | Path, agent: str, clock: Callable[[], float]) -> SessionRecorder:
     """Begin a recording.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
     try:
-        return SessionRecorder(path, agent=agent, clock=clock)
+        return SessionRecorder(Path(path), agent=agent, clock=clock)
     except OSError as error:
-        raise ConfigurationError("record_session", f"{path.name} cannot be written: {error.strerror}") from error
+        raise ConfigurationError("record_session", f"{Path(path).name} cannot be written: {error.strerror}") from error
 
 
 def mask(value: Any, secrets: set[str]) -> Any:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from offhook._version import __version__
@@ -30,6 +29,8 @@ from offhook.errors import ConnectionLost, RelayError
 from offhook.protocol import methods
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from offhook.client.recording import SessionRecorder
 
 __all__ = ["RelayClient"]
@@ -101,7 +102,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
         AllEvents.__init__(self, Handlers(self._tasks))
         self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks, self._execute)
-        self._record_path = None if record_session is None else Path(record_session)
+        self._record_path = record_session
         self._recorder: SessionRecorder | None = None
         self._link: Link | None = None
         self._leaving: Leaving | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from offhook.client.action import Action
 from offhook.client.events import RelayEvent, made_here
@@ -13,13 +14,17 @@ from offhook.protocol.codes import ResultCode
 __all__ = ["RunningActions"]
 
 
+_NONE: Final[dict[str, Action]] = {}
+"""Of every call on which nothing runs, and there may be thousands; nobody writes to it."""
+
+
 class RunningActions:
     """``by_id`` has them by their ``control_id``."""
 
     __slots__ = ("by_id",)
 
     def __init__(self) -> None:
-        self.by_id: dict[str, Action] = {}
+        self.by_id = _NONE
 
     def __repr__(self) -> str:
         return f"RunningActions({list(self.by_id)})"
@@ -36,6 +41,8 @@ class RunningActions:
             verb = running.method.removeprefix("calling.")
             text = f"`control_id` belongs to a running {verb}: choose another"
             raise RelayError(int(ResultCode.CONFLICT), text)
+        if self.by_id is _NONE:
+            self.by_id = {}
         self.by_id[action.control_id] = action
 
     def tell(self, event: RelayEvent) -> None:
@@ -58,7 +65,7 @@ class RunningActions:
     def end_all(self, cause: str) -> None:
         """Nothing more comes from any of them."""
         actions = list(self.by_id.values())
-        self.by_id.clear()
+        self.by_id = _NONE
         self._end(actions, cause)
 
     def end_gone(self, actions: Collection[Action]) -> None:

@@ -6,7 +6,6 @@ below and in ``verbs`` are read from them by ``params.parse_params``.
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -131,6 +130,8 @@ def parse_frame(data: str | bytes) -> Request | Response:
 
 def mended_json(data: str | bytes) -> str | None:
     """The same JSON with U+FFFD for each half of a character; None when it has none, or cannot be read at all."""
+    import json  # here: rarely needed, and slow to import
+
     try:
         text = json.dumps(json.loads(data if isinstance(data, str) else data.decode()), ensure_ascii=False)
     except (ValueError, RecursionError):
@@ -141,6 +142,8 @@ def mended_json(data: str | bytes) -> str | None:
 
 def _read_again(data: str | bytes, error: Exception) -> _Frame:
     """Read what others write and msgspec does not: halves of characters. What is sent back must be whole."""
+    import json  # here: rarely needed, and slow to import
+
     mended = mended_json(data)
     if mended is None:
         raise _refusal(data, error) from error
@@ -159,6 +162,8 @@ def _read_again(data: str | bytes, error: Exception) -> _Frame:
 
 def _refusal(data: str | bytes, error: Exception) -> FrameError:
     """Tell JSON that is no frame from what is not JSON. Its id serves for the reply, wherever it can be found."""
+    import json  # here: rarely needed, and slow to import
+
     try:
         loose = json.loads(data if isinstance(data, str) else data.decode(), strict=False)
     except (ValueError, RecursionError) as unreadable:
@@ -187,6 +192,8 @@ def dump_frame(frame: Request | Response) -> str:
     try:
         return _encoder.encode(frame).decode()
     except UnicodeEncodeError:
+        import json  # here: rarely needed, and slow to import
+
         return json.dumps(msgspec.to_builtins(frame))
 
 

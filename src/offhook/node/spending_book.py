@@ -20,7 +20,8 @@ __all__ = ["SpendingBook"]
 _log = structlog.get_logger(__name__)
 _EVERY_S = 60.0
 _PAUSE_S = 0.2
-"""Between two writes: what is counted meanwhile goes with the next."""
+"""Between two writes: what is counted meanwhile goes with the next. One that failed is tried again, each time after
+twice as long."""
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -47,6 +48,7 @@ class SpendingBook:
 
     async def run(self) -> None:
         """Write what changed at once, and each minute what is being talked; until cancelled."""
+        pause_s = _PAUSE_S
         while True:
             try:
                 async with asyncio.timeout(_EVERY_S):
@@ -55,8 +57,12 @@ class SpendingBook:
                 if not self.spending.is_running:
                     continue
             self._changed.clear()
-            await asyncio.to_thread(self._write, *self._page())
-            await asyncio.sleep(_PAUSE_S)
+            if await asyncio.to_thread(self._write, *self._page()):
+                pause_s = _PAUSE_S
+            else:
+                pause_s = min(2 * pause_s, _EVERY_S)
+                self._changed.set()
+            await asyncio.sleep(pause_s)
 
     def close(self) -> None:
         """Write once more: nothing is lost by a node that is ended."""
@@ -66,15 +72,18 @@ class SpendingBook:
         self._made += 1
         return self._made, _Page(self.spending.spent(asyncio.get_running_loop().time()), self._time_now())
 
-    def _write(self, number: int, page: _Page) -> None:
+    def _write(self, number: int, page: _Page) -> bool:
+        """False: it could not be written."""
         with self._writing:
             if number < self._written:
-                return
+                return True
             self._written = number
             try:
                 write_private(self._file, msgspec.json.encode(page))
             except OffhookError as error:
                 _log.error("what the trunk costs is counted in memory alone", reason=str(error))
+                return False
+            return True
 
     def _read(self) -> Spending:
         try:

@@ -166,3 +166,39 @@ async def test_a_disk_that_takes_nothing_stops_no_call_and_is_told(machine):
         book.close()
     assert book.spending.calls(now()) == 2
     assert [line["log_level"] for line in logs] == ["error"]
+
+
+async def test_what_a_disk_did_not_take_is_tried_again_after_growing_pauses(machine):
+    """It was written with the next change only: a node that was killed before had spent nothing."""
+    book = machine.start()
+    machine.file.mkdir()
+    running = asyncio.create_task(book.run())
+    with structlog.testing.capture_logs() as logs:
+        await spend(book, 2)
+        await asyncio.sleep(600)
+        told = len(logs)
+        machine.file.rmdir()
+        await asyncio.sleep(61)
+    assert 10 <= told <= 20
+    assert machine.start().spending.calls(now()) == 2
+    assert len(logs) == told
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_call_that_is_not_placed_after_all_is_taken_from_the_hour_that_counted_it(machine):
+    """It was taken from the hour that ran, which had none to give."""
+    spending = machine.start().spending
+    spending.placed(now())  # an hour begins
+    await asyncio.sleep(HOUR_S - 1)
+    placed_at = now()
+    spending.placed(placed_at)
+    await asyncio.sleep(2)
+    spending.placed(now())
+    spending.not_placed(now(), placed_at)
+    assert [calls for calls, _ in spending.spent(now()).hours] == [1, 1]
+    spending.not_placed(now(), now())
+    assert [calls for calls, _ in spending.spent(now()).hours] == [0, 1]
+    await asyncio.sleep(30 * HOUR_S)
+    spending.not_placed(now(), placed_at)
+    assert spending.calls(now()) == 0

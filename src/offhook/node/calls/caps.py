@@ -20,11 +20,16 @@ _NEARLY = 0.8
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """A call that may be placed in ``wait_s``; it is counted already. ``waits``: by these it came too soon."""
+    """A call that may be placed in ``wait_s``; it is counted already, at ``at_s`` of the loop.
+
+    ``paces``: all that count it; ``waits``: by these it came too soon.
+    """
 
     session: str
     to_trunk: bool
     wait_s: float
+    at_s: float
+    paces: tuple[Pace, ...]
     waits: tuple[Pace, ...]
 
 
@@ -74,7 +79,7 @@ class OutboundCaps:
             self._tell_day(now)
         self.count(session, to_trunk=to_trunk)
         waiting = tuple(pace for pace, wait_s in waits.items() if wait_s)
-        return Turn(session, to_trunk, max(waits.values()), waiting)
+        return Turn(session, to_trunk, max(waits.values()), now, tuple(waits), waiting)
 
     def came(self, turn: Turn) -> None:
         """Its time has passed: the call is placed."""
@@ -83,10 +88,10 @@ class OutboundCaps:
 
     def forgo(self, turn: Turn) -> None:
         """It waited, and is not placed after all."""
-        for pace in turn.waits:
-            pace.give_back(turn.session)
+        for pace in turn.paces:
+            pace.give_back(turn.session, waits=pace in turn.waits)
         if turn.to_trunk:
-            self.spending.placed(asyncio.get_running_loop().time(), calls=-1)
+            self.spending.not_placed(asyncio.get_running_loop().time(), turn.at_s)
         self.release(turn.session, to_trunk=turn.to_trunk)
 
     def count(self, session: str, *, to_trunk: bool) -> None:

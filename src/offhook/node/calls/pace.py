@@ -54,9 +54,10 @@ class Pace:
         if self._waiting[session] <= 0:
             del self._waiting[session]
 
-    def give_back(self, session: str) -> None:
-        """It waits no more, and places no call: who comes next has its turn sooner."""
-        self.came(session)
+    def give_back(self, session: str, *, waits: bool) -> None:
+        """It places no call: who comes next has its turn sooner. ``waits``: as it took it."""
+        if waits:
+            self.came(session)
         self._left = min(self._most, self._left + 1.0)
 
     def _refill(self, now: float) -> None:

@@ -41,10 +41,19 @@ class Spending:
         self.settle(now)
         return sum(talked_s for _, talked_s in self._hours) / 60
 
-    def placed(self, now: float, *, calls: int = 1) -> None:
-        """One more call; -1: one that was counted was not placed after all."""
+    def placed(self, now: float) -> None:
+        """One more call."""
         self.settle(now)
-        self._add(calls, 0.0)
+        self._hours[:1] = [_more(self._hours[:1], 1, 0.0)]
+        self.on_change()
+
+    def not_placed(self, now: float, at_s: float) -> None:
+        """One that was counted at ``at_s`` was not placed after all: the hour that it was counted in has one less."""
+        self.settle(now)
+        ago_s = now - at_s - self._into_s
+        hour = 0 if ago_s <= 0 else 1 + int(ago_s // _HOUR_S)
+        if hour < len(self._hours):
+            self._hours[hour] = _more(self._hours[hour : hour + 1], -1, 0.0)
         self.on_change()
 
     def answered(self, call_id: str, now: float) -> None:
@@ -64,7 +73,7 @@ class Spending:
         passed_s = 0.0 if self._at is None else max(0.0, now - self._at)
         self._at = now
         if self._talking:
-            self._add(0, passed_s * len(self._talking))
+            self._hours[:1] = [_more(self._hours[:1], 0, passed_s * len(self._talking))]
         self.age(passed_s)
 
     def age(self, passed_s: float) -> None:
@@ -84,6 +93,8 @@ class Spending:
         self.settle(now)
         return Spent(tuple(self._hours), self._into_s)
 
-    def _add(self, calls: int, talked_s: float) -> None:
-        before = self._hours[0] if self._hours else (0, 0.0)
-        self._hours[:1] = [(max(0, before[0] + calls), before[1] + talked_s)]
+
+def _more(hour: list[tuple[int, float]], calls: int, talked_s: float) -> tuple[int, float]:
+    """An hour, or none so far, with so much more."""
+    before_calls, before_s = hour[0] if hour else (0, 0.0)
+    return max(0, before_calls + calls), before_s + talked_s

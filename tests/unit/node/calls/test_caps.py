@@ -10,7 +10,7 @@ import structlog
 
 from bench import NODE, SETTINGS, Bench, open_bench
 from offhook.errors import CallerError
-from offhook.node.calls.caps import check_number
+from offhook.node.calls.caps import OutboundCaps, check_number
 from offhook.node.calls.endings import Ending
 from offhook.node.calls.ports import Origin
 from offhook.node.calls.settings import DialSettings, TrunkSettings
@@ -195,6 +195,21 @@ async def test_who_goes_while_its_call_waits_gives_its_turn_and_its_place_back(t
         assert len(bench.engine.sent(ops.LegDial)) == 11
         await asyncio.sleep(60)
         assert len(bench.engine.sent(ops.LegDial)) == 11
+
+
+async def test_a_turn_that_is_forgone_goes_back_to_every_pace_that_counted_it():
+    """A call that waited for the trunk alone took a turn of all calls with it for good."""
+    dial = DialSettings(calls_per_s=10, wait_s=60)
+    trunk = TrunkSettings("trunk.example", allow=["*"], calls_per_s=1, calls_at_once=100)
+    caps = OutboundCaps(msgspec.structs.replace(SETTINGS, dial=dial, trunk=trunk))
+    for _ in range(10):
+        assert not caps.admit("a", to_trunk=True, patience_s=60).wait_s
+    turn = caps.admit("a", to_trunk=True, patience_s=60)
+    assert turn.wait_s
+    before = caps._pace._left
+    caps.forgo(turn)
+    assert caps._pace._left == before + 1
+    assert not caps._trunk_pace._waiting
 
 
 async def test_of_devices_that_ring_together_those_that_may_ring_and_the_others_in_their_turn(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,6 +11,7 @@ import pytest
 from rig.dialog import Caller
 from rig.fixtures import AudioServer, answered, offer
 from rig.node import NodeProcess, serving
+from rig.ports import free_port
 from rig.relay import RelayPeer
 from rig.responder import Responder
 from rig.rtp import RtpPeer
@@ -30,12 +30,6 @@ port = {trunk}
 from_number = "+15550000000"
 allow = ["+1555"]
 """
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,14 @@ def sip_device(responder: Responder, **more: object) -> dict[str, object]:
     return {"type": "sip", "params": {"to": responder.uri, "from": "sip:test@localhost", "timeout": 10, **more}}
 
 
-async def test_rule_1_the_result_of_a_collect_goes_out_well_before_its_first_event(talk: Talk) -> None:
-    """signalwire-js waits for the reply first: an event in the same segment is never seen."""
-    for verb in ("collect", "play_and_collect"):
+@pytest.mark.parametrize("verb", ["collect", "play_and_collect"])
+async def test_rule_1_the_result_of_a_collect_goes_out_well_before_its_first_event(talk: Talk, verb: str) -> None:
+    """signalwire-js waits for the reply first: an event in the same segment is never seen.
+
+    A reader that has no CPU when the reply comes sees it late, and the event in time: the median of five is judged.
+    """
+    gaps_s = []
+    for _ in range(5):
         control_id = str(uuid.uuid4())
         params = {"control_id": control_id}
         if verb == "collect":
@@ -39,7 +44,8 @@ async def test_rule_1_the_result_of_a_collect_goes_out_well_before_its_first_eve
         event = await talk.relay.event("collect", lambda e, c=control_id: e.params["control_id"] == c)
         assert event.params["result"]["type"] == "no_input"
         assert event.number > reply.number
-        assert event.at - reply.at > 0.04, "not in the same TCP segment: 50 ms after the result"
+        gaps_s.append(event.at - reply.at)
+    assert sorted(gaps_s)[2] > 0.04, f"not in the same TCP segment: 50 ms after the result, not {gaps_s}"
 
 
 async def test_rule_2_every_state_carries_all_seven_properties(callers: Callers, relay: RelayPeer) -> None:

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import socket
 
+from offhook.node.ports import settle_port
+
 __all__ = ["free_port"]
 
 
 def free_port() -> int:
-    """A port that is free for UDP and TCP on loopback now."""
-    for _ in range(50):
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        ):
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port")
+    """A port that is free for UDP and TCP on loopback now, and that no connection is given meanwhile."""
+    return settle_port("port", ("127.0.0.1",), 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import random
 import socket
 from collections.abc import Sequence
+from typing import Final
 
 from offhook.errors import ConfigurationError, MachineError
 
 __all__ = ["is_loopback", "loopbacks", "settle_port"]
 
-_ATTEMPTS = 50
+_ATTEMPTS = 200
+_FREE: Final = range(10240, 16384)
+"""Where a free one is looked for: no system gives these to connections or to who binds port 0 (Linux from 32768, others
+from 49152), so that none is taken between our look and the start of what listens there, nor while it is started again.
+The ports of RTP begin above."""
 
 
 def loopbacks(address: str) -> tuple[str, ...]:
@@ -46,11 +52,11 @@ def settle_port(name: str, hosts: Sequence[str], port: int, *kinds: socket.Socke
         ConfigurationError: the port is taken; names it.
     """
     for _ in range(_ATTEMPTS):
-        found = port
+        found = port or random.choice(_FREE)  # noqa: S311  no secret
         try:
             for host in hosts:
                 for kind in kinds:
-                    found = _bound(name, host, kind, found)
+                    _try(name, host, kind, found)
         except ConfigurationError:
             if port:
                 raise
@@ -59,7 +65,7 @@ def settle_port(name: str, hosts: Sequence[str], port: int, *kinds: socket.Socke
     raise MachineError(f"{name}: no port is free on {' and '.join(hosts)} for all that listens there")
 
 
-def _bound(name: str, host: str, kind: socket.SocketKind, port: int) -> int:
+def _try(name: str, host: str, kind: socket.SocketKind, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as probe:
         if kind is socket.SOCK_STREAM:
@@ -70,7 +76,6 @@ def _bound(name: str, host: str, kind: socket.SocketKind, port: int) -> int:
                 probe.listen(1)
         except OSError as error:
             raise ConfigurationError(name, _sentence(error, host, kind, port)) from error
-        return int(probe.getsockname()[1])
 
 
 def _sentence(error: OSError, host: str, kind: socket.SocketKind, port: int) -> str:

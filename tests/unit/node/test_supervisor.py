@@ -77,6 +77,7 @@ def test_where_a_node_is_can_be_read_only_while_it_runs(state: StateDirectory) -
 
 def test_a_free_port_is_free_for_udp_and_tcp() -> None:
     port = settle_port("sip", ("127.0.0.1",), 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    assert port < 32768, "connections of others are given such ports, also before a node listens at its own"
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as bound:
             bound.bind(("127.0.0.1", port))

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, cast
 
 from offhook.client.events import RelayEvent
 from offhook.client.tasks import Handler, Tasks
@@ -14,8 +15,8 @@ from offhook.client.tasks import Handler, Tasks
 __all__ = ["Handlers"]
 
 
-_NONE: Final[dict[str, list[Handler[Any]]]] = {}
-"""Of every call to which nobody listens, and there may be thousands; nobody writes to it."""
+_NONE: Final = cast("dict[str, list[Handler[Any]]]", MappingProxyType({}))
+"""Of every call to which nobody listens, and there may be thousands: it cannot be written to."""
 
 
 class Handlers:

@@ -106,7 +106,7 @@ class SessionRecorder:
             self.close()
 
 
-def open_recorder(path: str | Path, agent: str, clock: Callable[[], float]) -> SessionRecorder:
+def open_recorder(path: str, agent: str, clock: Callable[[], float]) -> SessionRecorder:
     """Begin a recording.
 
     Raises:

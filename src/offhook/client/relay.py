@@ -29,8 +29,6 @@ from offhook.errors import ConnectionLost, RelayError
 from offhook.protocol import methods
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from offhook.client.recording import SessionRecorder
 
 __all__ = ["RelayClient"]
@@ -83,7 +81,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
         ca_file: str | None = None,
         request_timeout: float = 10.0,
         drain_timeout: float = 30.0,
-        record_session: str | Path | None = None,
+        record_session: str | os.PathLike[str] | None = None,
     ) -> None:
         self._settings = read_settings(
             os.environ,
@@ -102,7 +100,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
         AllEvents.__init__(self, Handlers(self._tasks))
         self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks, self._execute)
-        self._record_path = record_session
+        self._record_path = None if record_session is None else os.fspath(record_session)
         self._recorder: SessionRecorder | None = None
         self._link: Link | None = None
         self._leaving: Leaving | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from types import MappingProxyType
+from typing import Final, cast
 
 from offhook.client.action import Action
 from offhook.client.events import RelayEvent, made_here
@@ -14,8 +15,8 @@ from offhook.protocol.codes import ResultCode
 __all__ = ["RunningActions"]
 
 
-_NONE: Final[dict[str, Action]] = {}
-"""Of every call on which nothing runs, and there may be thousands; nobody writes to it."""
+_NONE: Final = cast("dict[str, Action]", MappingProxyType({}))
+"""Of every call on which nothing runs, and there may be thousands: it cannot be written to."""
 
 
 class RunningActions:

@@ -14,7 +14,7 @@ from offhook.client.call import Call
 from offhook.client.events import CollectEvent, PlayEvent, RecordEvent, RelayEvent
 from offhook.client.relay import RelayClient
 from offhook.errors import RelayError
-from offhook.protocol.states import CallState
+from offhook.protocol.states import CallState, EndReason, EndSource
 from offhook.testing.node import ScriptedCall, ScriptedNode
 
 PHONE: Any = {"type": "phone", "params": {"to_number": "+15550001", "from_number": "+15550002"}}
@@ -34,6 +34,25 @@ async def pair(node: ScriptedNode, client: RelayClient) -> tuple[Call, ScriptedC
     node.hold(*KEYED)
     party = await node.offer()
     return await caught, party
+
+
+async def test_calls_on_which_nothing_runs_and_to_which_nobody_listens_share_what_is_empty(
+    pair: tuple[Call, ScriptedCall],
+) -> None:
+    """There may be thousands, and each had two tables of its own."""
+    call, party = pair
+    other = Call(call._client, RelayEvent("calling.call.receive", {"call_id": "other"}))
+    assert call._running.by_id is other._running.by_id
+    assert call._handlers.by_type is other._handlers.by_type
+    action = await call.play([{"type": "silence", "params": {"duration": 1}}])
+    remove = call.on("calling.call.play", lambda _: None)
+    assert (list(call._running.by_id), list(call._handlers.by_type)) == ([action.control_id], ["calling.call.play"])
+    assert not other._running.by_id
+    assert not other._handlers.by_type
+    remove()
+    await party.end(EndReason.HANGUP, EndSource.INBOUND)
+    await call.wait_for_ended()
+    assert call._running.by_id is other._running.by_id
 
 
 async def test_a_wait_that_times_out_or_is_cancelled_leaves_the_action_alone(pair: tuple[Call, ScriptedCall]) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -231,3 +232,13 @@ async def test_a_handler_that_refuses_to_be_cancelled_is_ended_by_more_signals(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def test_what_is_rarely_needed_is_not_imported_with_the_sdk() -> None:
+    """Each of these took some hundredths of the time that the import takes."""
+    late = {"json", "pathlib", "difflib", "aiohttp", "websockets"}
+    program = "import sys; early = set(sys.modules); import offhook; print(*sorted(set(sys.modules) - early))"
+    command = [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {program}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    assert "offhook.client.relay" in found
+    assert not late & set(found)

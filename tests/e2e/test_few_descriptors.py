@@ -62,8 +62,9 @@ async def test_strangers_and_clients_that_take_all_places_leave_descriptors_to_c
                 await take_all_places(node, clients)
             sessions = node.log().count("client connected")
             with silent_strangers(node, 2 * DESCRIPTORS):
-                await asyncio.sleep(2)
-                most = opened(pid)
+                async with asyncio.timeout(60):
+                    while (most := opened(pid)) <= before + sessions:  # some strangers are held beside all clients
+                        await asyncio.sleep(0.05)
                 print(f"{before} descriptors open before, {most} with {sessions} clients and all strangers")
                 for number in range(CALLS):
                     talk = await answered(await Caller.open(node.sip()), relay)
@@ -75,6 +76,6 @@ async def test_strangers_and_clients_that_take_all_places_leave_descriptors_to_c
                     await relay.state(talk.call, "ended")
                     talk.caller.close()
                     most = max(most, opened(pid))
-                assert before + sessions < most <= before + DESCRIPTORS // 2 + CALLS
+                assert most <= before + DESCRIPTORS // 2 + CALLS
         assert "journal write refused" not in node.log()
         assert "Too many open files" not in node.log()

@@ -192,14 +192,15 @@ async def test_an_unknown_call_is_404_and_media_before_answer_is_409(callers: Ca
 
 async def test_the_first_digit_stops_the_prompt_and_is_collected(talk: Talk) -> None:
     long = [{"type": "ringtone", "params": {"name": "us", "duration": 20}}]
-    collect = {"digits": {"max": 2, "terminators": "#", "digit_timeout": 2.0}, "initial_timeout": 5}
+    collect = {"digits": {"max": 2, "terminators": "#", "digit_timeout": 30.0}, "initial_timeout": 30}
     await talk.relay.command(talk.call, "play_and_collect", control_id="menu", play=long, collect=collect)
     await talk.relay.event("play", lambda e: e.state == "playing")
     await asyncio.sleep(0.3)
     talk.caller.rtp.digit("7")
-    await asyncio.sleep(0.4)
+    await talk.relay.finished("play", "menu")
+    await asyncio.sleep(0.2)
     mark = talk.caller.rtp.mark()
-    await asyncio.sleep(0.3)
+    await talk.caller.rtp.hears(10, mark)
     assert all(rms < 100 for _, rms in talk.caller.rtp.loudness(mark)), "the prompt goes on after a digit"
     talk.caller.rtp.digit("#")
     done = await talk.relay.event("collect", lambda e: e.params["control_id"] == "menu")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -132,7 +133,8 @@ async def test_a_played_tone_arrives_whole_and_at_the_ideal_snr(call: tuple[Call
     mark = caller.rtp.mark()
     played = audio.tone(440, 1.0)
     responder.rtp.play(played)
-    await asyncio.sleep(1.3)
+    await responder.rtp.has_said_all()
+    await caller.rtp.hears(5, caller.rtp.mark())
     heard = caller.rtp.heard(mark)
     assert caller.rtp.broken(mark) == []
     assert max(gaps_ms(heard)) < 100 + responder.rtp.behind_s * 1000
@@ -150,7 +152,8 @@ async def test_a_digit_is_one_event_of_one_timestamp(call: tuple[Caller, Respond
     caller, responder = call
     caller.rtp.digit("5", marker=marker)
     caller.rtp.digit("#", marker=marker)
-    await asyncio.sleep(0.6)
+    await caller.rtp.has_said_all()
+    await responder.rtp.hears(1, responder.rtp.mark())  # what comes behind them
     events = [p for p in responder.rtp.packets if p.payload_type == 101]
     assert responder.rtp.digits() == "5#"
     assert any(p.marker for p in events) is marker
@@ -162,9 +165,11 @@ async def test_seeded_loss_and_delay_are_what_was_asked_for(call: tuple[Caller, 
     dice = np.random.default_rng(7)
     caller.rtp.impair = lambda _n: None if dice.random() < 0.1 else float(dice.uniform(0.02, 0.06))
     mark = responder.rtp.mark()
-    await asyncio.sleep(2.0)
+    await responder.rtp.hears(90, mark)
     got = responder.rtp.packets[mark:]
-    assert 80 < len(got) < 97
+    places = [((p.sequence - got[0].sequence + 0x8000) & 0xFFFF) for p in got[:90]]  # they overtake each other
+    sent = max(places) - min(places) + 1
+    assert 80 / 100 < 90 / sent < 97 / 100
     assert np.std(gaps_ms(got)) > 8
 
 
@@ -190,7 +195,7 @@ async def test_the_chopper_cuts_after_its_budget_and_then_lets_live() -> None:
             try:
                 for _ in range(40):
                     writer.write(b"0123456789")
-                    got += len(await asyncio.wait_for(reader.readexactly(10), 2))
+                    got += len(await asyncio.wait_for(reader.readexactly(10), 30))
             except (asyncio.IncompleteReadError, ConnectionError):
                 assert got < 150
             writer.close()
@@ -235,7 +240,7 @@ def test_a_test_process_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
 
 async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
     responder = await Responder.open()
-    load = Load(("127.0.0.1", responder.sip.port), rate=50, calls=1, hold_s=0.5, limit_s=5)
+    load, began = Load(("127.0.0.1", responder.sip.port), rate=50, calls=1, hold_s=0.5, limit_s=30), time.monotonic()
     running = asyncio.create_task(asyncio.to_thread(load.run))
     await responder.offered()
     responder.answer()
@@ -244,8 +249,9 @@ async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
     await responder.ended()
     [call] = await running
     assert call.failure == ""
-    assert 0 < call.answered_at - call.invited_at < 1
-    assert 0 < call.audible_at - call.answered_at < 2
+    passed_s = time.monotonic() - began
+    assert 0 < call.answered_at - call.invited_at < passed_s
+    assert 0 < call.audible_at - call.answered_at < passed_s
     assert call.received > 15
     assert call.lost == 0
     responder.close()
@@ -253,9 +259,10 @@ async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
 
 async def test_an_engine_that_stands_still_is_not_taken_for_a_busy_machine(talk: Talk) -> None:
     engine, mark = talk.relay.node.engine().pid, talk.caller.rtp.mark()
-    await asyncio.sleep(0.3)  # some packets before it stops
+    await talk.caller.rtp.hears(5, mark)
     os.kill(engine, signal.SIGSTOP)
     await asyncio.sleep(2)  # longer than a busy machine keeps a thread waiting
+    stopped = talk.caller.rtp.mark()
     os.kill(engine, signal.SIGCONT)
-    await asyncio.sleep(0.5)
+    await talk.caller.rtp.hears(5, stopped)
     assert talk.caller.rtp.largest_stop_ms(mark) > 200

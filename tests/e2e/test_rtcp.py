@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,8 +73,12 @@ async def test_reports_are_true_and_the_last_one_says_bye(callers: Callers, rela
     host, port = caller.answer.media
     ours = struct.pack("!BBHIIIIII", 0x80, 200, 6, 0x12345678, *NTP, 0, 0, 0)
     rtcp.sendto(ours, (host, port + 1))
+    began = time.monotonic()
     await asyncio.sleep(PERIOD_S + 0.3)
-    before = read_all(rtcp)
+    async with asyncio.timeout(30):
+        while not (before := read_all(rtcp)):
+            await asyncio.sleep(0.05)
+    most = 1 + int((time.monotonic() - began + 0.5) / PERIOD_S)
     heard, sent = len(caller.rtp.heard()), list(caller.rtp.sent)
     await caller.bye()
     await relay.state(talk.call, "ended")
@@ -82,7 +87,7 @@ async def test_reports_are_true_and_the_last_one_says_bye(callers: Callers, rela
     reports = decoded(write_pcap(tmp_path / "rtcp.pcap", before + after, rtcp.getsockname()[1]), rtcp.getsockname()[1])
     rtcp.close()
     ssrc, ssrc_of_ours = {p.ssrc for p in caller.rtp.heard()}, f"0x{caller.rtp.ssrc:08x}"
-    assert len(before) in {1, 2}, "every 5 s, from a place of its own in them"
+    assert 1 <= len(before) <= most, "every 5 s, from a place of its own in them"
     assert {int(word, 16) for report in reports for word in report["senderssrc"]} == ssrc
     assert all(report["length_check"] == [True] for report in reports)
     assert all(report["pt"] == ["200", "202"] for report in reports[:-1]), "a sender's report and a name"

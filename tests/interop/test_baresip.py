@@ -33,8 +33,8 @@ async def test_baresip_is_heard_hears_and_its_keys_arrive(
         await asyncio.sleep(0.3)
         url = audio_server.publish("tone.wav", audio.tone(500, 1.5))
         await relay.command(call, "play", control_id="p", play=[{"type": "audio", "params": {"url": url}}])
-        digits = {"max": 10, "digit_timeout": 1.5}
-        await relay.command(call, "collect", control_id="c", digits=digits, initial_timeout=10)
+        digits = {"max": 4, "digit_timeout": 30}
+        await relay.command(call, "collect", control_id="c", digits=digits, initial_timeout=30)
         for key in "159#":
             phone.press(key)
             await asyncio.sleep(0.4)

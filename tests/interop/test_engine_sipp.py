@@ -9,7 +9,7 @@ import pytest
 
 from offhook.node.engine import ops, reports
 from rig.engine import Controller, running_engine
-from rig.ports import free_port
+from rig.ports import free_port, until_bound
 from rig.sipp import run_sipp, sipp_command
 
 pytestmark = pytest.mark.peers
@@ -61,7 +61,7 @@ async def test_sipp_is_called_rings_answers_and_is_hung_up(tmp_path):
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        await asyncio.sleep(0.5)
+        await until_bound(port)
         async with running_engine() as engine:
             controller, _ = await engine.connected()
             dial = ops.LegDial(

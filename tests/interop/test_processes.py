@@ -123,18 +123,21 @@ def test_dev_ended_in_any_way_leaves_no_process(tmp_path: Path, number: signal.S
 async def test_a_killed_node_is_started_again_and_the_engine_never_left(tmp_path: Path) -> None:
     with running_node(tmp_path / "state") as node:
         engine = node.engine().pid
-        killed_part_returns(node, "offhook.node.app")
+        serving = node_of(node).pid
+        os.kill(serving, signal.SIGKILL)
+        wait_for(lambda: node.log().count("the node is back") == 1, PATIENCE_S, "another serves")
         await connects(node)
+        assert node_of(node).pid != serving
         assert node.engine().pid == engine
 
 
 async def test_a_killed_engine_is_started_again_and_the_node_never_left(tmp_path: Path) -> None:
     with running_node(tmp_path / "state") as node:
-        nodes = part(node, "offhook.node.app").pid
+        nodes = node_of(node).pid
         killed_part_returns(node, "offhook-engine")
         wait_for(lambda: "the engine is back" in node.log(), PATIENCE_S, "the node sees the engine")
         await connects(node)
-        assert part(node, "offhook.node.app").pid == nodes
+        assert node_of(node).pid == nodes
 
 
 def test_a_part_that_dies_again_and_again_ends_the_whole(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rig import audio
 from rig.dialog import Caller
-from rig.ports import free_port
+from rig.ports import free_port, until_bound
 from rig.programs import baresip, kamailio
 from rig.responder import Responder
 from rig.sipp import run_sipp
@@ -79,7 +79,7 @@ async def test_sipp_calls_the_scripted_callee_and_is_hung_up(tmp_path: Path) -> 
 async def test_sipp_answers_as_a_callee(tmp_path: Path) -> None:
     port = free_port()
     running = asyncio.create_task(run_sipp("callee", None, tmp_path, p=port))
-    await asyncio.sleep(0.5)
+    await until_bound(port)
     caller = await Caller.open(("127.0.0.1", port))
     await caller.established()
     assert (await caller.bye()).status == 200

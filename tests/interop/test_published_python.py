@@ -59,12 +59,11 @@ async def test_it_is_heard_and_its_prompt_ends_with_the_key(node: NodeProcess, c
         caller = await callers()
         await caller.established()
         await app.line("played")
-        await asyncio.sleep(0.5)
-        assert [rms for _, rms in caller.rtp.loudness() if rms > 500]
+        await caller.rtp.hears(1, louder_than=500)
         caller.rtp.digit("2", marker=False)
         collected = (await app.line("collected")).data["result"]
         assert collected["params"]["digits"] == "2"
-        await caller.ended_by_node(10)
+        await caller.ended_by_node()
         await app.line("ended")
         assert caller.rtp.broken() == []
 
@@ -72,13 +71,13 @@ async def test_it_is_heard_and_its_prompt_ends_with_the_key(node: NodeProcess, c
 async def test_it_dials_out_and_its_digits_arrive(node: NodeProcess) -> None:
     responder = await Responder.open()
     async with published_python(node, "dialler", responder.uri) as app:
-        await responder.offered(15)
+        await responder.offered(60)
         responder.ring()
         responder.answer()
         await responder.acknowledged()
         answered = (await app.line("answered")).data
         assert (answered["state"], answered["direction"]) == ("answered", "outbound")
-        await responder.ended(20)
+        await responder.ended()
         await app.line("ended")
     assert responder.rtp.digits() == "12#"
     assert [rms for _, rms in responder.rtp.loudness() if rms > 500]
@@ -88,7 +87,7 @@ async def test_it_dials_out_and_its_digits_arrive(node: NodeProcess) -> None:
 async def test_a_refused_dial_raises_in_its_program(node: NodeProcess) -> None:
     responder = await Responder.open()
     async with published_python(node, "dialler", responder.uri) as app:
-        await responder.offered(15)
+        await responder.offered(60)
         responder.respond(486, "Busy Here")
         await responder.acknowledged()
         assert "Dial failed" in (await app.line("failed")).data["error"]

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
+from pathlib import Path
 
 from offhook.node.ports import settle_port
 
-__all__ = ["free_port"]
+__all__ = ["free_port", "until_bound"]
 
 
 def free_port() -> int:
     """A port that is free for UDP and TCP on loopback now, and that no connection is given meanwhile."""
     return settle_port("port", ("127.0.0.1",), 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+
+
+async def until_bound(port: int, within_s: float = 30.0) -> None:
+    """Wait until a program has this UDP port: what is sent before is lost, or refused."""
+    until = time.monotonic() + within_s
+    while f":{port:04X} " not in Path("/proc/net/udp").read_text():
+        assert time.monotonic() < until, f"nobody has UDP port {port} after {within_s} s"
+        await asyncio.sleep(0.02)

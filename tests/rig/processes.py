@@ -41,9 +41,10 @@ def listens(pid: int) -> bool:
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {line[9] for line in lines if line[3] == "0A"}
     held = set()
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            held.add(str(fd.readlink()))
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                held.add(str(fd.readlink()))
     return any(f"socket:[{inode}]" in held for inode in inodes)
 
 

@@ -88,6 +88,7 @@ class RtpPeer:
         self._events: deque[tuple[str, int, bool]] = deque()
         self._due: list[tuple[float, int, bytes]] = []
         self._lock = threading.Lock()
+        self._receiving = threading.Lock()
         self._ticks = 0
         self._began = 0.0
         self.first_sequence = self._sequence = secrets.randbelow(30000)
@@ -114,7 +115,8 @@ class RtpPeer:
         """End sending and receiving. Idempotent."""
         self._closing.set()
         self._thread.join(2)
-        self.socket.close()
+        with self._receiving:
+            self.socket.close()
 
     # --- sending --------------------------------------------------------------------------------------------
 
@@ -196,18 +198,29 @@ class RtpPeer:
     # --- receiving ------------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        while received := receive_stamped(self.socket, 2048):
-            data, source, at = received
-            packet = parse(data, at, source)
-            if packet:
-                self.packets.append(packet)
+        """All that has come: by our thread, and by who looks before that thread had a CPU."""
+        with self._receiving:
+            while self.socket.fileno() >= 0 and (received := receive_stamped(self.socket, 2048)):
+                data, source, at = received
+                packet = parse(data, at, source)
+                if packet:
+                    self.packets.append(packet)
 
     def mark(self) -> int:
-        """A position in what was received, to look only at what comes after it."""
+        """A position in what has come until now, to look only at what comes after it."""
+        self._receive()
         return len(self.packets)
+
+    async def hears(self, packets: int, since: int = 0, *, louder_than: float = -1.0, within_s: float = 30.0) -> None:
+        """Wait until so many audio packets of such a level (RMS) have come since a mark."""
+        until = time.monotonic() + within_s
+        while (came := sum(rms > louder_than for _, rms in self.loudness(since))) < packets:
+            assert time.monotonic() < until, f"{came} of {packets} packets within {within_s} s"
+            await asyncio.sleep(FRAME_S)
 
     def heard(self, since: int = 0) -> list[Packet]:
         """Audio packets (no telephone-events) since a mark."""
+        self._receive()
         return [p for p in self.packets[since:] if p.payload_type in SILENCE]
 
     def largest_stop_ms(self, since: int = 0) -> float:
@@ -239,6 +252,7 @@ class RtpPeer:
 
     def digits(self, since: int = 0) -> str:
         """Keys received as telephone-events, one per timestamp."""
+        self._receive()
         events = {p.timestamp: p.payload[0] for p in self.packets[since:] if p.payload_type == EVENT_TYPE}
         return "".join(KEYS[e] for e in events.values())
 

@@ -173,6 +173,17 @@ async def test_seeded_loss_and_delay_are_what_was_asked_for(call: tuple[Caller, 
     assert np.std(gaps_ms(got)) > 8
 
 
+async def test_what_has_come_is_looked_at_though_the_thread_that_reads_it_had_no_cpu(
+    call: tuple[Caller, Responder],
+) -> None:
+    """What was said before a mark was taken for what came after it."""
+    _, responder = call
+    with responder.rtp._lock:  # its thread waits for that
+        read = len(responder.rtp.packets)
+        await asyncio.sleep(0.5)
+        assert responder.rtp.mark() > read + 3
+
+
 async def test_hanging_up_is_answered(call: tuple[Caller, Responder]) -> None:
     caller, responder = call
     answer, _ = await asyncio.gather(caller.bye(), responder.ended())

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -29,6 +29,7 @@ _SECRET_FIELDS = frozenset({"token", "secret", "password", "authorization_state"
 def set_up_logging(settings: Log) -> None:
     """For this process, once."""
     level = getattr(logging, settings.level.upper())
+    lines = _Lines(sys.stderr)
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.format == "json"
@@ -39,18 +40,44 @@ def set_up_logging(settings: Log) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             *([] if settings.level == "debug" else [_Sparing()]),
+            lines.tell_unwritten,
             structlog.processors.TimeStamper("iso", utc=True),
             structlog.processors.format_exc_info,
             _mask,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Masked("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
+
+
+class _Lines:
+    """Writes to a file. Where that refuses (its disk is full, its reader left) nobody who logs fails for it: the next
+    line that is written has as ``unwritten`` how many were not.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._unwritten = 0
+
+    def tell_unwritten(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if self._unwritten:
+            event["unwritten"] = self._unwritten
+        return event
+
+    def msg(self, line: str) -> None:
+        try:
+            print(line, file=self._file, flush=True)
+        except OSError:
+            self._unwritten += 1
+        else:
+            self._unwritten = 0
+
+    debug = info = warning = error = critical = exception = msg
 
 
 class _Sparing:

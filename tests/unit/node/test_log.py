@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import logging
+import re
+import sys
 import time
 
 import pytest
@@ -104,3 +108,31 @@ def test_errors_and_what_is_asked_for_by_level_debug_are_never_left_out(capsys) 
         for _ in range(300):
             structlog.get_logger("test").info("connect refused")
     assert len(capsys.readouterr().err.splitlines()) == 600
+
+
+class Refusing(io.StringIO):
+    """The file of a log on a disk that is full, until there is room."""
+
+    is_full = True
+
+    def flush(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_log_that_cannot_be_written_ends_nobody_and_says_so_when_it_can(monkeypatch, format_) -> None:
+    """A supervisor that told of a full disk, into a file on that disk, ended with node, engine and all calls."""
+    file = Refusing()
+    monkeypatch.setattr(sys, "stderr", file)
+    with logging_as_a_node_does(format_):
+        logger = structlog.get_logger("test")
+        for _ in range(3):
+            logger.error("the epoch is kept in memory alone")
+        file.is_full = False
+        logger.error("there is room")
+        logger.error("all is well")
+    *_, there_is_room, all_is_well = file.getvalue().splitlines()
+    assert "there is room" in there_is_room
+    assert re.search(r'unwritten"?[=:] ?3\b', there_is_room)
+    assert "unwritten" not in all_is_well

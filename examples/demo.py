@@ -27,8 +27,9 @@ from offhook.testing.waveform import channels_of, draw_waveform, envelope, place
 WHERE = "out/demo"
 OUT = Path(WHERE).absolute()
 ORDER = "I would like to order a large pizza with olives, please."
-ALIKE = 0.85
-"""Correlation of loudness over time; other speech stays below 0.6."""
+ALIKE = {0: 0.85, 100: 0.7}
+"""Least correlation of loudness over time, by how long it is (in 20 ms): other speech of two seconds stays below 0.6,
+that of one may reach 0.76. A machine that is very busy loses a little of what is said."""
 
 events: list[tuple[float, str, str]] = []
 
@@ -104,8 +105,9 @@ async def check(call: PhoneCall, recording: Path, menu: str, node: WavSpeaker, p
     ]:
         said = speech_envelope(*channels_of(await voice(text)))
         place, alike = place_of(said, envelope(samples))
-        print(f"  {what:24} likeness {alike:.3f} at {place * 0.02:5.2f} s{'' if alike >= ALIKE else '  TOO LOW'}")
-        if alike < ALIKE:
+        least = min(least for length, least in ALIKE.items() if len(said) >= length)
+        print(f"  {what:24} likeness {alike:.3f} at {place * 0.02:5.2f} s{'' if alike >= least else '  TOO LOW'}")
+        if alike < least:
             wrong.append(what)
     return wrong
 

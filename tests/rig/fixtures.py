@@ -72,6 +72,7 @@ async def callers(node: NodeProcess) -> AsyncIterator[Callable[..., Awaitable[Ca
 
     async def make(transport: str = "udp", to: str = "100") -> Caller:
         made.append(await Caller.open(node.sip(transport), transport=transport, to=to))
+        made[-1].rtp.watch(node.engine().pid)
         return made[-1]
 
     yield make
@@ -90,6 +91,7 @@ class Talk:
 
 async def offer(caller: Caller, relay: RelayPeer, body: str | None = None) -> Event:
     """INVITE, and the ``receive`` that it makes."""
+    caller.rtp.watch(relay.node.engine().pid)
     caller.invite(body)
     receive = await relay.event("receive")
     receive.params.setdefault("context", "")
@@ -99,7 +101,6 @@ async def offer(caller: Caller, relay: RelayPeer, body: str | None = None) -> Ev
 async def answered(caller: Caller, relay: RelayPeer, body: str | None = None) -> Talk:
     """A call from INVITE to ACK, answered by hand over RELAY."""
     call = await offer(caller, relay, body)
-    caller.rtp.watch(relay.node.engine().pid)
     await relay.command(call, "answer")
     await caller.accept()
     await relay.state(call, "answered")

@@ -177,6 +177,7 @@ class Stage:
     async def responder(self) -> Responder:
         """Somebody whom the program may call."""
         responder = await Responder.open()
+        responder.rtp.watch(self.node.engine().pid)
         self._opened.callback(responder.close)
         return responder
 

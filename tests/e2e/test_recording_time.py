@@ -42,9 +42,10 @@ async def test_bursts_lie_at_their_time_on_both_channels_and_the_length_is_the_e
     said = [(begin / 8000, end / 8000) for begin, end in audio.bursts(speak, 1000)]
     expected = [said_at - zero, said_at - zero + 1.0]
     print(f"said at {expected}, recorded at {[round(b, 4) for b, _ in said]}")
-    late = WITHIN_S + 0.003 + rtp.behind_s  # of the engine, and of our own line
-    assert [b for b, _ in said] == pytest.approx(expected, abs=late)
-    assert said[1][0] - said[0][0] == pytest.approx(1.0, abs=0.003 + rtp.behind_s)
+    late = rtp.behind_s + rtp.waits.between(said_at, said_at + 1.3)  # our own line, and the engine
+    assert [b for b, _ in said] == pytest.approx(expected, abs=WITHIN_S + 0.003 + late)
+    frame = 0.02 if late > 0.001 else 0.0  # the jitter buffer gives one more, or one less, to who comes late
+    assert said[1][0] - said[0][0] == pytest.approx(1.0, abs=0.003 + frame + late)
 
     packets = rtp.heard(mark)
     # The most punctual of them tells when the first was due, however busy the machine was then.

@@ -71,7 +71,8 @@ class _Lines:
 
     def msg(self, line: str) -> None:
         try:
-            print(line, file=self._file, flush=True)
+            self._file.write(f"{line}\n")  # at once: other processes write to this file as well
+            self._file.flush()
         except OSError:
             self._unwritten += 1
         else:

@@ -120,6 +120,29 @@ class Refusing(io.StringIO):
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
+class Counting(io.StringIO):
+    """What was written, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
+def test_a_line_and_its_end_are_written_at_once(monkeypatch) -> None:
+    """Lines of supervisor and node came between each other's text and end where standard error is not buffered."""
+    file = Counting()
+    monkeypatch.setattr(sys, "stderr", file)
+    with logging_as_a_node_does("json"):
+        structlog.get_logger("test").info("first")
+        structlog.get_logger("test").info("second")
+    assert [text.count("\n") for text in file.writes] == [1, 1]
+    assert all(text.endswith("}\n") for text in file.writes)
+
+
 @pytest.mark.parametrize("format_", ["text", "json"])
 def test_a_log_that_cannot_be_written_ends_nobody_and_says_so_when_it_can(monkeypatch, format_) -> None:
     """A supervisor that told of a full disk, into a file on that disk, ended with node, engine and all calls."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from offhook.node.ports import settle_port
 
-__all__ = ["free_port", "until_bound"]
+__all__ = ["free_port", "is_bound", "until_bound"]
 
 
 def free_port() -> int:
@@ -17,9 +17,14 @@ def free_port() -> int:
     return settle_port("port", ("127.0.0.1",), 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
 
+def is_bound(port: int) -> bool:
+    """Whether a program has this UDP port."""
+    return f":{port:04X} " in Path("/proc/net/udp").read_text()
+
+
 async def until_bound(port: int, within_s: float = 30.0) -> None:
-    """Wait until a program has this UDP port: what is sent before is lost, or refused."""
+    """Wait until a program has this port: what is sent before is lost, or refused."""
     until = time.monotonic() + within_s
-    while f":{port:04X} " not in Path("/proc/net/udp").read_text():
+    while not is_bound(port):
         assert time.monotonic() < until, f"nobody has UDP port {port} after {within_s} s"
         await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 from offhook.node.lifeline import bound_to_parent
-from rig.ports import free_port
+from rig.ports import free_port, is_bound
 
 __all__ = ["Baresip", "baresip", "kamailio"]
 
@@ -60,8 +60,10 @@ async def kamailio(work: Path, node_port: int, phone_port: int) -> AsyncIterator
         for _ in range(600):
             await asyncio.sleep(0.05)
             assert process.returncode is None, (work / "kamailio.log").read_text()[-2000:]
-            if f":{port:04X} " in Path("/proc/net/udp").read_text():
+            if is_bound(port):
                 break
+        else:
+            raise AssertionError(f"kamailio has no port after 30 s: {(work / 'kamailio.log').read_text()[-2000:]}")
         yield port
     finally:
         await ended(process)

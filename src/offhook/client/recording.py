@@ -112,10 +112,11 @@ def open_recorder(path: str, agent: str, clock: Callable[[], float]) -> SessionR
     Raises:
         ConfigurationError: the file cannot be written.
     """
+    file = Path(path)
     try:
-        return SessionRecorder(Path(path), agent=agent, clock=clock)
+        return SessionRecorder(file, agent=agent, clock=clock)
     except OSError as error:
-        raise ConfigurationError("record_session", f"{Path(path).name} cannot be written: {error.strerror}") from error
+        raise ConfigurationError("record_session", f"{file.name} cannot be written: {error.strerror}") from error
 
 
 def mask(value: Any, secrets: set[str]) -> Any:

@@ -44,16 +44,14 @@ class Spending:
     def placed(self, now: float) -> None:
         """One more call."""
         self.settle(now)
-        self._hours[:1] = [_more(self._hours[:1], 1, 0.0)]
+        self._add(0, calls=1)
         self.on_change()
 
     def not_placed(self, now: float, at_s: float) -> None:
         """One that was counted at ``at_s`` was not placed after all: the hour that it was counted in has one less."""
         self.settle(now)
         ago_s = now - at_s - self._into_s
-        hour = 0 if ago_s <= 0 else 1 + int(ago_s // _HOUR_S)
-        if hour < len(self._hours):
-            self._hours[hour] = _more(self._hours[hour : hour + 1], -1, 0.0)
+        self._add(0 if ago_s <= 0 else 1 + int(ago_s // _HOUR_S), calls=-1)
         self.on_change()
 
     def answered(self, call_id: str, now: float) -> None:
@@ -73,7 +71,7 @@ class Spending:
         passed_s = 0.0 if self._at is None else max(0.0, now - self._at)
         self._at = now
         if self._talking:
-            self._hours[:1] = [_more(self._hours[:1], 0, passed_s * len(self._talking))]
+            self._add(0, talked_s=passed_s * len(self._talking))
         self.age(passed_s)
 
     def age(self, passed_s: float) -> None:
@@ -93,8 +91,10 @@ class Spending:
         self.settle(now)
         return Spent(tuple(self._hours), self._into_s)
 
-
-def _more(hour: list[tuple[int, float]], calls: int, talked_s: float) -> tuple[int, float]:
-    """An hour, or none so far, with so much more."""
-    before_calls, before_s = hour[0] if hour else (0, 0.0)
-    return max(0, before_calls + calls), before_s + talked_s
+    def _add(self, hour: int, *, calls: int = 0, talked_s: float = 0.0) -> None:
+        """To the hour that runs (0), or to one so many before it; one that is kept no more has nothing to change."""
+        if not self._hours:
+            self._hours.append((0, 0.0))
+        if hour < len(self._hours):
+            before_calls, before_s = self._hours[hour]
+            self._hours[hour] = (max(0, before_calls + calls), before_s + talked_s)

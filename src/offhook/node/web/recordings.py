@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _SIGNATURE = re.compile(r"(signature=)[A-Za-z0-9_%-]+")
 _EXPIRES = re.compile(r"[1-9]\d{0,11}")
-_MADE = re.compile(r"([A-Za-z0-9_-]{1,16})\.(\d{1,11})")
+_MADE = re.compile(r"[A-Za-z0-9_-]{1,16}\.\d{1,11}")
 _TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg"}
 
 

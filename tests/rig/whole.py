@@ -49,9 +49,9 @@ class Wire:
             await asyncio.Event().wait()
         await self.engine.execute(operation)
 
-    def send(self, operation: ops.AnyOperation) -> None:
+    def send(self, operation: ops.AnyOperation, *, patient: bool = False) -> None:
         if not self.is_cut:
-            self.engine.send(operation)
+            self.engine.send(operation, patient=patient)
 
     async def close(self) -> None:
         pass

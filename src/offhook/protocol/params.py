@@ -218,38 +218,60 @@ def survey(struct: type[msgspec.Struct], params: Mapping[str, Any]) -> Survey:
 def _survey_struct(
     struct: type[msgspec.Struct], value: Mapping[str, Any], prefix: str, known: set[str], unknown: set[str]
 ) -> None:
-    hints = _hints(struct)
+    shapes = _shapes(struct)
     for key, item in value.items():
         path = f"{prefix}{key}"
         if key == struct.__struct_config__.tag_field:
             known.add(path)
-        elif key not in hints:
+        elif key not in shapes:
             unknown.add(path)
         elif item is not None:
             known.add(path)
-            _survey_value(hints[key], item, path, known, unknown)
+            if isinstance(item, dict | list):
+                _survey_value(shapes[key], item, path, known, unknown)
 
 
-def _survey_value(annotation: Any, value: Any, path: str, known: set[str], unknown: set[str]) -> None:
+def _survey_value(shape: _Shape, value: Any, path: str, known: set[str], unknown: set[str]) -> None:
     if isinstance(value, dict):
-        struct = _struct_for(annotation, value)
+        struct = _struct_for(shape, value)
         if struct is not None:
             _survey_struct(struct, value, f"{path}.", known, unknown)
     elif isinstance(value, list):
-        for kind in _alternatives(annotation):
-            for element in _elements(kind):
-                for item in value:
-                    _survey_value(element, item, f"{path}[]", known, unknown)
+        for element in shape.elements:
+            for item in value:
+                _survey_value(element, item, f"{path}[]", known, unknown)
 
 
-def _struct_for(annotation: Any, value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
+def _struct_for(shape: _Shape, value: Mapping[str, Any]) -> type[msgspec.Struct] | None:
     """The struct that an object is read into: by its tag where there are several."""
-    structs: list[type[msgspec.Struct]] = [kind for kind in _alternatives(annotation) if _is_struct(kind)]
-    for struct in structs:
+    for struct in shape.structs:
         config = struct.__struct_config__
         if config.tag_field is None or value.get(config.tag_field) == config.tag:
             return struct
     return None
+
+
+class _Shape(typing.NamedTuple):
+    """What the annotation of a field lets stand in it, beside texts and numbers."""
+
+    structs: tuple[type[msgspec.Struct], ...]
+    elements: tuple[_Shape, ...]
+
+
+_shapes_of: dict[type, dict[str, _Shape]] = {}
+
+
+def _shapes(struct: type[msgspec.Struct]) -> dict[str, _Shape]:
+    """Of a struct's fields, by their name on the wire."""
+    if struct not in _shapes_of:
+        _shapes_of[struct] = {name: _shape(annotation) for name, annotation in _hints(struct).items()}
+    return _shapes_of[struct]
+
+
+def _shape(annotation: Any) -> _Shape:
+    kinds = list(_alternatives(annotation))
+    structs = tuple(kind for kind in kinds if _is_struct(kind))
+    return _Shape(structs, tuple(_shape(element) for kind in kinds for element in _elements(kind)))
 
 
 def all_paths(struct: type[msgspec.Struct]) -> frozenset[str]:

@@ -110,7 +110,7 @@ class FakeEngine:
                 raise EngineRefused(code, message)
         self._do(operation)
 
-    def send(self, operation: ops.AnyOperation) -> None:
+    def send(self, operation: ops.AnyOperation, *, patient: bool = False) -> None:  # noqa: ARG002
         """Take an operation that has no reply."""
         self.operations.append(operation)
         if self._sink is not None:

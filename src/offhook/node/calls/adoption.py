@@ -15,7 +15,7 @@ from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.label import CallLabel, Inherited, parse_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent, PastEnd, Told
-from offhook.node.calls.uris import sip_data
+from offhook.node.calls.uris import party_of, sip_data
 from offhook.node.engine.ops import Stop
 from offhook.node.engine.reports import (
     AnyReport,
@@ -200,13 +200,14 @@ def _told_end(told: Told) -> tuple[Ending, int]:
 
 
 def _restored(exchange: Exchange, snapshot: LegSnapshot, label: CallLabel) -> Call:
+    to = party_of(snapshot.to_uri)
     identity = CallIdentity(
         call_id=label.call_id,
         segment_id=label.segment_id,
         direction=Direction(snapshot.direction),
         device=label.device,
         context=label.context,
-        sip_data=sip_data(request=snapshot.to_uri, from_uri=snapshot.from_uri, to_uri=snapshot.to_uri, headers={}),
+        sip_data=sip_data(request=to, sender=party_of(snapshot.from_uri), to=to, headers={}),
     )
     leg = Leg(exchange.engine, snapshot.leg, identity.direction)
     leg.codec = snapshot.codec

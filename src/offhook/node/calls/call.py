@@ -51,6 +51,8 @@ class Call:
         wall_ms: Callable[[], int] = now_ms,
     ) -> None:
         self.identity = identity
+        self.brief_device = call_params.brief(identity.device)
+        """As the label has it."""
         self.call_id = identity.call_id
         self.context = identity.context
         self.leg = leg
@@ -182,7 +184,7 @@ class Call:
             raise CommandRefused(
                 ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"
             )
-        self.relabel()
+        self.relabel(patient=False)
         self._supervisor.spawn(self._act(key, action), f"{key}")
 
     def adopt_action(self, key: str, action: CallAction) -> None:
@@ -357,9 +359,13 @@ class Call:
         """Send the present state (``created`` of a leg we place)."""
         self._emit_state()
 
-    def relabel(self) -> None:
-        """Leave with the engine what a new node needs to adopt the call."""
-        self.leg.label(self.label())
+    def relabel(self, *, patient: bool = True) -> None:
+        """Leave with the engine what a new node needs to adopt the call.
+
+        It is there before any operation that is started after it. ``patient``: nobody is told of what it says but by
+        the journal, or by the outcome of such an operation.
+        """
+        self.leg.label(self.label(), patient=patient)
 
     def label(self) -> str:
         """The text for the engine."""

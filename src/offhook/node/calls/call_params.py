@@ -11,7 +11,7 @@ from offhook.protocol.states import CallState
 if TYPE_CHECKING:
     from offhook.node.calls.call import Call
 
-__all__ = ["address_params", "label_of", "receive_params", "state_params", "withdrawn_params"]
+__all__ = ["address_params", "brief", "label_of", "receive_params", "state_params", "withdrawn_params"]
 
 MAX_LABELLED_URI = 512
 
@@ -72,7 +72,7 @@ def label_of(call: Call) -> CallLabel:
         tag=call.tag,
         context=call.context,
         dialled_by=call.dialled_by,
-        device=_brief(call.identity.device),
+        device=call.brief_device,
         start_time=call.start_time,
         answer_time=call.answer_time,
         dial_winner=call.dial_winner,
@@ -99,7 +99,7 @@ def _public_tag(call: Call) -> str:
     return "" if lost and call.state in (CallState.ENDING, CallState.ENDED) else call.tag
 
 
-def _brief(device: dict[str, Any]) -> dict[str, Any]:
+def brief(device: dict[str, Any]) -> dict[str, Any]:
     """A device for the label: without headers, and with nothing that is out of all proportion."""
     params = {
         key: value

@@ -18,7 +18,7 @@ from offhook.node.calls.endings import Ending
 from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent
-from offhook.node.calls.uris import sip_data
+from offhook.node.calls.uris import party_of, sip_data
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import LegDial, SendDigits
 from offhook.protocol.devices import DialDevice
@@ -164,14 +164,13 @@ class Dialing:
 
     def _place(self, placement: Placement, rings_last: bool) -> dict[asyncio.Future[Any], Call]:
         leg = Leg(self._host.engine, str(uuid.uuid4()), Direction.OUTBOUND)
+        to = party_of(placement.to_uri)
         identity = CallIdentity(
             call_id=str(uuid.uuid4()),
             segment_id=str(uuid.uuid4()),
             direction=Direction.OUTBOUND,
             device=placement.device,
-            sip_data=sip_data(
-                request=placement.to_uri, from_uri=placement.from_uri, to_uri=placement.to_uri, headers={}
-            ),
+            sip_data=sip_data(request=to, sender=party_of(placement.from_uri), to=to, headers={}),
         )
         host = self._host
         call = Call(identity, leg, host.sink, host.settings, tag=self.request.tag, wall_ms=host.wall_ms)

@@ -218,7 +218,7 @@ class Exchange:
             await self.sink.journalled()
             if seq > self._acked and seq <= self._last_seq:
                 self._acked = seq
-                self.engine.send(Ack(seq))
+                self.engine.send(Ack(seq), patient=True)
 
     # --- inbound ---------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
-from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, sip_data
+from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, party_of, sip_data
 from offhook.node.engine.port import EnginePort
 from offhook.node.engine.reports import LegIncoming
 from offhook.protocol.states import Direction
@@ -53,28 +53,27 @@ class InboundCalls:
         context = self._routing.context_of(dialled)
         if context is None:
             raise TurnedAway(404, self._routing.advice(dialled))
+        sender = party_of(report.from_uri)
+        to = dialled if report.to_uri == report.request_uri else party_of(report.to_uri)
         leg = Leg(self._engine, report.leg, Direction.INBOUND)
         headers = {header.name.lower(): header.value for header in report.headers}
         identity = CallIdentity(
             call_id=str(uuid.uuid4()),
             segment_id=str(uuid.uuid4()),
             direction=Direction.INBOUND,
-            device=_inbound_device(report, dialled),
+            device=_inbound_device(report, dialled, sender),
             context=context,
-            sip_data=sip_data(
-                request=report.request_uri, from_uri=report.from_uri, to_uri=report.to_uri, headers=headers
-            ),
+            sip_data=sip_data(request=dialled, sender=sender, to=to, headers=headers),
         )
         start_time = report.at_us // 1000
         return Call(identity, leg, self._sink, self._settings, start_time=start_time, wall_ms=self._wall_ms)
 
 
-def _inbound_device(report: LegIncoming, dialled: SipUri) -> dict[str, Any]:
-    """``phone`` when both sides are numbers, else ``sip``. Headers: those that a program may set itself."""
-    try:
-        sender = parse_party(report.from_uri)
-    except CallerError:  # another scheme: it has no number, and is shown as it is
-        sender = None
+def _inbound_device(report: LegIncoming, dialled: SipUri, sender: SipUri | None) -> dict[str, Any]:
+    """``phone`` when both sides are numbers, else ``sip``. Headers: those that a program may set itself.
+
+    ``sender``: None for one of another scheme, which has no number and is shown as it is.
+    """
     if sender and is_phone_number(sender.number) and is_phone_number(dialled.number):
         params: dict[str, Any] = {"from_number": sender.number, "to_number": dialled.number}
         kind = "phone"

@@ -95,10 +95,10 @@ class Leg:
         """End the leg the way its state asks for; ``over`` tells when it is gone."""
         await self._engine.execute(LegHangup(self.next_id(), self.id, status, reason))
 
-    def label(self, text: str) -> None:
+    def label(self, text: str, *, patient: bool) -> None:
         """Leave a text with the leg for whoever adopts it."""
         if not self.over.done():
-            self._engine.send(LegLabel(self.id, text))
+            self._engine.send(LegLabel(self.id, text), patient=patient)
 
     # --- operations ------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import msgspec
 
 from offhook.errors import CallerError
 
-__all__ = ["SipUri", "is_phone_number", "parse_party", "parse_uri", "plain_number", "sip_data"]
+__all__ = ["SipUri", "is_phone_number", "parse_party", "parse_uri", "party_of", "plain_number", "sip_data"]
 
 _URI = re.compile(
     r"^(?P<scheme>sips?):(?:(?P<user>[^@\s<>]*)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)"
@@ -87,6 +87,14 @@ def parse_party(text: str) -> SipUri:
         raise CallerError(message) from error
 
 
+def party_of(text: str) -> SipUri | None:
+    """The same; None for what is neither."""
+    try:
+        return parse_party(text)
+    except CallerError:
+        return None
+
+
 def plain_number(number: str) -> str:
     """A number without its visual separators."""
     return number.translate(_VISUAL)
@@ -106,16 +114,13 @@ def is_phone_number(user: str) -> bool:
     return _PHONE.match(user) is not None
 
 
-def sip_data(*, request: str, from_uri: str, to_uri: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """``sip_data`` of ``calling.call.state``. ``headers``: by lower-case name."""
+def sip_data(
+    *, request: SipUri | None, sender: SipUri | None, to: SipUri | None, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """``sip_data`` of ``calling.call.state``. ``headers``: by lower-case name; None: neither a SIP URI nor a number."""
     data: dict[str, Any] = {}
-    contact = _QUOTED.sub("", headers.get("contact", ""), count=1)
-    if "<" in contact:
-        contact = contact.partition("<")[2].partition(">")[0]
-    for word, text in (("req", request), ("from", from_uri), ("to", to_uri), ("contact", contact)):
-        try:
-            uri = parse_party(text)
-        except CallerError:
+    for word, uri in (("req", request), ("from", sender), ("to", to), ("contact", _contact(headers))):
+        if uri is None:
             continue
         data[f"sip_{word}_user"] = uri.user
         data[f"sip_{word}_host"] = uri.host
@@ -126,3 +131,10 @@ def sip_data(*, request: str, from_uri: str, to_uri: str, headers: Mapping[str, 
     if identity := headers.get("p-asserted-identity", ""):
         data["sip_p_asserted_identity"] = identity
     return data
+
+
+def _contact(headers: Mapping[str, str]) -> SipUri | None:
+    contact = headers.get("contact", "")
+    if "<" in contact:
+        contact = _QUOTED.sub("", contact, count=1).partition("<")[2].partition(">")[0]
+    return party_of(contact) if contact else None

@@ -56,8 +56,11 @@ class EnginePort(Protocol):
         """
         ...
 
-    def send(self, operation: AnyOperation) -> None:
-        """Send an operation that has no reply (Ack, LegLabel, Credit, Pcm). Never waits."""
+    def send(self, operation: AnyOperation, *, patient: bool = False) -> None:
+        """Send an operation that has no reply (Ack, LegLabel, Credit, Pcm). Never waits.
+
+        It leaves before the operation after it; ``patient``: it may wait for that, or 10 ms.
+        """
         ...
 
     async def close(self) -> None:

@@ -24,7 +24,6 @@ _HELLO_S = 5.0
 _UNREAD_BYTES = 8 << 20
 _EPOCHS_PER_S = 4
 _EPOCHS_BEGAN_S = 1_577_836_800
-_PATIENT = ops.Ack
 _PATIENCE_S = 0.01
 
 
@@ -93,13 +92,10 @@ class EngineProcess:
         operation_id = getattr(operation, "id", None)
         if not isinstance(operation_id, int):
             raise TypeError(f"{type(operation).__name__} is not replied to: use send")
-        reply = connection.expect(operation_id)
+        reply = connection.expect(operation_id, self._reply_timeout_s)
         try:
             connection.write(operation)
-            async with asyncio.timeout(self._reply_timeout_s):
-                failure = await reply
-        except TimeoutError as error:
-            raise EngineLost(f"the engine did not reply within {self._reply_timeout_s:g} s") from error
+            failure = await reply
         except (ValueError, OverflowError) as error:
             raise EngineRefused("bad_request", str(error)) from error
         finally:
@@ -107,10 +103,10 @@ class EngineProcess:
         if failure is not None:
             raise EngineRefused(failure.code, failure.message)
 
-    def send(self, operation: ops.AnyOperation) -> None:
-        """Send what has no reply; without a connection it is nobody's."""
+    def send(self, operation: ops.AnyOperation, *, patient: bool = False) -> None:
+        """Send what has no reply; without a connection it is nobody's. ``patient``: it may wait 10 ms for others."""
         if self._connection is not None and self._connection.is_open:
-            self._connection.write(operation)
+            self._connection.write(operation, patient=patient)
 
     async def close(self) -> None:
         """Let go of the engine; it lives on and waits for a node."""
@@ -133,11 +129,30 @@ class EngineProcess:
                 return
 
 
+class _Awaited:
+    """A reply that somebody waits for, and until when. Lighter than ``asyncio.timeout``: each command has some."""
+
+    __slots__ = ("patience", "reply", "timeout_s")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+        self.reply: asyncio.Future[reports.Failure | None] = loop.create_future()
+        self.timeout_s = timeout_s
+        self.patience = loop.call_later(timeout_s, self._give_up)
+
+    def _give_up(self) -> None:
+        self.fail(EngineLost(f"the engine did not reply within {self.timeout_s:g} s"))
+
+    def fail(self, error: EngineLost) -> None:
+        """No reply will come."""
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+
 class _Connection(asyncio.Protocol):
     """Frames in, operations out, and who waits for which reply.
 
-    Operations of one turn of the loop leave in one write, because each write wakes the engine; acks, which nobody waits
-    for, wait a little for others. Labels do not: what a client is told must not be ahead of what the next node knows.
+    Operations of two turns of the loop leave in one write, in their order, because each write wakes the engine; what is
+    patient waits a little for others.
     """
 
     def __init__(self, sink: ReportSink, on_lost: LostSink | None) -> None:
@@ -148,7 +163,7 @@ class _Connection(asyncio.Protocol):
         """Reports that nobody could handle."""
         self._sink = sink
         self._on_lost = on_lost
-        self._replies: dict[int, asyncio.Future[reports.Failure | None]] = {}
+        self._replies: dict[int, _Awaited] = {}
         self._legs: list[reports.LegSnapshot] = []
         self._held: list[reports.AnyReport] | None = []
         self._buffer = bytearray()
@@ -186,9 +201,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
         error = EngineLost(self._why or (str(exc) if exc else "the engine closed the connection"))
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(error)
+        for awaited in self._replies.values():
+            awaited.fail(error)
         if not self.welcome.done():
             self.welcome.set_exception(error)
             return
@@ -198,8 +212,8 @@ class _Connection(asyncio.Protocol):
 
     # --- for EngineProcess --------------------------------------------------------------------------------------
 
-    def write(self, operation: ops.AnyOperation) -> None:
-        """Send one operation at the end of this turn, or with the next; an engine that does not read is lost."""
+    def write(self, operation: ops.AnyOperation, *, patient: bool = False) -> None:
+        """Send one operation at the end of the next turn, or with others; an engine that does not read is lost."""
         outgoing, begin = self._outgoing, len(self._outgoing)
         try:
             self._encoder.encode_into(operation, outgoing, begin + _LENGTH.size)
@@ -211,10 +225,10 @@ class _Connection(asyncio.Protocol):
             del outgoing[begin:]
             raise ValueError(f"an operation of {size_bytes} bytes does not fit a frame of 1 MiB")
         _LENGTH.pack_into(outgoing, begin, size_bytes)
-        if not isinstance(operation, _PATIENT):
+        if not patient:
             if not self._is_leaving:
                 self._is_leaving = True
-                self._loop.call_soon(self._flush)
+                self._loop.call_soon(self._loop.call_soon, self._flush)
         elif self._waiting is None:
             self._waiting = self._loop.call_later(_PATIENCE_S, self._flush)
 
@@ -232,15 +246,14 @@ class _Connection(asyncio.Protocol):
             self.is_open = False
             self._transport.abort()
 
-    def expect(self, operation: int) -> asyncio.Future[reports.Failure | None]:
-        """Wait for the reply to an operation."""
-        reply: asyncio.Future[reports.Failure | None] = self._loop.create_future()
-        self._replies[operation] = reply
-        return reply
+    def expect(self, operation: int, timeout_s: float) -> asyncio.Future[reports.Failure | None]:
+        """Wait for the reply to an operation; EngineLost when none comes in time."""
+        awaited = self._replies[operation] = _Awaited(self._loop, timeout_s)
+        return awaited.reply
 
     def forget(self, operation: int) -> None:
         """Nobody waits for this reply any more."""
-        self._replies.pop(operation, None)
+        self._replies.pop(operation).patience.cancel()
 
     def release(self) -> None:
         """The caller has the snapshot: hand over what came since."""
@@ -297,6 +310,6 @@ class _Connection(asyncio.Protocol):
             self.let_go()
             return
         # Late replies are ignored here, in one place.
-        waiting = self._replies.get(reply.op)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply.error)
+        awaited = self._replies.get(reply.op)
+        if awaited is not None and not awaited.reply.done():
+            awaited.reply.set_result(reply.error)

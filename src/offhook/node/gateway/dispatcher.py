@@ -124,6 +124,9 @@ class Dispatcher:
     def _take_in_time(self, session: Session, request: Request, frame_id: FrameId, size_bytes: int) -> float:
         """Who asks too fast is answered later; who would wait for too long is refused, and read slower."""
         now, earned_per_s = asyncio.get_running_loop().time(), self._earned_per_s(session)
+        if self._pace.is_idle and session.bucket.take(now, earned_per_s):
+            self._take_request(request, frame_id, now)
+            return 0.0
         wait_s = session.bucket.wait_s(now, 1.0, earned_per_s)
         if wait_s <= self._settings.held_max_s:
             session.bucket.spend(now, 1.0, earned_per_s)

@@ -268,9 +268,8 @@ class Outbox:
             self._ownership.save(entry)
 
     def _note_control(self, event: OutgoingEvent) -> None:
-        of_call = self._controls.get(event.call_id, {})
-        control = of_call.get(str(event.params.get("control_id", "")))
-        if control is None:
+        of_call = self._controls.get(event.call_id)
+        if of_call is None or (control := of_call.get(str(event.params.get("control_id", "")))) is None:
             return
         if ends_control(control.method, event.event_type, event.params):
             del of_call[control.control_id]
@@ -309,7 +308,8 @@ class Outbox:
                 self._controls.setdefault(call_id, {})[control.control_id] = control
 
     def _is_second_end(self, event: OutgoingEvent) -> bool:
-        return str(event.params.get("control_id", "")) in self._closed_before.get(event.call_id, ())
+        closed = self._closed_before.get(event.call_id)
+        return closed is not None and str(event.params.get("control_id", "")) in closed
 
 
 def _take_one(counter: Counter[str], key: str) -> None:

@@ -40,8 +40,8 @@ class TokenBucket:
         return max(0.0, (amount - self._level) / (self._rate + more_per_s))
 
     def _refill(self, now: float, more_per_s: float) -> None:
-        at = now if self._at is None else self._at
-        self._level = min(self._burst, self._level + max(0.0, now - at) * (self._rate + more_per_s))
+        if self._at is not None and now > self._at:
+            self._level = min(self._burst, self._level + (now - self._at) * (self._rate + more_per_s))
         self._at = now
 
 
@@ -61,7 +61,7 @@ class Budget:
     def add(self, size_bytes: int) -> None:
         """Use so many more, or fewer."""
         self._used_bytes += size_bytes
-        if size_bytes > 0 and self.is_over:
+        if self._used_bytes > self._max_bytes and size_bytes > 0:
             self.on_over()
 
 

@@ -39,12 +39,14 @@ class Pace:
         self.held_bytes = 0
         """How long the frames of what is held were."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits that the next one would have to wait behind."""
+        return not self._held
+
     def take(self, request: Request, frame_id: FrameId, size_bytes: int, wait_s: float) -> float:
-        """Take it now, or in ``wait_s``, behind those that wait; returns for how long (seconds) to read nothing."""
+        """Take it in ``wait_s``, behind those that wait; returns for how long (seconds) to read nothing."""
         now = asyncio.get_running_loop().time()
-        if not wait_s and not self._held:
-            self._take(request, frame_id, now)
-            return 0.0
         self._held.append(_Held(request, frame_id, size_bytes, now, now + wait_s))
         self.held_bytes += size_bytes
         if len(self._held) == 1:

@@ -41,14 +41,15 @@ class Watch:
     def __init__(self, settings: GatewaySettings, ping: Callable[[str], None]) -> None:
         self._settings = settings
         self._ping = ping
-        self._heard_at = asyncio.get_running_loop().time()
+        self._time = asyncio.get_running_loop().time
+        self._heard_at = self._time()
         self._is_deaf = False
         self._unanswered: deque[str] = deque(maxlen=settings.pings_unanswered_max)
         self._listen_s = settings.silence_max_s / 4
 
     def heard(self) -> None:
         """Something came."""
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard_at = self._time()
 
     async def deafen(self, pause_s: float) -> None:
         """Nothing is read for so long, on purpose: that is no silence, and an answer may stand behind the rest."""
@@ -81,11 +82,11 @@ class Watch:
                 return ""
 
     def _suspect_at(self) -> float:
-        heard_at = asyncio.get_running_loop().time() if self._is_deaf else self._heard_at
+        heard_at = self._time() if self._is_deaf else self._heard_at
         return heard_at + self._settings.silence_max_s - self._listen_s
 
     def _is_heard(self) -> bool:
-        return asyncio.get_running_loop().time() < self._suspect_at()
+        return self._time() < self._suspect_at()
 
     async def _unheard(self) -> str:
         """An answer that came while the loop stood still is read first."""

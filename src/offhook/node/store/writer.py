@@ -157,8 +157,10 @@ class Writer:
         """The same for what nobody waits for."""
         if self._is_closed:
             return
-        encoded = [msgspec.Raw(_ENCODE(change)) for change in changes]  # who asks for the impossible is told now
-        self._encoded += encoded
+        if len(changes) == 1:
+            self._encoded.append(msgspec.Raw(_ENCODE(changes[0])))  # who asks for the impossible is told now
+        else:
+            self._encoded += [msgspec.Raw(_ENCODE(change)) for change in changes]
         self._pending += changes
         if self._leaving is None:
             self._leaving = asyncio.get_running_loop().call_soon(self._leave)
@@ -195,9 +197,9 @@ class Writer:
         try:
             if self._is_failing:
                 raise OSError("the disk does not take writes")
-            if changes and self.backlog_bytes > self._settings.backlog_max_bytes:
-                raise OSError("the database has taken nothing for too long")
             if changes:
+                if self._unapplied_bytes + self._committing_bytes > self._settings.backlog_max_bytes:
+                    raise OSError("the database has taken nothing for too long")
                 self._write(changes, msgspec.msgpack.encode(encoded))
         except OSError as refusal:
             error = refusal

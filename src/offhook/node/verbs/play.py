@@ -89,11 +89,15 @@ class Play(Verb[play.Play]):
         """Go on; without a pause it changes nothing."""
         if not self._is_paused:
             return
-        await self._playback.resume()
-        if self._is_paused:
-            self._is_paused = False
+        self._is_paused = False
+        self.call.relabel()
+        try:
+            await self._playback.resume()
+        except BaseException:
+            self._is_paused = True
             self.call.relabel()
-            self._say(PlayState.PLAYING)
+            raise
+        self._say(PlayState.PLAYING)
 
     async def volume(self, params: play.PlayVolume) -> None:
         """Change the volume."""

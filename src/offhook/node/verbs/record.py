@@ -35,15 +35,18 @@ class Record(Verb[record.Record]):
         super().__init__(call, params, ports)
         self.recording_id = str(uuid.uuid4())
         self._operation: EngineOperation | None = None
+        self._operation_id = 0
         self._behavior: record.PauseBehavior | None = None
         self._is_paused = False
 
     async def run(self) -> None:
         operation = self._operation
         if operation is None:
-            operation = self._operation = await self.leg.start(self._record())
-            self.accept(url=self.ports.links.url(_file_name(self.recording_id)))
+            record = self._record()
+            self._operation_id = record.id
             self.call.relabel()
+            operation = self._operation = await self.leg.start(record)
+            self.accept(url=self.ports.links.url(_file_name(self.recording_id)))
         if self.is_held_for_paused or await operation.first_frame():
             self._begun()
         await operation.over()
@@ -76,7 +79,7 @@ class Record(Verb[record.Record]):
 
     @property
     def lasting_operation(self) -> int:
-        return 0 if self._operation is None or self._is_paused else self._operation.id
+        return 0 if self._is_paused else self._operation_id
 
     @classmethod
     def adopted(cls, call: Call, inherited: Inherited, ports: VerbPorts) -> Record:
@@ -88,6 +91,7 @@ class Record(Verb[record.Record]):
         verb.inherit(inherited)
         verb.recording_id = recording_id
         verb._operation = call.leg.adopt(action.operation)
+        verb._operation_id = action.operation
         verb.accept(url=ports.links.url(_file_name(recording_id)))
         return verb
 
@@ -111,14 +115,15 @@ class Record(Verb[record.Record]):
         """Go on; without a pause it changes nothing."""
         if not self._is_paused or self._operation is None:
             return
+        self._is_paused = False
+        self.call.relabel()
         try:
             await self.leg.resume(self._operation)
         except (EngineRefused, EngineLost) as error:
-            raise refusal_of(error) from error
-        if self._is_paused:
-            self._is_paused = False
+            self._is_paused = True
             self.call.relabel()
-            self._say(RecordState.RECORDING)
+            raise refusal_of(error) from error
+        self._say(RecordState.RECORDING)
 
     def _record(self) -> ops.Record:
         audio = self.params.record.audio

@@ -88,7 +88,7 @@ class Playback:
         self._fetches = asyncio.Semaphore(MAX_FETCHED_AT_ONCE)
         self._operation: asyncio.Future[EngineOperation] = asyncio.get_running_loop().create_future()
         self.lasting_operation = 0
-        """The engine's operation, once it has all there is to play, and whole; else 0."""
+        """The engine's operation, from just before it gets the last of what there is to play, and whole; else 0."""
 
     def adopt(self, running: EngineOperation, prompts: Sequence[str]) -> None:
         """Take what a former node handed over, all of it; then ``run``. ``prompts``: files that it still names."""
@@ -97,8 +97,10 @@ class Playback:
         self._operation.set_result(running)
         self.lasting_operation = running.id
 
-    async def run(self, playing: Callable[[], None], handed_over: Callable[[], None] = lambda: None) -> OperationEnded:
-        """Fetch and play to the end; ``playing`` is called at the first frame, ``handed_over`` when the engine has all.
+    async def run(self, playing: Callable[[], None], handing_over: Callable[[], None] = lambda: None) -> OperationEnded:
+        """Fetch and play to the end.
+
+        ``playing`` is called at the first frame, ``handing_over`` just before the engine gets the last of it.
 
         Raises:
             OffhookError: an item cannot be played, or the engine failed.
@@ -117,14 +119,14 @@ class Playback:
             if not is_by_turns:
                 sources += [await task for task in rest]
             play = self._play(sources, more=is_by_turns and bool(rest))
+            if not play.more:
+                self._hand_over(play.id, sources, handing_over)
             running = await self._leg.start(play)
             self._operation.set_result(running)
             if play.volume_db != self._volume_db:
                 await self._adjust(running)
             if play.more:
-                feeding = asyncio.create_task(self._feed(running, rest, handed_over, [*sources]), name="feed")
-            else:
-                self._hand_over(running, sources, handed_over)
+                feeding = asyncio.create_task(self._feed(running, rest, handing_over, [*sources]), name="feed")
             if await running.first_frame():
                 playing()
             return await self._end_of(running, feeding)
@@ -200,22 +202,24 @@ class Playback:
         self,
         running: EngineOperation,
         rest: list[asyncio.Task[Source]],
-        handed_over: Callable[[], None],
+        handing_over: Callable[[], None],
         sources: list[Source],
     ) -> None:
         for index, task in enumerate(rest):
             source = await task
             if running.is_over:
                 return
-            await self._leg.append(running, [source], more=index < len(rest) - 1)
             sources.append(source)
-        self._hand_over(running, sources, handed_over)
+            is_last = index == len(rest) - 1
+            if is_last:
+                self._hand_over(running.id, sources, handing_over)
+            await self._leg.append(running, [source], more=not is_last)
 
-    def _hand_over(self, running: EngineOperation, sources: list[Source], told: Callable[[], None]) -> None:
+    def _hand_over(self, operation: int, sources: list[Source], tell: Callable[[], None]) -> None:
         """A file that still grows is written by a process that goes with its node."""
         if not any(isinstance(source, FileSource) and source.growing for source in sources):
-            self.lasting_operation = running.id
-            told()
+            self.lasting_operation = operation
+            tell()
 
     @staticmethod
     async def _end_of(running: EngineOperation, feeding: asyncio.Task[None] | None) -> OperationEnded:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from offhook.errors import CallerError
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import Route
-from offhook.node.calls.uris import parse_party, sip_data
+from offhook.node.calls.uris import parse_party, party_of, sip_data
 from offhook.node.engine import ops
 
 pytestmark = pytest.mark.virtual_clock
@@ -112,7 +112,7 @@ async def test_sip_data_has_numbers_too(bench):
     assert (data["sip_from_user"], data["sip_from_host"], data["sip_from_uri"]) == ("+15550199", "", "+15550199")
     assert data["sip_from_params"] == {"ext": "3"}
     assert (data["sip_contact_user"], data["sip_contact_host"]) == ("a", "10.0.0.9")
-    bare = sip_data(request="tel:+1", from_uri="", to_uri="", headers={"contact": "sip:a@10.0.0.9;x=y"})
+    bare = sip_data(request=party_of("tel:+1"), sender=None, to=None, headers={"contact": "sip:a@10.0.0.9;x=y"})
     assert (bare["sip_req_user"], bare["sip_contact_host"]) == ("+1", "10.0.0.9")
 
 

@@ -5,7 +5,7 @@ import pytest
 from offhook.errors import CallerError
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import Route
-from offhook.node.calls.uris import SipUri, is_phone_number, parse_uri, sip_data
+from offhook.node.calls.uris import SipUri, is_phone_number, parse_uri, party_of, sip_data
 
 ROUTES = [
     Route("+1555*", "us"),
@@ -82,7 +82,8 @@ def test_phone_numbers_are_e164():
 
 def test_sip_data_names_all_parties_and_leaves_out_what_is_not_there():
     headers = {"contact": '"A" <sip:a@10.0.0.9:5071;ob>', "p-asserted-identity": "<sip:x@y>"}
-    data = sip_data(request="sip:r@n", from_uri="sip:f@h;x=1", to_uri="broken", headers=headers)
+    parties = party_of("sip:r@n"), party_of("sip:f@h;x=1"), party_of("broken")
+    data = sip_data(request=parties[0], sender=parties[1], to=parties[2], headers=headers)
     assert data["sip_req_user"] == "r"
     assert data["sip_from_params"] == {"x": "1"}
     assert (data["sip_contact_host"], data["sip_contact_port"]) == ("10.0.0.9", "5071")

@@ -184,10 +184,32 @@ async def test_a_label_leaves_before_a_client_can_be_told_of_what_it_says(engine
     for _ in range(100):  # turns of the loop, in which its clock stands still
         await asyncio.sleep(0)
     assert engine.told[1:] == [ops.LegLabel("L", "what goes on")]
-    process.send(ops.Ack(1))
+    process.send(ops.Ack(1), patient=True)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert len(engine.told) == 2, "an ack waits for company: what is not acked is told again"
+    assert len(engine.told) == 2, "what is patient waits for company"
+    await asyncio.sleep(0.011)
+    assert engine.told[2:] == [ops.Ack(1)]
+    await process.close()
+
+
+async def test_what_is_sent_in_two_turns_leaves_in_one_write_and_in_order(engine):
+    """Each write wakes the engine."""
+    process = port(engine)
+    await process.start(ignore)
+    connection = process._connection
+    assert connection is not None
+    assert connection._transport is not None
+    writes: list[int] = []
+    write = connection._transport.write
+    connection._transport.write = lambda data: (writes.append(len(data)), write(data))  # type: ignore[method-assign]
+    process.send(ops.Ack(1), patient=True)
+    process.send(ops.LegLabel("L", "an action"))
+    await asyncio.sleep(0)
+    process.send(ops.LegLabel("L", "its operation"), patient=True)
+    await process.execute(ops.LegHangup(process.next_id(), "L"))
+    assert [type(told).__name__ for told in engine.told[1:]] == ["Ack", "LegLabel", "LegLabel", "LegHangup"]
+    assert len(writes) == 1
     await process.close()
 
 

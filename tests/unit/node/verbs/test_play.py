@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from offhook.errors import CommandRefused
+from offhook.node.calls.label import parse_label
 from offhook.node.engine import ops, reports
 
 pytestmark = pytest.mark.virtual_clock
@@ -98,6 +99,52 @@ async def test_pausing_twice_changes_nothing_and_resuming_plays_on(bench):
     await bench.sink.when("calling.call.play", control_id="p", state="finished")
     assert bench.told("p") == ["play playing", "play paused", "play playing", "play finished"]
     assert len(bench.engine.sent(ops.Pause)) == 1
+
+
+def operation_of_label(bench, kind: type) -> list[int]:
+    """What the label said lasts, each time an operation of this kind went down."""
+    said, label = [], None
+    for operation in bench.engine.operations:
+        if isinstance(operation, ops.LegLabel):
+            label = parse_label(operation.label)
+        elif isinstance(operation, kind):
+            assert label is not None
+            said += [action.operation for action in label.actions]
+    return said
+
+
+async def test_the_engine_knows_what_goes_on_under_another_node_before_it_begins(bench):
+    """A node killed right after `playing` left plays that the next one ended with `error`: the label came after."""
+    call = await bench.talk()
+    await bench.run("calling.play", call, control_id="p", play=SILENCE)
+    await bench.sink.when("calling.call.play", control_id="p", state="playing")
+    await bench.run("calling.play.pause", call, control_id="p")
+    await bench.run("calling.play.resume", call, control_id="p")
+    [play] = bench.engine.sent(ops.Play)
+    assert operation_of_label(bench, ops.Play) == [play.id]
+    assert operation_of_label(bench, ops.Pause) == [0], "a paused one would never end under a node that does not know"
+    assert operation_of_label(bench, ops.Resume) == [play.id]
+
+
+async def test_of_a_list_it_goes_on_with_the_last_of_its_items(bench):
+    call = await bench.talk()
+    await bench.run("calling.play", call, control_id="p", play=[*SILENCE, *SILENCE, *SILENCE])
+    await bench.sink.when("calling.call.play", control_id="p", state="finished")
+    [play] = bench.engine.sent(ops.Play)
+    assert operation_of_label(bench, ops.Play) == [0]
+    assert operation_of_label(bench, ops.Append) == [0, play.id]
+
+
+async def test_a_resume_that_the_engine_refuses_leaves_it_paused(bench):
+    call = await bench.talk()
+    await bench.run("calling.play", call, control_id="p", play=SILENCE)
+    await bench.sink.when("calling.call.play", control_id="p", state="playing")
+    await bench.run("calling.play.pause", call, control_id="p")
+    bench.engine.refuse_next(ops.Resume, "wrong_state", "not now")
+    assert await bench.refused("calling.play.resume", call, control_id="p") == ("409", "not now")
+    await bench.run("calling.play.resume", call, control_id="p")
+    await bench.sink.when("calling.call.play", control_id="p", state="finished")
+    assert bench.told("p") == ["play playing", "play paused", "play playing", "play finished"]
 
 
 async def test_a_pause_waits_for_a_text_that_is_still_being_spoken_into_its_file(bench):

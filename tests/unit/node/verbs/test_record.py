@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from offhook.node.calls.label import parse_label
 from offhook.node.engine import ops
 from offhook.protocol.verbs.record import RecordEvent
 
@@ -82,6 +83,28 @@ async def test_a_terminator_silence_and_the_longest_time_finish(bench):
         if not audio:
             bench.engine.press(call.leg.id, "#")
         await bench.sink.when("calling.call.record", control_id=control_id, state="finished")
+
+
+async def test_the_engine_knows_what_goes_on_under_another_node_before_it_begins(bench):
+    call = await bench.talk()
+    await bench.run("calling.record", call, control_id="r", record={"audio": {}})
+    [record] = bench.engine.sent(ops.Record)
+    labels = [parse_label(sent.label) for sent in bench.engine.operations if isinstance(sent, ops.LegLabel)]
+    before = bench.engine.operations.index(record)
+    [action] = parse_label(bench.engine.operations[before - 1].label).actions
+    assert action.operation == record.id
+    assert labels[-1].actions == [action]
+
+
+async def test_a_resume_that_the_engine_refuses_leaves_it_paused(bench):
+    call = await bench.talk()
+    await bench.run("calling.record", call, control_id="r", record={"audio": {}})
+    await bench.sink.when("calling.call.record", control_id="r", state="recording")
+    await bench.run("calling.record.pause", call, control_id="r")
+    bench.engine.refuse_next(ops.Resume, "wrong_state", "not now")
+    assert await bench.refused("calling.record.resume", call, control_id="r") == ("409", "not now")
+    await bench.run("calling.record.resume", call, control_id="r")
+    assert bench.told("r") == ["record recording", "record paused", "record recording"]
 
 
 async def test_a_pause_tells_its_behaviour_and_twice_changes_nothing(bench):

@@ -267,6 +267,66 @@ fn a_stream_that_cannot_be_framed_is_lost_after_a_sentence() {
     assert!(lost, "an endless header section");
 }
 
+/// RFC 3261, 8.2.6 copies fields into an answer; where one is missing the others do.
+#[test]
+fn what_cannot_be_read_is_refused_with_the_fields_that_are_there() {
+    let broken = options("").replace("Max-Forwards: 70", "no colon");
+    let lines = ["From", "To", "Call-ID", "CSeq"];
+    let without = |gone: &[&str]| -> String {
+        let is_kept = |line: &&str| !gone.iter().any(|name| line.starts_with(&format!("{name}: ")));
+        broken.split_inclusive("\r\n").filter(is_kept).collect()
+    };
+    for gone in [&lines[..1], &lines[1..2], &lines[2..3], &lines[3..], &lines[..]] {
+        let answer = refused(&without(gone));
+        assert!(
+            answer.starts_with("SIP/2.0 400 The request cannot be read: "),
+            "{answer}"
+        );
+        assert!(field(&answer, "Via").contains("branch=z9hG4bKo"), "{answer}");
+        for name in lines {
+            assert_eq!(
+                support::fields(&answer, name).len(),
+                usize::from(!gone.contains(&name)),
+                "{answer}"
+            );
+        }
+    }
+    // A stream too, and a To without a tag gets one (8.2.6.2).
+    let mut bench = Bench::with(Config::default(), tcp());
+    let text = without(&["From"]).replace("Content-Length: 0", "Content-Length: none");
+    assert!(bench.agent.receive(tcp(), text.as_bytes(), bench.now).is_err());
+    bench.drain();
+    let answer = bench.only();
+    assert!(
+        answer.contains("Content-Length") && !support::tag_of(&answer).is_empty(),
+        "{answer}"
+    );
+}
+
+#[test]
+fn who_gives_no_via_gets_no_answer_for_there_is_nobody_to_give_it_to() {
+    let whole = options("");
+    for via in ["", "Via:\r\n", "Via: , \r\n"] {
+        let text = whole.replace("Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKo;rport\r\n", via);
+        for text in [text.clone(), text.replace("Max-Forwards: 70", "no colon")] {
+            let mut bench = Bench::new();
+            bench.feed(&text);
+            assert!(bench.take().is_empty() && bench.events().is_empty(), "{text}");
+        }
+    }
+}
+
+/// RFC 3261, 18.2.2: without `rport` an answer goes to the port of the Via, be the rest of the message readable or not.
+#[test]
+fn a_refusal_of_what_cannot_be_read_goes_where_any_answer_goes() {
+    for text in [options(""), options("").replace("Max-Forwards: 70", "no colon")] {
+        let mut bench = Bench::new();
+        bench.feed(&text.replace("127.0.0.1:5070;branch=z9hG4bKo;rport", "127.0.0.1:5099;branch=z9hG4bKo"));
+        let (flow, answer) = bench.take_flows().remove(0);
+        assert_eq!(flow.peer, support::address("127.0.0.1:5099"), "{answer}");
+    }
+}
+
 #[test]
 fn a_flood_gets_503_without_memory_and_calls_that_are_up_go_on() {
     let mut bench = Bench::with(

@@ -138,6 +138,50 @@ fn fields_that_are_needed_are_refused_by_name_when_they_are_broken() {
     }
 }
 
+/// Whether a request is in a call decides how a proxy routes and whom it asks for credentials: an empty tag of To is one to
+/// some of them and none to others.
+#[test]
+fn a_to_with_an_empty_tag_is_refused_and_no_answer_has_two_tags() {
+    for (to, told) in [
+        ("<sip:ivr@127.0.0.1>;tag=", "<sip:ivr@127.0.0.1>;tag=OURS"),
+        ("<sip:ivr@127.0.0.1>;tag", "<sip:ivr@127.0.0.1>;tag=OURS"),
+        ("<sip:ivr@127.0.0.1>; TAG = ;x=y", "<sip:ivr@127.0.0.1>;tag=OURS;x=y"),
+        ("<sip:ivr@127.0.0.1>;tag=\"\"", "<sip:ivr@127.0.0.1>;tag=OURS"),
+        ("<sip:ivr@127.0.0.1>;tag=;tag=", "<sip:ivr@127.0.0.1>;tag=OURS"),
+        ("sip:ivr@127.0.0.1;tag=", "sip:ivr@127.0.0.1;tag=OURS"),
+        (
+            "\"a;tag=b\" <sip:ivr@127.0.0.1;tag=c>;tag=",
+            "\"a;tag=b\" <sip:ivr@127.0.0.1;tag=c>;tag=OURS",
+        ),
+        // Two of the sender's get no third one, nor does one that is no token.
+        ("<sip:ivr@127.0.0.1>;tag=a;tag=b", "<sip:ivr@127.0.0.1>;tag=a;tag=b"),
+        ("<sip:ivr@127.0.0.1>;tag=a;tag=", "<sip:ivr@127.0.0.1>;tag=a;tag="),
+        ("<sip:ivr@127.0.0.1>;tag=<a>", "<sip:ivr@127.0.0.1>;tag=<a>"),
+        ("\"ivr <sip:ivr@127.0.0.1>;tag=a", "\"ivr <sip:ivr@127.0.0.1>;tag=a"),
+        ("<sip:ivr@127.0.0.1;tag=a", "<sip:ivr@127.0.0.1;tag=a"),
+        // Where there is none it gets one.
+        ("<sip:>", "<sip:>;tag=OURS"),
+    ] {
+        for method in ["INVITE", "BYE", "OPTIONS"] {
+            let mut bench = Bench::new();
+            let text = request(method, "sip:ivr@127.0.0.1:5060", 1, "", "z9hG4bKt", "", "");
+            bench.feed(&text.replace(TO, to));
+            let answer = bench.only();
+            assert!(answer.starts_with("SIP/2.0 400 "), "{to}: {answer}");
+            let back = field(&answer, "To");
+            let (before, after) = told.split_once("OURS").unwrap_or((told, ""));
+            assert!(back.starts_with(before) && back.ends_with(after), "{to}: {back}");
+            let ours = &back[before.len()..back.len() - after.len()];
+            assert_eq!(ours.len(), if told.contains("OURS") { 16 } else { 0 }, "{to}: {back}");
+        }
+    }
+    let (_, sentence) = refused(&invite().replace(TO, "<sip:ivr@127.0.0.1>;tag="));
+    assert!(
+        sentence.contains("To header field is malformed: the tag is empty"),
+        "{sentence}"
+    );
+}
+
 #[test]
 fn a_contact_is_looked_at_only_where_it_is_needed() {
     let mut bench = Bench::new();
@@ -368,7 +412,7 @@ fn an_empty_parameter_of_via_is_none_and_an_empty_value_too() {
         ),
         (
             "127.0.0.1:9;branch=z9hG4bKa;rport=;received=;x=",
-            "127.0.0.1:9;branch=z9hG4bKa;rport=5070;received;x",
+            "127.0.0.1:9;branch=z9hG4bKa;rport=5070;x",
         ),
     ] {
         let mut bench = Bench::new();

@@ -21,9 +21,7 @@ use std::time::Duration;
 use crate::api::{Cause, Command, CommandError, Event, Flow, LegKey, Output, Transport};
 use crate::shares::{Holdings, Shares};
 use crate::trust::Trust;
-use crate::wire::{
-    Frame, Framer, Happening, Message, Subject, TransactionId, Transactions, check, parse, salvage_refusal, summary,
-};
+use crate::wire::{Frame, Framer, Happening, Message, Subject, TransactionId, Transactions, check, parse, summary};
 use leg::{Leg, MergeKey};
 use places::Places;
 
@@ -187,11 +185,7 @@ impl Agent {
                     count += 1;
                 }
                 Frame::Lost { head, sentence } => {
-                    if self.is_trusted(flow)
-                        && let Some(refusal) = salvage_refusal(&head, sentence)
-                    {
-                        self.send(flow, refusal);
-                    }
+                    self.refuse_unread(flow, &head, sentence);
                     break Err(FramingLost);
                 }
             }
@@ -313,11 +307,7 @@ impl Agent {
             Ok(message) => message,
             Err(error) => {
                 self.trace(mark, flow, bytes, false);
-                if self.is_trusted(flow)
-                    && let Some(refusal) = salvage_refusal(bytes, &format!("The request cannot be read: {error}"))
-                {
-                    self.send(flow, refusal);
-                }
+                self.refuse_unread(flow, bytes, &format!("The request cannot be read: {error}"));
                 return;
             }
         };
@@ -342,7 +332,7 @@ impl Agent {
         match (admitted, message) {
             (Err(refusal), Message::Request(request)) => {
                 // Without a transaction: what is malformed in one request is likely so in its copies (RFC 4475, 3.2.1).
-                if request.method() != "ACK" {
+                if request.method() != "ACK" && request.has_via() {
                     let text = self.refusal(&request, flow, refusal.status, &refusal.reason, None);
                     self.send(reply_flow, text.finish());
                 }

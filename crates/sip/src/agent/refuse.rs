@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Agent;
 use super::session::DIGITS;
 use crate::api::{Flow, Refusal};
-use crate::wire::{Request, SDP, Text, TransactionId, Unreadable, quote, reply, warning};
+use crate::wire::{Request, SDP, Text, TransactionId, Unreadable, quote, reply, salvage_refusal, warning};
 
 /// The methods that are served.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
@@ -37,6 +37,17 @@ impl Agent {
                 text.header("Retry-After", (5 + byte % 6).to_string())
             }
             _ => text,
+        }
+    }
+
+    /// Refuse what cannot be read, where that can be done.
+    pub(super) fn refuse_unread(&mut self, flow: Flow, bytes: &[u8], sentence: &str) {
+        if !self.is_trusted(flow) {
+            return;
+        }
+        let tag = self.token(8);
+        if let Some((flow, refusal)) = salvage_refusal(bytes, sentence, flow, &tag) {
+            self.send(flow, refusal);
         }
     }
 

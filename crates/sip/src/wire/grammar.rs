@@ -2,14 +2,41 @@
 
 use std::ops::Range;
 
+/// A blank between words (RFC 3261, section 25.1, `WSP`).
+pub(super) fn blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 /// The pieces of a value between separators.
 pub(super) fn split(value: &[u8], separator: u8) -> Vec<Range<usize>> {
+    cut(value, separator).0
+}
+
+/// As [`split`], but a quote or a `<` that is never closed hides no separator.
+pub(super) fn pieces(value: &[u8], separator: u8) -> Vec<Range<usize>> {
+    let (pieces, is_open) = cut(value, separator);
+    if !is_open {
+        return pieces;
+    }
+    let mut start = 0;
+    let all = value.split(|byte| *byte == separator).map(|piece| {
+        let span = start..start + piece.len();
+        start = span.end + 1;
+        span
+    });
+    all.collect()
+}
+
+/// The pieces, and whether a quote or a `<` is open at the end.
+fn cut(value: &[u8], separator: u8) -> (Vec<Range<usize>>, bool) {
     let mut pieces = Vec::new();
-    let (mut start, mut at, mut is_in_angle) = (0, 0, false);
+    let (mut start, mut at, mut is_in_angle, mut is_in_quotes) = (0, 0, false, false);
     while let Some(byte) = value.get(at) {
         match byte {
             b'"' => {
-                at = closing_quote(value, at).unwrap_or(value.len());
+                let close = closing_quote(value, at);
+                is_in_quotes = close.is_none();
+                at = close.unwrap_or(value.len());
             }
             b'<' => is_in_angle = true,
             b'>' => is_in_angle = false,
@@ -22,7 +49,7 @@ pub(super) fn split(value: &[u8], separator: u8) -> Vec<Range<usize>> {
         at += 1;
     }
     pieces.push(start..value.len());
-    pieces
+    (pieces, is_in_angle || is_in_quotes)
 }
 
 /// Where a byte stands first outside of quotes.

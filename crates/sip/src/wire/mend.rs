@@ -118,7 +118,7 @@ fn via<'a>(line: &'a [u8], value: &[u8]) -> Cow<'a, [u8]> {
 }
 
 /// One element of Via.
-fn hop(text: &[u8]) -> Vec<u8> {
+pub(super) fn hop(text: &[u8]) -> Vec<u8> {
     let mut pieces = split(text, b';')
         .into_iter()
         .map(|span| text.get(span).unwrap_or_default());

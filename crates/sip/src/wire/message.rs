@@ -11,6 +11,7 @@ use super::body::{self, Body, Entity, SDP, Unreadable, is_plain, plain};
 use super::grammar::{closing_quote, position, split, unescaped, value_of, with_parameters};
 use super::mend::mended;
 use super::party;
+use super::reply::{answer_address, is_via};
 use crate::api::Transport;
 
 /// One message that frames and whose start line and header lines are well formed.
@@ -209,16 +210,15 @@ impl Request {
         reason(&self.values("Reason").join(&b','))
     }
 
-    /// Where a response goes: the source for TCP and for `rport` (RFC 3581), else the port of sent-by at the source's
-    /// address (RFC 3261, section 18.2.2). `maddr` is ignored: a peer does not choose who gets our packets.
+    /// Where a response goes.
     pub(crate) fn reply_address(&self, transport: Transport, source: SocketAddr) -> SocketAddr {
-        let Some(Ok(via)) = self.0.headers.typed::<Via>() else {
-            return source;
-        };
-        if transport == Transport::Tcp || via.rport().is_some() {
-            return source;
-        }
-        SocketAddr::new(source.ip(), via.port.unwrap_or(5060))
+        let via = self.0.headers.typed::<Via>().and_then(Result::ok);
+        answer_address(via.as_ref(), transport, source)
+    }
+
+    /// Whether it names any Via: without one nobody would know an answer for one.
+    pub(crate) fn has_via(&self) -> bool {
+        self.values("Via").iter().any(|field| is_via(field))
     }
 
     /// Whether Accept allows an SDP answer (RFC 3261, section 20.1: without one it does, an empty one allows nothing).

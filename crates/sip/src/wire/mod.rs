@@ -8,6 +8,7 @@ mod grammar;
 mod mend;
 mod message;
 mod party;
+mod reply;
 mod text;
 #[cfg(test)]
 mod torture;
@@ -18,7 +19,8 @@ pub(crate) use body::{SDP, Unreadable};
 pub(crate) use check::check;
 pub(crate) use frame::{Frame, Framer};
 pub(crate) use message::{Message, Request, Response, Route, is_header, parse};
-pub(crate) use text::{Text, canonical, quote, reply, salvage_refusal, summary, warning};
+pub(crate) use reply::{reply, salvage_refusal};
+pub(crate) use text::{Text, canonical, quote, summary, warning};
 pub(crate) use transactions::{Happening, Subject, TransactionId, Transactions};
 pub(crate) use uri::parse_uri;
 

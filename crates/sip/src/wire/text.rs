@@ -1,13 +1,6 @@
 //! Writing messages.
 
-use std::net::SocketAddr;
-
-use sipx_sip::{HeaderName, Via};
-
-use super::Request;
-use super::grammar::split;
-use super::uri::host_ip;
-use crate::api::Flow;
+use sipx_sip::HeaderName;
 
 /// A message being written; control characters in any value become spaces, so no value can start a line.
 pub(crate) struct Text(Vec<u8>);
@@ -68,102 +61,14 @@ impl Text {
     }
 }
 
-/// Start a response: Via (the topmost told where the request came from, RFC 3581), From, To, Call-ID and `CSeq`.
-pub(crate) fn reply(request: &Request, flow: Flow, status: u16, phrase: &str, to_tag: Option<&str>) -> Text {
-    let mut text = Text::response(status, phrase);
-    for (index, value) in request.values("Via").iter().enumerate() {
-        let value = if index == 0 {
-            with_source(request, value, flow.peer)
-        } else {
-            value.clone()
-        };
-        text = text.header("Via", value);
-    }
-    for name in ["From", "To", "Call-ID", "CSeq"] {
-        for mut value in request.values(name) {
-            if name == "To"
-                && let Some(tag) = to_tag
-                && request.to().is_none_or(|to| to.tag.is_empty())
-            {
-                value.extend_from_slice(format!(";tag={tag}").as_bytes());
-            }
-            text = text.header(name, value);
-        }
-    }
-    text
-}
-
-fn with_source(request: &Request, value: &[u8], source: SocketAddr) -> Vec<u8> {
-    let Some(Ok(via)) = request.0.headers.typed::<Via>() else {
-        return value.to_vec();
-    };
-    let end = split(value, b',').first().map_or(value.len(), |span| span.end);
-    let (first, rest) = value.split_at(end.min(value.len()));
-    let mut told = first.to_vec();
-    if matches!(via.rport(), Some(None))
-        && let Some(at) = rport_end(first)
-    {
-        let tail = told.split_off(at);
-        told.extend_from_slice(format!("={}", source.port()).as_bytes());
-        told.extend_from_slice(&tail);
-    }
-    let (ip, is_told) = (source.ip(), via.received().is_some());
-    if !is_told && (via.rport().is_some() || host_ip(&via.host) != Some(ip)) {
-        told.extend_from_slice(format!(";received={ip}").as_bytes());
-    }
-    told.extend_from_slice(rest);
-    told
-}
-
-/// Where the parameter `rport` ends, if it has no value.
-fn rport_end(via: &[u8]) -> Option<usize> {
-    split(via, b';').into_iter().skip(1).find_map(|span| {
-        let name = via.get(span.clone())?;
-        let end = span.start + name.trim_ascii_end().len();
-        name.trim_ascii().eq_ignore_ascii_case(b"rport").then_some(end)
-    })
-}
-
-/// A refusal for bytes that do not parse, made from what of them can be read; none for what must not be answered.
-pub(crate) fn salvage_refusal(bytes: &[u8], sentence: &str) -> Option<Vec<u8>> {
-    let head = head_lines(bytes);
-    let start = head.first()?;
-    let version = start.trim_ascii_end().rsplit(|byte| *byte == b' ').next()?;
-    if start.starts_with(b"SIP/") || start.starts_with(b"ACK ") || !version.starts_with(b"SIP/") {
-        return None;
-    }
-    let mut text = Text::response(400, sentence);
-    let mut seen = [false; 5];
-    let wanted = [
-        ("via", "v", "Via"),
-        ("from", "f", "From"),
-        ("to", "t", "To"),
-        ("call-id", "i", "Call-ID"),
-        ("cseq", "cseq", "CSeq"),
-    ];
-    for line in head.iter().skip(1) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            continue;
-        };
-        let (field, value) = line.split_at(colon);
-        let field = String::from_utf8_lossy(field.trim_ascii()).to_ascii_lowercase();
-        for ((long, short, canonical), seen) in wanted.iter().zip(seen.iter_mut()) {
-            if (field == *long || field == *short) && (*canonical == "Via" || !*seen) {
-                *seen = true;
-                text = text.header(canonical, value.get(1..).unwrap_or_default().trim_ascii());
-            }
-        }
-    }
-    if seen.contains(&false) {
-        return None;
-    }
-    Some(text.header("Warning", warning("offhook", sentence)).finish())
-}
-
-fn head_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+/// The lines of the head, unfolded: the first 256.
+pub(super) fn head_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n').take(256) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let all = bytes
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    // RFC 3261, section 7.5: lines before the start line are nothing.
+    for line in all.skip_while(|line| line.is_empty()).take(256) {
         if line.is_empty() {
             break;
         }

@@ -468,6 +468,15 @@ fn what_cannot_go_on_the_wire_is_refused_with_a_sentence() {
             other => panic!("{other:?}"),
         }
     }
+    let scheme = Invite {
+        to_uri: "bob".to_owned(),
+        ..good.clone()
+    };
+    let sentence = "to_uri is no URI: begin it with its scheme, as in sip:user@host";
+    assert_eq!(
+        bench.command(Command::Invite(scheme)),
+        Err(CommandError::BadRequest(sentence.to_owned()))
+    );
     assert!(bench.take().is_empty());
     bench.command(Command::Invite(good.clone())).unwrap();
     assert!(matches!(

@@ -246,7 +246,13 @@ fn a_stream_that_cannot_be_framed_is_lost_after_a_sentence() {
         ("Content-Length: -1\r\n", "not a number"),
         ("Content-Length: 2147483648\r\n", "64 KiB"),
         ("Content-Length: 99999999999999999999\r\n", "not a number"),
-        ("Content-Length: 0\r\nl: 0\r\n", "more than once"),
+        ("Content-Length: 0\r\nl: 5\r\n", "different"),
+        ("Content-Length: 0\r\nCSeq2: x\r\nl: 5\r\n", "different"),
+        ("Content-Length: 0, 5\r\n", "different"),
+        ("Content-Length: 0\r\nl: none\r\n", "not a number"),
+        ("Content-Length: 0,\r\n", "not a number"),
+        // One number over two lines is none: others read the first.
+        ("Content-Length: 1\r\n 0\r\n", "not a number"),
     ] {
         let mut bench = Bench::with(Config::default(), tcp());
         let text = options("").replace("Content-Length: 0\r\n", length);
@@ -265,6 +271,109 @@ fn a_stream_that_cannot_be_framed_is_lost_after_a_sentence() {
         lost = lost || bench.agent.receive(tcp(), &[b'x'; 1_024], bench.now).is_err();
     }
     assert!(lost, "an endless header section");
+}
+
+/// RFC 7230, 3.3.2: who repeats one and the same length says one length; nobody can tell which of two different ones is meant.
+#[test]
+fn a_content_length_that_is_there_again_in_the_same_words_is_one_and_of_different_ones_none_is_taken() {
+    for length in [
+        "Content-Length: 4\r\nl: 4\r\n",
+        "l: 4\r\nX: y\r\nCONTENT-LENGTH : 04\r\nContent-Length:\r\n 4\r\n",
+        "Content-Length: 4, 4\r\n",
+    ] {
+        // On a stream the next message begins right behind those four octets.
+        let text = options("").replace("Content-Length: 0\r\n", length) + "body";
+        for (flow, text) in [(support::udp(), text.clone()), (tcp(), format!("{text}{text}"))] {
+            let mut bench = Bench::with(Config::default(), flow);
+            bench.feed(&text);
+            let answers = bench.take();
+            assert!(
+                !answers.is_empty() && answers.iter().all(|answer| answer.starts_with("SIP/2.0 200 ")),
+                "{answers:#?}"
+            );
+            bench.feed(&options("").replace("z9hG4bKo", "z9hG4bKnext"));
+            assert!(bench.only().starts_with("SIP/2.0 200 "), "{length:?}");
+        }
+    }
+    for (length, words) in [
+        ("Content-Length: 4\r\nl: 0\r\n", "different"),
+        ("Content-Length: 4\r\nContent-Length: 4\r\nl: 3\r\n", "different"),
+        ("Content-Length: 4, 3\r\n", "Content-Length is not a number"),
+        ("Content-Length: 4\r\nl: 4;x\r\n", "Content-Length"),
+        ("Content-Length: 1\r\n 0\r\n", "Content-Length is not a number"),
+    ] {
+        let answer = refused(&(options("").replace("Content-Length: 0\r\n", length) + "body"));
+        assert!(answer.starts_with("SIP/2.0 400 ") && answer.contains(words), "{answer}");
+    }
+}
+
+/// Each kind of what cannot be read, in our words: they say what to change, and nothing that the sender wrote.
+#[test]
+fn what_cannot_be_read_is_told_by_its_kind_and_in_our_words() {
+    let with = |from: &str, to: &str| options("").replacen(from, to, 1);
+    let uri = |uri: &str| with("sip:127.0.0.1 SIP", &format!("{uri} SIP"));
+    let many = "X: y\r\n".repeat(300);
+    let long = format!("X: {}\r\n", "y".repeat(9_000));
+    let folded = format!("X: y{}\r\n", "\r\n z".repeat(20));
+    let before = |lines: &str| with("Max-Forwards", &format!("{lines}Max-Forwards"));
+    for (text, words) in [
+        (
+            with("OPTIONS sip:127.0.0.1 SIP/2.0", "OPTIONS sip:s3cret SIP/2.0 SIP/2.0"),
+            "three words",
+        ),
+        (with("OPTIONS sip", "OPT{s3cret} sip"), "method"),
+        (uri("s3cret"), "Request-URI: begin it with its scheme"),
+        (uri("sip:"), "Request-URI: name a host"),
+        (uri("sip:s3cret@"), "Request-URI: name a host"),
+        (uri("sip:s3cret@h_{x}"), "Request-URI: correct the host"),
+        (uri("sip:s3cret@h:99999"), "Request-URI: correct the port"),
+        (uri("sip:s3cret@[::1"), "Request-URI: close the [ of the IPv6 address"),
+        (uri("<sip:s3cret@h>"), "Request-URI: "),
+        (uri("sip:s3\"cret@h"), "Request-URI: escape"),
+        (uri("sip:h;s3cret=1;s3cret=2"), "Request-URI: send each parameter once"),
+        (uri("sip:h;=s3cret"), "Request-URI: name each parameter"),
+        (uri("tel:s3cret"), "Request-URI: write a number behind tel:"),
+        (uri("mailto:%s3cret"), "Request-URI: "),
+        (before("s3cret\r\n"), "colon"),
+        (before("s3cret\u{1}: x\r\n"), "name of a header field"),
+        (before("X: s3cret\nY: z\r\n"), "CRLF"),
+        (before("X: s3cret\rY: z\r\n"), "CRLF"),
+        (format!(" {}", options("s3: cret\r\n")), "begin"),
+        (before(&many), "256 header fields"),
+        (before(&long), "8 KiB"),
+        (before(&folded), "16 lines"),
+        (
+            with("Content-Length: 0", "Content-Length: s3cret"),
+            "Content-Length is not a number",
+        ),
+        (with("Content-Length: 0", "Content-Length: 70000"), "64 KiB"),
+        (with("Content-Length: 0", "Content-Length: 99"), "Content-Length says"),
+        (with("\r\n\r\n", "\r\n"), "empty line"),
+    ] {
+        let answer = refused(&text);
+        let sentence = answer.lines().next().unwrap().to_owned();
+        assert!(
+            sentence.starts_with("SIP/2.0 400 The request cannot be read: ") && sentence.contains(words),
+            "{words}: {sentence}"
+        );
+        let said = answer
+            .lines()
+            .filter(|line| line.starts_with("SIP/") || line.starts_with("Warning"));
+        for line in said {
+            assert!(
+                !line.contains("s3") && !line.contains("0x") && line.is_ascii(),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_sender_requires_is_in_unsupported_and_not_in_our_sentence() {
+    let answer = refused(&options("Require: s3cret \"x\", <b>\r\n"));
+    assert!(answer.starts_with("SIP/2.0 420 "), "{answer}");
+    assert_eq!(field(&answer, "Unsupported"), "s3cret \"x\", <b>");
+    assert!(!answer.lines().next().unwrap().contains("s3cret") && !field(&answer, "Warning").contains("s3cret"));
 }
 
 /// RFC 3261, 8.2.6 copies fields into an answer; where one is missing the others do.

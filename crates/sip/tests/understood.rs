@@ -183,6 +183,47 @@ fn a_to_with_an_empty_tag_is_refused_and_no_answer_has_two_tags() {
 }
 
 #[test]
+fn blanks_and_tabs_between_the_words_of_a_request_line_are_one_blank() {
+    // RFC 4475, 3.1.2.9 and 3.1.2.10 leave the choice; there are three words, whoever counts.
+    for line in [
+        "INVITE  sip:ivr@127.0.0.1  SIP/2.0",
+        "INVITE\tsip:ivr@127.0.0.1\tSIP/2.0",
+        "INVITE \t sip:ivr@127.0.0.1 \t SIP/2.0 \t ",
+        "INVITE sip:ivr@127.0.0.1 SIP/2.0 ",
+        "INVITE  sip:ivr@127.0.0.1  sip/2.0\t",
+    ] {
+        let text = invite().replace("INVITE sip:ivr@127.0.0.1:5060 SIP/2.0", line);
+        for flow in [support::udp(), support::tcp()] {
+            let mut bench = Bench::with(offhook_sip::Config::default(), flow);
+            assert_eq!(bench.incoming(&text).request_uri, "sip:ivr@127.0.0.1", "{line:?}");
+        }
+    }
+    // A blank within the URI is in it: another element may read another one, or more words.
+    for line in [
+        "INVITE sip:ivr@127.0.0.1; lr SIP/2.0",
+        "INVITE sip:i vr@127.0.0.1 SIP/2.0",
+        "INVITE sip:ivr@127.0.0.1\t;lr SIP/2.0",
+        "INVITE sip:ivr@127.0.0.1 SIP/2.0 SIP/2.0",
+        "INVITE\u{b}sip:ivr@127.0.0.1 SIP/2.0",
+        "INVITE \u{c}sip:ivr@127.0.0.1 SIP/2.0",
+        "IN VITE sip:ivr@127.0.0.1 SIP/2.0",
+    ] {
+        let (status, sentence) = refused(&invite().replace("INVITE sip:ivr@127.0.0.1:5060 SIP/2.0", line));
+        assert!(
+            status == 400 && sentence.contains("cannot be read"),
+            "{line:?}: {sentence}"
+        );
+    }
+    // An ACK is never answered, however it is written.
+    for line in ["ACK\tsip:ivr@127.0.0.1 SIP/2.0", "ACK  sip:ivr @127.0.0.1  SIP/2.0 "] {
+        let mut bench = Bench::new();
+        let ack = invite().replace("INVITE sip:ivr@127.0.0.1:5060 SIP/2.0", line);
+        bench.feed(&ack.replace("Max-Forwards: 70", "no colon"));
+        assert!(bench.take().is_empty(), "{line:?}");
+    }
+}
+
+#[test]
 fn a_contact_is_looked_at_only_where_it_is_needed() {
     let mut bench = Bench::new();
     let (leg, tag) = bench.answered();

@@ -42,8 +42,8 @@ impl Agent {
         }
         if let Err(unknown) = request.supports_nothing_but("Require", &[]) {
             let unknown = unknown.join(", ");
-            let sentence = format!("No extension is supported; leave {unknown} out of Require");
-            return self.refuse_with(id, &request, flow, 420, &sentence, &[("Unsupported", unknown)], now);
+            let sentence = "No extension is supported; leave out of Require what Unsupported lists";
+            return self.refuse_with(id, &request, flow, 420, sentence, &[("Unsupported", unknown)], now);
         }
         if let Some((Refusal { status, reason }, headers)) = unreadable_body(&request) {
             return self.refuse_with(id, &request, flow, status, &reason, &headers, now);

@@ -334,8 +334,7 @@ fn tag(response: &Response) -> String {
 
 fn check_invite(invite: &Invite) -> Result<(), CommandError> {
     for (what, uri) in [("to_uri", &invite.to_uri), ("from_uri", &invite.from_uri)] {
-        let facts = parse_uri(uri)
-            .map_err(|error| CommandError::BadRequest(format!("{what} is no URI ({error}); write sip:user@host")))?;
+        let facts = parse_uri(uri).map_err(|change| CommandError::BadRequest(format!("{what} is no URI: {change}")))?;
         if facts.scheme != "sip" || facts.has_headers {
             return Err(CommandError::BadRequest(format!(
                 "{what} has to be sip:user@host, without ?headers"

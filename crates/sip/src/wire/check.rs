@@ -32,7 +32,7 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
     // Where the answer goes. The fields below it are others', and go back as they came.
     let topmost = headers.value(&HeaderName::Via).unwrap_or_default();
     if Via::parse_list(&topmost).is_err() {
-        return Err(malformed("Via", "correct its value"));
+        return Err(malformed("Via", change("Via")));
     }
     let mut types = headers.get_all(&HeaderName::ContentType).map(Header::value);
     let first = types.next();
@@ -60,7 +60,7 @@ fn check_addresses(request: &Request) -> Result<(), Refusal> {
         Method::Invite => (true, true),
         Method::Update => (true, false),
         Method::Register if !headers.typed_all::<ContactValue>().all(|contact| contact.is_ok()) => {
-            return Err(malformed("Contact", "correct its value"));
+            return Err(malformed("Contact", change("Contact")));
         }
         _ => (false, false),
     };
@@ -94,10 +94,21 @@ fn malformed(label: &str, change: &str) -> Refusal {
     bad(format!("The {label} header field is malformed: {change}"))
 }
 
+/// How a field is written.
+fn change(label: &str) -> &'static str {
+    match label {
+        "Via" => "write it as SIP/2.0/UDP host:port;branch=z9hG4bK and an identifier",
+        "CSeq" => "write a number up to 2147483647, a blank and the method",
+        "Call-ID" => "write one word, of letters, digits and hyphens",
+        "Contact" => "write it as <sip:user@host>",
+        _ => "write it as RFC 3261, section 20 has it",
+    }
+}
+
 fn refusal(finding: &Finding) -> Refusal {
     match finding {
         Finding::MissingRequiredHeader(label) => bad(format!("The {label} header field is missing; add it")),
-        Finding::MalformedRequiredHeader(label) => malformed(label, "correct its value"),
+        Finding::MalformedRequiredHeader(label) => malformed(label, change(label)),
         Finding::RepeatedSingleValueHeader(label) => bad(format!(
             "The {label} header field stands there more than once; send it once"
         )),
@@ -109,6 +120,6 @@ fn refusal(finding: &Finding) -> Refusal {
         Finding::RequestUriHasHeaders => {
             bad("The Request-URI has header components (after ?); they are allowed in links only, remove them")
         }
-        _ => bad("The request is malformed"),
+        _ => bad("A header field that every request needs is malformed; write it as RFC 3261, section 8.1.1 has it"),
     }
 }

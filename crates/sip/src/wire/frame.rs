@@ -1,6 +1,7 @@
 //! Cutting a byte stream into messages (RFC 3261, section 18.3).
 
-use super::MAX_MESSAGE_BYTES;
+use super::grammar::blank;
+use super::{MAX_MESSAGE_BYTES, length};
 
 /// What the front of a stream is.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,34 +87,23 @@ fn find(buffer: &[u8], from: usize) -> Option<usize> {
 
 /// The declared length of the body; an error if it cannot be told for sure.
 fn content_length(head: &[u8]) -> Result<Option<usize>, &'static str> {
-    const MALFORMED: &str = "Content-Length is not a number up to 65536; correct it";
-    let mut found: Option<usize> = None;
-    let mut lines = head.split(|byte| *byte == b'\n').skip(1).peekable();
+    let mut fields: Vec<Vec<u8>> = Vec::new();
+    let lines = head.split(|byte| *byte == b'\n').skip(1);
+    let mut lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
     while let Some(line) = lines.next() {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
         };
         let (field, value) = line.split_at(colon);
-        let field = field.trim_ascii();
-        if line.first().is_some_and(|first| matches!(first, b' ' | b'\t'))
-            || !(field.eq_ignore_ascii_case(b"Content-Length") || field.eq_ignore_ascii_case(b"l"))
-        {
+        if line.first().is_some_and(|first| blank(*first)) || !length::is_name(field.trim_ascii()) {
             continue;
         }
-        let mut digits = value.get(1..).unwrap_or_default().trim_ascii().to_vec();
-        while let Some(folded) = lines.next_if(|next| matches!(next.first(), Some(b' ' | b'\t'))) {
-            digits.extend_from_slice(folded.trim_ascii());
+        let mut value = value.get(1..).unwrap_or_default().to_vec();
+        // What is folded is one value with a blank in it (RFC 3261, section 7.3.1).
+        while let Some(folded) = lines.next_if(|next| next.first().is_some_and(|first| blank(*first))) {
+            value.extend_from_slice(folded);
         }
-        let is_number = !digits.is_empty() && digits.len() <= 10 && digits.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(&digits)
-            .ok()
-            .filter(|_| is_number)
-            .and_then(|text| text.parse().ok());
-        let length = length.ok_or(MALFORMED)?;
-        if found.is_some() {
-            return Err("Content-Length stands there more than once; send it once");
-        }
-        found = Some(length);
+        fields.push(value);
     }
-    Ok(found)
+    length::agreed(fields.iter().map(Vec::as_slice))
 }

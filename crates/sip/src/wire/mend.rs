@@ -2,18 +2,21 @@
 
 use std::borrow::Cow;
 
-use super::grammar::split;
-use super::uri;
+use super::grammar::{blank, split};
+use super::reply::is_sip;
+use super::{length, uri};
 
 /// The message, mended. What could mean two things stays as it is, and is refused by whoever reads it.
 pub(super) fn mended(bytes: &[u8]) -> Cow<'_, [u8]> {
     let lines = lines(bytes);
     let mut whole = Vec::with_capacity(bytes.len());
     let (mut is_other, mut is_via_seen) = (false, false);
+    let mut length = repeated_length(&lines);
     let mut end = 0;
     for (index, line) in lines.iter().enumerate() {
-        let better = match index {
-            0 => request_line(line),
+        let better = match (index, &mut length) {
+            (0, _) => request_line(line),
+            (_, Some(length)) if length_of(line).is_some() => Cow::Owned(std::mem::take(length)),
             _ => field(line, &mut is_via_seen),
         };
         is_other |= better != *line;
@@ -50,16 +53,57 @@ fn find_line_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(2).position(|pair| pair == b"\r\n").map(|at| at + 2)
 }
 
-/// A request line whose URI is written as the grammar wants it.
+/// A request line of three words, with one blank between them, whose URI is written as the grammar wants it. More blanks there
+/// or behind the version mean nothing (RFC 4475, sections 3.1.2.9 and 3.1.2.10); one in the URI makes it a word more.
 fn request_line(line: &[u8]) -> Cow<'_, [u8]> {
-    let words: Vec<&[u8]> = line.splitn(4, |byte| *byte == b' ').collect();
+    let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+    let is_odd = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    if text.first().is_none_or(|first| blank(*first)) || text.iter().any(is_odd) {
+        return Cow::Borrowed(line);
+    }
+    let words: Vec<&[u8]> = text
+        .split(|byte| blank(*byte))
+        .filter(|word| !word.is_empty())
+        .take(4)
+        .collect();
     let [method, uri, version] = words.as_slice() else {
         return Cow::Borrowed(line);
     };
-    if !version.starts_with(b"SIP/") {
+    if is_sip(method) || !is_sip(version) {
         return Cow::Borrowed(line);
     }
-    Cow::Owned([*method, b" ", &uri::mended(uri), b" ", *version].concat())
+    Cow::Owned([*method, b" ", &uri::mended(uri), b" ", *version, b"\r\n"].concat())
+}
+
+/// One Content-Length for several that say the same (RFC 7230, section 3.3.2).
+fn repeated_length(lines: &[&[u8]]) -> Option<Vec<u8>> {
+    let said: Vec<&[u8]> = lines.iter().skip(1).filter_map(|line| length_of(line)).collect();
+    if said.len() < 2 && !said.iter().any(|value| value.contains(&b',')) {
+        return None;
+    }
+    // Their folds are blanks (RFC 3261, section 7.3.1).
+    let plain: Vec<Vec<u8>> = said.iter().map(|value| unfolded(value)).collect();
+    let length = length::agreed(plain.iter().map(Vec::as_slice)).ok()??;
+    Some(format!("Content-Length: {length}\r\n").into_bytes())
+}
+
+/// The value of a Content-Length, up to its last CRLF.
+fn length_of(line: &[u8]) -> Option<&[u8]> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = line.split_at(colon);
+    let end = name.iter().rposition(|byte| !blank(*byte))?;
+    let is_length = length::is_name(name.get(..=end)?) && !has_bare_line_end(line);
+    is_length.then(|| value.get(1..)?.strip_suffix(b"\r\n"))?
+}
+
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    let mut lines = value.split(|byte| *byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let mut whole = first.strip_suffix(b"\r").unwrap_or(first).to_vec();
+    for line in lines {
+        whole.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    whole
 }
 
 /// A header field: without one whose name is none, which nobody can mean by it, and the topmost Via without what is empty

@@ -10,8 +10,8 @@ use super::address::Address;
 use super::body::{self, Body, Entity, SDP, Unreadable, is_plain, plain};
 use super::grammar::{closing_quote, position, split, unescaped, value_of, with_parameters};
 use super::mend::mended;
-use super::party;
 use super::reply::{answer_address, is_via};
+use super::{party, unread};
 use crate::api::Transport;
 
 /// One message that frames and whose start line and header lines are well formed.
@@ -44,7 +44,8 @@ pub(crate) struct Route {
     pub(crate) is_loose: bool,
 }
 
-/// Parse a datagram, or one framed message; octets after the body are ignored (RFC 3261, section 18.3).
+/// Parse a datagram, or one framed message; octets after the body are ignored (RFC 3261, section 18.3). An error says what to
+/// change.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Message, String> {
     let limits = Limits {
         max_message_bytes: MAX_MESSAGE_BYTES,
@@ -59,7 +60,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message, String> {
     match sipx_sip::parse_datagram(Bytes::from(mended(bytes).into_owned()), &limits) {
         Ok(sipx_sip::Message::Request(request)) => Ok(Message::Request(Request(request))),
         Ok(sipx_sip::Message::Response(response)) => Ok(Message::Response(Response(response))),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(unread::change(&error)),
     }
 }
 

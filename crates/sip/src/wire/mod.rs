@@ -5,6 +5,7 @@ mod body;
 mod check;
 mod frame;
 mod grammar;
+mod length;
 mod mend;
 mod message;
 mod party;
@@ -13,6 +14,7 @@ mod text;
 #[cfg(test)]
 mod torture;
 mod transactions;
+mod unread;
 mod uri;
 
 pub(crate) use body::{SDP, Unreadable};

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use sipx_sip::{Host, Uri};
 
+use super::unread::change_uri;
 use crate::api::Transport;
 
 /// Parameters that are compared with each other, so that no URI takes long.
@@ -21,9 +22,9 @@ pub(crate) struct UriFacts {
     pub(crate) is_loose: bool,
 }
 
-/// Where a `sip:` URI with a literal address points; `None` for names and other schemes.
-pub(crate) fn parse_uri(text: &str) -> Result<UriFacts, String> {
-    let uri = Uri::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|error| error.to_string())?;
+/// Where a `sip:` URI with a literal address points; `None` for names and other schemes. An error says what to change.
+pub(crate) fn parse_uri(text: &str) -> Result<UriFacts, &'static str> {
+    let uri = Uri::parse(Bytes::copy_from_slice(text.as_bytes())).map_err(|error| change_uri(&error))?;
     let scheme = String::from_utf8_lossy(uri.scheme().as_bytes()).to_ascii_lowercase();
     let ip = uri.host().and_then(host_ip);
     let transport = match uri.transport() {

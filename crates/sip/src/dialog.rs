@@ -16,10 +16,18 @@ pub(crate) struct Dialog {
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) routes: Vec<Route>,
-    /// What to change in the Record-Route, of which then `routes` is what can be read.
-    pub(crate) unreadable: Option<&'static str>,
+    /// What cannot be read of where requests go, and what to change in it: of a Record-Route `routes` is what can be read, for
+    /// a Contact `target` is what was dialled.
+    pub(crate) unreadable: Option<Unreadable>,
     pub(crate) target: String,
     pub(crate) flow: Flow,
+}
+
+/// A field of the peer's, and what to change in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unreadable {
+    pub(crate) field: &'static str,
+    pub(crate) change: &'static str,
 }
 
 impl Dialog {
@@ -29,6 +37,7 @@ impl Dialog {
         let mut local = first(invite.values("To"));
         local.extend_from_slice(format!(";tag={local_tag}").as_bytes());
         let (routes, unreadable) = invite.record_routes();
+        let (contact, unreadable) = target(invite.contact(), unreadable);
         Self {
             call_id: invite.call_id(),
             local,
@@ -39,7 +48,7 @@ impl Dialog {
             routes,
             unreadable,
             // RFC 2543 peers send no Contact; their From is all there is.
-            target: invite.contact().or(from.map(|from| from.uri)).unwrap_or_default(),
+            target: contact.or(from.map(|from| from.uri)).unwrap_or_default(),
             flow,
         }
     }
@@ -48,6 +57,7 @@ impl Dialog {
     pub(crate) fn of_client(response: &Response, local: &[u8], uri: &str, cseq: u32, flow: Flow) -> Self {
         let (mut routes, unreadable) = response.record_routes();
         routes.reverse();
+        let (contact, unreadable) = target(response.contact(), unreadable);
         Self {
             call_id: response.call_id(),
             local: local.to_vec(),
@@ -57,7 +67,7 @@ impl Dialog {
             remote_cseq: None,
             routes,
             unreadable,
-            target: response.contact().unwrap_or_else(|| uri.to_owned()),
+            target: contact.unwrap_or_else(|| uri.to_owned()),
             flow,
         }
     }
@@ -84,7 +94,7 @@ impl Dialog {
     }
 
     /// Where the next request goes: the first route or the target where that is a literal address that may be reached,
-    /// else the way the peer came, as where the route set has an element that cannot be read: it may be the first.
+    /// else the way the peer came, as where that or an element of the route set cannot be read: it may be the first.
     pub(crate) fn next_flow(&self, trusted: &Trust) -> Flow {
         if self.unreadable.is_some() {
             return self.flow;
@@ -121,6 +131,19 @@ impl Dialog {
                 ..self.flow
             },
         }
+    }
+}
+
+/// The Contact, and the first field that cannot be read.
+fn target(
+    contact: Result<Option<String>, &'static str>,
+    routes: Option<&'static str>,
+) -> (Option<String>, Option<Unreadable>) {
+    let unreadable = |field| move |change| Unreadable { field, change };
+    let routes = routes.map(unreadable("Record-Route"));
+    match contact {
+        Ok(contact) => (contact, routes),
+        Err(change) => (None, routes.or(Some(unreadable("Contact")(change)))),
     }
 }
 

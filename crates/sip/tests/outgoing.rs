@@ -583,6 +583,75 @@ fn an_answer_whose_route_cannot_be_read_is_acknowledged_where_it_came_from_and_e
     }
 }
 
+/// RFC 3261, 12.1.2: the target is the Contact of the 200. Where that is none nobody knows where a BYE would go later: the
+/// call ends while the way is known, and says why.
+#[test]
+fn an_answer_whose_contact_cannot_be_read_is_acknowledged_where_it_came_from_and_ended_with_the_reason() {
+    const CONTACT: &str = "Contact: <sip:bob@127.0.0.1:5070>";
+    for (contact, routes) in [
+        ("Contact: <sip:bob@127.0.0.1:5070", ""),
+        ("Contact: *", ""),
+        ("Contact: nobody at home", ""),
+        ("Contact: <sip:a@b@c>", ""),
+        ("Contact:\r\nm: <sip:bob@[::1>", ""),
+        (
+            "Contact: <sip:bob@127.0.0.1:99999>",
+            "Record-Route: <sip:127.0.0.1:5090;lr>\r\n",
+        ),
+    ] {
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        let ok = response(&invite, "200 OK", "bob", routes, ANSWER).replace(CONTACT, contact);
+        bench.feed(&ok);
+        let sent = bench.take_flows();
+        assert_eq!(sent.len(), 2, "{sent:#?}");
+        for ((flow, text), method) in sent.iter().zip(["ACK", "BYE"]) {
+            assert!(
+                text.starts_with(&format!("{method} sip:bob@127.0.0.1:5070 SIP/2.0\r\n")),
+                "{text}"
+            );
+            assert_eq!(flow.peer, bench.flow.peer, "back the way the answer came");
+            assert_eq!(fields(text, "Route").len(), usize::from(!routes.is_empty()), "{text}");
+        }
+        let said = field(&sent[1].1, "Reason");
+        assert!(
+            said.starts_with("SIP;cause=502;text=\"The Contact of the 200 cannot be read: "),
+            "{said}"
+        );
+        let events = bench.events();
+        let [
+            Event::Ended {
+                leg: ended,
+                status,
+                reason,
+                ..
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((*ended, *status), (leg, 502), "{contact}");
+        assert!(
+            reason.starts_with("The Contact of the 200 cannot be read: "),
+            "{reason}"
+        );
+        bench.feed(&ok);
+        assert!(bench.only().starts_with("ACK "), "and a copy of it gets the ACK again");
+    }
+    // None, or an empty one, is what peers of RFC 2543 send: the Request-URI serves.
+    for contact in [
+        "Contact: ",
+        "X-None: 1",
+        "Contact:\r\nContact: <sip:bob@127.0.0.1:5070>",
+    ] {
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        bench.feed(&response(&invite, "200 OK", "bob", "", ANSWER).replace(CONTACT, contact));
+        assert!(bench.only().starts_with("ACK sip:bob@127.0.0.1:5070 "));
+        assert!(matches!(bench.events()[..], [Event::Answered { leg: answered, .. }] if answered == leg));
+    }
+}
+
 #[test]
 fn a_route_with_what_can_only_be_slips_of_the_pen_is_read() {
     for routes in [

@@ -8,7 +8,7 @@ use super::refuse::{ALLOW, reason};
 use super::session::PRESSES;
 use super::{Agent, Alarm, GIVE_UP, cut};
 use crate::api::{By, Cause, CommandError, Event, Flow, Invite, LegKey, Output, Transport};
-use crate::dialog::{Dialog, contact, via};
+use crate::dialog::{Dialog, Unreadable, contact, via};
 use crate::wire::{Response, Text, TransactionId, canonical, is_header, parse_uri, quote};
 
 /// Who serves SIP answers an INVITE by then, be it with 100; else it is asked whether anybody is there.
@@ -196,9 +196,9 @@ impl Agent {
         self.prove(key, flow.peer);
         match (body, dialog.unreadable) {
             _ if is_told => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
-            // Without the whole route set (12.1.2) later requests would go astray.
-            (_, Some(change)) => {
-                let text = format!("The Record-Route of the 200 cannot be read: {change}");
+            // Without the target and the whole route set (12.1.2) later requests would go astray.
+            (_, Some(Unreadable { field, change })) => {
+                let text = format!("The {field} of the 200 cannot be read: {change}");
                 self.give_up(key, 502, &text, now);
             }
             (Some(body), None) => self.tell(Event::Answered { leg: key, body }),

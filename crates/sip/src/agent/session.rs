@@ -317,7 +317,7 @@ impl Agent {
         }
         if let Some(dialog) = leg.dialog.as_mut() {
             dialog.flow = flow;
-            if let Some(contact) = request.contact() {
+            if let Ok(Some(contact)) = request.contact() {
                 dialog.target = contact;
             }
         }

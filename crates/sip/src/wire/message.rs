@@ -119,9 +119,16 @@ macro_rules! reading {
                 self.value("Call-ID").unwrap_or_default()
             }
 
-            pub(crate) fn contact(&self) -> Option<String> {
-                let value = self.0.headers.value(&HeaderName::Contact)?;
-                Some(Address::parse_list(&value).ok()?.into_iter().next()?.uri)
+            /// The URI of Contact, if there is any: an empty field is none. An error says what to change.
+            pub(crate) fn contact(&self) -> Result<Option<String>, &'static str> {
+                let mut fields = self.0.headers.get_all(&HeaderName::Contact).map(Header::value);
+                match fields.find(|value| !value.trim_ascii().is_empty()) {
+                    Some(value) => Ok(Address::parse_list(&value)?
+                        .into_iter()
+                        .next()
+                        .map(|first| first.uri)),
+                    None => Ok(None),
+                }
             }
 
             /// The elements of Record-Route that can be read, in order, and what to change in the first that cannot.

@@ -16,8 +16,8 @@ pub(crate) struct Dialog {
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) routes: Vec<Route>,
-    /// What cannot be read of where requests go, and what to change in it: of a Record-Route `routes` is what can be read, for
-    /// a Contact `target` is what was dialled.
+    /// What cannot be read of whom requests go to, and what to change in it: of a Record-Route `routes` is what can be read, for
+    /// a Contact `target` is what was dialled, and of a To no tag is known.
     pub(crate) unreadable: Option<Unreadable>,
     pub(crate) target: String,
     pub(crate) flow: Flow,
@@ -58,6 +58,9 @@ impl Dialog {
         let (mut routes, unreadable) = response.record_routes();
         routes.reverse();
         let (contact, unreadable) = target(response.contact(), unreadable);
+        let to = response
+            .unreadable_to()
+            .map(|change| Unreadable { field: "To", change });
         Self {
             call_id: response.call_id(),
             local: local.to_vec(),
@@ -66,7 +69,7 @@ impl Dialog {
             local_cseq: cseq,
             remote_cseq: None,
             routes,
-            unreadable,
+            unreadable: to.or(unreadable),
             target: contact.unwrap_or_else(|| uri.to_owned()),
             flow,
         }

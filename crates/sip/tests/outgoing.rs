@@ -652,6 +652,48 @@ fn an_answer_whose_contact_cannot_be_read_is_acknowledged_where_it_came_from_and
     }
 }
 
+/// A response is ours by its branch (RFC 3261, 17.1.3); a To that cannot be read makes no dialog, but a call must not ring on
+/// until nobody is taken to have answered.
+#[test]
+fn a_response_whose_to_cannot_be_read_is_told_all_the_same() {
+    for (to, change) in [
+        ("<sip:bob@127.0.0.1:5070>;tag=", "the tag is empty; give it a value"),
+        (
+            "<sip:bob@127.0.0.1:5070>;tag=a;tag=b",
+            "it has more than one tag; send one",
+        ),
+        ("<sip:bob@127.0.0.1:5070;tag=a", "close the URI with >"),
+    ] {
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        let with = |status: &str, sdp: &str| {
+            let text = response(&invite, status, "bob", "", sdp);
+            text.replace(&format!("To: {}", field(&text, "To")), &format!("To: {to}"))
+        };
+        bench.feed(&with("180 Ringing", ""));
+        assert!(matches!(bench.events()[..], [Event::Progress { leg: ringing, status: 180, .. }] if ringing == leg));
+        bench.feed(&with("200 OK", ANSWER));
+        let sent = bench.take();
+        assert_eq!(sent.len(), 2, "{sent:#?}");
+        for (text, method) in sent.iter().zip(["ACK", "BYE"]) {
+            assert!(text.starts_with(&format!("{method} sip:bob@127.0.0.1:5070 ")), "{text}");
+            assert_eq!(field(text, "To"), to, "as the peer wrote it, for it to know");
+        }
+        let said = format!("The To of the 200 cannot be read: {change}");
+        assert_eq!(field(&sent[1], "Reason"), format!("SIP;cause=502;text=\"{said}\""));
+        let is_said = |event: &Event| matches!(event, Event::Ended { leg: ended, status: 502, reason, .. } if *ended == leg && *reason == said);
+        let events = bench.events();
+        assert!(events.len() == 1 && is_said(&events[0]), "{events:?}");
+
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        let text = response(&invite, "486 Busy Here", "bob", "", "");
+        bench.feed(&text.replace(&format!("To: {}", field(&text, "To")), &format!("To: {to}")));
+        assert!(bench.only().starts_with("ACK "));
+        assert!(matches!(bench.events()[..], [Event::Ended { leg: ended, status: 486, .. }] if ended == leg));
+    }
+}
+
 #[test]
 fn a_route_with_what_can_only_be_slips_of_the_pen_is_read() {
     for routes in [

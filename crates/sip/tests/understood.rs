@@ -81,6 +81,11 @@ fn fields_that_are_needed_are_refused_by_name_when_they_are_broken() {
         ("SIP/2.0/UDP 127.0.0.1:5070", "SIP/2.0/UDP", "Via"),
         (";rport", ";rport=\"", "Via"),
         (";rport", ";=x", "Via"),
+        (
+            ";rport",
+            ";branch=z9hG4bKother",
+            "it has more than one branch; send one",
+        ),
         ("CSeq: 1 INVITE", "CSeq: one INVITE", "CSeq"),
         ("Call-ID: call-1", "Call-ID:", "Call-ID"),
         (
@@ -534,6 +539,12 @@ fn the_first_32_parameters_of_a_uri_are_compared_and_no_more() {
     assert_eq!(taken.from_uri, format!("sip:a@h.example{}", many(31)));
     let (status, reason) = refused(&invite().replace(FROM, &format!("<sip:a@h.example{};p33>;tag=peer", many(34))));
     assert_eq!(status, 400, "{reason}");
+}
+
+#[test]
+fn a_branch_that_is_there_twice_in_the_same_words_is_one() {
+    let again = ";Branch=\"z9hG4bKinvite\";rport";
+    assert!(taken(";rport", again).offer.is_some());
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Agent {
         self.prove(key, flow.peer);
         match (body, dialog.unreadable) {
             _ if is_told => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
-            // Without the target and the whole route set (12.1.2) later requests would go astray.
+            // Without the tag, the target and the whole route set (12.1.2) later requests would go astray.
             (_, Some(Unreadable { field, change })) => {
                 let text = format!("The {field} of the 200 cannot be read: {change}");
                 self.give_up(key, 502, &text, now);

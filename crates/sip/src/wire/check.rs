@@ -40,12 +40,24 @@ pub(crate) fn check(request: &Request) -> Result<(), Refusal> {
         return Err(refusal(&Finding::RepeatedSingleValueHeader("Content-Type")));
     }
     check_addresses(request)?;
-    // A cookie without an identifier names no transaction (RFC 4475, section 3.2.1).
-    if let Some(Ok(via)) = headers.typed::<Via>()
-        && via
-            .branch()
-            .is_some_and(|branch| branch.eq_ignore_ascii_case(b"z9hG4bK"))
-    {
+    match headers.typed::<Via>() {
+        Some(Ok(via)) => check_branch(&via),
+        _ => Ok(()),
+    }
+}
+
+/// It names the transaction (RFC 3261, section 17.2.3): two names are none, and nor is a cookie without an identifier (RFC 4475,
+/// section 3.2.1).
+fn check_branch(via: &Via) -> Result<(), Refusal> {
+    let mut branches = via.params.iter().filter(|each| each.is("branch"));
+    let Some(branch) = branches.next() else {
+        return Ok(());
+    };
+    if branches.any(|other| other.value != branch.value) {
+        return Err(malformed("Via", "it has more than one branch; send one"));
+    }
+    let value = branch.value.as_deref().unwrap_or_default();
+    if value.eq_ignore_ascii_case(b"z9hG4bK") {
         return Err(bad(
             "The branch of the topmost Via has no identifier after z9hG4bK; add one per transaction",
         ));

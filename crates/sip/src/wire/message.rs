@@ -261,12 +261,14 @@ impl Request {
 }
 
 impl Response {
-    /// Whether every header that the agent reads can be read.
+    /// Whether it can be told what it answers. From is ours, and what is wrong with a To is for those who make a dialog of it.
     pub(crate) fn is_valid(&self) -> bool {
-        let findings = sipx_sip::validate_response(&self.0);
-        findings.iter().all(is_about_a_party)
-            && party(&self.0.headers, &HeaderName::From).is_some_and(|from| from.is_ok())
-            && party(&self.0.headers, &HeaderName::To).is_some_and(|to| to.is_ok())
+        sipx_sip::validate_response(&self.0).iter().all(is_about_a_party)
+    }
+
+    /// What to change in a To that cannot be read.
+    pub(crate) fn unreadable_to(&self) -> Option<&'static str> {
+        party(&self.0.headers, &HeaderName::To)?.err()
     }
 
     pub(crate) fn status(&self) -> u16 {

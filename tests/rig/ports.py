@@ -5,16 +5,31 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from offhook.node.ports import settle_port
 
-__all__ = ["free_port", "is_bound", "until_bound"]
+__all__ = ["free_port", "free_ports", "is_bound", "until_bound"]
 
 
 def free_port() -> int:
     """A port that is free for UDP and TCP on loopback now, and that no connection is given meanwhile."""
     return settle_port("port", ("127.0.0.1",), 0, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+
+
+def free_ports(count: int) -> list[int]:
+    """So many, all free at the same time: asked for one by one they may be the same."""
+    ports: list[int] = []
+    with ExitStack() as held:
+        while len(ports) < count:
+            ports.append(free_port())
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                holder = held.enter_context(socket.socket(socket.AF_INET, kind))
+                if kind is socket.SOCK_STREAM:
+                    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                holder.bind(("127.0.0.1", ports[-1]))
+    return ports
 
 
 def is_bound(port: int) -> bool:

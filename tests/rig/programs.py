@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 from offhook.node.lifeline import bound_to_parent
-from rig.ports import free_port, is_bound
+from rig.ports import free_port, free_ports, is_bound
 
 __all__ = ["Baresip", "baresip", "kamailio"]
 
@@ -104,7 +104,7 @@ class Baresip:
 async def baresip(work: Path, said: Path) -> AsyncIterator[Baresip]:
     """Start a phone that says a WAV file; dial with ``command("dial", uri)``."""
     work.mkdir(parents=True, exist_ok=True)
-    sip, keys, control = free_port(), free_port(), free_port()
+    sip, keys, control = free_ports(3)
     lines = {
         "poll_method": "epoll",
         "sip_listen": f"127.0.0.1:{sip}",

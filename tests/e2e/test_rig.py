@@ -22,8 +22,10 @@ from rig.dialog import Caller
 from rig.fixtures import Talk
 from rig.load import Load
 from rig.node import ROOT, NodeProcess, processes_of
+from rig.ports import free_ports
 from rig.responder import Responder
 from rig.rtp import Packet, gaps_ms, missing
+from rig.sip import build
 
 
 @pytest.fixture
@@ -190,6 +192,55 @@ async def test_hanging_up_is_answered(call: tuple[Caller, Responder]) -> None:
     assert answer.status == 200
 
 
+def came(responder: Responder, method: str) -> int:
+    return responder.sip.count(lambda m: not m.status and m.method == method)
+
+
+async def test_what_was_lost_on_the_way_is_sent_again(call: tuple[Caller, Responder]) -> None:
+    """One datagram that the machine dropped failed the test that waited for its answer."""
+    caller, responder = call
+    responder.answer()  # as if the ACK had been lost
+    await responder.acknowledged()
+    for method in ("INVITE", "BYE"):
+        caller.request(method)
+        first, again = [await responder.sip.request(method) for _ in range(2)]
+        assert again.get("Via") == first.get("Via")
+        assert again.at - first.at > 0.45, "RFC 3261, 17.1: T1 is half a second"
+        responder.sip.respond(again, 500, "No")
+        assert (await caller.response(method)).status == 500
+        await asyncio.sleep(0.1)  # what went before that is read
+        sent = came(responder, method)
+        await asyncio.sleep(1.5)
+        assert came(responder, method) == sent, "what was answered is sent no more"
+
+
+async def test_an_answer_that_was_lost_is_given_again(call: tuple[Caller, Responder]) -> None:
+    caller, responder = call
+    await asyncio.gather(responder.bye(), caller.ended_by_node())
+    bye = next(m for m in caller.sip.inbox if not m.status and m.method == "BYE")
+    responder.sip.send(build(bye.start, bye.fields[:-1]), ("127.0.0.1", caller.sip.port))
+    await responder.sip.expect(lambda m: m.status == 200 and m.method == "BYE", what="the same answer again")
+
+
+async def test_who_counts_what_is_sent_gets_it_once(call: tuple[Caller, Responder]) -> None:
+    caller, responder = call
+    caller.repeats = False
+    caller.request("BYE")
+    await responder.sip.request("BYE")
+    responder.answer()
+    await caller.sip.expect(lambda m: m.status == 200 and m.method == "INVITE", what="the 200 again")
+    await asyncio.sleep(0.8)
+    assert (came(responder, "BYE"), came(responder, "ACK")) == (1, 1)
+
+
+def test_ports_that_are_free_together_are_different_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phone whose console and SIP had drawn one port did not start."""
+    one, other = free_ports(2)
+    drawn = iter([one, one, one, other])
+    monkeypatch.setattr("offhook.node.ports.random.choice", lambda _ports: next(drawn))
+    assert free_ports(2) == [one, other]
+
+
 async def test_the_chopper_cuts_after_its_budget_and_then_lets_live() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(100):
@@ -251,11 +302,11 @@ def test_a_test_process_that_is_killed_leaves_no_node(tmp_path: Path) -> None:
 
 async def test_the_load_generator_counts_what_became_of_its_calls() -> None:
     responder = await Responder.open()
-    load, began = Load(("127.0.0.1", responder.sip.port), rate=50, calls=1, hold_s=0.5, limit_s=30), time.monotonic()
+    load, began = Load(("127.0.0.1", responder.sip.port), rate=50, calls=1, hold_s=1.5, limit_s=30), time.monotonic()
     running = asyncio.create_task(asyncio.to_thread(load.run))
     await responder.offered()
+    responder.rtp.play(audio.tone(440, 0.3))  # before the answer: the call is held for so long, and no longer
     responder.answer()
-    responder.rtp.play(audio.tone(440, 0.3))
     await responder.acknowledged()
     await responder.ended()
     [call] = await running

@@ -12,7 +12,6 @@ from offhook.node.engine import ops, reports
 from rig.dialog import Caller, sdp
 from rig.engine import running_engine
 from rig.rtp import RtpPeer
-from rig.sip import build
 
 
 @pytest.fixture
@@ -164,8 +163,7 @@ async def test_an_invite_without_an_offer_gets_ours_and_media_flows_after_the_ac
     answer = await caller.final()
     assert answer.status == 200
     caller.answer = answer
-    fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
-    caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, sdp(caller.rtp.port)))
+    caller.ack(sdp(caller.rtp.port))
     answered = await engine.controller.sees(reports.LegAnswered)
     assert answered.remote_media == f"127.0.0.1:{caller.rtp.port}"
     caller.rtp.start(answer.media)
@@ -188,8 +186,7 @@ async def test_early_media_of_an_invite_without_an_offer_is_a_180(engine):
     answer = await caller.final()
     assert answer.sdp(r"^m=audio \d+ RTP/AVP ([\d ]+)") == ["0 8 101"]
     caller.answer = answer
-    fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
-    caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, sdp(caller.rtp.port)))
+    caller.ack(sdp(caller.rtp.port))
     await engine.controller.sees(reports.LegAnswered)
     await caller.bye()
     await engine.controller.sees(reports.LegEnded)
@@ -228,9 +225,7 @@ async def test_our_offer_repeats_the_streams_and_numbers_of_the_call(engine):
                 f"m=audio {answer.media[1]} RTP/AVP 0 8 97",
             ]
             caller.answer = answer
-            fields = [*caller.in_dialog("ACK", cseq=answer.cseq), ("Content-Type", "application/sdp")]
-            reply = f"{head}m=video 0 RTP/AVP 31\r\nm=audio{stream}".replace(" 0 8 97", " 8 97")
-            caller.send(build(f"ACK {caller.request_target()} SIP/2.0", fields, reply))
+            caller.ack(f"{head}m=video 0 RTP/AVP 31\r\nm=audio{stream}".replace(" 0 8 97", " 8 97"))
             caller.rtp.start(answer.media, 8)
             caller.rtp.event_type = 97
         caller.rtp.digit("4")

@@ -1,4 +1,7 @@
-"""One call of the probe, as caller: requests in order, each by hand, and the media that goes with it."""
+"""One call of the probe, as caller: requests in order, each by hand, and the media that goes with it.
+
+What UDP lost is sent again, as by every phone; a test that counts requests turns that off (``repeats``).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from rig.rtp import RtpPeer
-from rig.sip import WITHIN_S, SipEndpoint, SipMessage, branch, build, unique
+from rig.sip import T1_S, T2_S, WITHIN_S, SipEndpoint, SipMessage, branch, build, unique
 
 __all__ = ["Caller", "sdp"]
 
@@ -32,7 +35,7 @@ def sdp(
 
 @dataclass
 class Caller:
-    """A UAC with one dialog. ``rtp`` is its media; nothing is sent that a test did not ask for."""
+    """A UAC with one dialog. ``rtp`` is its media; nothing is sent that a test did not ask for, but this again."""
 
     sip: SipEndpoint
     remote: tuple[str, int]
@@ -45,6 +48,14 @@ class Caller:
     invite_fields: list[tuple[str, str]] = field(default_factory=list)
     answer: SipMessage | None = None
     sdp_version: int = 1
+    repeats: bool = True
+    """Whether a request goes again until it is answered, and an ACK for each 2xx that comes again (RFC 3261, 17.1)."""
+    _asked: dict[str, int] = field(default_factory=dict)
+    """The CSeq of the last request of each method."""
+    _acks: dict[tuple[int, str], bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sip.arrives = self._acknowledge_again
 
     @classmethod
     async def open(cls, remote: tuple[str, int], *, transport: str = "udp", to: str = "100") -> Caller:
@@ -60,7 +71,28 @@ class Caller:
         return f"sip:{self.to}@{self.remote[0]}:{self.remote[1]}"
 
     def send(self, data: bytes) -> None:
+        """Once."""
         self.sip.send(data, self.remote)
+
+    def ask(self, method: str, cseq: int, data: bytes) -> None:
+        """Send a request, again and again until it is answered: an INVITE by any response, others by a final one."""
+        self._asked[method] = cseq
+        if not self.repeats:
+            return self.send(data)
+        least, longest_s = (100, 64 * T1_S) if method == "INVITE" else (200, T2_S)
+        answers = lambda m: m.status >= least and m.method == method and m.cseq == cseq  # noqa: E731
+        return self.sip.send_until(answers, data, self.remote, longest_s)
+
+    def _acknowledge(self, response: SipMessage, data: bytes) -> None:
+        self._acks[response.cseq, response.to_tag] = data
+        self.send(data)
+
+    def _acknowledge_again(self, message: SipMessage) -> None:
+        """RFC 3261, 13.2.2.4 and 17.1.1.2: each final response that comes again."""
+        if self.repeats and message.status >= 200 and message.method == "INVITE":
+            ack = self._acks.get((message.cseq, message.to_tag))
+            if ack:
+                self.send(ack)
 
     def fields(self, method: str, *, to: str = "", via: str = "", cseq: int | None = None) -> list[tuple[str, str]]:
         return [
@@ -88,7 +120,7 @@ class Caller:
         self.invite_data = build(
             f"INVITE {self.target} SIP/2.0", self.invite_fields + (more or []), offer, content_type
         )
-        self.send(self.invite_data)
+        self.ask("INVITE", self.cseq, self.invite_data)
 
     async def final(self, within_s: float = WITHIN_S, cseq: int | None = None) -> SipMessage:
         """The final response to the INVITE of ``cseq`` (the last)."""
@@ -97,7 +129,9 @@ class Caller:
         return await self.sip.expect(wanted, within_s, "final response to INVITE")
 
     async def response(self, method: str, within_s: float = WITHIN_S) -> SipMessage:
-        wanted = lambda m: m.status >= 200 and m.method == method  # noqa: E731
+        """The final response to the last request of this method."""
+        number = self._asked[method]
+        wanted = lambda m: m.status >= 200 and m.method == method and m.cseq == number  # noqa: E731
         return await self.sip.expect(wanted, within_s, f"final response to {method}")
 
     def request_target(self) -> str:
@@ -108,23 +142,24 @@ class Caller:
         routes = [("Route", v) for v in reversed(self.answer.all("Record-Route"))]
         return self.fields(method, to=self.answer.get("To"), cseq=cseq) + routes
 
-    def ack(self) -> None:
-        """ACK of the 200 that was kept as ``answer``."""
+    def ack(self, body: str = "") -> None:
+        """ACK of the 200 that was kept as ``answer``; with a body where that had the offer."""
         assert self.answer
-        self.send(build(f"ACK {self.request_target()} SIP/2.0", self.in_dialog("ACK", cseq=self.answer.cseq)))
+        fields = self.in_dialog("ACK", cseq=self.answer.cseq)
+        self._acknowledge(self.answer, build(f"ACK {self.request_target()} SIP/2.0", fields, body))
 
     def ack_failure(self, response: SipMessage) -> None:
         via = self.invite_fields[0][1]
         fields = self.fields("ACK", to=response.get("To"), via=via, cseq=response.cseq)
-        self.send(build(f"ACK {self.target} SIP/2.0", fields))
+        self._acknowledge(response, build(f"ACK {self.target} SIP/2.0", fields))
 
     def ack_reinvite_failure(self, response: SipMessage) -> None:
         fields = [("Via", response.get("Via")), *self.in_dialog("ACK", cseq=response.cseq)[1:]]
-        self.send(build(f"ACK {self.request_target()} SIP/2.0", fields))
+        self._acknowledge(response, build(f"ACK {self.request_target()} SIP/2.0", fields))
 
     def cancel(self) -> None:
         fields = self.fields("CANCEL", via=self.invite_fields[0][1])
-        self.send(build(f"CANCEL {self.target} SIP/2.0", fields))
+        self.ask("CANCEL", self.cseq, build(f"CANCEL {self.target} SIP/2.0", fields))
 
     def request(
         self,
@@ -136,11 +171,8 @@ class Caller:
     ) -> None:
         """A request inside the dialog."""
         self.cseq += 1
-        self.send(
-            build(
-                f"{method} {self.request_target()} SIP/2.0", self.in_dialog(method) + (more or []), body, content_type
-            )
-        )
+        fields = self.in_dialog(method) + (more or [])
+        self.ask(method, self.cseq, build(f"{method} {self.request_target()} SIP/2.0", fields, body, content_type))
 
     async def reinvite(self, direction: str = "sendrecv", rtp: RtpPeer | None = None) -> SipMessage:
         """Offer again (hold, another address), ACK the answer, return it."""

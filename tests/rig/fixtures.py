@@ -90,10 +90,11 @@ class Talk:
 
 
 async def offer(caller: Caller, relay: RelayPeer, body: str | None = None) -> Event:
-    """INVITE, and the ``receive`` that it makes."""
+    """INVITE, and the ``receive`` that it makes: not that of a call before, which the node may not know to be over."""
     caller.rtp.watch(relay.node.engine().pid)
     caller.invite(body)
-    receive = await relay.event("receive")
+    uri = caller.sip.uri.partition(";")[0]
+    receive = await relay.event("receive", lambda e: e.params["device"]["params"].get("from") == uri)
     receive.params.setdefault("context", "")
     return receive
 

@@ -79,8 +79,9 @@ class Responder:
             ("Call-ID", self.invite.get("Call-ID")),
             ("CSeq", f"{self.cseq} BYE"),
         ]
-        self.sip.send(build(f"BYE {self.invite.contact} SIP/2.0", fields), self.invite.source)
-        await self.sip.expect(lambda m: m.status >= 200 and m.method == "BYE", WITHIN_S, "answer to BYE")
+        is_answer = lambda m: m.status >= 200 and m.method == "BYE"  # noqa: E731
+        self.sip.send_until(is_answer, build(f"BYE {self.invite.contact} SIP/2.0", fields), self.invite.source)
+        await self.sip.expect(is_answer, WITHIN_S, "answer to BYE")
 
     async def ended(self, within_s: float = WITHIN_S) -> SipMessage:
         """Wait for a BYE and answer it."""

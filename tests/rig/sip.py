@@ -16,6 +16,9 @@ from rig.stamped import receive_stamped, stamped_socket
 
 __all__ = ["SipEndpoint", "SipMessage", "Timeout", "assert_helpful", "parse", "sentence"]
 
+T1_S, T2_S = 0.5, 4.0
+"""RFC 3261, 17.1.1.1: an estimate of the round trip, and the longest between two sendings but of an INVITE."""
+
 WITHIN_S = 30.0
 """What is waited for comes at once where the machine has nothing else to do; nothing is judged by this."""
 
@@ -131,7 +134,7 @@ def build(start: str, fields: list[tuple[str, str]], body: str = "", content_typ
 
 @dataclass
 class SipEndpoint:
-    """One UDP socket or one TCP connection that speaks SIP; answers nothing by itself.
+    """One UDP socket or one TCP connection that speaks SIP; answers nothing that a test did not answer before.
 
     Over UDP the time of a message is the kernel's, however late this process read it.
     """
@@ -141,6 +144,10 @@ class SipEndpoint:
     port: int = 0
     inbox: list[SipMessage] = field(default_factory=list)
     closed: bool = False
+    arrives: Callable[[SipMessage], None] = lambda _message: None
+    """Is shown each message as it comes."""
+    _answers: dict[tuple[str, str], tuple[bytes, tuple[str, int]]] = field(default_factory=dict)
+    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
     _udp: socket.socket | None = None
     _writer: asyncio.StreamWriter | None = None
     _reading: asyncio.Task[None] | None = None
@@ -183,11 +190,17 @@ class SipEndpoint:
 
     def _keep(self, data: bytes, source: tuple[str, int], at: float | None = None) -> None:
         if data.strip():
-            self.inbox.append(parse(data.lstrip(b"\r\n"), source, at))
+            message = parse(data.lstrip(b"\r\n"), source, at)
+            self.inbox.append(message)
             self._arrived.set()
+            if answer := self._answers.get((message.get("Via"), message.start)):  # RFC 3261, 17.2.2: ours was lost
+                self.send(*answer)
+            self.arrives(message)
 
     def close(self) -> None:
         """Idempotent."""
+        for timer in self._timers:
+            timer.cancel()
         if self._udp and self._udp.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self._udp)
             self._udp.close()
@@ -201,6 +214,33 @@ class SipEndpoint:
             self._udp.sendto(data, remote)
         elif self._writer:
             self._writer.write(data)
+
+    def send_until(
+        self, came: Callable[[SipMessage], bool], data: bytes, remote: tuple[str, int], longest_s: float = T2_S
+    ) -> None:
+        """Send, and over UDP again after T1, twice that and so on, until such a message came (RFC 3261, 17.1)."""
+        self.send(data, remote)
+        if self._udp:
+            began = asyncio.get_running_loop().time()
+            self._send_later(began + 64 * T1_S, T1_S, came, data, remote, longest_s)
+
+    def _send_later(
+        self,
+        until: float,
+        after_s: float,
+        came: Callable[[SipMessage], bool],
+        data: bytes,
+        remote: tuple[str, int],
+        longest_s: float,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+
+        def again() -> None:
+            if loop.time() < until and not any(map(came, self.inbox)):
+                self.send(data, remote)
+                self._send_later(until, min(2 * after_s, longest_s), came, data, remote, longest_s)
+
+        self._timers.append(loop.call_later(after_s, again))
 
     async def expect(
         self, wanted: Callable[[SipMessage], bool], within_s: float = WITHIN_S, what: str = ""
@@ -263,7 +303,10 @@ class SipEndpoint:
         ]
         if status > 100:
             fields.append(("Contact", f"<{contact or self.uri}>"))
-        self.send(build(f"SIP/2.0 {status} {reason}", fields + (more or []), body, content_type), request.source)
+        data = build(f"SIP/2.0 {status} {reason}", fields + (more or []), body, content_type)
+        if self._udp:
+            self._answers[request.get("Via"), request.start] = data, request.source
+        self.send(data, request.source)
 
 
 def branch() -> str:

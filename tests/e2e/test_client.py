@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from rig.fixtures import AudioServer, Callers
 from rig.node import NodeProcess, processes_of, serving
 from rig.ports import free_port
 from rig.responder import Responder
+from rig.waiting import until
 
 WITHIN_S = 60.0
 """How long anything may take before a test gives it up; nothing is judged by it."""
@@ -43,15 +44,6 @@ async def connected(node: NodeProcess, **more: Any) -> AsyncIterator[tuple[Relay
         yield client, calls
     left = [task for task in asyncio.all_tasks() - before if task.get_name().startswith("offhook")]
     assert left == []
-
-
-async def until(holds: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            while not holds():
-                await asyncio.sleep(0.02)
-    except TimeoutError as error:
-        raise AssertionError(f"never: {what}") from error
 
 
 async def talking(caller: Caller, calls: asyncio.Queue[Call]) -> Call:
@@ -167,7 +159,8 @@ async def test_a_node_that_is_killed_costs_its_client_no_call_no_dial_and_no_eve
                 lasting.append(await call.play([{"type": "audio", "params": {"url": url}}], loop=0))
                 collects.append(await call.collect(digits={"max": 9}, initial_timeout=600))
             await until(lambda: sum(key[3] == "playing" for key in seen) == 6, "all play")
-            await asyncio.sleep(1)  # a `playing` that the node had not acked yet would be told again
+            for _ in range(2):  # the node has read, and written down, the acks that went before; others are told again
+                await client.receive(["default"])
             dialling = asyncio.create_task(client.dial(device(responder), tag="pending", dial_timeout=WITHIN_S))
             await responder.offered(WITHIN_S)
             responder.ring()

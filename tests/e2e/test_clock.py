@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,10 +15,11 @@ import pytest
 from rig import audio
 from rig.dialog import Caller
 from rig.fixtures import answered
-from rig.node import serving
+from rig.node import NodeProcess, serving
 from rig.processes import connected_again
 from rig.recording import fetch, record
 from rig.relay import RelayPeer
+from rig.waiting import until
 
 HOUR_S, DAY_S = 3600, 86400
 SOURCE = Path(__file__).parents[1] / "rig" / "set_clock.c"
@@ -42,6 +43,15 @@ def clock(tmp_path: Path) -> tuple[dict[str, str], Callable[[int], None]]:
     return {"LD_PRELOAD": str(library), "CLOCK_OF_A_TEST": str(ahead)}, set_on
 
 
+def is_kept(node: NodeProcess, what: bytes) -> bool:
+    """Whether it stands in the journal, or in the tail of it."""
+    for path in node.state_dir.glob("journal.sqlite*"):
+        with contextlib.suppress(FileNotFoundError):  # tails come and go
+            if what in path.read_bytes():
+                return True
+    return False
+
+
 @pytest.mark.parametrize("step", [HOUR_S, -HOUR_S, 31 * DAY_S])
 async def test_a_clock_that_is_set_ends_no_call_and_loses_nothing_of_a_client_that_is_away(
     tmp_path: Path, clock: tuple[dict[str, str], Callable[[int], None]], step: int
@@ -54,17 +64,18 @@ async def test_a_clock_that_is_set_ends_no_call_and_loses_nothing_of_a_client_th
         stays, goes = talks
         await record(goes)
         goes.caller.rtp.play(audio.tone(440, 1.0))
+        mark = goes.caller.rtp.mark()
         await relay.close()
         set_on(step)
-        await asyncio.sleep(6.0)  # what is too old is looked for every 5 s
+        await until(lambda: "the machine's clock was set" in node.log(), "what is too old is looked for")
+        await goes.caller.rtp.hears(75, mark)  # the recording is as long by now
         await goes.caller.bye()
-        await asyncio.sleep(0.5)
+        await until(lambda: is_kept(node, b'"ended"'), "its end is kept for who is away")
         again = await connected_again(node, relay.protocol, time.monotonic(), 60)
         finished = await again.event("record", lambda e: e.state == "finished")
         assert finished.params["control_id"] == "r"
         await again.state(goes.call, "ended")
         assert not [e for e in again.events if "truncated" in e.type]
-        assert "the machine's clock was set" in node.log()
         silence = [{"type": "silence", "params": {"duration": 0.1}}]
         await again.command(stays.call, "play", control_id="after", play=silence)
         await again.finished("play", "after")
@@ -84,16 +95,19 @@ async def test_a_start_with_a_clock_31_days_ahead_deletes_no_recording(
     tmp_path: Path, clock: tuple[dict[str, str], Callable[[int], None]]
 ) -> None:
     extra, set_on = clock
-    kept = tmp_path / "state" / "recordings" / "kept.wav"
-    with serving(tmp_path, extra=extra):
-        kept.write_bytes(b"RIFF")
+    kept, looked = (tmp_path / "state" / name for name in ("recordings/kept.wav", "housekeeping.json"))
+
+    async def serve_and_look() -> None:
+        """It looks for what is old when it begins to serve, and has removed that before it ends."""
+        before = looked.read_bytes() if looked.exists() else b""
+        with serving(tmp_path, extra=extra):
+            await until(lambda: looked.exists() and looked.read_bytes() != before, "it looks for what is old")
+
+    await serve_and_look()
+    kept.write_bytes(b"RIFF")
     set_on(31 * DAY_S)
-    with serving(tmp_path, extra=extra) as node:
-        async with RelayPeer(node):
-            await asyncio.sleep(1.0)  # it looks for what is old when it begins to serve
-        assert kept.exists()
-    (tmp_path / "state" / "housekeeping.json").unlink()
-    with serving(tmp_path, extra=extra) as node:
-        async with RelayPeer(node):
-            await asyncio.sleep(1.0)
-        assert kept.exists()
+    await serve_and_look()
+    assert kept.exists()
+    looked.unlink()
+    await serve_and_look()
+    assert kept.exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -97,12 +96,12 @@ async def test_contexts_come_and_go_while_a_client_is_connected(node: NodeProces
             seen = len(relay.events)
             unheard = await Caller.open(node.sip(), to="155")
             unheard.invite()
-            await asyncio.sleep(0.5)
+            await unheard.sip.expect(lambda m: m.status == 180, what="180: a client is looked for")
+            assert (await relay.request("signalwire.unreceive", {"contexts": ["sales"]}))["code"] == "200"
             assert len(relay.events) == seen
             unheard.cancel()
             unheard.ack_failure(await unheard.final())
             unheard.close()
-            await asyncio.sleep(0.2)  # its end reaches the node before the next subscription
 
 
 async def test_phone_numbers_go_to_the_trunk_and_come_with_a_number(

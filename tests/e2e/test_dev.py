@@ -60,13 +60,14 @@ async def test_a_program_that_changes_keeps_its_calls_and_the_new_one_gets_the_n
         first, second = await Caller.open(node.sip()), await Caller.open(node.sip())
         first.rtp.watch(node.engine().pid)
         await first.established()
-        await asyncio.sleep(0.5)
+        await first.rtp.hears(25, louder_than=1000)
         old = program_of(node, app)
         mark = first.rtp.mark()
         app.write_text(PROGRAM.format(url=new_url))
         await until(node, "the new program takes calls")
         await second.established()
-        await asyncio.sleep(1.0)
+        await second.rtp.hears(50, louder_than=1000)
+        await first.rtp.hears(50, mark, louder_than=1000)
         assert audio.steady_share(second.rtp.samples()[-4000:], 900) > 0.9
         assert audio.steady_share(first.rtp.samples(mark)[-4000:], 600) > 0.9
         assert first.rtp.broken(mark) == []

@@ -21,6 +21,7 @@ from rig.node import ROUTES, NodeProcess, serving
 from rig.processes import connected_again, node_of, nodes_of
 from rig.relay import Event, RelayPeer
 from rig.sip import assert_helpful, sentence
+from rig.waiting import until
 
 PATIENCE_S = 60.0
 """How long anything may take before a test gives it up; nothing is judged by it."""
@@ -28,13 +29,6 @@ PATIENCE_S = 60.0
 
 def watching(node_s: float, engine_s: float) -> str:
     return f"{ROUTES}\n[watch]\nnode_s = {node_s}\nengine_s = {engine_s}\n"
-
-
-async def until(condition: object, what: str) -> None:
-    began = time.monotonic()
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() - began < PATIENCE_S, f"{what}: not within {PATIENCE_S} s"
-        await asyncio.sleep(0.05)
 
 
 async def playing(node: NodeProcess, relay: RelayPeer, url: str) -> Talk:

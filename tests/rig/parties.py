@@ -20,6 +20,7 @@ from rig.rtp import Packet, RtpPeer
 from rig.sip import sentence
 from rig.stage import WITHIN_S, Program, Stage
 from rig.stories import REASONS, UNBUILT, WRONG, Seen
+from rig.waiting import until
 
 __all__ = ["PARTIES"]
 
@@ -39,13 +40,13 @@ def last(rtp: RtpPeer, count: int = 15) -> list[float]:
 
 async def sound(rtp: RtpPeer) -> float:
     """Wait until there is a sound that lasts; how loud it is."""
-    await Stage.until(lambda: len(heard := last(rtp)) >= 15 and min(heard) > 200, "a sound")
+    await until(lambda: len(heard := last(rtp)) >= 15 and min(heard) > 200, "a sound")
     return float(np.median(last(rtp)))
 
 
 async def silence(rtp: RtpPeer) -> None:
     """Wait until it is quiet."""
-    await Stage.until(lambda: len(heard := last(rtp)) >= 15 and max(heard) < 100, "silence")
+    await until(lambda: len(heard := last(rtp)) >= 15 and max(heard) < 100, "silence")
 
 
 def times(rtp: RtpPeer, *frequencies_hz: float, lasting_s: float) -> int:
@@ -102,7 +103,7 @@ async def steer(stage: Stage) -> Seen:
     loud = await sound(caller.rtp)
     await program.says("press", 3)
     caller.rtp.digit("3")
-    await Stage.until(lambda: min(last(caller.rtp)) > 50 and max(last(caller.rtp)) < loud / 2, "it is less loud")
+    await until(lambda: min(last(caller.rtp)) > 50 and max(last(caller.rtp)) < loud / 2, "it is less loud")
     await program.says("press", 4)
     caller.rtp.digit("4")
     await silence(caller.rtp)

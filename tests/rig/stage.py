@@ -180,11 +180,3 @@ class Stage:
         responder.rtp.watch(self.node.engine().pid)
         self._opened.callback(responder.close)
         return responder
-
-    @staticmethod
-    async def until(holds: Callable[[], bool], what: str) -> None:
-        """Wait for something, as long as it takes."""
-        until = time.monotonic() + WITHIN_S
-        while not holds():
-            assert time.monotonic() < until, f"never: {what}"
-            await asyncio.sleep(0.02)

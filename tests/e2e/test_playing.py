@@ -28,8 +28,7 @@ async def test_a_list_is_played_as_often_as_asked_and_no_more(talk: Talk, audio_
     await talk.relay.command(talk.call, "play", control_id="thrice", play=[item(url), PAUSE], loop=3)
     await talk.relay.finished("play", "thrice")
     await asyncio.sleep(0.5)
-    heard = talk.caller.rtp.samples(mark)
-    found = audio.bursts(heard, 900)
+    found = audio.bursts(talk.caller.rtp.joined(mark), 900)  # what a busy machine left out is no part of any
     assert len(found) == 3
     assert np.diff([begin for begin, _ in found]) == pytest.approx([3200, 3200], abs=8)
     assert talk.caller.rtp.broken(mark) == []
@@ -54,13 +53,14 @@ async def test_a_direction_is_who_hears_it(
     await talk.relay.command(talk.call, "play", control_id="to", play=[item(url)], direction=direction)
     await talk.relay.finished("play", "to")
     await asyncio.sleep(0.3)
-    heard = audio.bursts(talk.caller.rtp.samples(mark), 900)
+    heard = audio.bursts(talk.caller.rtp.joined(mark), 900)
     done = await stop(talk)
     [said] = audio.read_wav(await fetch(node, done["url"], tmp_path / "said.wav"))
     assert bool(heard) == caller_hears
     found = audio.bursts(said, 900)
     assert bool(found) == said_has
-    assert all(end - begin == pytest.approx(4000, abs=160) for begin, end in [*heard, *found])
+    for bursts in filter(None, (heard, found)):  # in a recording it has holes where a busy machine left out something
+        assert sum(end - begin for begin, end in bursts) == pytest.approx(4000, abs=160)
 
 
 async def test_the_american_ringtone_is_440_and_480_hz_two_seconds_on_and_four_off(talk: Talk) -> None:
@@ -68,7 +68,7 @@ async def test_the_american_ringtone_is_440_and_480_hz_two_seconds_on_and_four_o
     mark = talk.caller.rtp.mark()
     await talk.relay.command(talk.call, "play", control_id="ring", play=ring)
     await talk.relay.finished("play", "ring")
-    heard = talk.caller.rtp.samples(mark)
+    heard = talk.caller.rtp.joined(mark)
     loud = [rms > 300 for _, rms in talk.caller.rtp.loudness(mark)]
     edges = np.flatnonzero(np.diff(np.array([False, *loud, False]).astype(int)))
     first, second = zip(edges[::2], edges[1::2], strict=True)

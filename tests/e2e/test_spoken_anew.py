@@ -74,6 +74,7 @@ async def half_spoken(node: NodeProcess, relay: RelayPeer, talk: Talk, loud: Tal
     """``TEXT`` is played, and its file has its first sentences until this is left."""
     await until_all_is_spoken(node)
     before, worker = files(node), worker_of(node)
+    playing = asyncio.create_task(state(relay, name, "playing"))
     os.kill(worker, signal.SIGSTOP)
     try:
         await relay.command(talk.call, "play", control_id=name, play=say(TEXT))
@@ -83,13 +84,17 @@ async def half_spoken(node: NodeProcess, relay: RelayPeer, talk: Talk, loud: Tal
         for number in range(OTHERS):  # their first words come before what is heard later
             text = f"{name} {number}, " + "and so on and on without an end " * 12
             await relay.command(loud.call, "play", control_id=f"{name} {number}", play=say(text))
-        os.kill(worker, signal.SIGCONT)
-        await state(relay, name, "playing")
-        os.kill(worker, signal.SIGSTOP)
+        while not playing.done():  # a little at a time: what is told late is not told when all is spoken
+            os.kill(worker, signal.SIGCONT)
+            await asyncio.sleep(0.005)
+            os.kill(worker, signal.SIGSTOP)
+            await asyncio.wait([playing], timeout=0.1)
+        await playing
         [file] = begun
         assert is_growing(file), "it was whole before it was played: nothing is shown"
         yield file
     finally:
+        playing.cancel()
         os.kill(worker, signal.SIGCONT)
     for number in range(OTHERS):
         await relay.command(loud.call, "play.stop", control_id=f"{name} {number}")
@@ -99,7 +104,8 @@ async def heard(node: NodeProcess, relay: RelayPeer, talk: Talk, loud: Talk, nam
     """The file of ``TEXT``, which grows while it begins to be played, and how many seconds of it are no silence."""
     mark = talk.caller.rtp.mark()
     async with half_spoken(node, relay, talk, loud, name) as file:
-        await asyncio.sleep(file.stat().st_size / 2 / RATE_HZ + 1.0)  # all that is spoken so far has been heard
+        spoken_s = file.stat().st_size / 2 / RATE_HZ  # all of that is heard
+        await talk.caller.rtp.hears(round((spoken_s + 1.0) * 50), talk.caller.rtp.mark(), within_s=120)
     await state(relay, name, "finished")
     samples = np.abs(talk.caller.rtp.samples(mark).astype(int))
     audible = samples[: len(samples) // 160 * 160].reshape(-1, 160).max(axis=1) > 500

@@ -17,6 +17,7 @@ from offhook.node.engine import ops, reports
 from offhook.testing.hearing import level_dbm0, tone_share
 from offhook.testing.phone import CallFailed, NotHeard, Phone
 from rig.engine import RawControl, running_engine
+from rig.waiting import until
 
 
 def tone_file(path, hz: float, seconds: float):
@@ -367,11 +368,15 @@ async def test_a_call_outlives_its_node_and_the_next_one_is_told_everything(alic
 
 async def test_without_a_node_new_calls_get_503_with_a_sentence(alice):
     async with running_engine() as engine:
-        controller, welcome = await engine.connected()
-        await controller.port.close()
-        await asyncio.sleep(0.1)
+        node = await RawControl.open(engine)
+        node.say(ops.Hello(version=1, epoch=1, secret=engine.secret))
+        welcome = await node.hears()
+        node.writer.write_eof()
+        while await node.hears() is not None:  # the engine closes its side when it knows that its node went
+            pass
         with pytest.raises(CallFailed) as failed:
-            await alice.call(f"sip:100@{welcome.sip_udp}")
+            await alice.call(f"sip:100@{welcome['sip_udp']}")
+        await node.close()
         assert failed.value.ended.status == 503
         assert "application" in failed.value.ended.reason
 
@@ -385,7 +390,8 @@ async def test_however_it_ends_the_far_party_gets_a_bye_with_a_reason(alice, how
         await controller.port.execute(ops.LegAnswer(id=1, leg=leg))
         hers = await dialling
         await controller.port.execute(ops.Record(id=2, leg=leg, recording="r.wav"))
-        await asyncio.sleep(0.5)
+        kept = engine.options.recordings  # while it grows the file has another name
+        await until(lambda: sum(file.stat().st_size for file in kept.iterdir()) > 0.4 * 16_000, "it is recorded")
         if how == "orphan":
             await controller.port.close()
         elif how == "lifeline":
@@ -396,7 +402,7 @@ async def test_however_it_ends_the_far_party_gets_a_bye_with_a_reason(alice, how
         assert (ended.by, ended.cause, ended.status) == ("remote", "bye", 503)
         assert ended.reason == ("control lost" if how == "orphan" else "shutting down")
         assert await asyncio.wait_for(engine.launched.process.wait(), 30) == (3 if how == "orphan" else 0)
-        (samples,) = channels(engine.options.recordings / "r.wav")
+        (samples,) = channels(kept / "r.wav")
         assert len(samples) > 0.3 * 8000
 
 

@@ -12,6 +12,7 @@ from offhook.node.engine import ops, reports
 from rig.dialog import Caller, sdp
 from rig.engine import running_engine
 from rig.rtp import RtpPeer
+from rig.waiting import until
 
 
 @pytest.fixture
@@ -55,24 +56,32 @@ async def test_an_incoming_call_is_told_with_all_that_the_invite_said(engine):
         assert (traced.leg, traced.sent) == (leg, False)
 
 
+async def pressed(engine, by, key):
+    """A key that was not pressed yet, by INFO or in the media: when it is told, media does what it was told before."""
+    if isinstance(by, Caller):
+        await by.info_digit(key)
+    else:
+        by.digit(key)
+    await engine.controller.sees(reports.DigitReport, lambda report: report.digit == key)
+
+
 @pytest.mark.parametrize("direction", ["sendonly", "inactive"])
 async def test_hold_silences_us_and_resuming_brings_us_back(engine, direction):
     async with calling(engine) as (caller, leg):
         tone = ops.ToneSource([ops.Tone(1000, [440.0])], duration_ms=-1)
         await engine.controller.port.execute(ops.Play(id=2, leg=leg, sources=[tone]))
-        await asyncio.sleep(0.3)
+        await caller.rtp.hears(10, louder_than=500)
         answer = await caller.reinvite(direction)
         assert answer.status == 200
         assert (await engine.controller.sees(reports.LegChanged)).hold is True
-        await asyncio.sleep(0.1)
+        await pressed(engine, caller, "1")
         mark = caller.rtp.mark()
         await asyncio.sleep(0.4)
+        await pressed(engine, caller, "2")
         assert caller.rtp.heard(mark) == []
         await caller.reinvite("sendrecv")
         await engine.controller.sees(reports.LegChanged, lambda changed: not changed.hold)
-        mark = caller.rtp.mark()
-        await asyncio.sleep(0.4)
-        assert len(caller.rtp.heard(mark)) > 15
+        await caller.rtp.hears(15, caller.rtp.mark(), louder_than=500)
 
 
 async def test_media_follows_the_peer_to_a_new_address(engine):
@@ -84,10 +93,8 @@ async def test_media_follows_the_peer_to_a_new_address(engine):
             changed = await engine.controller.sees(reports.LegChanged)
             assert changed.remote_media == f"127.0.0.1:{moved.port}"
             assert changed.hold is False
-            await asyncio.sleep(0.1)
+            await pressed(engine, moved, "5")
             old, new = caller.rtp.mark(), moved.mark()
-            moved.digit("5")
-            assert (await engine.controller.sees(reports.DigitReport)).digit == "5"
             await moved.hears(10, new)
             assert caller.rtp.heard(old) == []
         finally:
@@ -236,17 +243,20 @@ async def test_our_offer_repeats_the_streams_and_numbers_of_the_call(engine):
 async def test_one_press_by_info_and_by_rfc_4733_is_one_digit(engine, order):
     """eigger/hass-sip#24: phones that send both."""
     async with calling(engine) as (caller, _leg):
-        for key in "11#":
-            if order == "info-first":
-                await caller.info_digit(key)
-                caller.rtp.digit(key)
-            else:
-                caller.rtp.digit(key)
-                await asyncio.sleep(0.05)
-                await caller.info_digit(key)
-            await asyncio.sleep(0.3)
+        ways = [caller.info_digit, caller.rtp.digit]
+        for number, key in enumerate("11#", 1):
+            for way in ways if order == "info-first" else reversed(ways):
+                said = way(key)
+                if said is not None:
+                    await said
+                await caller.rtp.has_said_all()
+                await until(
+                    lambda number=number: len(engine.controller.of(reports.DigitReport)) >= number, "it is told"
+                )
+        for by, key in ((caller, "8"), (caller.rtp, "9")):  # they are told after all that came the same way
+            await pressed(engine, by, key)
         digits = [report.digit for report in engine.controller.of(reports.DigitReport)]
-        assert digits == ["1", "1", "#"]
+        assert digits == ["1", "1", "#", "8", "9"]
 
 
 async def test_digits_by_info_alone_arrive(engine):
@@ -262,9 +272,8 @@ async def test_a_digit_without_marker_bits_arrives_once(engine):
     """livekit/sip#742."""
     async with calling(engine) as (caller, _leg):
         caller.rtp.digit("9", marker=False)
-        await engine.controller.sees(reports.DigitReport)
-        await asyncio.sleep(0.4)
-        assert [report.digit for report in engine.controller.of(reports.DigitReport)] == ["9"]
+        await pressed(engine, caller.rtp, "8")
+        assert [report.digit for report in engine.controller.of(reports.DigitReport)] == ["9", "8"]
         assert engine.controller.of(reports.DigitReport)[0].method == "rfc4733"
 
 

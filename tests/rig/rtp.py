@@ -232,6 +232,11 @@ class RtpPeer:
         """What breaks the stream since a mark, but for what the machine did. Empty when it is whole."""
         return missing(self.heard(since), self.waits)
 
+    def left_out_s(self, since: int = 0) -> float:
+        """How much of its time line the engine left out: the machine kept it waiting (``broken`` judges whether)."""
+        heard = self.heard(since)
+        return (((heard[-1].timestamp - heard[0].timestamp) & 0xFFFFFFFF) / 160 - len(heard) + 1) * FRAME_S
+
     def samples(self, since: int = 0) -> NDArray[np.int16]:
         """What was heard since a mark, by RTP time: decoded by ffmpeg, a lost packet is silence."""
         return audio.assemble([(p.timestamp, p.payload) for p in self.heard(since)], self.payload_type)

@@ -113,12 +113,12 @@ async def test_what_dev_prints_for_a_person_works(tmp_path: Path) -> None:
         assert uri, text
         async with RelayPeer(node) as client:
             phone = await asyncio.create_subprocess_exec(
-                *command(), "call", uri[1], "--seconds", "4", "--press", "5", "--out", str(tmp_path / "heard.wav"),
+                *command(), "call", uri[1], "--seconds", "30", "--press", "5", "--out", str(tmp_path / "heard.wav"),
                 env=environment(), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
-            call = await client.event("receive")
+            call = await client.event("receive", within_s=60)  # the phone has to be started first
             await client.command(call, "answer")
-            await client.command(call, "collect", control_id="c", digits={"max": 1}, initial_timeout=10)
+            await client.command(call, "collect", control_id="c", digits={"max": 1}, initial_timeout=30)
             tone = [{"type": "ringtone", "params": {"name": "us", "duration": 1.5}}]
             await client.command(call, "play", control_id="p", play=tone)
             done = await client.event("collect")

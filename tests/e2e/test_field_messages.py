@@ -106,7 +106,8 @@ class Sender:
         content = self._filled(body).replace("\n", "\r\n").replace("<LF>", "\n").encode()
         self.names["length"] = str(len(content))
         self.head = self._filled(head).split("\n")
-        self.sip.send("\r\n".join([*self.head, "", ""]).encode() + content, self.node)
+        data = "\r\n".join([*self.head, "", ""]).encode() + content
+        self.sip.send_until(lambda m: m.get("Call-ID") == self.names["call"], data, self.node)
 
     def _filled(self, text: str) -> str:
         for name, value in self.names.items():

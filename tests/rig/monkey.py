@@ -62,7 +62,7 @@ class Monkey:
         caller.close()
 
     async def talk(self, caller: Caller) -> None:
-        final = await caller.final(15)
+        final = await caller.final()
         if final.status != 200:
             return caller.ack_failure(final)
         caller.answer = final

@@ -51,8 +51,11 @@ class SipMessage:
 
     @property
     def method(self) -> str:
-        """Of a request, or of the request that is answered."""
-        return self.get("CSeq").split()[1] if self.status else self.start.split(" ")[0]
+        """Of a request, or of the request that is answered: empty where that has no CSeq which could be copied."""
+        if not self.status:
+            return self.start.split(" ")[0]
+        found = re.fullmatch(r"\d+\s+(\S+)", self.get("CSeq"))
+        return found.group(1) if found else ""
 
     @property
     def uri(self) -> str:

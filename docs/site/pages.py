@@ -14,14 +14,14 @@ from docs.site.verbs import VERBS, Method, Verb, public_methods
 
 import offhook
 from offhook import errors
-from offhook.client.action import Action
-from offhook.client.all_events import AllEvents
-from offhook.client.base import CallBase
+from offhook.client.actions.action import Action
+from offhook.client.actions.call_base import CallBase
+from offhook.client.app.relay import RelayClient
 from offhook.client.events import RelayEvent
 from offhook.client.events.table import EVENT_TYPES
-from offhook.client.listening import Listening
-from offhook.client.relay import RelayClient
-from offhook.client.waiting import Waiting
+from offhook.client.listening.all_events import AllEvents
+from offhook.client.listening.call_events import CallEvents
+from offhook.client.listening.call_waits import CallWaits
 
 __all__ = ["ROOT", "action_page", "call_page", "client_page", "errors_page", "events_page", "verb_page"]
 
@@ -66,7 +66,9 @@ def call_page() -> str:
     words = read_docstring(CallBase)
     parts = ["# Call\n", words.text, "## Attributes\n", _items(words.attributes), _attributes(CallBase)]
     parts.append("## Listening\n\nWhat events there are is [listed here](events.md).")
-    parts += [method_entry(method, "call", "###") for owner in (Listening, Waiting) for method in public_methods(owner)]
+    parts += [
+        method_entry(method, "call", "###") for owner in (CallEvents, CallWaits) for method in public_methods(owner)
+    ]
     return _joined(parts)
 
 

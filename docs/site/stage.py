@@ -33,9 +33,9 @@ GUIDES: dict[str, str] = {
 """Pages that people wrote: where they stand in the repository and on the site."""
 
 MADE: dict[str, str] = {
-    "src/offhook/client/relay.py": "reference/client.md",
-    "src/offhook/client/base.py": "reference/call.md",
-    "src/offhook/client/action.py": "reference/actions.md",
+    "src/offhook/client/app/relay.py": "reference/client.md",
+    "src/offhook/client/actions/call_base.py": "reference/call.md",
+    "src/offhook/client/actions/action.py": "reference/actions.md",
     "src/offhook/client/events/table.py": "reference/events.md",
     "src/offhook/errors.py": "reference/errors.md",
     **{verb.source: f"reference/{verb.name}.md" for verb in VERBS},

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 import msgspec
 from docs.site.docstrings import Docstring, read_docstring
 
-from offhook.client.action import Action
-from offhook.client.all_events import AllEvents
-from offhook.client.call import Call
+from offhook.client.actions.action import Action
+from offhook.client.app.relay import RelayClient
+from offhook.client.calls.call import Call
+from offhook.client.calls.messages import Message
 from offhook.client.events.table import EVENT_TYPES
-from offhook.client.messages import Message
-from offhook.client.relay import RelayClient
+from offhook.client.listening.all_events import AllEvents
 from offhook.node.verbs.registry import BUILT
 from offhook.protocol.params import Params
 

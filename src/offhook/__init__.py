@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from offhook._version import __version__
-from offhook.client.action import Action
-from offhook.client.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig, SwaigFunction
-from offhook.client.call import Call
+from offhook.client.actions.action import Action
+from offhook.client.app.relay import RelayClient
+from offhook.client.calls.call import Call
+from offhook.client.calls.messages import Message
 from offhook.client.events import (
     AiCompletionEvent,
     AiEvent,
@@ -52,20 +53,6 @@ from offhook.client.events import (
     TranslateLogEvent,
     UserEvent,
 )
-from offhook.client.messages import Message
-from offhook.client.relay import RelayClient
-from offhook.client.shapes import (
-    Collect,
-    CollectDigits,
-    CollectSpeech,
-    ConnectDevice,
-    Device,
-    Media,
-    PromptDigits,
-    RecordAudio,
-    SipHeader,
-    StreamSettings,
-)
 from offhook.client.verbs.ai import AIAction
 from offhook.client.verbs.ai_message import AiReset
 from offhook.client.verbs.collect import StandaloneCollectAction
@@ -81,6 +68,19 @@ from offhook.client.verbs.refer import ReferDevice
 from offhook.client.verbs.stream import StreamAction
 from offhook.client.verbs.tap import Tap, TapAction, TapDevice
 from offhook.client.verbs.transcribe import TranscribeAction
+from offhook.client.words.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig, SwaigFunction
+from offhook.client.words.shapes import (
+    Collect,
+    CollectDigits,
+    CollectSpeech,
+    ConnectDevice,
+    Device,
+    Media,
+    PromptDigits,
+    RecordAudio,
+    SipHeader,
+    StreamSettings,
+)
 from offhook.errors import (
     CallerError,
     CallReleased,

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offhook.client.action import Action
-from offhook.client.call import Call
+from offhook.client.actions.action import Action
+from offhook.client.app.relay import RelayClient
+from offhook.client.app.serving import serve
+from offhook.client.calls.call import Call
 from offhook.client.events import RelayEvent
-from offhook.client.relay import RelayClient
-from offhook.client.serving import serve
 from offhook.errors import OffhookError, RelayError
 from offhook.protocol.states import CallState
 from offhook.testing.clock import VirtualClockLoop

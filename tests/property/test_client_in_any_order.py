@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offhook.client.action import Action
-from offhook.client.call import Call
+from offhook.client.actions.action import Action
+from offhook.client.app.relay import RelayClient
+from offhook.client.calls.call import Call
 from offhook.client.events import RelayEvent
-from offhook.client.relay import RelayClient
 from offhook.errors import RelayError
 from offhook.testing.clock import VirtualClockLoop
 from rig.memory_node import NODE_ID, MemoryNode

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from offhook.client.call import Call
-from offhook.client.relay import RelayClient
-from offhook.client.session import SessionSettings
+from offhook.client.app.relay import RelayClient
+from offhook.client.calls.call import Call
+from offhook.client.session.session import SessionSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "node" / "gateway"))
 
@@ -27,7 +27,7 @@ COMMANDS = 200
 @pytest.fixture(autouse=True)
 def short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = functools.partial(SessionSettings, backoff_min_s=0.001, backoff_max_s=0.002)
-    monkeypatch.setattr("offhook.client.relay.SessionSettings", quick)
+    monkeypatch.setattr("offhook.client.app.relay.SessionSettings", quick)
 
 
 async def cut(node: Node, client: RelayClient, turns: int) -> None:
@@ -111,7 +111,7 @@ async def test_a_call_whose_end_the_node_could_not_keep_ends_and_one_that_lives_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stayed in ``client.calls`` for ever, its handler too: the node said so, and nobody listened."""
-    monkeypatch.setattr("offhook.client.base._GONE_GRACE_S", 0.05)
+    monkeypatch.setattr("offhook.client.actions.call_base._GONE_GRACE_S", 0.05)
     async with (
         Node(tmp_path, retention_max_events=3) as node,
         RelayClient(PROJECT, TOKEN, f"ws://127.0.0.1:{node.port}", ["office"]) as client,

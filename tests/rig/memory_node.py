@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from offhook.client import outputs
-from offhook.client.outputs import Output
-from offhook.client.session import Session
+from offhook.client.session import outputs
+from offhook.client.session.outputs import Output
+from offhook.client.session.session import Session
 
 NODE_ID = "memory"
 

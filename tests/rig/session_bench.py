@@ -6,8 +6,8 @@ import itertools
 import json
 from typing import Any
 
-from offhook.client import outputs
-from offhook.client.session import Session, SessionSettings, State
+from offhook.client.session import outputs
+from offhook.client.session.session import Session, SessionSettings, State
 from offhook.errors import RelayError
 from offhook.protocol.frames import Authentication
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 __all__ = [
+    "CALL_STATE_ORDER",
     "CALL_TRANSITIONS",
     "CallState",
     "CollectResultType",
@@ -32,6 +33,9 @@ class CallState(enum.StrEnum):
     ENDING = "ending"
     ENDED = "ended"
 
+
+CALL_STATE_ORDER: Final = MappingProxyType({state.value: place for place, state in enumerate(CallState)})
+"""States of a call by name, and which comes after which."""
 
 CALL_TRANSITIONS: Final = MappingProxyType(
     {

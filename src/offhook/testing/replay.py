@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 from aiohttp import WSMsgType, web
 
-from offhook.client.recording import FORMAT, MASK, VERSION
+from offhook.client.transport.recording import FORMAT, MASK, VERSION
 from offhook.errors import OffhookError
 from offhook.protocol import methods
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from offhook.client.relay import RelayClient
-from offhook.client.session import SessionSettings
+from offhook.client.app.relay import RelayClient
+from offhook.client.session.session import SessionSettings
 from offhook.testing.node import ScriptedNode
 
 
@@ -17,7 +17,7 @@ from offhook.testing.node import ScriptedNode
 def short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect at once: what the back-off is, the session's own tests say."""
     quick = functools.partial(SessionSettings, backoff_min_s=0.01, backoff_max_s=0.02)
-    monkeypatch.setattr("offhook.client.relay.SessionSettings", quick)
+    monkeypatch.setattr("offhook.client.app.relay.SessionSettings", quick)
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from docs.site.stage import MADE, groups, lay_out, site_pages
 from docs.site.verbs import OF_THE_CLIENT_ITSELF, VERBS, Method, Verb, public_methods
 
 import offhook.client.verbs
-from offhook.client.action import Action
-from offhook.client.call import Call
+from offhook.client.actions.action import Action
+from offhook.client.app.relay import RelayClient
+from offhook.client.calls.call import Call
+from offhook.client.calls.messages import Message
 from offhook.client.events.table import EVENT_TYPES
-from offhook.client.messages import Message
-from offhook.client.relay import RelayClient
 
 NAMES = [verb.name for verb in VERBS]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")

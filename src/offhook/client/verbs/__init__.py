@@ -1,1 +1,1 @@
-"""How an app asks: one module a verb."""
+"""How an app asks, one verb each: every method of the reference; imports `actions`, `listening`, `events`, `words`."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from offhook.client.action import Action
-from offhook.client.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig
-from offhook.client.base import CallBase
-from offhook.client.compose import compose, new_id
+from offhook.client.actions.action import Action
+from offhook.client.actions.call_base import CallBase
 from offhook.client.events import AiEvent, AiStopEvent, RelayEvent
-from offhook.client.tasks import Handler
+from offhook.client.listening.tasks import Handler
+from offhook.client.words.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig
+from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import ai
 
 __all__ = ["AIAction", "AiVerb"]

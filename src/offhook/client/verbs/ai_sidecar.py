@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from offhook.client.agent import AiParams, Swaig
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
+from offhook.client.actions.call_base import CallBase
 from offhook.client.verbs.live_transcribe import Party
+from offhook.client.words.agent import AiParams, Swaig
+from offhook.client.words.compose import compose
 from offhook.protocol.verbs import ai_sidecar
 
 __all__ = ["AiSidecarVerb"]

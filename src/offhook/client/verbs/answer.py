@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
+from offhook.client.actions.call_base import CallBase
+from offhook.client.words.compose import compose
 from offhook.protocol.devices import Codec
 from offhook.protocol.verbs.answer import Answer
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from offhook.client.action import Action
-from offhook.client.base import CallBase
-from offhook.client.compose import compose, new_id
+from offhook.client.actions.action import Action
+from offhook.client.actions.call_base import CallBase
 from offhook.client.events import CollectEvent, RelayEvent
-from offhook.client.shapes import CollectDigits, CollectSpeech
-from offhook.client.tasks import Handler
+from offhook.client.listening.tasks import Handler
+from offhook.client.words.compose import compose, new_id
+from offhook.client.words.shapes import CollectDigits, CollectSpeech
 from offhook.protocol.verbs import collect
 
 __all__ = ["CollectVerb", "InputAction", "StandaloneCollectAction"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
-from offhook.client.shapes import ConnectDevice, Media
+from offhook.client.actions.call_base import CallBase
+from offhook.client.words.compose import compose
+from offhook.client.words.shapes import ConnectDevice, Media
 from offhook.protocol.verbs.connect import Connect
 from offhook.protocol.verbs.disconnect import Disconnect
 

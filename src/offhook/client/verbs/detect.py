@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
-from offhook.client.action import Action
-from offhook.client.base import CallBase
-from offhook.client.compose import compose, new_id
-from offhook.client.ending import Ending
+from offhook.client.actions.action import Action
+from offhook.client.actions.call_base import CallBase
 from offhook.client.events import DetectEvent, RelayEvent
-from offhook.client.tasks import Handler
+from offhook.client.listening.outcome import Outcome
+from offhook.client.listening.tasks import Handler
+from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import detect
 
 __all__ = ["Detect", "DetectAction", "DetectVerb"]
@@ -80,8 +80,8 @@ class DetectAction(Action[DetectEvent]):
 
     def __init__(self, call: CallBase, control_id: str, on_completed: Handler[DetectEvent] | None) -> None:
         super().__init__(call, control_id, on_completed)
-        self._ready: Ending[DetectEvent] = Ending()
-        self._beep: Ending[DetectEvent] = Ending()
+        self._ready: Outcome[DetectEvent] = Outcome()
+        self._beep: Outcome[DetectEvent] = Outcome()
 
     def is_result(self, event: RelayEvent) -> bool:
         """Say whether this event of ours says what was detected."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from offhook.client.call import Call
-from offhook.client.calls import Calls
-from offhook.client.compose import compose, new_id
-from offhook.client.shapes import Device
+from offhook.client.words.compose import compose, new_id
+from offhook.client.words.shapes import Device
 from offhook.protocol.verbs import dial
+
+if TYPE_CHECKING:
+    from offhook.client.calls.call import Call
+    from offhook.client.calls.calls import Calls
 
 __all__ = ["DialVerb"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
+from offhook.client.actions.call_base import CallBase
+from offhook.client.words.compose import compose
 from offhook.protocol.verbs.end import End
 
 __all__ = ["EndVerb"]

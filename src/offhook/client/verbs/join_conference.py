@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
-from offhook.client.shapes import StreamSettings
+from offhook.client.actions.call_base import CallBase
+from offhook.client.words.compose import compose
+from offhook.client.words.shapes import StreamSettings
 from offhook.protocol.verbs.join_conference import JoinConference, LeaveConference
 
 __all__ = ["ConferenceVerb"]

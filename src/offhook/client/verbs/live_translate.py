@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
+from offhook.client.actions.call_base import CallBase
 from offhook.client.verbs.live_transcribe import LiveOptions, Party, Summarize
+from offhook.client.words.compose import compose
 from offhook.protocol.verbs.live_translate import LiveTranslate
 
 __all__ = ["LiveTranslateAction", "LiveTranslateVerb"]

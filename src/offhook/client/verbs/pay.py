@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict
 
-from offhook.client.action import Action
-from offhook.client.base import CallBase
-from offhook.client.compose import compose, new_id
+from offhook.client.actions.action import Action
+from offhook.client.actions.call_base import CallBase
 from offhook.client.events import PayEvent, RelayEvent
-from offhook.client.shapes import Media
-from offhook.client.tasks import Handler
+from offhook.client.listening.tasks import Handler
+from offhook.client.words.compose import compose, new_id
+from offhook.client.words.shapes import Media
 from offhook.protocol.verbs import pay
 
 __all__ = ["PayAction", "PayParameter", "PayPrompt", "PayVerb"]

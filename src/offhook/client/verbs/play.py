@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from offhook.client.action import Action
-from offhook.client.base import CallBase
-from offhook.client.compose import compose, new_id
+from offhook.client.actions.action import Action
+from offhook.client.actions.call_base import CallBase
 from offhook.client.events import PlayEvent
-from offhook.client.shapes import Media, RingtoneParams, TtsParams
-from offhook.client.tasks import Handler
+from offhook.client.listening.tasks import Handler
+from offhook.client.words.compose import compose, new_id
+from offhook.client.words.shapes import Media, RingtoneParams, TtsParams
 from offhook.protocol.devices import Gender
 from offhook.protocol.verbs import play
 

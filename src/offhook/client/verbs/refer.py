@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose
-from offhook.client.shapes import SipHeader
+from offhook.client.actions.call_base import CallBase
+from offhook.client.words.compose import compose
+from offhook.client.words.shapes import SipHeader
 from offhook.protocol.verbs.refer import Refer
 
 __all__ = ["ReferDevice", "ReferVerb"]

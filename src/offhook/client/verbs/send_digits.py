@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from offhook.client.base import CallBase
-from offhook.client.compose import compose, new_id
+from offhook.client.actions.call_base import CallBase
+from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs.send_digits import SendDigits
 
 __all__ = ["SendDigitsVerb"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from offhook.client.compose import compose
 from offhook.client.events import MessageStateEvent
-from offhook.client.messages import Message, Messages
-from offhook.client.tasks import Handler
+from offhook.client.listening.tasks import Handler
+from offhook.client.words.compose import compose
 from offhook.errors import CallerError
 from offhook.protocol.messaging import SendMessage
+
+if TYPE_CHECKING:
+    from offhook.client.calls.messages import Message, Messages
 
 __all__ = ["SendMessageVerb"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from offhook.client.base import CallBase
+from offhook.client.actions.call_base import CallBase
 from offhook.protocol.verbs.user_event import UserEvent
 
 __all__ = ["UserEventVerb"]

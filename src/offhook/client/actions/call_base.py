@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from offhook.client.actions.action import Action
-from offhook.client.actions.call_facts import Facts
+from offhook.client.actions.call_facts import CallFacts
 from offhook.client.actions.running import RunningActions
 from offhook.client.events import CallStateEvent, RelayEvent, made_here
 from offhook.client.listening.call_events import CallEvents
@@ -26,7 +26,7 @@ from offhook.protocol.verbs.state import STATE_EVENT
 if TYPE_CHECKING:
     from offhook.client.calls.call import Call
 
-__all__ = ["CallBase", "Requests"]
+__all__ = ["CallBase", "ClientOfCall"]
 
 log = logging.getLogger("offhook.client")
 
@@ -49,7 +49,7 @@ _MAY_BE_MISSING: Final = frozenset({"calling.hold", "calling.unhold"})
 """Methods that some services do not have; they may say so with 404, which is no success (relay-protocol 9, row 20)."""
 
 
-class Requests(Protocol):
+class ClientOfCall(Protocol):
     """What a call needs of its client."""
 
     tasks: Tasks
@@ -67,7 +67,7 @@ class Requests(Protocol):
         ...
 
 
-class CallBase(Facts, CallEvents, CallWaits):
+class CallBase(CallFacts, CallEvents, CallWaits):
     """A live phone call."""
 
     call_id: str
@@ -93,11 +93,11 @@ class CallBase(Facts, CallEvents, CallWaits):
     parent: dict[str, Any]
     """``node_id``, ``call_id`` and ``device_type`` of the call that made it."""
 
-    def __init__(self, client: Requests, event: RelayEvent) -> None:
+    def __init__(self, client: ClientOfCall, event: RelayEvent) -> None:
         self.call_id = event.call_id
         CallEvents.__init__(self, Handlers(client.tasks, self.call_id))
         CallWaits.__init__(self)
-        Facts.__init__(self, event)
+        CallFacts.__init__(self, event)
         self._client = client
         self.tasks = client.tasks
         self._released = False

@@ -8,10 +8,10 @@ from typing import Any
 from offhook.client.events import RelayEvent
 from offhook.protocol.states import CALL_STATE_ORDER, CallState
 
-__all__ = ["Facts"]
+__all__ = ["CallFacts"]
 
 
-class Facts:
+class CallFacts:
     """A call's attributes; ``CallBase`` tells what they are."""
 
     def __init__(self, event: RelayEvent) -> None:

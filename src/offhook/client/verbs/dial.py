@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from offhook.client.calls.call import Call
+from offhook.client.calls.calls import Calls
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import Device
 from offhook.protocol.verbs import dial
-
-if TYPE_CHECKING:
-    from offhook.client.calls.call import Call
-    from offhook.client.calls.calls import Calls
 
 __all__ = ["DialVerb"]
 

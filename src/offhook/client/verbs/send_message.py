@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from offhook.client.calls.messages import Message, Messages
 from offhook.client.events import MessageStateEvent
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose
 from offhook.errors import CallerError
 from offhook.protocol.messaging import SendMessage
-
-if TYPE_CHECKING:
-    from offhook.client.calls.messages import Message, Messages
 
 __all__ = ["SendMessageVerb"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -32,6 +33,7 @@ def on_a_jumping_clock(story: Story) -> Callable[[], None]:
         await client.disconnect()
 
     def test() -> None:
+        random.seed(0)  # of the pauses between tries: one in a hundred has the last try sent as the time is over
         with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
             runner.run(tell())
 

@@ -1,1 +1,1 @@
-"""How an app asks, one verb each: every method of the reference; imports `actions`, `listening`, `events`, `words`."""
+"""How an app asks, one verb each; imports `actions`, `listening`, `events`, `words`; the client's own verbs `calls`, too."""

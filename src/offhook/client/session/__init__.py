@@ -1,1 +1,1 @@
-"""The wire without IO, bytes and time in, outputs and the next deadline out; imports `protocol` alone."""
+"""The wire without IO, bytes and time in, outputs and the next deadline out; imports no other room."""

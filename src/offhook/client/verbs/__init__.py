@@ -1,1 +1,1 @@
-"""How an app asks, one verb each; imports `actions`, `listening`, `events`, `words`; the client's own verbs `calls`, too."""
+"""How an app asks, one verb each; imports `actions`, `listening`, `events`, `words`, and for two verbs `calls`."""

@@ -1,6 +1,6 @@
 //! G.711 µ-law and A-law (ITU-T G.711; the integer form of G.191).
 
-use crate::Codec;
+use offhook_words::Codec;
 
 const fn expand_mulaw(code: u8) -> i16 {
     let code = !code;
@@ -90,9 +90,26 @@ fn to_alaw(sample: i16) -> u8 {
 static MULAW: [i16; 256] = decode_table!(expand_mulaw);
 static ALAW: [i16; 256] = decode_table!(expand_alaw);
 
-impl Codec {
+/// A codec as G.711 has it, in one of its two laws.
+pub trait G711 {
     /// The sample (int16) of one code.
-    pub fn decode_sample(self, code: u8) -> i16 {
+    fn decode_sample(self, code: u8) -> i16;
+
+    /// The code of one sample.
+    fn encode_sample(self, sample: i16) -> u8;
+
+    /// The code of silence.
+    fn silence(self) -> u8;
+
+    /// Decode as many codes as both slices hold.
+    fn decode(self, codes: &[u8], samples: &mut [i16]);
+
+    /// Encode as many samples as both slices hold.
+    fn encode(self, samples: &[i16], codes: &mut [u8]);
+}
+
+impl G711 for Codec {
+    fn decode_sample(self, code: u8) -> i16 {
         let table = match self {
             Self::Pcmu => &MULAW,
             Self::Pcma => &ALAW,
@@ -100,21 +117,18 @@ impl Codec {
         table.get(usize::from(code)).copied().unwrap_or(0)
     }
 
-    /// The code of one sample.
-    pub fn encode_sample(self, sample: i16) -> u8 {
+    fn encode_sample(self, sample: i16) -> u8 {
         match self {
             Self::Pcmu => to_mulaw(sample),
             Self::Pcma => to_alaw(sample),
         }
     }
 
-    /// The code of silence.
-    pub fn silence(self) -> u8 {
+    fn silence(self) -> u8 {
         self.encode_sample(0)
     }
 
-    /// Decode as many codes as both slices hold.
-    pub fn decode(self, codes: &[u8], samples: &mut [i16]) {
+    fn decode(self, codes: &[u8], samples: &mut [i16]) {
         let table = match self {
             Self::Pcmu => &MULAW,
             Self::Pcma => &ALAW,
@@ -124,8 +138,7 @@ impl Codec {
         }
     }
 
-    /// Encode as many samples as both slices hold.
-    pub fn encode(self, samples: &[i16], codes: &mut [u8]) {
+    fn encode(self, samples: &[i16], codes: &mut [u8]) {
         match self {
             Self::Pcmu => {
                 for (code, sample) in codes.iter_mut().zip(samples) {

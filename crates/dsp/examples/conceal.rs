@@ -4,7 +4,8 @@
 
 use std::io::{self, Read, Write};
 
-use offhook_dsp::{Concealer, FRAME};
+use offhook_dsp::Concealer;
+use offhook_words::FRAME;
 
 fn main() -> io::Result<()> {
     let mut input = Vec::new();

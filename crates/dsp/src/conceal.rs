@@ -1,7 +1,8 @@
 //! Packet loss concealment: the last pitch periods go on, fading (the idea of ITU-T G.711 Appendix I).
 
+use offhook_words::{FRAME, Frame};
+
 use crate::gain::nearest;
-use crate::{FRAME, Frame};
 
 const SHORTEST: usize = 40;
 const LONGEST: usize = 130;

@@ -6,7 +6,7 @@
 
 use std::f32::consts::TAU;
 
-use crate::Frame;
+use offhook_words::Frame;
 
 const LOW: [u16; 4] = [697, 770, 852, 941];
 const HIGH: [u16; 4] = [1209, 1336, 1477, 1633];

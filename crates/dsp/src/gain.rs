@@ -1,6 +1,6 @@
 //! Volume without clicks, and mixing without wrapping.
 
-use crate::Frame;
+use offhook_words::Frame;
 
 /// The nearest sample.
 pub fn saturate(value: i32) -> i16 {

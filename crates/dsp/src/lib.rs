@@ -17,12 +17,3 @@ pub use gain::{Gain, add_frame, decibels_to_factor, nearest, saturate};
 pub use resample::Resampler;
 pub use tone::{Oscillator, ToneSequence, ToneStep, peak_of_dbm0};
 pub use voice::{SpeechDetector, frame_power};
-
-/// Samples of a second.
-pub const RATE_HZ: u32 = 8000;
-
-/// Samples of a frame of 20 ms.
-pub const FRAME: usize = 160;
-
-/// A frame of 20 ms.
-pub type Frame = [i16; FRAME];

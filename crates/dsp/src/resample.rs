@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use crate::RATE_HZ;
+use offhook_words::RATE_HZ;
+
 use crate::gain::nearest;
 
 /// Zero crossings of the sinc on each side: with the Kaiser window below, 3.6 kHz passes and 4.4 kHz folds 75 dB down.

@@ -2,8 +2,9 @@
 
 use std::f64::consts::TAU;
 
+use offhook_words::{FRAME, Frame, RATE_HZ};
+
 use crate::gain::nearest;
-use crate::{FRAME, Frame, RATE_HZ};
 
 /// Peak sample of a sine at a level: a full-scale sine is +3.17 dBm0 (ITU-T G.711, the digital milliwatt).
 pub fn peak_of_dbm0(level_dbm0: f32) -> f32 {

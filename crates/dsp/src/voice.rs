@@ -1,6 +1,6 @@
 //! Is somebody speaking? By energy, against the noise of the line.
 
-use crate::Frame;
+use offhook_words::Frame;
 
 /// Mean power of a frame in dBm0 (a full-scale sine is +3.17); -90 for silence.
 pub fn frame_power(frame: &Frame) -> f32 {

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use offhook_engine::media::{
-    Codec, FileEncoding, Interrupt, LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, Side, Source,
-    StreamParameters, Tone,
-};
+use offhook_engine::media::{LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, StreamParameters};
+use offhook_words::{Codec, Encoding, FailureCode, Interrupt, Side, Source, Tone};
 
 const TICKS_PER_SECOND: f64 = 50.0;
 
@@ -76,7 +74,7 @@ fn open_leg(pool: &mut MediaPool, leg: u32, is_tone: bool) -> UdpSocket {
     // The thread takes commands each tick; its ring is bounded.
     for command in [play(leg, is_tone), record(leg)] {
         while let Err(refusal) = pool.command(command.clone()) {
-            assert_eq!(refusal.code.as_str(), "no_capacity", "{refusal}");
+            assert_eq!(refusal.code, FailureCode::NoCapacity, "{refusal}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -97,7 +95,8 @@ fn play(leg: u32, is_tone: bool) -> MediaCommand {
     } else {
         Source::File {
             prompt: "p.wav".into(),
-            encoding: FileEncoding::Auto,
+            encoding: Encoding::Auto,
+            rate_hz: 8000,
             growing: false,
         }
     };
@@ -105,7 +104,7 @@ fn play(leg: u32, is_tone: bool) -> MediaCommand {
         id: u64::from(leg) * 2 + 1,
         leg: LegKey(leg),
         sources: vec![source],
-        side: Side::Listen,
+        side: Side::Heard,
         volume_db: 0.0,
         loops: 0,
         more: false,

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use offhook_engine::control::Outbox;
-use offhook_engine::control::wire::{CONTROL_VERSION, DigitMethod, Operation, Report, ReportBody};
+use offhook_engine::control::wire::{CONTROL_VERSION, Operation, Report, ReportBody};
+use offhook_words::DigitMethod;
 use proptest::prelude::*;
 
 fn frames(data: &[u8]) -> Vec<&[u8]> {

@@ -106,3 +106,40 @@ fn a_field_of_a_later_version_is_ignored() {
         Operation::Ping { id: 7 }
     );
 }
+
+/// The word of a value, as on the socket.
+fn word(value: impl Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap()
+}
+
+#[test]
+fn words_that_have_another_name_here_are_written_as_the_node_says_them() {
+    use offhook_words::{EndCause, EndedBy, Interrupt, Side};
+    assert_eq!(
+        [Side::Heard, Side::Said, Side::Both].map(word),
+        ["listen", "speak", "both"]
+    );
+    assert_eq!(
+        [EndedBy::Local, EndedBy::Remote, EndedBy::Nobody].map(word),
+        ["local", "remote", "none"]
+    );
+    let causes = [
+        EndCause::Finished,
+        EndCause::Stopped,
+        EndCause::Interrupted,
+        EndCause::Silence,
+        EndCause::Terminator,
+        EndCause::MaxLength,
+        EndCause::NoInput,
+        EndCause::Timeout,
+        EndCause::Hangup,
+        EndCause::Error,
+    ];
+    assert_eq!(causes.map(word), causes.map(EndCause::as_str));
+    let (digit, speech) = (true, true);
+    let both = Interrupt { digit, speech };
+    assert_eq!(word(both), serde_json::json!(["digit", "speech"]));
+    let twice = serde_json::json!(["speech", "digit", "speech"]);
+    assert_eq!(serde_json::from_value::<Interrupt>(twice).unwrap(), both);
+    assert_eq!(word(Interrupt::default()), serde_json::json!([]));
+}

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use offhook_engine::descriptors::{NoWay, can_reach, raise_limit};
-use offhook_engine::media::{Codec, LegKey, MediaConfig, MediaPool, StreamParameters};
+use offhook_engine::media::{LegKey, MediaConfig, MediaPool, StreamParameters};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[path = "support/stream.rs"]

@@ -14,7 +14,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use offhook_engine::signal::{Signal, SignalConfig};
-use offhook_sip::{Cause, Command, Event, Invite, Transport};
+use offhook_sip::{Command, Event, Invite};
+use offhook_words::{LegEndCause, Transport};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
@@ -558,7 +559,7 @@ fn a_call_to_a_port_where_nobody_listens_ends_within_two_seconds() {
                 }
             }
         });
-        assert_eq!(cause.await, Ok(Cause::Unreachable));
+        assert_eq!(cause.await, Ok(LegEndCause::Unreachable));
         let took = begun
             .elapsed()
             .saturating_sub(waited_for_cpu(&this_thread()).saturating_sub(waited));

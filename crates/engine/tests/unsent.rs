@@ -5,7 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use offhook_engine::signal::{Signal, SignalConfig};
-use offhook_sip::{Cause, Command, Event, Invite, LegKey, Transport};
+use offhook_sip::{Command, Event, Invite, LegKey};
+use offhook_words::{LegEndCause, Transport};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
@@ -114,7 +115,7 @@ fn an_invite_that_is_too_long_for_a_datagram_fails_alone() {
         let bad = dial(&mut signal, address, long);
         let told = events(&mut signal, Duration::from_millis(200)).await;
         assert!(
-            matches!(told[..], [Event::Ended { leg, cause: Cause::Unreachable, .. }] if leg == bad),
+            matches!(told[..], [Event::Ended { leg, cause: LegEndCause::Unreachable, .. }] if leg == bad),
             "{told:?}"
         );
         callee

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use offhook_sip::{Agent, Command, Config, Dice, Event, Flow, Output, Transport};
+use offhook_sip::{Agent, Command, Config, Dice, Event, Flow, Output};
+use offhook_words::Transport;
 
 const SDP: &str = "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\n";
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use offhook_sip::{Agent, Config, Dice, Flow, Output, Transport};
+use offhook_sip::{Agent, Config, Dice, Flow, Output};
+use offhook_words::Transport;
 
 struct Zeros;
 

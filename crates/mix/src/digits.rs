@@ -1,8 +1,7 @@
 //! Sending digits: a script of keys and pauses, by events or by tones.
 
-use offhook_dsp::{FRAME, Frame, ToneSequence, ToneStep, dtmf_frequencies};
-
-use crate::OperationId;
+use offhook_dsp::{ToneSequence, ToneStep, dtmf_frequencies};
+use offhook_words::{FRAME, Frame, OperationId};
 
 /// Longest script.
 pub const MAX_DIGITS: usize = 256;

@@ -1,12 +1,13 @@
 //! The machine of one leg: what came in, what is going on, what goes out.
 
-use offhook_dsp::{FRAME, Frame, SpeechDetector, add_frame, frame_power, saturate};
+use offhook_dsp::{SpeechDetector, add_frame, frame_power, saturate};
+use offhook_words::{EndCause, FRAME, Frame, OperationId, PauseBehavior, Side};
 
 use crate::digits::{DigitScript, KeyOutput};
 use crate::line::{DELAY, HeardLine, SpeechLine};
 use crate::player::Player;
-use crate::recorder::{PauseBehavior, Recorder, Settled};
-use crate::{EndCause, FrameSink, FrameSource, OperationId, Side};
+use crate::recorder::{Recorder, Settled};
+use crate::{FrameSink, FrameSource};
 
 /// Operations of one kind that a leg can have at a time.
 pub const MAX_OPERATIONS: usize = 16;
@@ -325,10 +326,10 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
                 if is_first {
                     self.events.push(MixEvent::Started(player.id));
                 }
-                if player.side.hears() {
+                if player.side.has_heard() {
                     add_frame(hears, &frame);
                 }
-                if player.side.says() {
+                if player.side.has_said() {
                     add_frame(adds.get_or_insert([0; FRAME]), &frame);
                 }
             }
@@ -441,8 +442,8 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
                 continue;
             }
             match tap.side {
-                Side::Speak => tap.sink.push(says),
-                Side::Listen => tap.sink.push(hears),
+                Side::Said => tap.sink.push(says),
+                Side::Heard => tap.sink.push(hears),
                 Side::Both => {
                     let mut both = *says;
                     for (sample, other) in both.iter_mut().zip(hears) {

@@ -16,34 +16,10 @@ mod tests;
 pub use digits::{DigitScript, KeyOutput, MAX_DIGITS};
 pub use leg::{Input, LegMixer, MAX_OPERATIONS, MixEvent, Output, Retired};
 pub use line::SPEECH_WINDOW;
-pub use player::{Interrupt, Player};
-pub use recorder::{PauseBehavior, Recorder, RecorderLimits};
+pub use player::Player;
+pub use recorder::{Recorder, RecorderLimits};
 
-use offhook_dsp::Frame;
-
-/// The id of an operation.
-pub type OperationId = u64;
-
-/// Which audio of a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// What the remote party hears.
-    Listen,
-    /// What the remote party says.
-    Speak,
-    /// Both.
-    Both,
-}
-
-impl Side {
-    pub(crate) fn hears(self) -> bool {
-        self != Self::Speak
-    }
-
-    pub(crate) fn says(self) -> bool {
-        self != Self::Listen
-    }
-}
+use offhook_words::Frame;
 
 /// What a source had for this frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,48 +53,5 @@ pub trait FrameSink {
     /// Reads a little of what the next push needs; its value means nothing.
     fn touch(&self) -> u64 {
         0
-    }
-}
-
-/// Why an operation ended; the words are those of the control protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EndCause {
-    /// It came to its own end.
-    Finished,
-    /// By command.
-    Stopped,
-    /// By an input that was to interrupt it.
-    Interrupted,
-    /// Silence after speech.
-    Silence,
-    /// A terminating digit.
-    Terminator,
-    /// The longest length was reached.
-    MaxLength,
-    /// Nobody spoke.
-    NoInput,
-    /// Its time was over.
-    Timeout,
-    /// The leg was closed.
-    Hangup,
-    /// It failed.
-    Error,
-}
-
-impl EndCause {
-    /// The word of the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Stopped => "stopped",
-            Self::Interrupted => "interrupted",
-            Self::Silence => "silence",
-            Self::Terminator => "terminator",
-            Self::MaxLength => "max_length",
-            Self::NoInput => "no_input",
-            Self::Timeout => "timeout",
-            Self::Hangup => "hangup",
-            Self::Error => "error",
-        }
     }
 }

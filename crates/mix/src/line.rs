@@ -3,7 +3,8 @@
 //! What is heard and mixed comes out of the jitter buffer, whose delay grows and shrinks. A recording takes speech from here
 //! instead: packets in any order are laid at their places, and read when even a late one has come.
 
-use offhook_dsp::{Concealer, FRAME, Frame};
+use offhook_dsp::Concealer;
+use offhook_words::{FRAME, Frame};
 
 /// Frames between a tick and the writing of what was said and heard in it.
 pub(crate) const DELAY: usize = 10;

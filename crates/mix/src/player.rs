@@ -1,20 +1,12 @@
 //! One play: a source with volume, pause, and what interrupts it.
 
-use offhook_dsp::{FRAME, Frame, Gain, decibels_to_factor};
+use offhook_dsp::{Gain, decibels_to_factor};
+use offhook_words::{EndCause, FRAME, Frame, Interrupt, OperationId, Side};
 
-use crate::{EndCause, FrameSource, OperationId, Side, Supply};
+use crate::{FrameSource, Supply};
 
 /// A first sample up to here needs no ramp.
 const QUIET_START: u16 = 1000;
-
-/// What ends a play early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Interrupt {
-    /// Any digit.
-    pub digit: bool,
-    /// Speech that begins while it plays.
-    pub speech: bool,
-}
 
 /// A play.
 #[derive(Debug)]

@@ -1,22 +1,13 @@
 //! One recording: which side, when it ends, and what a pause does.
 
-use offhook_dsp::{FRAME, Frame, SpeechDetector, ToneSequence, ToneStep, frame_power};
+use offhook_dsp::{SpeechDetector, ToneSequence, ToneStep, frame_power};
+use offhook_words::{EndCause, FRAME, Frame, OperationId, PauseBehavior, Side};
 
+use crate::FrameSink;
 use crate::line::DELAY;
-use crate::{EndCause, FrameSink, OperationId, Side};
 
 /// The beep before a recording: 1 kHz, 300 ms.
 const BEEP: (u32, f32, f32) = (300, 1000.0, -13.0);
-
-/// What a pause does with its span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PauseBehavior {
-    /// Cut it out.
-    #[default]
-    Skip,
-    /// Keep it, as silence.
-    Silence,
-}
 
 /// When a recording ends by itself. 0 is never.
 #[derive(Debug, Clone, Default)]
@@ -222,8 +213,8 @@ impl<W: FrameSink> Recorder<W> {
             Span::Nothing => return,
             Span::Silence(count) => (&silent, &silent, count),
             Span::Sound(count) => (
-                if self.side.says() { settled.says } else { &silent },
-                if self.side.hears() { settled.hears } else { &silent },
+                if self.side.has_said() { settled.says } else { &silent },
+                if self.side.has_heard() { settled.hears } else { &silent },
                 count,
             ),
         };
@@ -249,8 +240,8 @@ impl<W: FrameSink> Recorder<W> {
     fn watch(&mut self, says: &Frame, hears: &Frame) {
         self.frames += 1;
         let silent = [0; FRAME];
-        let says = if self.side.says() { says } else { &silent };
-        let hears = if self.side.hears() { hears } else { &silent };
+        let says = if self.side.has_said() { says } else { &silent };
+        let hears = if self.side.has_heard() { hears } else { &silent };
         let is_speech = self.detector.frame(frame_power(says).max(frame_power(hears)));
         self.has_spoken |= is_speech;
         self.quiet_frames = match (self.has_spoken, is_speech) {

@@ -1,6 +1,6 @@
 //! A leg on virtual time.
 
-use offhook_dsp::{FRAME, Frame};
+use offhook_words::{FRAME, Frame, Interrupt, PauseBehavior, Side};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -107,7 +107,7 @@ impl Leg {
         self.mixer.add_player(Player::new(
             id,
             Level { value, left: frames },
-            Side::Listen,
+            Side::Heard,
             0.0,
             interrupt,
             self.now,
@@ -232,7 +232,7 @@ fn a_recording_ends_by_length_to_the_sample() {
     let mut leg = Leg::new();
     let tape = leg.record(
         1,
-        Side::Speak,
+        Side::Said,
         false,
         false,
         RecorderLimits {
@@ -278,7 +278,7 @@ fn stereo_has_what_is_said_left_and_what_is_heard_right_on_one_time_line() {
 fn a_paused_recording_is_cut_or_filled_with_silence() {
     for (behavior, expected) in [(PauseBehavior::Skip, 320), (PauseBehavior::Silence, 960)] {
         let mut leg = Leg::new();
-        let tape = leg.record(1, Side::Speak, false, false, limits());
+        let tape = leg.record(1, Side::Said, false, false, limits());
         leg.hear(300, &[]);
         leg.mixer.pause(1, behavior);
         leg.hear_for(4, 300);
@@ -296,7 +296,7 @@ fn a_terminator_ends_a_recording_and_other_digits_do_not() {
     let mut leg = Leg::new();
     leg.record(
         1,
-        Side::Speak,
+        Side::Said,
         false,
         false,
         RecorderLimits {
@@ -318,10 +318,10 @@ fn nobody_speaks_and_silence_after_speech_have_their_own_time_outs() {
         end_silence_timeout_ms: 600,
         ..limits()
     };
-    leg.record(1, Side::Speak, false, false, both.clone());
+    leg.record(1, Side::Said, false, false, both.clone());
     leg.quiet(60);
     assert_eq!(leg.log, ["1 started", "1 no_input 1000"]);
-    leg.record(2, Side::Speak, false, false, both);
+    leg.record(2, Side::Said, false, false, both);
     leg.hear_for(50, 6000);
     leg.quiet(60);
     assert_eq!(leg.log[2..], ["2 started", "2 silence 1600"]);
@@ -387,7 +387,7 @@ fn a_tap_hears_its_side() {
     leg.play(9, 700, 100, NONE);
     leg.quiet(1);
     let tape = Tape::default();
-    leg.mixer.add_tap(3, Side::Listen, tape.clone(), 0);
+    leg.mixer.add_tap(3, Side::Heard, tape.clone(), 0);
     leg.hear(5, &[]);
     leg.mixer.stop(3);
     leg.hear(5, &[]);
@@ -439,7 +439,7 @@ fn packets_of_any_length_are_recorded_without_a_jump_between_them() {
     let value = |at: u32| (at % 5000) as i16 + 100;
     for size in [1_u32, 7, 157, 163, 333, 1600, 2000] {
         let mut leg = Leg::new();
-        let tape = leg.record(1, Side::Speak, false, false, limits());
+        let tape = leg.record(1, Side::Said, false, false, limits());
         let mut sent = 0;
         for tick in 1..=60_u32 {
             while sent + size <= tick * 160 {
@@ -504,10 +504,10 @@ fn ticks_that_were_left_out_are_on_the_time_line() {
 #[test]
 fn what_is_played_into_speech_is_recorded_with_it() {
     let mut leg = Leg::new();
-    let tape = leg.record(1, Side::Speak, false, false, limits());
+    let tape = leg.record(1, Side::Said, false, false, limits());
     leg.hear_for(3, 50);
     leg.mixer
-        .add_player(Player::new(2, Level { value: 700, left: 2 }, Side::Speak, 0.0, NONE, 1));
+        .add_player(Player::new(2, Level { value: 700, left: 2 }, Side::Said, 0.0, NONE, 1));
     leg.hear_for(20, 50);
     leg.end(1);
     let tape = tape.0.borrow();
@@ -518,7 +518,7 @@ fn what_is_played_into_speech_is_recorded_with_it() {
 #[test]
 fn a_recording_is_told_by_hanging_up_to_its_last_sample() {
     let mut leg = Leg::new();
-    let tape = leg.record(1, Side::Speak, false, false, limits());
+    let tape = leg.record(1, Side::Said, false, false, limits());
     leg.hear_for(7, 50);
     leg.mixer.close();
     assert_eq!(tape.0.borrow()[..], [50; 7 * 160]);
@@ -540,7 +540,7 @@ proptest! {
                 3 => leg.mixer.add_recorder(Recorder::new(next, Tape::default(), Side::Both, count % 2 == 0, count % 3 == 0, limits(), 0)),
                 4 => leg.mixer.add_echo(next, count * 10, 0),
                 5 => leg.mixer.add_digits(DigitScript::new(next, "1w2", count * 5, count, 0).unwrap()),
-                6 => leg.mixer.add_tap(next, Side::Speak, Tape::default(), 0),
+                6 => leg.mixer.add_tap(next, Side::Said, Tape::default(), 0),
                 7 => { leg.mixer.stop(target); false }
                 8 => { leg.mixer.pause(target, PauseBehavior::Silence); false }
                 9 => { leg.mixer.resume(target); false }

@@ -1,5 +1,7 @@
 //! telephone-event: digits in RTP (RFC 4733).
 
+use offhook_words::{FRAME, RATE_HZ};
+
 use crate::packet::Header;
 
 /// Events that are looked at in one packet.
@@ -178,7 +180,7 @@ const LONG: u32 = 0xf000;
 /// A packet that the first ones of its press overtook is at most so old: 80 ms.
 const OVERTAKEN: i32 = 640;
 /// A jump of timestamps that no loss explains: 1 s.
-const JUMP: i32 = 8000;
+const JUMP: i32 = RATE_HZ as i32;
 /// A stream under another name is numbered less than this further on.
 const GOES_ON: i16 = 100;
 /// And at most so much further back, where later packets overtook it.
@@ -186,7 +188,7 @@ const COMES_LATE: i16 = 8;
 /// A press that goes on in another stream goes on within 60 ms.
 const MOVED: i32 = 480;
 /// A press that begins without marker and time of its own begins a frame after the packet before, at the earliest.
-const FRAME: i32 = 160;
+const STEP: i32 = FRAME as i32;
 
 /// A press, as far as its packets came. Times are timestamps of its stream, but `at`.
 #[derive(Debug, Clone, Copy)]
@@ -305,7 +307,7 @@ impl Press {
     fn is_again(&self, header: &Header, event: TelephoneEvent, now: u32) -> bool {
         let is_newer = (header.sequence.wrapping_sub(self.sequence) as i16) > 0;
         let is_beginning = !event.is_end && event.duration < self.duration;
-        self.is_ended && is_newer && is_beginning && (header.marker || signed(now, self.at) >= FRAME)
+        self.is_ended && is_newer && is_beginning && (header.marker || signed(now, self.at) >= STEP)
     }
 
     /// Behind its newest packet, and before its end.

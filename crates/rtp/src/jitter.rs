@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-const FRAME: usize = 160;
+use offhook_words::{FRAME, Frame, RATE_HZ};
+
 const STEP: i32 = FRAME as i32;
 /// Samples held: 512 ms.
 const RING: usize = 4096;
@@ -21,7 +22,7 @@ const QUANTILE: f32 = 0.997;
 /// Packets remembered by the statistics, about 10 s.
 const MEMORY: f32 = 512.0;
 /// A jump in time that makes a stream begin anew: 1 s.
-const JUMP: i32 = 8000;
+const JUMP: i32 = RATE_HZ as i32;
 /// So many packets in a row that are later than anything allowed: the path changed.
 const REBASE: u32 = 15;
 /// So many frames without a packet: nobody speaks.
@@ -257,7 +258,7 @@ impl JitterBuffer {
     }
 
     /// The next 20 ms.
-    pub fn pull(&mut self, now: u32, frame: &mut [i16; FRAME]) -> Pulled {
+    pub fn pull(&mut self, now: u32, frame: &mut Frame) -> Pulled {
         loop {
             let Some(play) = self.play else {
                 return Pulled::Idle;
@@ -304,7 +305,7 @@ impl JitterBuffer {
     }
 
     /// Blend the next frame into this one when playout is too far behind: a quiet one at once, a loud one soon.
-    fn catch_up(&mut self, excess: i32, frame: &mut [i16; FRAME]) {
+    fn catch_up(&mut self, excess: i32, frame: &mut Frame) {
         let Some(play) = self.play else {
             return;
         };
@@ -399,7 +400,7 @@ impl JitterBuffer {
         }
     }
 
-    fn read(&self, play: u32, frame: &mut [i16; FRAME]) {
+    fn read(&self, play: u32, frame: &mut Frame) {
         let [front, back] = wrapped(play as usize, FRAME, RING);
         let (first, second) = frame.split_at_mut(front.len());
         for (to, from) in [(first, front), (second, back)] {

@@ -4,11 +4,13 @@
 //! clocks; it is learnt in the first second and then left alone, so that what was a second apart stays a second
 //! apart, until the clocks have drifted by a frame, the path has changed, or the stream began anew.
 
-const FRAME: i32 = 160;
+use offhook_words::{FRAME, RATE_HZ};
+
+const STEP: i32 = FRAME as i32;
 /// A packet that was read at a tick came half a frame earlier, on average.
-const HALF: i32 = FRAME / 2;
+const HALF: i32 = STEP / 2;
 /// A jump in time that makes a stream begin anew: 1 s.
-const JUMP: i32 = 8000;
+const JUMP: i32 = RATE_HZ as i32;
 /// Packets that tell the distance at first, a second.
 const LEARNING: u32 = 50;
 /// Packets that are looked at together, two seconds.
@@ -71,8 +73,8 @@ impl Placement {
         if self.seen <= LEARNING {
             return if late < 0 { transit } else { distance };
         }
-        self.early += u32::from(late <= -FRAME);
-        self.on_time += u32::from(late < FRAME);
+        self.early += u32::from(late <= -STEP);
+        self.on_time += u32::from(late < STEP);
         if (self.seen - LEARNING).is_multiple_of(WINDOW) {
             self.judge(distance)
         } else {
@@ -86,11 +88,11 @@ impl Placement {
         let is_early = self.early >= EARLY;
         (self.early, self.on_time) = (0, 0);
         if is_early {
-            return distance.wrapping_sub(FRAME.unsigned_abs());
+            return distance.wrapping_sub(STEP.unsigned_abs());
         }
         if self.late_windows >= LATE_WINDOWS {
             self.late_windows = 0;
-            return distance.wrapping_add(FRAME.unsigned_abs());
+            return distance.wrapping_add(STEP.unsigned_abs());
         }
         distance
     }

@@ -3,10 +3,12 @@
 //! Timestamps are believed (RFC 3550 section 5.1) until they contradict numbers and arrival: at once where they hardly move or
 //! jump about, after half a second where they run. From then on a packet begins where the one before it ended.
 
+use offhook_words::RATE_HZ;
+
 use crate::packet::Header;
 
 /// A jump in time that makes a stream begin anew: 1 s.
-const JUMP: u32 = 8000;
+const JUMP: u32 = RATE_HZ;
 /// So many steps in a row that cannot be meant: the timestamps of this sender tell nothing.
 const IMPOSSIBLE: u8 = 2;
 /// So many steps in a row that are not the length of a packet, though packets come as fast as they are long.

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use offhook_words::Codec;
+
 use crate::memory::{Format, Memory};
-use crate::{Codec, Direction, Refusal};
+use crate::{Direction, Refusal};
 
 /// A description never has more streams than this; a longer one is refused.
 const MAX_MEDIA: usize = 16;

@@ -10,42 +10,10 @@ mod policy;
 use std::fmt;
 use std::net::SocketAddr;
 
+use offhook_words::Codec;
+
 pub use memory::Memory;
 pub use policy::{accept, answer, codecs, offer};
-
-/// An audio codec of this build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// G.711 µ-law, static payload type 0.
-    Pcmu,
-    /// G.711 A-law, static payload type 8.
-    Pcma,
-}
-
-impl Codec {
-    /// The encoding name, as in `a=rtpmap` and on the control socket.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-        }
-    }
-
-    /// The codec of an encoding name, any case.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Pcmu, Self::Pcma]
-            .into_iter()
-            .find(|codec| codec.name().eq_ignore_ascii_case(name))
-    }
-
-    /// The payload type of RFC 3551.
-    pub fn static_payload_type(self) -> u8 {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-        }
-    }
-}
 
 /// Who sends, seen from us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,7 +89,7 @@ impl Local {
 
     pub(crate) fn codecs(&self) -> Vec<Codec> {
         if self.codecs.is_empty() {
-            vec![Codec::Pcmu, Codec::Pcma]
+            Codec::ALL.to_vec()
         } else {
             self.codecs.clone()
         }

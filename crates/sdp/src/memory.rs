@@ -1,7 +1,8 @@
 //! What both sides are bound to by what they said before: streams keep their places (RFC 3264, section 8), numbers keep
 //! their formats (section 8.3.2).
 
-use crate::Codec;
+use offhook_words::Codec;
+
 use crate::description::{Description, Media};
 
 /// Numbers for formats that have none of their own.

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use offhook_words::Codec;
+
 use crate::description::{Description, Media, malformed, unacceptable};
 use crate::memory::Format;
-use crate::{Codec, Direction, Local, Refusal, StreamParameters};
+use crate::{Direction, Local, Refusal, StreamParameters};
 
 /// Every packet of ours holds this much.
 const PTIME_MS: u32 = 20;

@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use offhook_sdp::{Codec, Direction, Local, accept, answer, codecs, offer};
+use offhook_sdp::{Direction, Local, accept, answer, codecs, offer};
+use offhook_words::Codec;
 use proptest::prelude::*;
 
 const OFFER: &str = "v=0\r\no=alice 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use offhook_sdp::{Codec, Local, accept, answer, offer};
+use offhook_sdp::{Local, accept, answer, offer};
+use offhook_words::Codec;
 use proptest::prelude::*;
 
 const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";

@@ -3,7 +3,8 @@
 //! The rule is in `docs/internals/sip.md`, "What is understood".
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use offhook_sdp::{Codec, Local, StreamParameters, answer};
+use offhook_sdp::{Local, StreamParameters, answer};
+use offhook_words::Codec;
 
 const HEAD: &str = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n";
 

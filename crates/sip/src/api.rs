@@ -4,36 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use offhook_words::{EndedBy, Failure, FailureCode, LegEndCause, Transport};
+
 /// Names one leg (one INVITE dialog and what leads to it) for the life of an [`Agent`](crate::Agent); never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LegKey(pub u64);
-
-/// What carries a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// Datagrams; messages are retransmitted until answered.
-    Udp,
-    /// One byte stream per connection.
-    Tcp,
-}
-
-impl Transport {
-    /// The word in a Via header field, upper case.
-    pub fn via(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        }
-    }
-
-    /// The word in a URI parameter and on the control socket, lower case.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
-    }
-}
 
 /// A way to one peer: a UDP socket and an address, or one TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,7 +79,7 @@ pub struct Invite {
     pub headers: Vec<(String, String)>,
     /// The SDP offer.
     pub body: String,
-    /// After this long without an answer: CANCEL, and the leg ends with [`Cause::Timeout`].
+    /// After this long without an answer: CANCEL, and the leg ends with [`LegEndCause::Timeout`].
     pub ring_timeout: Duration,
 }
 
@@ -184,9 +159,9 @@ pub enum Event {
         /// The leg.
         leg: LegKey,
         /// Who ended it.
-        by: By,
+        by: EndedBy,
         /// How.
-        cause: Cause,
+        cause: LegEndCause,
         /// The final response's, or of the Reason header; 0 if neither.
         status: u16,
         /// The peer's or our words for it.
@@ -237,36 +212,6 @@ pub struct Incoming {
     pub offer: Option<String>,
 }
 
-/// Who ended a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// A command of ours.
-    Local,
-    /// The peer.
-    Remote,
-    /// Nobody: a timer or the network.
-    Nobody,
-}
-
-/// How a leg ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// BYE.
-    Bye,
-    /// CANCEL before the answer.
-    Cancel,
-    /// A final response >= 300.
-    Rejected,
-    /// Ring time-out, or no response at all within 32 s.
-    Timeout,
-    /// No ACK within 32 s (restsend/rustpbx#280); a BYE was sent.
-    AckTimeout,
-    /// The transport could not deliver.
-    Unreachable,
-    /// The peer broke the protocol so that the call cannot go on.
-    Error,
-}
-
 /// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandError {
@@ -289,3 +234,14 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        let code = match &error {
+            CommandError::UnknownLeg => FailureCode::UnknownLeg,
+            CommandError::WrongState(_) => FailureCode::WrongState,
+            CommandError::BadRequest(_) => FailureCode::BadRequest,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,6 +1,8 @@
 //! One dialog: what identifies it and how requests in it are addressed (RFC 3261, section 12).
 
-use crate::api::{Flow, Transport};
+use offhook_words::Transport;
+
+use crate::api::Flow;
 use crate::trust::Trust;
 use crate::wire::{Request, Response, Route, Text, parse_uri};
 

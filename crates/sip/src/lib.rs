@@ -12,8 +12,6 @@ mod trust;
 mod wire;
 
 pub use agent::{Agent, Config, Dice, FramingLost};
-pub use api::{
-    By, Cause, Command, CommandError, Event, Farewell, Flow, Incoming, Invite, LegKey, Output, Refusal, Transport,
-};
+pub use api::{Command, CommandError, Event, Farewell, Flow, Incoming, Invite, LegKey, Output, Refusal};
 pub use shares::{Allowance, Rate, Shares};
 pub use trust::Trust;

@@ -5,7 +5,9 @@ use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::api::{Flow, Transport};
+use offhook_words::Transport;
+
+use crate::api::Flow;
 
 /// Beyond so many sources at once the rest share one allowance.
 const SOURCES: usize = 8_192;

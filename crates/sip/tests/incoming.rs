@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{By, Cause, Command, CommandError, Config, Event, Refusal};
+use offhook_sip::{Command, CommandError, Config, Event, Refusal};
+use offhook_words::{EndedBy, LegEndCause};
 use support::{ANSWER, Bench, OFFER, field, fields, in_dialog, invite, ms, request, tag_of, tcp, udp};
 
 #[test]
@@ -79,8 +80,8 @@ fn an_unacknowledged_answer_is_repeated_for_32_s_and_then_the_call_is_cleared_wi
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            by: By::Nobody,
-            cause: Cause::AckTimeout,
+            by: EndedBy::Nobody,
+            cause: LegEndCause::AckTimeout,
             status: 408,
             ..
         }]
@@ -235,8 +236,8 @@ fn cancel_is_answered_and_ends_the_invite_with_487() {
         bench.events(),
         [Event::Ended {
             leg,
-            by: By::Remote,
-            cause: Cause::Cancel,
+            by: EndedBy::Remote,
+            cause: LegEndCause::Cancel,
             status: 487,
             reason: "Call completed elsewhere".to_owned()
         }]
@@ -280,8 +281,8 @@ fn a_cancel_that_crosses_our_answer_changes_nothing() {
         [
             Event::Confirmed { .. },
             Event::Ended {
-                by: By::Remote,
-                cause: Cause::Bye,
+                by: EndedBy::Remote,
+                cause: LegEndCause::Bye,
                 ..
             }
         ]
@@ -317,8 +318,8 @@ fn a_refusal_carries_its_sentence_twice_and_is_repeated_until_its_ack() {
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            by: By::Local,
-            cause: Cause::Rejected,
+            by: EndedBy::Local,
+            cause: LegEndCause::Rejected,
             status: 404,
             ..
         }]
@@ -356,8 +357,8 @@ fn hanging_up_before_the_ack_waits_with_the_bye() {
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            by: By::Local,
-            cause: Cause::Bye,
+            by: EndedBy::Local,
+            cause: LegEndCause::Bye,
             ..
         }]
     ));
@@ -409,7 +410,7 @@ fn an_ack_that_owes_an_answer_and_has_none_ends_the_call() {
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            cause: Cause::Error,
+            cause: LegEndCause::Error,
             ..
         }]
     ));
@@ -434,8 +435,8 @@ fn bye_tells_its_reason_and_its_copies_are_answered_alike() {
         bench.events(),
         [Event::Ended {
             leg,
-            by: By::Remote,
-            cause: Cause::Bye,
+            by: EndedBy::Remote,
+            cause: LegEndCause::Bye,
             status: 480,
             reason: "gone home".to_owned()
         }]
@@ -641,7 +642,7 @@ fn a_connection_that_closes_ends_what_rings_and_spares_what_talks() {
     bench.drain();
     assert!(matches!(
         bench.events()[..],
-        [Event::Ended { leg: ended, cause: Cause::Unreachable, .. }] if ended == ringing
+        [Event::Ended { leg: ended, cause: LegEndCause::Unreachable, .. }] if ended == ringing
     ));
     bench.hangup(leg, 0, "");
     let (flow, bye) = bench.take_flows().remove(0);

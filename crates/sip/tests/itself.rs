@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{Agent, Cause, Command, Config, Event, Flow, Invite, LegKey, Output, Transport};
+use offhook_sip::{Agent, Command, Config, Event, Flow, Invite, LegKey, Output};
+use offhook_words::{LegEndCause, Transport};
 use support::{ANSWER, OFFER, Seeded, address, ms};
 
 /// Carry what the agent sends back to it until it is silent; `lost` packets of the first ones never arrive.
@@ -83,10 +84,13 @@ fn a_call_to_ourselves_is_set_up_refused_and_cleared_like_any_other() {
         .unwrap();
     let events = carry(&mut agent, flow, now, &mut 0);
     assert!(
-        events
-            .iter()
-            .all(|event| matches!(event, Event::Ended { cause: Cause::Bye, .. }))
-            && events.len() == 2
+        events.iter().all(|event| matches!(
+            event,
+            Event::Ended {
+                cause: LegEndCause::Bye,
+                ..
+            }
+        )) && events.len() == 2
     );
 
     // The refusal's first copy is lost: the server transaction has to repeat it although a client one has its key.
@@ -113,7 +117,7 @@ fn a_call_to_ourselves_is_set_up_refused_and_cleared_like_any_other() {
         matches!(
             event,
             Event::Ended {
-                cause: Cause::Rejected,
+                cause: LegEndCause::Rejected,
                 status: 486,
                 ..
             }

@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{Command, Config, Event, Flow, Refusal, Transport};
+use offhook_sip::{Command, Config, Event, Flow, Refusal};
+use offhook_words::Transport;
 use support::{
     ANSWER, Bench, OFFER, address, field, fields, in_dialog, invite, ms, request, response, tag_of, tcp, udp,
 };
@@ -204,7 +205,7 @@ fn a_request_that_can_never_be_sent_fails_alone() {
     bench.drain();
     assert!(matches!(
         bench.events()[..],
-        [Event::Ended { leg, cause: offhook_sip::Cause::Unreachable, status: 503, .. }] if leg == first
+        [Event::Ended { leg, cause: offhook_words::LegEndCause::Unreachable, status: 503, .. }] if leg == first
     ));
     bench.feed(&response(&second, "200 OK", "bob", "", ANSWER));
     assert!(matches!(bench.events()[..], [Event::Answered { .. }]));

@@ -7,7 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
-use offhook_sip::{Agent, Cause, Command, Config, Event, Flow, Invite, LegKey, Output, Transport};
+use offhook_sip::{Agent, Command, Config, Event, Flow, Invite, LegKey, Output};
+use offhook_words::{LegEndCause, Transport};
 use support::{ANSWER, OFFER, Seeded, address, ms};
 
 /// When it arrives, a number that keeps the order, at which side, and its bytes.
@@ -20,7 +21,7 @@ struct Side {
     answered: usize,
     confirmed: usize,
     incoming: usize,
-    ended: Vec<Cause>,
+    ended: Vec<LegEndCause>,
 }
 
 impl Side {
@@ -160,7 +161,7 @@ fn two_hundred_calls_over_a_bad_network_are_all_set_up_and_cleared() {
                 .ended
                 .iter()
                 .chain(&answering.ended)
-                .all(|cause| *cause == Cause::Bye),
+                .all(|cause| *cause == LegEndCause::Bye),
             "seed {seed}"
         );
         assert_eq!(

@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{By, Cause, Command, CommandError, Config, Event, Invite, LegKey};
+use offhook_sip::{Command, CommandError, Config, Event, Invite, LegKey};
+use offhook_words::{EndedBy, LegEndCause};
 use support::{ANSWER, Bench, OFFER, address, field, fields, ms, response, tcp};
 
 fn answered(bench: &mut Bench) -> (LegKey, String) {
@@ -50,7 +51,7 @@ fn an_unanswered_invite_is_repeated_and_given_up_after_32_s() {
     bench.pass(ms(1));
     assert!(matches!(
         bench.events()[..],
-        [Event::Ended { leg: ended, by: By::Nobody, cause: Cause::Timeout, status: 408, .. }] if ended == leg
+        [Event::Ended { leg: ended, by: EndedBy::Nobody, cause: LegEndCause::Timeout, status: 408, .. }] if ended == leg
     ));
     bench.pass(Duration::from_secs(100));
     assert_eq!(bench.agent.counts(), (0, 0, 0));
@@ -68,7 +69,7 @@ fn a_peer_that_is_silent_for_half_a_second_is_probed_and_where_nobody_is_the_cal
     bench.drain();
     assert!(matches!(
         bench.events()[..],
-        [Event::Ended { leg: ended, by: By::Nobody, cause: Cause::Unreachable, status: 503, .. }] if ended == leg
+        [Event::Ended { leg: ended, by: EndedBy::Nobody, cause: LegEndCause::Unreachable, status: 503, .. }] if ended == leg
     ));
     bench.take();
     bench.pass(Duration::from_secs(100));
@@ -209,8 +210,8 @@ fn a_refusal_is_acknowledged_within_its_transaction_and_told() {
         bench.events(),
         [Event::Ended {
             leg,
-            by: By::Remote,
-            cause: Cause::Rejected,
+            by: EndedBy::Remote,
+            cause: LegEndCause::Rejected,
             status: 486,
             reason: "Busy Here".to_owned()
         }]
@@ -232,8 +233,8 @@ fn hanging_up_while_it_rings_cancels_with_the_reason() {
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            by: By::Local,
-            cause: Cause::Cancel,
+            by: EndedBy::Local,
+            cause: LegEndCause::Cancel,
             ..
         }]
     ));
@@ -295,8 +296,8 @@ fn the_ring_timeout_cancels() {
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            by: By::Nobody,
-            cause: Cause::Timeout,
+            by: EndedBy::Nobody,
+            cause: LegEndCause::Timeout,
             status: 408,
             ..
         }]
@@ -311,7 +312,7 @@ fn a_connection_that_cannot_be_opened_is_unreachable() {
     bench.drain();
     assert!(matches!(
         bench.events()[..],
-        [Event::Ended { leg: ended, cause: Cause::Unreachable, .. }] if ended == leg
+        [Event::Ended { leg: ended, cause: LegEndCause::Unreachable, .. }] if ended == leg
     ));
 }
 
@@ -338,7 +339,7 @@ fn an_answer_without_sdp_takes_that_of_its_early_media_or_ends_the_call() {
     assert!(matches!(
         bench.events()[..],
         [Event::Ended {
-            cause: Cause::Error,
+            cause: LegEndCause::Error,
             ..
         }]
     ));
@@ -375,8 +376,8 @@ fn the_peer_may_offer_hold_and_hang_up_in_a_call_of_ours() {
         [
             Event::Confirmed { .. },
             Event::Ended {
-                by: By::Remote,
-                cause: Cause::Bye,
+                by: EndedBy::Remote,
+                cause: LegEndCause::Bye,
                 ..
             }
         ]

@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{Cause, Command, Config, Event, Flow};
+use offhook_sip::{Command, Config, Event, Flow};
+use offhook_words::LegEndCause;
 use support::{ANSWER, Bench, OFFER, address, in_dialog, invite, ms, request, tag_of, tcp, udp};
 
 fn count(sent: &[String], start: &str) -> usize {
@@ -84,7 +85,7 @@ fn an_invite_that_nobody_answers_is_refused_after_300_s() {
     assert!(bench.take()[0].starts_with("SIP/2.0 480 Nobody answered within 300 s"));
     assert!(matches!(
         bench.events()[..],
-        [Event::Ended { leg: ended, cause: Cause::Timeout, .. }] if ended == leg
+        [Event::Ended { leg: ended, cause: LegEndCause::Timeout, .. }] if ended == leg
     ));
 }
 

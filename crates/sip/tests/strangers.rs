@@ -5,7 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{Config, Event, Flow, Transport, Trust};
+use offhook_sip::{Config, Event, Flow, Trust};
+use offhook_words::Transport;
 use support::{ANSWER, Bench, OFFER, address, field, in_dialog, invite, request, response, udp};
 
 const CALLEE: &str = "203.0.113.7";

@@ -1,7 +1,8 @@
 //! The chunks before the samples, read piece by piece: what is not needed is skipped, however long it is.
 
+use offhook_words::Codec;
+
 use super::{ByteOrder, SampleFormat, WavError, WavFormat};
-use crate::Codec;
 
 /// Sizes from here on were written before the size was known (sox, ffmpeg and others each have their own).
 const UNKNOWN_FROM: u32 = 0x7fff_0000;

@@ -1,6 +1,8 @@
 //! Samples of WAV files, as 16-bit ones.
 
-use crate::Codec;
+use offhook_words::Codec;
+
+use crate::G711;
 
 /// How one sample of a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -217,7 +217,7 @@ mod tests {
         ReportBody::Digit {
             leg: "L".into(),
             digit: text.into(),
-            method: super::super::wire::DigitMethod::Info,
+            method: offhook_words::DigitMethod::Info,
             duration_ms: 0,
         }
     }
@@ -225,7 +225,7 @@ mod tests {
     fn incoming() -> ReportBody {
         ReportBody::LegIncoming(Box::new(super::super::wire::LegIncoming {
             leg: "L".into(),
-            transport: super::super::wire::Transport::Udp,
+            transport: offhook_words::Transport::Udp,
             source: String::new(),
             sip_call_id: String::new(),
             request_uri: String::new(),
@@ -326,7 +326,7 @@ mod tests {
             _ => ReportBody::Digit {
                 leg,
                 digit: "1".to_owned(),
-                method: super::super::wire::DigitMethod::Rfc4733,
+                method: offhook_words::DigitMethod::Rfc4733,
                 duration_ms: 100,
             },
         }

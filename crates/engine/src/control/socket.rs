@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_words::{Failure, FailureCode};
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::outbox::{Outbox, encode};
 use crate::quiet::{self, QuietReader, QuietWriter};
 
-use super::wire::{Failure, FailureCode, Hello, MAX_FRAME_BYTES, Operation, ReportBody};
+use super::wire::{Hello, MAX_FRAME_BYTES, Operation, ReportBody};
 
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 const GREETING_AT_ONCE: usize = 16;

@@ -1,6 +1,9 @@
 //! The words of the control protocol: `src/offhook/node/engine/ops.py` and `reports.py` in Rust. The meaning of each is told there;
-//! `vectors/control` proves that both sides have the same tags and fields.
+//! `vectors/control` proves that both sides have the same tags and fields. Words that others use too are in `offhook_words`.
 
+use offhook_words::{
+    DigitMethod, EndCause, EndedBy, Failure, Interrupt, LegEndCause, MediaStats, PauseBehavior, Side, Source, Transport,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -17,99 +20,6 @@ pub struct Header {
     pub name: String,
     /// Without CR or LF.
     pub value: String,
-}
-
-/// Which side of a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// What the remote party hears.
-    #[default]
-    Listen,
-    /// What it says.
-    Speak,
-    /// Both.
-    Both,
-}
-
-/// How a file's samples are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// By content: WAV or MP3.
-    #[default]
-    Auto,
-    /// Headerless int16 mono.
-    PcmS16le,
-}
-
-/// One step of a cadence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields are those of ops.py")]
-pub struct Tone {
-    pub duration_ms: u32,
-    #[serde(default)]
-    pub frequencies_hz: Vec<f32>,
-    #[serde(default = "tone_level")]
-    pub level_dbm0: f32,
-}
-
-/// What is played.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of ops.py")]
-pub enum Source {
-    File {
-        prompt: String,
-        #[serde(default)]
-        encoding: Encoding,
-        #[serde(default = "telephone_rate")]
-        rate_hz: u32,
-        #[serde(default)]
-        growing: bool,
-    },
-    Tone {
-        cadence: Vec<Tone>,
-        #[serde(default)]
-        duration_ms: i64,
-    },
-    Silence {
-        duration_ms: u64,
-    },
-    Pcm {
-        stream: u64,
-        #[serde(default = "telephone_rate")]
-        rate_hz: u32,
-    },
-}
-
-/// What carries SIP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum Transport {
-    #[default]
-    Udp,
-    Tcp,
-}
-
-/// What ends a play early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum Interrupt {
-    Digit,
-    Speech,
-}
-
-/// What a paused recording does with the span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum PauseBehavior {
-    #[default]
-    Skip,
-    Silence,
 }
 
 /// First frame of a controller.
@@ -172,7 +82,7 @@ pub struct Play {
     #[serde(default)]
     pub more: bool,
     #[serde(default)]
-    pub interrupt: Vec<Interrupt>,
+    pub interrupt: Interrupt,
 }
 
 /// Record to a file.
@@ -306,41 +216,6 @@ pub enum Operation {
     },
 }
 
-/// A refusal: a slug that never changes, and a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// The slug.
-    pub code: FailureCode,
-    /// What to change.
-    pub message: String,
-}
-
-/// The slugs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum FailureCode {
-    BadRequest,
-    UnknownLeg,
-    UnknownOperation,
-    WrongState,
-    NotNegotiated,
-    NotFound,
-    NoCapacity,
-    Unreachable,
-    Internal,
-}
-
-impl Failure {
-    /// A refusal.
-    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-}
-
 /// Who placed the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -438,75 +313,15 @@ pub enum DigitTransport {
     Inband,
 }
 
-/// How one digit came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum DigitMethod {
-    Rfc4733,
-    Info,
-    Inband,
-}
-
-/// Who ended a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum EndedBy {
-    Local,
-    Remote,
-    None,
-}
-
-/// How a leg ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum LegEndCause {
-    Bye,
-    Cancel,
-    Rejected,
-    Timeout,
-    AckTimeout,
-    MediaTimeout,
-    Unreachable,
-    Fork,
-    Error,
-}
-
-/// Why an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum EndCause {
-    Finished,
-    Stopped,
-    Interrupted,
-    Silence,
-    Terminator,
-    MaxLength,
-    NoInput,
-    Timeout,
-    Hangup,
-    Error,
-}
-
-/// Counters of one leg's media.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
-#[expect(missing_docs, reason = "the fields are those of ops.py")]
-#[serde(default)]
+/// Statistics of one leg's media, with its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LegStats {
+    /// Its name.
+    #[serde(default)]
     pub leg: String,
-    pub packets_sent: u64,
-    pub packets_received: u64,
-    pub packets_lost: u64,
-    pub packets_late: u64,
-    pub packets_dropped: u64,
-    pub packets_foreign: u64,
-    pub frames_concealed: u64,
-    pub jitter_ms: f32,
-    pub round_trip_ms: f32,
-    pub playout_delay_ms: u32,
+    /// All that is counted.
+    #[serde(flatten)]
+    pub media: MediaStats,
 }
 
 /// A leg is gone.
@@ -684,14 +499,6 @@ pub struct Report {
     pub at_us: u64,
 }
 
-fn telephone_rate() -> u32 {
-    8000
-}
-
-fn tone_level() -> f32 {
-    -13.0
-}
-
 fn once() -> u32 {
     1
 }
@@ -701,7 +508,7 @@ fn ring_timeout() -> u64 {
 }
 
 fn speak() -> Side {
-    Side::Speak
+    Side::Said
 }
 
 fn sensitivity() -> f32 {

@@ -4,17 +4,16 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use offhook_sip::{By, Cause, Command, Event, Incoming, Refusal};
+use offhook_sip::{Command, Event, Incoming, Refusal};
+use offhook_words::{Codec, DigitMethod, EndedBy, Failure, LegEndCause};
 use serde_json::json;
 
-use crate::control::wire::{
-    DigitTransport, Direction, Header, LegEndCause, LegEnded, LegIncoming, LegState, ReportBody,
-};
+use crate::control::wire::{DigitTransport, Direction, Header, LegEnded, LegIncoming, LegState, ReportBody};
 use crate::core::legs::{Leg, Presses};
 use crate::core::pace::{Changes, State, Told};
 use crate::core::{Core, convert, now_us, random, random_uuid, shutdown};
 use crate::descriptors::{self, NoWay};
-use crate::media::{self, BoundPort, DigitMethod, MediaCommand};
+use crate::media::{self, BoundPort, MediaCommand};
 
 /// Said to new calls while half of what may wait for the node does.
 const BEHIND: &str = "the application is far behind with its calls; try again shortly";
@@ -42,7 +41,7 @@ pub(super) struct NewLeg {
     pub to_uri: String,
     pub label: String,
     pub offer: Option<String>,
-    pub codecs: Vec<offhook_sdp::Codec>,
+    pub codecs: Vec<Codec>,
     /// Where the peer reaches us.
     pub local: SocketAddr,
 }
@@ -126,7 +125,7 @@ impl Core {
                 can_reach(self.config.rtp_ip, &session)?;
                 codecs
             }
-            None => vec![offhook_sdp::Codec::Pcmu, offhook_sdp::Codec::Pcma],
+            None => Codec::ALL.to_vec(),
         };
         let id = random_uuid().map_err(|_| refusal(500, "no random numbers are left"))?;
         let key = self.new_leg(NewLeg {
@@ -144,7 +143,7 @@ impl Core {
         let headers = incoming.headers.into_iter().map(|(name, value)| Header { name, value });
         self.report(ReportBody::LegIncoming(Box::new(LegIncoming {
             leg: id.clone(),
-            transport: convert::transport(incoming.flow.transport),
+            transport: incoming.flow.transport,
             source: incoming.flow.peer.to_string(),
             sip_call_id: incoming.call_id,
             request_uri: incoming.request_uri,
@@ -276,7 +275,7 @@ impl Core {
     }
 
     /// Tell media what was settled, and remember it.
-    fn settle(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) -> Result<(), media::Refusal> {
+    fn settle(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) -> Result<(), Failure> {
         let Some(leg) = self.legs.get_mut(key) else {
             return Ok(());
         };
@@ -371,13 +370,13 @@ impl Core {
         });
     }
 
-    fn dialog_ended(&mut self, sip: offhook_sip::LegKey, by: By, cause: Cause, status: u16, reason: String) {
+    fn dialog_ended(&mut self, sip: offhook_sip::LegKey, by: EndedBy, cause: LegEndCause, status: u16, reason: String) {
         let Some(leg) = self.legs.by_sip(sip) else { return };
         leg.state = LegState::Ending;
         leg.ended = Some(LegEnded {
             leg: leg.id.clone(),
-            by: convert::ended_by(by),
-            cause: convert::leg_end_cause(cause),
+            by,
+            cause,
             status,
             reason,
             stats: None,

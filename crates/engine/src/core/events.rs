@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use offhook_words::{DigitMethod, LegEndCause, MediaStats};
 use serde_bytes::ByteBuf;
 use serde_json::json;
 
-use crate::control::wire::{self, LegEndCause, OperationEnded, ReportBody};
-use crate::core::{Core, convert};
-use crate::media::{DigitMethod, LegKey, LegStats, MediaEvent, TickCounts};
+use crate::control::wire::{LegStats, OperationEnded, ReportBody};
+use crate::core::Core;
+use crate::core::legs::Leg;
+use crate::media::{LegKey, MediaEvent, TickCounts};
 
 /// The leg an event is about.
 pub fn leg_of(event: &MediaEvent) -> Option<LegKey> {
@@ -19,6 +21,13 @@ pub fn leg_of(event: &MediaEvent) -> Option<LegKey> {
         | MediaEvent::MediaTimeout { leg }
         | MediaEvent::Closed { leg, .. } => Some(*leg),
         MediaEvent::PcmCredit { .. } | MediaEvent::Stats { .. } | MediaEvent::Faults { .. } => None,
+    }
+}
+
+fn named(leg: &Leg, media: MediaStats) -> LegStats {
+    LegStats {
+        leg: leg.id.clone(),
+        media,
     }
 }
 
@@ -79,7 +88,7 @@ impl Core {
         self.report(ReportBody::Digit {
             leg,
             digit: digit.to_string(),
-            method: convert::digit_method(method),
+            method,
             duration_ms,
         });
     }
@@ -105,7 +114,7 @@ impl Core {
         self.report(ReportBody::OpEnded(OperationEnded {
             op,
             leg,
-            cause: convert::end_cause(cause),
+            cause,
             detail: detail.map_or_else(String::new, |detail| detail.to_string()),
             digit: digit.map_or_else(String::new, String::from),
             duration_ms,
@@ -115,10 +124,10 @@ impl Core {
         }));
     }
 
-    fn stats(&mut self, legs: &[(LegKey, LegStats)], thread: usize, ticks: TickCounts) {
-        let legs: Vec<wire::LegStats> = legs
+    fn stats(&mut self, legs: &[(LegKey, MediaStats)], thread: usize, ticks: TickCounts) {
+        let legs: Vec<LegStats> = legs
             .iter()
-            .filter_map(|(key, stats)| Some(convert::stats(&self.legs.get(*key)?.id, *stats)))
+            .filter_map(|(key, media)| Some(named(self.legs.get(*key)?, *media)))
             .collect();
         let panics = self.panics + self.faults;
         self.report(ReportBody::Stats {
@@ -139,12 +148,12 @@ impl Core {
         }
     }
 
-    fn media_closed(&mut self, key: LegKey, stats: LegStats) {
+    fn media_closed(&mut self, key: LegKey, stats: MediaStats) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let was_asked = leg.media_closing;
         leg.media_closing = true;
         leg.media_closed = true;
-        leg.last_stats = Some(convert::stats(&leg.id, stats));
+        leg.last_stats = Some(named(leg, stats));
         if !was_asked {
             self.panics += 1;
             self.condemn(

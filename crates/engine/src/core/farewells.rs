@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use offhook_sip::{Farewell, Flow, Transport};
+use offhook_sip::{Farewell, Flow};
+use offhook_words::Transport;
 
 /// A crash leaves no more calls than this behind to be ended.
 const MOST: usize = 10_000;

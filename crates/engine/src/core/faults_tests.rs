@@ -5,8 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
+use offhook_words::{Encoding, Interrupt, Side, Source};
+
 use super::*;
-use crate::media::{FileEncoding, Interrupt, LegKey, MediaCommand, Side, Source};
+use crate::media::{LegKey, MediaCommand};
 
 const LEG: LegKey = LegKey(9);
 const LIMIT: Duration = Duration::from_secs(20);
@@ -31,10 +33,11 @@ fn play(id: u64) -> MediaCommand {
         leg: LEG,
         sources: vec![Source::File {
             prompt: "a".to_owned(),
-            encoding: FileEncoding::Auto,
+            encoding: Encoding::Auto,
+            rate_hz: 8000,
             growing: false,
         }],
-        side: Side::Listen,
+        side: Side::Heard,
         volume_db: 0.0,
         loops: 1,
         more: false,

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use offhook_sip::Rate;
+use offhook_words::{DigitMethod, OperationId};
 
 use crate::control::wire::{Direction, LegEnded, LegState};
 use crate::core::pace::{Changes, Pace};
 use crate::core::snapshot::Running;
-use crate::media::{self, DigitMethod, OperationId};
+use crate::media;
 
 /// One press that came by two methods arrives within this long.
 const SAME_PRESS: Duration = Duration::from_millis(1500);

@@ -26,7 +26,7 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::Config;
-use crate::control::wire::{CONTROL_VERSION, EndedBy, LegEndCause, LegEnded, LegState, ReportBody};
+use crate::control::wire::{CONTROL_VERSION, LegEnded, LegState, ReportBody};
 use crate::control::{ControlEvent, ControlListener, Controller, Greeting, Outbox};
 use crate::log::Log;
 use crate::media::{self, MediaConfig, MediaPool};
@@ -35,6 +35,7 @@ use crate::signal::{Signal, SignalConfig};
 use farewells::Farewells;
 use legs::Legs;
 use names::{DonePrompts, LateTraces};
+use offhook_words::{EndedBy, LegEndCause};
 use patience::Patience;
 use shutdown::Ending;
 
@@ -459,7 +460,7 @@ async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
 fn ended_in_error(leg: &str) -> LegEnded {
     LegEnded {
         leg: leg.to_owned(),
-        by: EndedBy::None,
+        by: EndedBy::Nobody,
         cause: LegEndCause::Error,
         status: 500,
         reason: "a fault of the engine".to_owned(),

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use offhook_sip::LegKey;
+use offhook_words::{Failure, FailureCode, Source};
 
-use crate::control::wire::{Failure, FailureCode, ReportBody, Source};
+use crate::control::wire::ReportBody;
 
 const PROMPTS: usize = 4096;
 const ENDED: usize = 1024;
@@ -116,7 +117,7 @@ mod tests {
     fn file(prompt: &str) -> Vec<Source> {
         vec![Source::File {
             prompt: prompt.to_owned(),
-            encoding: crate::control::wire::Encoding::PcmS16le,
+            encoding: offhook_words::Encoding::PcmS16le,
             rate_hz: 8000,
             growing: true,
         }]

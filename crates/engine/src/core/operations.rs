@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_sip::{Command, Invite};
+use offhook_words::{Failure, FailureCode, Side, Source};
 use serde_json::json;
 
-use crate::control::wire::{
-    Direction, Failure, FailureCode, LegDial, LegState, Operation, OperationKind, Play, Record, ReportBody, Side,
-    Source,
-};
+use crate::control::wire::{Direction, LegDial, LegState, Operation, OperationKind, Play, Record, ReportBody};
 use crate::core::calls::NewLeg;
 use crate::core::snapshot::{self, Running};
 use crate::core::{Core, convert};
@@ -114,10 +112,7 @@ impl Core {
                 Ok(()) => return Some((id, self.append(target, sources, more))),
                 Err(failure) => return Some((id, Err(failure))),
             },
-            Operation::Pause { id, target, behavior } => {
-                let behavior = convert::pause_behavior(behavior);
-                (id, MediaCommand::Pause { target, behavior })
-            }
+            Operation::Pause { id, target, behavior } => (id, MediaCommand::Pause { target, behavior }),
             Operation::Resume { id, target } => (id, MediaCommand::Resume { target }),
             Operation::Volume { id, target, volume_db } => (id, MediaCommand::Volume { target, volume_db }),
             Operation::Stop { id, target } => (id, MediaCommand::Stop { target }),
@@ -131,28 +126,23 @@ impl Core {
             }
             _ => return None,
         };
-        Some((id, self.media.command(command).map_err(Failure::from)))
+        Some((id, self.media.command(command)))
     }
 
     /// Late credit and samples for what has ended are ignored here, in one place.
     fn unanswered(&mut self, command: MediaCommand) -> Option<(u64, Result<(), Failure>)> {
-        if let Err(refusal) = self.media.command(command) {
-            let late = Failure::from(refusal);
-            if late.code != FailureCode::UnknownOperation {
-                self.log
-                    .warning("samples or credit refused", &[("why", json!(late.message))]);
-            }
+        if let Err(late) = self.media.command(command)
+            && late.code != FailureCode::UnknownOperation
+        {
+            self.log
+                .warning("samples or credit refused", &[("why", json!(late.message))]);
         }
         None
     }
 
     fn prompt_done(&mut self, prompt: String, size_bytes: i64) -> Result<(), Failure> {
         self.done_prompts.done(prompt.clone(), size_bytes);
-        match self
-            .media
-            .command(MediaCommand::PromptDone { prompt, size_bytes })
-            .map_err(Failure::from)
-        {
+        match self.media.command(MediaCommand::PromptDone { prompt, size_bytes }) {
             // Nothing plays it at the moment.
             Err(failure) if failure.code == FailureCode::UnknownOperation => Ok(()),
             outcome => outcome,
@@ -178,7 +168,7 @@ impl Core {
         let codecs = convert::codecs(&dial.codecs)?;
         let flow = self
             .signal
-            .flow_to(convert::sip_transport(dial.transport), destination)
+            .flow_to(dial.transport, destination)
             .map_err(|error| Failure::new(FailureCode::Unreachable, format!("no way to {destination}: {error}")))?;
         let sip = self.signal.allocate_leg();
         let key = self
@@ -298,7 +288,7 @@ impl Core {
         let Some(parameters) = session.and_then(|session| convert::stream(session, None)) else {
             return Ok(());
         };
-        self.media.connect(key, parameters).map_err(Failure::from)
+        self.media.connect(key, parameters)
     }
 
     fn unanswered_leg(&mut self, leg: &str) -> Result<LegKey, Failure> {
@@ -333,7 +323,6 @@ impl Core {
 
     fn append(&mut self, target: u64, sources: Vec<Source>, more: bool) -> Result<(), Failure> {
         let prompts = snapshot::prompts(&sources);
-        let sources = convert::sources(sources);
         self.media.command(MediaCommand::Append { target, sources, more })?;
         self.names(target, prompts);
         Ok(())
@@ -356,7 +345,7 @@ impl Core {
         self.begin(leg, id, OperationKind::Listen, |leg| MediaCommand::Listen {
             id,
             leg,
-            side: convert::side(side),
+            side,
             block_ms,
             credit_ms,
         })

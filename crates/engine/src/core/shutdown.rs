@@ -3,10 +3,11 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use offhook_words::LegEndCause;
 use serde_json::json;
 
 use crate::control::KEPT_LIMIT_BYTES;
-use crate::control::wire::{Direction, LegEndCause, LegState};
+use crate::control::wire::{Direction, LegState};
 use crate::core::legs::Leg;
 use crate::core::patience::SILENT_AFTER;
 use crate::core::{Core, EXIT_ORPHANED};

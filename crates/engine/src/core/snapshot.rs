@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::control::wire::{LegSnapshot, MAX_FRAME_BYTES, OperationKind, OperationSnapshot, Source};
+use offhook_words::Source;
+
+use crate::control::wire::{LegSnapshot, MAX_FRAME_BYTES, OperationKind, OperationSnapshot};
 use crate::core::legs::Leg;
 
 /// Names that are remembered of one operation, so that a leg fits a frame whatever is played.

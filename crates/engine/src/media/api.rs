@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::TickCounts;
+use offhook_words::{Codec, DigitMethod, EndCause, Interrupt, MediaStats, OperationId, PauseBehavior, Side, Source};
 
-pub use offhook_codec::Codec;
-pub use offhook_mix::{EndCause, Interrupt, OperationId, PauseBehavior, Side};
+use super::clock::TickCounts;
 
 /// A leg, as core numbers it; unique among the live legs. Names and UUIDs stay in core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,62 +72,6 @@ pub struct StreamParameters {
     pub send: bool,
     /// We want to hear the peer. False: what comes is counted and not heard.
     pub receive: bool,
-}
-
-/// How the samples of a file are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileEncoding {
-    /// By content: WAV or MP3.
-    Auto,
-    /// Headerless, int16, little endian, mono, at this rate.
-    PcmS16le {
-        /// 8000 to 48000.
-        rate_hz: u32,
-    },
-}
-
-/// One step of a cadence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tone {
-    /// Length of the step.
-    pub duration_ms: u32,
-    /// Up to four at once; none for silence.
-    pub frequencies_hz: Vec<f32>,
-    /// Level of each frequency.
-    pub level_dbm0: f32,
-}
-
-/// One thing to play.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    /// A file of the prompts directory.
-    File {
-        /// Its name, without a path.
-        prompt: String,
-        /// WAV/MP3 by content, or raw samples.
-        encoding: FileEncoding,
-        /// Played while it is written; the end is where [`MediaCommand::PromptDone`] says.
-        growing: bool,
-    },
-    /// A cadence, repeated until `duration_ms` is over (0: once; -1: until stopped).
-    Tone {
-        /// The steps.
-        cadence: Vec<Tone>,
-        /// See above.
-        duration_ms: i64,
-    },
-    /// Digital silence.
-    Silence {
-        /// Its length.
-        duration_ms: u64,
-    },
-    /// Samples pushed with [`MediaCommand::Pcm`].
-    Pcm {
-        /// The stream's id, chosen by the node.
-        stream: u64,
-        /// Rate of the pushed samples.
-        rate_hz: u32,
-    },
 }
 
 /// An operation, or a command to one. Mirrors the operations of the control protocol (see `ops.py`).
@@ -217,81 +160,6 @@ pub enum MediaCommand {
     },
 }
 
-/// Why a command was refused: `Failure` of the control protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The slug.
-    pub code: RefusalCode,
-    /// What to change, as a sentence.
-    pub message: String,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// The slugs of `Failure.code` that media can give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalCode {
-    /// A parameter is out of its range, or malformed.
-    BadRequest,
-    /// No such leg.
-    UnknownLeg,
-    /// No such operation, or it has ended.
-    UnknownOperation,
-    /// Not now: not connected yet, already paused, an id in use.
-    WrongState,
-    /// Too many operations or legs, or the media thread does not keep up.
-    NoCapacity,
-    /// The machine failed us.
-    Internal,
-}
-
-impl RefusalCode {
-    /// The word of the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::UnknownLeg => "unknown_leg",
-            Self::UnknownOperation => "unknown_operation",
-            Self::WrongState => "wrong_state",
-            Self::NoCapacity => "no_capacity",
-            Self::Internal => "internal",
-        }
-    }
-}
-
-/// How a digit came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DigitMethod {
-    /// telephone-event.
-    Rfc4733,
-    /// SIP INFO.
-    Info,
-    /// Tones in the audio.
-    Inband,
-}
-
-/// Counters of one leg's media since it was opened: `LegStats` of the control protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-#[expect(missing_docs, reason = "the fields are those of ops.py")]
-pub struct LegStats {
-    pub packets_sent: u64,
-    pub packets_received: u64,
-    pub packets_lost: u64,
-    pub packets_late: u64,
-    pub packets_dropped: u64,
-    pub packets_foreign: u64,
-    pub frames_concealed: u64,
-    pub jitter_ms: f32,
-    pub round_trip_ms: f32,
-    pub playout_delay_ms: u32,
-}
-
 /// What media tells core. Those of one leg come in order; times are microseconds of the Unix epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MediaEvent {
@@ -359,7 +227,7 @@ pub enum MediaEvent {
     /// Statistics of all legs of one media thread.
     Stats {
         /// Each leg with its counters.
-        legs: Vec<(LegKey, LegStats)>,
+        legs: Vec<(LegKey, MediaStats)>,
         /// Which thread: they are counted from 0.
         thread: usize,
         /// How that thread kept time.
@@ -380,6 +248,6 @@ pub enum MediaEvent {
         /// Which.
         leg: LegKey,
         /// Its last statistics.
-        stats: LegStats,
+        stats: MediaStats,
     },
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use offhook_mix::{DigitScript, Player, Recorder, RecorderLimits};
+use offhook_words::{Failure, FailureCode, OperationId, PauseBehavior, Source};
 use rtrb::RingBuffer;
 
-use super::api::{LegKey, MediaCommand, OperationId, PauseBehavior, Refusal, RefusalCode, Source};
+use super::api::{LegKey, MediaCommand};
 use super::clock::unix_us;
 use super::decode::{Decoder, DecoderCommand, Play, Taken};
 use super::directory::is_recording_name;
@@ -22,7 +23,7 @@ const MOST_WAITING: usize = 2 * MOST_SOURCES;
 
 impl MediaPool {
     /// Start an operation, or tell one what to do. `Err`: refused, nothing will follow.
-    pub fn command(&mut self, command: MediaCommand) -> Result<(), Refusal> {
+    pub fn command(&mut self, command: MediaCommand) -> Result<(), Failure> {
         match command {
             MediaCommand::Play { .. } => self.play(command),
             MediaCommand::Append { target, sources, more } => self.append(target, &sources, more),
@@ -39,7 +40,7 @@ impl MediaPool {
                 within("gap_ms", gap_ms as f32, 20.0, 60_000.0)?;
                 let Some(script) = DigitScript::new(id, &digits, duration_ms, gap_ms, unix_us()) else {
                     let message = "digits are 1 to 256 of 0-9 * # A-D, w and W";
-                    return refuse(RefusalCode::BadRequest, message);
+                    return refuse(FailureCode::BadRequest, message);
                 };
                 self.send(thread, ThreadCommand::Digits(leg, Box::new(script)))?;
                 self.add(id, OperationEntry::new(leg, Kind::SendDigits));
@@ -80,7 +81,7 @@ impl MediaPool {
                 // One that is full looks anyway, as soon as it can.
                 let is_gone = |decoder: &Decoder| decoder.send(DecoderCommand::Look) == Taken::Gone;
                 if self.decoders.iter().any(is_gone) {
-                    return refuse(RefusalCode::Internal, "a decoder thread is gone");
+                    return refuse(FailureCode::Internal, "a decoder thread is gone");
                 }
                 Ok(())
             }
@@ -111,15 +112,15 @@ impl MediaPool {
         self.registry.operations.insert(id, entry);
     }
 
-    fn target(&mut self, id: OperationId, kinds: &[Kind], else_say: &str) -> Result<(usize, LegKey), Refusal> {
+    fn target(&mut self, id: OperationId, kinds: &[Kind], else_say: &str) -> Result<(usize, LegKey), Failure> {
         let (thread, entry) = self.registry.target(id)?;
         if kinds.contains(&entry.kind) {
             return Ok((thread, entry.leg));
         }
-        refuse(RefusalCode::WrongState, else_say)
+        refuse(FailureCode::WrongState, else_say)
     }
 
-    fn pause(&mut self, id: OperationId, behavior: Option<PauseBehavior>) -> Result<(), Refusal> {
+    fn pause(&mut self, id: OperationId, behavior: Option<PauseBehavior>) -> Result<(), Failure> {
         self.target(
             id,
             &[Kind::Play, Kind::Record],
@@ -132,7 +133,7 @@ impl MediaPool {
             } else {
                 "it is not paused"
             };
-            return refuse(RefusalCode::WrongState, message);
+            return refuse(FailureCode::WrongState, message);
         }
         let leg = entry.leg;
         self.send(
@@ -148,11 +149,11 @@ impl MediaPool {
         Ok(())
     }
 
-    fn info_digit(&mut self, leg: LegKey, digit: char, duration_ms: u32) -> Result<(), Refusal> {
+    fn info_digit(&mut self, leg: LegKey, digit: char, duration_ms: u32) -> Result<(), Failure> {
         let thread = self.registry.ready_leg(leg)?.thread;
         let digit = digit.to_ascii_uppercase();
         if !offhook_dsp::DTMF_DIGITS.contains(&digit) {
-            return refuse(RefusalCode::BadRequest, "a digit is one of 0-9 * # A-D");
+            return refuse(FailureCode::BadRequest, "a digit is one of 0-9 * # A-D");
         }
         self.send(thread, ThreadCommand::Pressed(leg, digit, duration_ms))
     }
@@ -167,18 +168,18 @@ impl MediaPool {
         }
     }
 
-    fn decode(&self, decoder: usize, command: DecoderCommand) -> Result<(), Refusal> {
+    fn decode(&self, decoder: usize, command: DecoderCommand) -> Result<(), Failure> {
         match self.decoders.get(decoder).map(|decoder| decoder.send(command)) {
             Some(Taken::Yes) => Ok(()),
             Some(Taken::Full) => refuse(
-                RefusalCode::NoCapacity,
+                FailureCode::NoCapacity,
                 "the disk with the prompts does not keep up; try again later",
             ),
-            Some(Taken::Gone) | None => refuse(RefusalCode::Internal, "the decoder thread is gone"),
+            Some(Taken::Gone) | None => refuse(FailureCode::Internal, "the decoder thread is gone"),
         }
     }
 
-    fn play(&mut self, command: MediaCommand) -> Result<(), Refusal> {
+    fn play(&mut self, command: MediaCommand) -> Result<(), Failure> {
         let MediaCommand::Play {
             id,
             leg,
@@ -196,7 +197,7 @@ impl MediaPool {
         within("volume_db", volume_db, -40.0, 40.0)?;
         if list.is_empty() && !more {
             return refuse(
-                RefusalCode::BadRequest,
+                FailureCode::BadRequest,
                 "sources is empty; name one, or say that more will come",
             );
         }
@@ -231,14 +232,14 @@ impl MediaPool {
     }
 
     /// The streams among the sources, each new.
-    fn streams(&self, sources: &[Source]) -> Result<Vec<(u64, u32)>, Refusal> {
+    fn streams(&self, sources: &[Source]) -> Result<Vec<(u64, u32)>, Failure> {
         let mut streams: Vec<(u64, u32)> = Vec::new();
         for source in sources {
             if let Source::Pcm { stream, rate_hz } = source {
                 let is_known = streams.iter().any(|(known, _)| known == stream);
                 if is_known || self.registry.streams.contains_key(stream) {
                     return refuse(
-                        RefusalCode::WrongState,
+                        FailureCode::WrongState,
                         "a stream of this id is played already; use a fresh one",
                     );
                 }
@@ -248,28 +249,28 @@ impl MediaPool {
         Ok(streams)
     }
 
-    fn append(&mut self, target: OperationId, list: &[Source], more: bool) -> Result<(), Refusal> {
+    fn append(&mut self, target: OperationId, list: &[Source], more: bool) -> Result<(), Failure> {
         self.target(target, &[Kind::Play], "sources can be appended to a play alone")?;
         let (_, entry) = self.registry.target(target)?;
         if !entry.more {
             return refuse(
-                RefusalCode::WrongState,
+                FailureCode::WrongState,
                 "this play was not opened with more, or had its last sources",
             );
         }
         if list.iter().any(|source| matches!(source, Source::Pcm { .. })) {
             return refuse(
-                RefusalCode::BadRequest,
+                FailureCode::BadRequest,
                 "a pcm source cannot be appended; play it in an operation of its own",
             );
         }
         let Some((decoder, state)) = entry.play.clone() else {
-            return refuse(RefusalCode::WrongState, "sources can be appended to a play alone");
+            return refuse(FailureCode::WrongState, "sources can be appended to a play alone");
         };
         let waiting = state.waiting.load(Ordering::Relaxed);
         if waiting + list.len() > MOST_WAITING {
             return refuse(
-                RefusalCode::NoCapacity,
+                FailureCode::NoCapacity,
                 format!("{waiting} sources of this play wait; {MOST_WAITING} may: append more when some were played"),
             );
         }
@@ -290,12 +291,12 @@ impl MediaPool {
         Ok(())
     }
 
-    fn pcm(&mut self, stream: u64, samples: Vec<u8>, last: bool) -> Result<(), Refusal> {
+    fn pcm(&mut self, stream: u64, samples: Vec<u8>, last: bool) -> Result<(), Failure> {
         let Some(target) = self.registry.streams.get(&stream).copied() else {
-            return refuse(RefusalCode::UnknownOperation, "no running play has this stream");
+            return refuse(FailureCode::UnknownOperation, "no running play has this stream");
         };
         let Some((decoder, _)) = self.registry.target(target)?.1.play else {
-            return refuse(RefusalCode::UnknownOperation, "no running play has this stream");
+            return refuse(FailureCode::UnknownOperation, "no running play has this stream");
         };
         self.decode(
             decoder,
@@ -308,7 +309,7 @@ impl MediaPool {
         )
     }
 
-    fn record(&mut self, command: MediaCommand) -> Result<(), Refusal> {
+    fn record(&mut self, command: MediaCommand) -> Result<(), Failure> {
         let MediaCommand::Record {
             id,
             leg,
@@ -332,7 +333,7 @@ impl MediaPool {
             .chars()
             .all(|digit| offhook_dsp::DTMF_DIGITS.contains(&digit))
         {
-            return refuse(RefusalCode::BadRequest, "terminators are of 0-9 * # A-D");
+            return refuse(FailureCode::BadRequest, "terminators are of 0-9 * # A-D");
         }
         // The writer makes the file: a disk that hangs must not keep core, and with it SIP, waiting.
         named(is_recording_name, &recording)?;
@@ -363,7 +364,7 @@ impl MediaPool {
         };
         self.send(thread, ThreadCommand::Record(leg, recorder))?;
         if !self.writer.send(job) {
-            return refuse(RefusalCode::Internal, "the writer thread is gone");
+            return refuse(FailureCode::Internal, "the writer thread is gone");
         }
         self.add(id, OperationEntry::new(leg, Kind::Record));
         Ok(())

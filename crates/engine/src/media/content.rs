@@ -1,6 +1,8 @@
 //! What a packet of the peer holds, by its payload type.
 
-use super::api::{Codec, StreamParameters};
+use offhook_words::Codec;
+
+use super::api::StreamParameters;
 
 /// See [`StreamParameters::content`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

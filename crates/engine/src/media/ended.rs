@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
 
-use offhook_mix::{EndCause, MAX_OPERATIONS, MixEvent, OperationId, Retired};
+use offhook_mix::{MAX_OPERATIONS, MixEvent, Retired};
+use offhook_words::{EndCause, OperationId};
 
 use super::api::{LegKey, MediaEvent};
 use super::notice::{Notice, Notices};

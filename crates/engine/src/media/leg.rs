@@ -4,11 +4,12 @@ use std::hint::black_box;
 use std::net::UdpSocket;
 use std::thread::Thread;
 
-use offhook_dsp::{Concealer, DtmfDetector, FRAME};
+use offhook_dsp::{Concealer, DtmfDetector};
 use offhook_mix::{Input, LegMixer};
 use offhook_rtp::{Doubles, EventReceiver, EventSender, JitterBuffer, KeyBudget, Placement, Reception, Timeline};
+use offhook_words::{DigitMethod, FRAME, MediaStats};
 
-use super::api::{DigitMethod, LegKey, LegStats, MediaEvent, StreamParameters};
+use super::api::{LegKey, MediaEvent, StreamParameters};
 use super::ended::Endings;
 use super::notice::{Notice, Notices};
 use super::path::Path;
@@ -82,7 +83,7 @@ pub struct Leg {
     tokens: u32,
     /// The last tick read one packet, as it should be.
     is_steady: bool,
-    stats: LegStats,
+    stats: MediaStats,
     reports: Reports,
     endings: Endings,
     heard_us: u64,
@@ -116,7 +117,7 @@ impl Leg {
             digits: Vec::with_capacity(MOST_DIGITS),
             tokens: BURST,
             is_steady: false,
-            stats: LegStats::default(),
+            stats: MediaStats::default(),
             reports: Reports::new(control, identity.ssrc, key),
             endings: Endings::new(key, writer),
             heard_us: 0,
@@ -150,8 +151,8 @@ impl Leg {
         self.reports.read_so_far
     }
 
-    pub fn stats(&self) -> LegStats {
-        LegStats {
+    pub fn stats(&self) -> MediaStats {
+        MediaStats {
             packets_lost: self.reception.lost(),
             packets_late: self.jitter.counts().late,
             jitter_ms: self.reception.jitter() / 8.0,

@@ -1,7 +1,7 @@
 //! Media: threads that own the UDP sockets of the legs, players, recorders, digits and statistics.
 //!
 //! Core owns the [`MediaPool`] and calls it from one thread. A command is checked at once: what is malformed, names
-//! an unknown leg or operation, or comes in the wrong state is refused by the call itself (`Err(Refusal)`), as of the
+//! an unknown leg or operation, or comes in the wrong state is refused by the call itself (`Err(Failure)`), as of the
 //! events that core has read with [`MediaPool::poll_event`]. A command to an operation that ended a moment ago
 //! is accepted and ignored: its `Ended` is on the way. `Stop` of an unknown operation is accepted.
 //!
@@ -35,10 +35,7 @@ mod writer;
 #[path = "../../tests/support/stream.rs"]
 pub(crate) mod stream_of_tests;
 
-pub use api::{
-    Codec, DigitMethod, EndCause, FileEncoding, Interrupt, LegKey, LegStats, MediaCommand, MediaConfig, MediaEvent,
-    OperationId, PauseBehavior, Refusal, RefusalCode, Side, Source, StreamParameters, Tone,
-};
+pub use api::{LegKey, MediaCommand, MediaConfig, MediaEvent, StreamParameters};
 pub use clock::TickCounts;
 pub use pool::{HeldMedia, MediaPool, Waker};
 pub use ports::BoundPort;

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use offhook_words::{MediaStats, OperationId};
 use rtrb::{Producer, PushError};
 
-use super::api::{LegKey, LegStats, MediaEvent, OperationId};
+use super::api::{LegKey, MediaEvent};
 use super::clock::TickCounts;
 use super::ring::Block;
 
@@ -21,7 +22,7 @@ pub enum Notice {
     /// A block of a Listen waits in its ring.
     Block { op: OperationId, leg: LegKey, block: Block },
     /// Statistics of one leg; [`Notice::StatsEnd`] follows.
-    Stats(LegKey, LegStats),
+    Stats(LegKey, MediaStats),
     /// All legs of the thread were told.
     StatsEnd { ticks: TickCounts },
     /// A tick of this leg panicked; it is gone, with all its operations.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::available_parallelism;
 
-use offhook_mix::EndCause;
+use offhook_words::{EndCause, Failure, FailureCode, MediaStats, OperationId};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::api::{LegKey, LegStats, MediaConfig, MediaEvent, OperationId, Refusal, RefusalCode, StreamParameters};
+use super::api::{LegKey, MediaConfig, MediaEvent, StreamParameters};
 use super::clock::unix_us;
 use super::decode::{Decoder, OpenPrompt};
 use super::directory::Directory;
@@ -63,7 +63,7 @@ pub struct MediaPool {
     faults: Faults,
     ready: VecDeque<MediaEvent>,
     /// Statistics of a thread until they are whole.
-    stats: Vec<(LegKey, LegStats)>,
+    stats: Vec<(LegKey, MediaStats)>,
     /// Closes that did not fit into the ring.
     unsent: Vec<LegKey>,
 }
@@ -156,17 +156,17 @@ impl MediaPool {
     }
 
     /// A new leg, silent until it is connected.
-    pub fn open(&mut self, leg: LegKey, port: BoundPort) -> Result<(), Refusal> {
+    pub fn open(&mut self, leg: LegKey, port: BoundPort) -> Result<(), Failure> {
         if self.registry.legs.contains_key(&leg) {
-            return refuse(RefusalCode::WrongState, "a leg of this key exists");
+            return refuse(FailureCode::WrongState, "a leg of this key exists");
         }
         if self.registry.legs.len() >= self.max_legs {
             return refuse(
-                RefusalCode::NoCapacity,
+                FailureCode::NoCapacity,
                 format!("{} legs are open, the most allowed", self.max_legs),
             );
         }
-        let identity = identity().or_else(|error| refuse(RefusalCode::Internal, format!("no random bits: {error}")))?;
+        let identity = identity().or_else(|error| refuse(FailureCode::Internal, format!("no random bits: {error}")))?;
         let thread = (0..self.threads.len())
             .min_by_key(|at| self.threads.get(*at).map_or(0, |link| link.legs))
             .unwrap_or(0);
@@ -188,15 +188,15 @@ impl MediaPool {
     }
 
     /// Start or move the media of a leg (first SDP, re-INVITE).
-    pub fn connect(&mut self, leg: LegKey, parameters: StreamParameters) -> Result<(), Refusal> {
+    pub fn connect(&mut self, leg: LegKey, parameters: StreamParameters) -> Result<(), Failure> {
         let Some(entry) = self.registry.legs.get_mut(&leg).filter(|entry| !entry.is_closing) else {
-            return refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)");
+            return refuse(FailureCode::UnknownLeg, "this leg does not exist (any more)");
         };
         let remote = parameters.remote_rtp;
         // The leg has its sockets: that there is none to ask with ends no call that was answered.
         if let Err(NoWay::Network(error)) = can_reach(entry.ip, &[remote, parameters.remote_rtcp]) {
             return refuse(
-                RefusalCode::BadRequest,
+                FailureCode::BadRequest,
                 format!("media cannot be sent to {remote}: {error}"),
             );
         }
@@ -223,7 +223,7 @@ impl MediaPool {
         }
     }
 
-    pub(super) fn send(&mut self, thread: usize, command: ThreadCommand) -> Result<(), Refusal> {
+    pub(super) fn send(&mut self, thread: usize, command: ThreadCommand) -> Result<(), Failure> {
         let sent = self
             .threads
             .get_mut(thread)
@@ -232,7 +232,7 @@ impl MediaPool {
             return Ok(());
         }
         refuse(
-            RefusalCode::NoCapacity,
+            FailureCode::NoCapacity,
             "the media thread does not keep up; try again later",
         )
     }
@@ -347,7 +347,7 @@ impl MediaPool {
         }
         self.event(MediaEvent::Closed {
             leg,
-            stats: LegStats::default(),
+            stats: MediaStats::default(),
         });
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use offhook_dsp::{ToneSequence, ToneStep};
+use offhook_words::{Encoding, Failure, FailureCode, Source, Tone};
 
-use super::api::{FileEncoding, Refusal, RefusalCode, Source, Tone};
-use super::decode::{Growth, Prepared};
+use super::decode::{FileEncoding, Growth, Prepared};
 use super::directory::{bad_name, is_name};
 use super::registry::refuse;
 
@@ -34,12 +34,12 @@ impl Prompts {
     }
 }
 
-fn bad<T>(message: impl Into<String>) -> Result<T, Refusal> {
-    refuse(RefusalCode::BadRequest, message)
+fn bad<T>(message: impl Into<String>) -> Result<T, Failure> {
+    refuse(FailureCode::BadRequest, message)
 }
 
 /// The value lies in the range.
-pub fn within(name: &str, value: f32, least: f32, most: f32) -> Result<(), Refusal> {
+pub fn within(name: &str, value: f32, least: f32, most: f32) -> Result<(), Failure> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -47,7 +47,7 @@ pub fn within(name: &str, value: f32, least: f32, most: f32) -> Result<(), Refus
 }
 
 /// The name is one of a file of a directory.
-pub fn named(is_name: impl FnOnce(&str) -> bool, name: &str) -> Result<(), Refusal> {
+pub fn named(is_name: impl FnOnce(&str) -> bool, name: &str) -> Result<(), Failure> {
     if is_name(name) {
         return Ok(());
     }
@@ -55,7 +55,7 @@ pub fn named(is_name: impl FnOnce(&str) -> bool, name: &str) -> Result<(), Refus
 }
 
 /// Check the sources of a play. Their files are opened when they come to be played, by who plays them.
-pub fn sources(prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared>, Refusal> {
+pub fn sources(prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared>, Failure> {
     if sources.len() > MOST_SOURCES {
         return bad(format!(
             "{} sources are too many at once; append those beyond {MOST_SOURCES}",
@@ -65,26 +65,30 @@ pub fn sources(prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared
     sources.iter().map(|source| one(prompts, source)).collect()
 }
 
-fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Refusal> {
+fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Failure> {
     match source {
         Source::File {
             prompt,
             encoding,
+            rate_hz,
             growing,
         } => {
-            if let FileEncoding::PcmS16le { rate_hz } = encoding {
-                rate(*rate_hz)?;
-            }
+            let encoding = match encoding {
+                Encoding::Auto => FileEncoding::Auto,
+                Encoding::PcmS16le => FileEncoding::PcmS16le {
+                    rate_hz: rate(*rate_hz)?,
+                },
+            };
             named(is_name, prompt)?;
             let growth = growing.then(|| prompts.of(prompt));
             Ok(Prepared::File {
                 name: Arc::from(prompt.as_str()),
-                encoding: *encoding,
+                encoding,
                 growth,
             })
         }
         Source::Tone { cadence, duration_ms } => {
-            let steps: Result<Vec<ToneStep>, Refusal> = cadence.iter().map(tone).collect();
+            let steps: Result<Vec<ToneStep>, Failure> = cadence.iter().map(tone).collect();
             let steps = steps?;
             if steps.is_empty() || steps.len() > 64 || cadence.iter().all(|tone| tone.duration_ms == 0) {
                 return bad("a cadence has 1 to 64 steps, and not all of length 0");
@@ -95,13 +99,13 @@ fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Refusal> {
             samples: duration_ms.saturating_mul(8),
         }),
         Source::Pcm { stream, rate_hz } => {
-            rate(*rate_hz)?;
+            _ = rate(*rate_hz)?;
             Ok(Prepared::Pcm { stream: *stream })
         }
     }
 }
 
-fn tone(tone: &Tone) -> Result<ToneStep, Refusal> {
+fn tone(tone: &Tone) -> Result<ToneStep, Failure> {
     if tone.frequencies_hz.len() > 4 {
         return bad("a tone has at most four frequencies at once");
     }
@@ -112,9 +116,9 @@ fn tone(tone: &Tone) -> Result<ToneStep, Refusal> {
     Ok(ToneStep::new(tone.duration_ms, &tone.frequencies_hz, tone.level_dbm0))
 }
 
-fn rate(rate_hz: u32) -> Result<(), Refusal> {
+fn rate(rate_hz: u32) -> Result<u32, Failure> {
     if (8000..=48_000).contains(&rate_hz) {
-        return Ok(());
+        return Ok(rate_hz);
     }
     bad(format!("rate_hz is {rate_hz}; it must be between 8000 and 48000"))
 }

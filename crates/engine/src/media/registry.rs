@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use offhook_words::{Failure, FailureCode, OperationId};
 use rtrb::Consumer;
 
-use super::api::{LegKey, OperationId, Refusal, RefusalCode};
+use super::api::LegKey;
 use super::ring::PlayState;
 
 /// The kinds of operations.
@@ -67,8 +68,8 @@ pub struct Registry {
     pub streams: HashMap<u64, OperationId>,
 }
 
-pub fn refuse<T>(code: RefusalCode, message: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal {
+pub fn refuse<T>(code: FailureCode, message: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure {
         code,
         message: message.into(),
     })
@@ -76,23 +77,23 @@ pub fn refuse<T>(code: RefusalCode, message: impl Into<String>) -> Result<T, Ref
 
 impl Registry {
     /// A leg on which an operation may begin.
-    pub fn ready_leg(&self, leg: LegKey) -> Result<&LegEntry, Refusal> {
+    pub fn ready_leg(&self, leg: LegKey) -> Result<&LegEntry, Failure> {
         match self.legs.get(&leg) {
-            None => refuse(RefusalCode::UnknownLeg, "this leg does not exist (any more)"),
-            Some(entry) if entry.is_closing => refuse(RefusalCode::UnknownLeg, "this leg is ending"),
+            None => refuse(FailureCode::UnknownLeg, "this leg does not exist (any more)"),
+            Some(entry) if entry.is_closing => refuse(FailureCode::UnknownLeg, "this leg is ending"),
             Some(entry) if !entry.is_connected => {
-                refuse(RefusalCode::WrongState, "no media is agreed on yet; answer() first")
+                refuse(FailureCode::WrongState, "no media is agreed on yet; answer() first")
             }
             Some(entry) => Ok(entry),
         }
     }
 
     /// A new operation may begin on the leg.
-    pub fn admit(&self, id: OperationId, leg: LegKey, kind: Kind) -> Result<usize, Refusal> {
+    pub fn admit(&self, id: OperationId, leg: LegKey, kind: Kind) -> Result<usize, Failure> {
         let thread = self.ready_leg(leg)?.thread;
         if self.operations.contains_key(&id) {
             return refuse(
-                RefusalCode::WrongState,
+                FailureCode::WrongState,
                 "an operation with this id is running; use a fresh id",
             );
         }
@@ -104,7 +105,7 @@ impl Registry {
         if running >= offhook_mix::MAX_OPERATIONS {
             let most = offhook_mix::MAX_OPERATIONS;
             return refuse(
-                RefusalCode::NoCapacity,
+                FailureCode::NoCapacity,
                 format!("{most} operations of this kind run on the leg; stop one first"),
             );
         }
@@ -112,16 +113,16 @@ impl Registry {
     }
 
     /// A running operation, and the thread it runs on.
-    pub fn target(&mut self, id: OperationId) -> Result<(usize, &mut OperationEntry), Refusal> {
+    pub fn target(&mut self, id: OperationId) -> Result<(usize, &mut OperationEntry), Failure> {
         let Some(entry) = self.operations.get_mut(&id) else {
             return refuse(
-                RefusalCode::UnknownOperation,
+                FailureCode::UnknownOperation,
                 "no such operation is running; it may have ended",
             );
         };
         match self.legs.get(&entry.leg) {
             Some(leg) if !leg.is_closing => Ok((leg.thread, entry)),
-            _ => refuse(RefusalCode::UnknownOperation, "the leg of this operation is ending"),
+            _ => refuse(FailureCode::UnknownOperation, "the leg of this operation is ending"),
         }
     }
 

@@ -3,9 +3,10 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use offhook_rtp::{NtpTime, Reception, RtcpPacket, RtcpParser, SenderInfo, rtcp_interval_us, write_report};
+use offhook_words::MediaStats;
 use rustix::net::{connect, connect_unspec};
 
-use super::api::{LegKey, LegStats};
+use super::api::LegKey;
 use super::leg::TickTime;
 
 /// Ticks in which [`MOST_READS`] reports are read.
@@ -119,14 +120,14 @@ impl Reports {
     }
 
     /// We call ourselves something else from now on.
-    pub fn rename(&mut self, ssrc: u32, stats: &LegStats) {
+    pub fn rename(&mut self, ssrc: u32, stats: &MediaStats) {
         (self.ssrc, self.octets) = (ssrc, 0);
         self.packets_before = stats.packets_sent;
         self.packets_reported = stats.packets_sent;
     }
 
     /// Write what is due.
-    pub fn tick(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception) {
+    pub fn tick(&mut self, now: TickTime, timestamp: u32, stats: &MediaStats, reception: &mut Reception) {
         if now.index.is_multiple_of(READ) {
             (self.reads, self.strangers) = (MOST_READS, 0);
         }
@@ -150,11 +151,11 @@ impl Reports {
     }
 
     /// The last report, with BYE.
-    pub fn bye(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception) {
+    pub fn bye(&mut self, now: TickTime, timestamp: u32, stats: &MediaStats, reception: &mut Reception) {
         self.write(now, timestamp, stats, reception, true);
     }
 
-    fn write(&mut self, now: TickTime, timestamp: u32, stats: &LegStats, reception: &mut Reception, bye: bool) {
+    fn write(&mut self, now: TickTime, timestamp: u32, stats: &MediaStats, reception: &mut Reception, bye: bool) {
         let Some(remote) = self.remote else {
             return;
         };

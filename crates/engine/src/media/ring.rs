@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
-use offhook_dsp::{FRAME, Frame};
 use offhook_mix::{FrameSink, FrameSource, Supply};
+use offhook_words::{FRAME, Frame};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 /// Decoded ahead of a play: 1 s.

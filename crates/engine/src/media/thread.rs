@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use offhook_dsp::FRAME;
-use offhook_mix::{DigitScript, OperationId, PauseBehavior, Player, Recorder, Side};
+use offhook_mix::{DigitScript, Player, Recorder};
+use offhook_words::{DigitMethod, FRAME, OperationId, PauseBehavior, Side};
 use rtrb::{Consumer, Producer};
 
-use super::api::{DigitMethod, LegKey, MediaEvent, StreamParameters};
+use super::api::{LegKey, MediaEvent, StreamParameters};
 use super::clock::{Clock, Tick, TickCounts};
 use super::inbox::Inbox;
 use super::leg::{Leg, TickTime};

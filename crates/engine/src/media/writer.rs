@@ -11,9 +11,10 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use offhook_codec::{WAV_HEADER_BYTES, wav_header};
+use offhook_words::OperationId;
 use rtrb::Producer;
 
-use super::api::{LegKey, OperationId};
+use super::api::LegKey;
 use super::directory::Directory;
 use super::faults::Faults;
 use super::ring::{RecordOut, RecordState};

@@ -205,7 +205,7 @@ pub(super) fn is_beginning(bytes: &[u8]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use offhook_sip::Transport;
+    use offhook_words::Transport;
 
     use super::*;
 

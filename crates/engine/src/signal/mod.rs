@@ -15,9 +15,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use offhook_sip::{
-    Agent, Command, CommandError, Config, Dice, Event, Farewell, Flow, LegKey, Output, Shares, Transport, Trust,
-};
+use offhook_sip::{Agent, Command, CommandError, Config, Dice, Event, Farewell, Flow, LegKey, Output, Shares, Trust};
+use offhook_words::Transport;
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 

@@ -64,7 +64,7 @@ async fn ask(local: SocketAddr, peer: SocketAddr) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use offhook_sip::Transport;
+    use offhook_words::Transport;
 
     use super::*;
 

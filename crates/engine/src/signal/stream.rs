@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use offhook_sip::{Flow, Transport};
+use offhook_sip::Flow;
+use offhook_words::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -501,7 +502,7 @@ mod tests {
         }
         let mut streams = Streams::new(IDLE);
         let flow = offhook_sip::Flow {
-            transport: offhook_sip::Transport::Tcp,
+            transport: offhook_words::Transport::Tcp,
             local: "127.0.0.1:5060".parse().unwrap(),
             peer: local,
             connection: 0,

@@ -8,4 +8,4 @@ mod rig;
 #[path = "../support/stream.rs"]
 mod stream;
 
-use offhook_engine::media::{Codec, StreamParameters};
+use offhook_engine::media::StreamParameters;

@@ -3,10 +3,9 @@
 use std::net::UdpSocket;
 
 use offhook_codec::WavFormat;
-use offhook_engine::media::{
-    DigitMethod, EndCause, FileEncoding, Interrupt, MediaCommand, MediaEvent, PauseBehavior, RefusalCode, Side, Source,
-};
+use offhook_engine::media::{MediaCommand, MediaEvent};
 use offhook_rtp::{EventSender, TelephoneEvent, code_of_digit};
+use offhook_words::{DigitMethod, Encoding, EndCause, FailureCode, Interrupt, PauseBehavior, Side, Source};
 
 use crate::rig::{Call, LEG, NEVER, decoded, file, wav};
 
@@ -57,7 +56,8 @@ fn a_file_that_grows_is_played_to_its_end_and_no_further() {
     call.directories.prompt("g.wav", &whole[..1000]);
     let source = Source::File {
         prompt: "g.wav".into(),
-        encoding: FileEncoding::Auto,
+        encoding: Encoding::Auto,
+        rate_hz: 8000,
         growing: true,
     };
     call.play(1, vec![source], NEVER);
@@ -98,19 +98,19 @@ fn what_cannot_be_played_ends_with_a_sentence_or_is_refused() {
         id: 3,
         leg: LEG,
         sources: vec![file("../noise")],
-        side: Side::Listen,
+        side: Side::Heard,
         volume_db: 0.0,
         loops: 1,
         more: false,
         interrupt: NEVER,
     };
-    assert_eq!(call.pool.command(play).unwrap_err().code, RefusalCode::BadRequest);
+    assert_eq!(call.pool.command(play).unwrap_err().code, FailureCode::BadRequest);
 }
 
 #[test]
 fn a_digit_by_rfc_4733_interrupts_a_tone_at_once_and_comes_once() {
     let mut call = Call::new("digit", Some(101));
-    let tone = offhook_engine::media::Tone {
+    let tone = offhook_words::Tone {
         duration_ms: 1000,
         frequencies_hz: vec![440.0],
         level_dbm0: -10.0,
@@ -241,7 +241,7 @@ fn a_recording_holds_both_sides_on_one_time_line_and_its_event_tells_its_size() 
 #[test]
 fn a_recording_is_a_valid_file_while_it_grows_and_is_finished_by_hanging_up() {
     let mut call = Call::new("grow", Some(101));
-    call.record(1, "live.wav", Side::Speak, false, 0);
+    call.record(1, "live.wav", Side::Said, false, 0);
     call.talk(75, |_| 500);
     let bytes = std::fs::read(call.directories.recording("live.wav.part")).unwrap();
     let format = WavFormat::parse(&bytes).unwrap();
@@ -265,14 +265,14 @@ fn a_recording_is_a_valid_file_while_it_grows_and_is_finished_by_hanging_up() {
 #[test]
 fn pausing_twice_is_refused_and_a_name_is_used_once() {
     let mut call = Call::new("refuse", Some(101));
-    call.record(1, "one.wav", Side::Speak, false, 0);
+    call.record(1, "one.wav", Side::Said, false, 0);
     let behavior = PauseBehavior::Skip;
     call.command(MediaCommand::Pause { target: 1, behavior });
     let again = call
         .pool
         .command(MediaCommand::Pause { target: 1, behavior })
         .unwrap_err();
-    assert_eq!(again.code, RefusalCode::WrongState);
+    assert_eq!(again.code, FailureCode::WrongState);
     call.command(MediaCommand::Resume { target: 1 });
     let volume = call
         .pool
@@ -281,9 +281,9 @@ fn pausing_twice_is_refused_and_a_name_is_used_once() {
             volume_db: 1.0,
         })
         .unwrap_err();
-    assert_eq!(volume.code, RefusalCode::WrongState);
+    assert_eq!(volume.code, FailureCode::WrongState);
     let unknown = call.pool.command(MediaCommand::Resume { target: 77 }).unwrap_err();
-    assert_eq!(unknown.code, RefusalCode::UnknownOperation);
+    assert_eq!(unknown.code, FailureCode::UnknownOperation);
     call.command(MediaCommand::Stop { target: 77 });
     call.command(MediaCommand::Stop { target: 1 });
     assert_eq!(call.ended(1).0, EndCause::Stopped);
@@ -328,7 +328,7 @@ fn a_listen_gives_blocks_while_there_is_credit() {
     call.command(MediaCommand::Listen {
         id: 1,
         leg: LEG,
-        side: Side::Speak,
+        side: Side::Said,
         block_ms: 100,
         credit_ms: 200,
     });

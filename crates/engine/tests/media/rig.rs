@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use offhook_codec::wav_header;
-use offhook_engine::media::{
-    Codec, EndCause, FileEncoding, Interrupt, LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, RefusalCode,
-    Side, Source, StreamParameters,
-};
+use offhook_codec::{G711, wav_header};
+use offhook_engine::media::{LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, StreamParameters};
 use offhook_rtp::{Header, RtpPacket, write_header};
+use offhook_words::{Codec, Encoding, EndCause, FailureCode, Interrupt, Side, Source};
 
 use crate::stream::parameters;
 
@@ -86,7 +84,7 @@ impl Call {
                 timeout_ms: 0,
             })
             .unwrap_err();
-        assert_eq!(refused.code, RefusalCode::WrongState);
+        assert_eq!(refused.code, FailureCode::WrongState);
         let parameters = StreamParameters {
             telephone_event_tx: telephone_event,
             telephone_event_rx: telephone_event,
@@ -150,7 +148,7 @@ impl Call {
     }
 
     pub fn play(&mut self, id: u64, sources: Vec<Source>, interrupt: Interrupt) {
-        let (side, volume_db, loops, more) = (Side::Listen, 0.0, 1, false);
+        let (side, volume_db, loops, more) = (Side::Heard, 0.0, 1, false);
         self.command(MediaCommand::Play {
             id,
             leg: LEG,
@@ -221,7 +219,8 @@ impl Call {
 pub fn file(prompt: &str) -> Source {
     Source::File {
         prompt: prompt.to_owned(),
-        encoding: FileEncoding::Auto,
+        encoding: Encoding::Auto,
+        rate_hz: 8000,
         growing: false,
     }
 }

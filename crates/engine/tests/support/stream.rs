@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{Codec, StreamParameters};
+use offhook_words::Codec;
+
+use super::StreamParameters;
 
 /// Both ways, in µ-law, with digits as events.
 pub fn parameters(remote: SocketAddr) -> StreamParameters {

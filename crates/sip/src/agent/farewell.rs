@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use offhook_words::Transport;
+
 use super::Agent;
 use super::leg::Stage;
 use super::refuse::reason;
-use crate::api::{Farewell, LegKey, Transport};
+use crate::api::{Farewell, LegKey};
 
 /// A BYE is repeated for so long (RFC 3261 section 17.1.2.2, timer F).
 const ANSWERED_WITHIN: Duration = Duration::from_secs(32);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use offhook_words::{EndedBy, LegEndCause, Transport};
+
 use super::Agent;
 use super::leg::Stage;
-use crate::api::{By, Cause, Flow, LegKey, Transport};
+use crate::api::{Flow, LegKey};
 use crate::wire::{Message, TransactionId, parse};
 
 impl Agent {
@@ -29,8 +31,8 @@ impl Agent {
             if is_offered {
                 self.end(
                     key,
-                    By::Nobody,
-                    Cause::Unreachable,
+                    EndedBy::Nobody,
+                    LegEndCause::Unreachable,
                     0,
                     "The connection of the INVITE closed",
                     now,

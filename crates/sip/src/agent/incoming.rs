@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use offhook_words::{EndedBy, LegEndCause};
+
 use super::forks::Forks;
 use super::leg::{Accepted, Leg, Offered, Stage};
 use super::refuse::{ALLOW, MULTIPARTS, phrase, unreadable_body};
 use super::session::{DIGITS, PRESSES};
 use super::{Agent, Alarm, GIVE_UP, LONGEST_RING};
-use crate::api::{By, Cause, CommandError, Event, Flow, Incoming, LegKey, Refusal};
+use crate::api::{CommandError, Event, Flow, Incoming, LegKey, Refusal};
 use crate::dialog::{Dialog, contact};
 use crate::shares::source;
 use crate::wire::{Request, SDP, Text, TransactionId, reply, warning};
@@ -232,7 +234,14 @@ impl Agent {
             )
         });
         self.bye(key, status, &text, now);
-        self.end(key, By::Nobody, Cause::AckTimeout, 408, "No ACK came within 32 s", now);
+        self.end(
+            key,
+            EndedBy::Nobody,
+            LegEndCause::AckTimeout,
+            408,
+            "No ACK came within 32 s",
+            now,
+        );
     }
 
     pub(super) fn on_provisional_due(&mut self, key: LegKey, now: Duration) {
@@ -260,7 +269,7 @@ impl Agent {
         ) {
             let sentence = "Nobody answered within 300 s; try again later";
             if self.refuse_offered(key, 480, sentence, &[], now).is_ok() {
-                self.end(key, By::Nobody, Cause::Timeout, 480, sentence, now);
+                self.end(key, EndedBy::Nobody, LegEndCause::Timeout, 480, sentence, now);
             }
         }
     }
@@ -307,7 +316,7 @@ impl Agent {
             let reason = cancel.reason().1;
             // After our final response a CANCEL has no effect (9.2); the BYE that follows it has.
             if self.refuse_offered(key, 487, "The caller cancelled", &[], now).is_ok() {
-                self.end(key, By::Remote, Cause::Cancel, 487, &reason, now);
+                self.end(key, EndedBy::Remote, LegEndCause::Cancel, 487, &reason, now);
             } else {
                 self.cancel_reoffer(key, invite, now);
             }

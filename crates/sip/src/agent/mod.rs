@@ -18,11 +18,12 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::api::{Cause, Command, CommandError, Event, Flow, LegKey, Output, Transport};
+use crate::api::{Command, CommandError, Event, Flow, LegKey, Output};
 use crate::shares::{Holdings, Shares};
 use crate::trust::Trust;
 use crate::wire::{Frame, Framer, Happening, Message, Subject, TransactionId, Transactions, check, parse, summary};
 use leg::{Leg, MergeKey};
+use offhook_words::{LegEndCause, Transport};
 use places::Places;
 
 /// 64 times T1: how long anything is waited for (RFC 3261, section 17).
@@ -354,8 +355,8 @@ impl Agent {
             Happening::Request(id, request) => self.on_request(id, request, flow, now),
             Happening::Ack(request) => self.on_ack(&request, now),
             Happening::Response(id, response) => self.on_response(id, &response, flow, now),
-            Happening::Timeout(id) => self.on_no_response(id, Cause::Timeout, now),
-            Happening::Unreachable(id) => self.on_no_response(id, Cause::Unreachable, now),
+            Happening::Timeout(id) => self.on_no_response(id, LegEndCause::Timeout, now),
+            Happening::Unreachable(id) => self.on_no_response(id, LegEndCause::Unreachable, now),
             Happening::Acknowledged(id) => self.unmerge(id),
             Happening::Over(id) => self.drop_invite(id),
         }
@@ -370,8 +371,8 @@ impl Agent {
             match self.transactions.happenings.pop_front() {
                 // What messages cause was handled where they came in.
                 Some(Happening::Request(..) | Happening::Ack(_) | Happening::Response(..)) => {}
-                Some(Happening::Timeout(id)) => self.on_no_response(id, Cause::Timeout, now),
-                Some(Happening::Unreachable(id)) => self.on_no_response(id, Cause::Unreachable, now),
+                Some(Happening::Timeout(id)) => self.on_no_response(id, LegEndCause::Timeout, now),
+                Some(Happening::Unreachable(id)) => self.on_no_response(id, LegEndCause::Unreachable, now),
                 Some(Happening::Acknowledged(id)) => self.unmerge(id),
                 Some(Happening::Over(id)) => self.drop_invite(id),
                 None => return,

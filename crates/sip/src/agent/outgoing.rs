@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use offhook_words::{EndedBy, LegEndCause, Transport};
+
 use super::forks::{Answer, Forks};
 use super::leg::{Calling, Leg, Stage};
 use super::refuse::{ALLOW, reason};
 use super::session::PRESSES;
 use super::{Agent, Alarm, GIVE_UP, cut};
-use crate::api::{By, Cause, CommandError, Event, Flow, Invite, LegKey, Output, Transport};
+use crate::api::{CommandError, Event, Flow, Invite, LegKey, Output};
 use crate::dialog::{Dialog, Unreadable, contact, via};
 use crate::wire::{Response, Text, TransactionId, canonical, is_header, parse_uri, quote};
 
@@ -209,7 +211,7 @@ impl Agent {
     /// End a call whose answer is of no use.
     fn give_up(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
         self.bye(key, status, text, now);
-        self.end(key, By::Local, Cause::Error, status, text, now);
+        self.end(key, EndedBy::Local, LegEndCause::Error, status, text, now);
     }
 
     /// The ACK to a 2xx has a branch of its own and no transaction; copies of the 2xx get it again (13.2.2.4).
@@ -240,10 +242,10 @@ impl Agent {
         } else {
             phrase
         };
-        self.end(key, By::Remote, Cause::Rejected, status, &text, now);
+        self.end(key, EndedBy::Remote, LegEndCause::Rejected, status, &text, now);
     }
 
-    pub(super) fn on_no_response(&mut self, id: TransactionId, cause: Cause, now: Duration) {
+    pub(super) fn on_no_response(&mut self, id: TransactionId, cause: LegEndCause, now: Duration) {
         let Some(key) = self.invites.get(&id).copied() else {
             return;
         };
@@ -255,7 +257,7 @@ impl Agent {
         }
         leg.stage = Stage::Over;
         let (status, text) = match cause {
-            Cause::Timeout => (
+            LegEndCause::Timeout => (
                 408,
                 "No response within 32 s; check the address and that SIP is served there",
             ),
@@ -264,7 +266,7 @@ impl Agent {
                 "The address could not be reached; check the address and that SIP is served there",
             ),
         };
-        self.end(key, By::Nobody, cause, status, text, now);
+        self.end(key, EndedBy::Nobody, cause, status, text, now);
     }
 
     pub(super) fn on_ring_timeout(&mut self, key: LegKey, now: Duration) {
@@ -277,8 +279,8 @@ impl Agent {
         self.cancel(key, 408, "Nobody answered in time", now);
         self.end(
             key,
-            By::Nobody,
-            Cause::Timeout,
+            EndedBy::Nobody,
+            LegEndCause::Timeout,
             408,
             "Nobody answered within the ring timeout",
             now,

@@ -3,15 +3,25 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use offhook_words::{EndedBy, LegEndCause};
+
 use super::leg::{Leg, Stage};
 use super::{Agent, Alarm, GIVE_UP, cut};
-use crate::api::{By, Cause, Event, LegKey};
+use crate::api::{Event, LegKey};
 use crate::shares::count_down;
 use crate::wire::TransactionId;
 
 impl Agent {
     /// Tell the end of a leg, once, and keep it for stragglers.
-    pub(super) fn end(&mut self, key: LegKey, by: By, cause: Cause, status: u16, reason: &str, now: Duration) {
+    pub(super) fn end(
+        &mut self,
+        key: LegKey,
+        by: EndedBy,
+        cause: LegEndCause,
+        status: u16,
+        reason: &str,
+        now: Duration,
+    ) {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };

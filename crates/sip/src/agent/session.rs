@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use offhook_words::{EndedBy, LegEndCause};
+
 use super::leg::{Reoffer, Stage};
 use super::refuse::{phrase, reason};
 use super::{Agent, Alarm};
-use crate::api::{By, Cause, CommandError, Event, Flow, LegKey, Refusal};
+use crate::api::{CommandError, Event, Flow, LegKey, Refusal};
 use crate::dialog::Dialog;
 use crate::shares::Rate;
 use crate::wire::{Request, TransactionId, reply};
@@ -124,7 +126,7 @@ impl Agent {
         if accepted.is_offer && body.is_none() {
             let text = "The ACK had no SDP answer to the offer in our 200";
             self.bye(key, 488, text, now);
-            return self.end(key, By::Local, Cause::Error, 488, text, now);
+            return self.end(key, EndedBy::Local, LegEndCause::Error, 488, text, now);
         }
         self.tell(Event::Confirmed { leg: key, body });
     }
@@ -142,7 +144,7 @@ impl Agent {
             // BYE on an early dialog ends the INVITE too (15.1.2).
             let _already_final = self.refuse_offered(key, 487, "The caller hung up", &[], now);
         }
-        self.end(key, By::Remote, Cause::Bye, status, &reason, now);
+        self.end(key, EndedBy::Remote, LegEndCause::Bye, status, &reason, now);
     }
 
     fn on_info(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
@@ -344,11 +346,11 @@ impl Agent {
                 let status = if status == 0 { 603 } else { status };
                 let text = if text.is_empty() { phrase(status) } else { text };
                 self.refuse_offered(key, status, text, headers, now)?;
-                self.end(key, By::Local, Cause::Rejected, status, text, now);
+                self.end(key, EndedBy::Local, LegEndCause::Rejected, status, text, now);
             }
             Stage::Calling(_) => {
                 self.cancel(key, status, text, now);
-                self.end(key, By::Local, Cause::Cancel, status, text, now);
+                self.end(key, EndedBy::Local, LegEndCause::Cancel, status, text, now);
             }
             Stage::Up | Stage::Over => {
                 self.drop_reoffer(key, now);
@@ -359,7 +361,7 @@ impl Agent {
                     }
                     _ => self.bye(key, status, text, now),
                 }
-                self.end(key, By::Local, Cause::Bye, status, text, now);
+                self.end(key, EndedBy::Local, LegEndCause::Bye, status, text, now);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use offhook_words::Transport;
 use sipx_sip::{CSeq, Finding, Header, HeaderName, Headers, Limits, Via};
 
 use super::MAX_MESSAGE_BYTES;
@@ -12,7 +13,6 @@ use super::grammar::{closing_quote, position, split, unescaped, value_of, with_p
 use super::mend::mended;
 use super::reply::{answer_address, is_via};
 use super::{party, unread};
-use crate::api::Transport;
 
 /// One message that frames and whose start line and header lines are well formed.
 #[derive(Debug)]

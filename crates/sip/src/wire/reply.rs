@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use offhook_words::Transport;
 use sipx_sip::Via;
 
 use super::Request;
@@ -9,7 +10,7 @@ use super::grammar::{blank, pieces};
 use super::mend::hop;
 use super::text::{Text, head_lines, warning};
 use super::uri::host_ip;
-use crate::api::{Flow, Transport};
+use crate::api::Flow;
 
 /// Start a response: Via (the topmost told where the request came from, RFC 3581), From, To, Call-ID and `CSeq`.
 pub(crate) fn reply(request: &Request, flow: Flow, status: u16, phrase: &str, to_tag: Option<&str>) -> Text {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Message, check, parse};
-use crate::{Agent, Config, Dice, Event, Flow, Output, Transport};
+use crate::{Agent, Config, Dice, Event, Flow, Output};
 
 /// What the RFC wants of an endpoint, as this one meets it.
 enum Expect {
@@ -22,6 +22,7 @@ enum Expect {
     NotYet(u16, &'static str),
 }
 use Expect::{Answered, Dropped, NotYet, Read, Refused};
+use offhook_words::Transport;
 
 const NO_REGISTRAR: &str = "REGISTER is not served, so there is no binding to compare or refuse";
 

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
+use offhook_words::Transport;
 use sipx_sip::transaction::{Dispatch, TransactionKey};
 use sipx_sip::{Output, Reliability, Timer, Timers, TransactionLayer, TuEvent};
 
 use super::{Message, Request, Response, parse};
-use crate::api::{Flow, Transport};
+use crate::api::Flow;
 use crate::shares::{Holdings, Source, source};
 
 /// One transaction, never reused.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use offhook_words::Transport;
 use sipx_sip::{Host, Uri};
 
 use super::unread::change_uri;
-use crate::api::Transport;
 
 /// Parameters that are compared with each other, so that no URI takes long.
 const MOST_COMPARED: usize = 32;

@@ -10,9 +10,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_sip::{
-    Agent, Command, CommandError, Config, Dice, Event, Flow, Incoming, Invite, LegKey, Output, Transport,
-};
+use offhook_sip::{Agent, Command, CommandError, Config, Dice, Event, Flow, Incoming, Invite, LegKey, Output};
+use offhook_words::Transport;
 
 pub const OFFER: &str =
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";

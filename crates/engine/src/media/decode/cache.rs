@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::FileEncoding;
 use super::file::{FileDecoder, Growth, Step};
 use super::resamplers::Resamplers;
-use crate::media::api::FileEncoding;
 
 /// A longer prompt is decoded by each play for itself: 30 s.
 const MOST_SAMPLES: usize = 240_000;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use offhook_codec::{WavFormat, WavHeader};
 use offhook_dsp::Resampler;
 
+use super::FileEncoding;
 use super::mpeg::MpegDecoder;
 use super::resamplers::Resamplers;
-use crate::media::api::FileEncoding;
 
 /// Read at a time.
 const PIECE: usize = 16_384;

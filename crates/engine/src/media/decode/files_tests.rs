@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use offhook_dsp::FRAME;
 use offhook_mix::{FrameSource, Supply};
+use offhook_words::FRAME;
 use rtrb::RingBuffer;
 
 use super::*;
-use crate::media::api::FileEncoding;
 use crate::media::directory::Directory;
 use crate::media::ring::{PLAY_RING, PlaySource, PlayState};
 

@@ -12,12 +12,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TryS
 use std::thread;
 use std::time::Duration;
 
+use offhook_words::OperationId;
+
 pub use file::Growth;
 pub use play::{OpenPrompt, Play, Prepared};
 
 use self::cache::PromptCache;
-use super::api::{MediaEvent, OperationId};
+use super::api::MediaEvent;
 use super::faults::Faults;
+
+/// How the samples of a file are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileEncoding {
+    /// By content: WAV or MP3.
+    Auto,
+    /// Headerless, int16, little endian, mono, at this rate.
+    PcmS16le { rate_hz: u32 },
+}
 
 /// How often rings are filled up.
 const PERIOD: Duration = Duration::from_millis(100);

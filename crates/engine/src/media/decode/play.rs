@@ -6,14 +6,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use offhook_dsp::{FRAME, Resampler, ToneSequence};
+use offhook_dsp::{Resampler, ToneSequence};
+use offhook_words::{FRAME, OperationId};
 use rtrb::Producer;
 
-use super::Report;
 use super::cache::{FileSource, PromptCache};
 use super::file::{Growth, Step, UNWRITTEN};
 use super::resamplers::Resamplers;
-use crate::media::api::{FileEncoding, MediaEvent, OperationId};
+use super::{FileEncoding, Report};
+use crate::media::api::MediaEvent;
 use crate::media::ring::{PLAY_RING, PlayState};
 
 /// Made at a time, so that one play does not keep the others waiting.

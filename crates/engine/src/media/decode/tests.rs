@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_dsp::FRAME;
 use offhook_mix::{FrameSource, Supply};
+use offhook_words::FRAME;
 use rtrb::RingBuffer;
 
 use super::*;
@@ -177,7 +177,6 @@ fn file(bytes: &[u8]) -> Arc<std::fs::File> {
 
 /// Samples of a file, and how it ended.
 fn decoded(bytes: &[u8]) -> (Vec<i16>, Result<(), String>) {
-    use crate::media::api::FileEncoding;
     let mut resamplers = resamplers::Resamplers::default();
     let mut decoder = file::FileDecoder::new(file(bytes), FileEncoding::Auto, None, &mut resamplers);
     let mut samples = Vec::new();
@@ -223,7 +222,7 @@ fn a_file_that_is_long_before_its_first_sample_keeps_no_other_play_waiting() {
     for (bytes, fills) in [(vec![0; 8 << 20], 8), (skipped, 1)] {
         let prepared = Prepared::File {
             name: Arc::from("long"),
-            encoding: crate::media::api::FileEncoding::Auto,
+            encoding: FileEncoding::Auto,
             growth: None,
         };
         let (mut play, source) = play(1, vec![prepared]);

@@ -1,12 +1,12 @@
 //! What comes in on a leg: datagrams of the peer, to the jitter buffer, the recordings' time line and the keys.
 
-use offhook_codec::Codec;
-use offhook_dsp::{FRAME, Frame};
+use offhook_codec::G711;
 use offhook_mix::SPEECH_WINDOW;
 use offhook_rtp::{Accepted, Header, MOST_SAMPLES, Pulled, RtpPacket, TelephoneEvent};
+use offhook_words::{Codec, DigitMethod, FRAME, Frame};
 
 use super::{BURST, Leg, TickTime};
-use crate::media::api::{DigitMethod, StreamParameters};
+use crate::media::api::StreamParameters;
 use crate::media::content::Content;
 use crate::media::notice::Notices;
 use crate::media::path::{Path, Read};

@@ -1,8 +1,9 @@
 //! What goes out on a leg: one stream, a packet a frame, and the keys that are pressed.
 
-use offhook_dsp::{FRAME, Frame};
+use offhook_codec::G711;
 use offhook_mix::KeyOutput;
 use offhook_rtp::{EventSender, HEADER_BYTES, Header, code_of_digit, write_header};
+use offhook_words::{FRAME, Frame};
 
 use super::{Identity, Leg, TickTime};
 use crate::media::api::StreamParameters;

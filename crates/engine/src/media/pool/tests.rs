@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use offhook_mix::{Interrupt, Side};
+use offhook_words::{Encoding, Interrupt, Side, Source, Tone};
 
 use super::*;
-use crate::media::api::{FileEncoding, MediaCommand, Source, Tone};
+use crate::media::api::MediaCommand;
 use crate::media::stream_of_tests;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -70,7 +70,7 @@ impl Stalled {
         peer
     }
 
-    fn append(&mut self, target: OperationId, count: usize) -> Result<(), Refusal> {
+    fn append(&mut self, target: OperationId, count: usize) -> Result<(), Failure> {
         self.pool.command(MediaCommand::Append {
             target,
             sources: vec![prompt(); count],
@@ -78,12 +78,12 @@ impl Stalled {
         })
     }
 
-    fn play(&mut self, id: OperationId, leg: u32, source: Source, more: bool) -> Result<(), Refusal> {
+    fn play(&mut self, id: OperationId, leg: u32, source: Source, more: bool) -> Result<(), Failure> {
         self.pool.command(MediaCommand::Play {
             id,
             leg: LegKey(leg),
             sources: vec![source],
-            side: Side::Listen,
+            side: Side::Heard,
             volume_db: 0.0,
             loops: 1,
             more,
@@ -122,7 +122,8 @@ impl Drop for Stalled {
 fn prompt() -> Source {
     Source::File {
         prompt: "a".to_owned(),
-        encoding: FileEncoding::PcmS16le { rate_hz: 8000 },
+        encoding: Encoding::PcmS16le,
+        rate_hz: 8000,
         growing: false,
     }
 }
@@ -199,7 +200,7 @@ fn what_waits_for_a_disk_that_stalls_is_bounded_and_refused_with_a_sentence() {
         let sentence = "1024 sources of this play wait; 1024 may: append more when some were played";
         assert_eq!(
             (refused.code, refused.message.as_str()),
-            (RefusalCode::NoCapacity, sentence)
+            (FailureCode::NoCapacity, sentence)
         );
     }
     assert_eq!(taken, 4 + 4 * 1023);
@@ -207,7 +208,7 @@ fn what_waits_for_a_disk_that_stalls_is_bounded_and_refused_with_a_sentence() {
     let sentence = "the disk with the prompts does not keep up; try again later";
     assert_eq!(
         (refused.code, refused.message.as_str()),
-        (RefusalCode::NoCapacity, sentence)
+        (FailureCode::NoCapacity, sentence)
     );
     assert_eq!(stalled.play(6 * files, 1, prompt(), false), Err(refused));
     stalled.play(7 * files, 1, tone(), false).unwrap();
@@ -226,7 +227,7 @@ fn more_than_512_sources_at_once_are_refused_with_a_sentence() {
             id,
             leg: LegKey(1),
             sources: vec![Source::Silence { duration_ms: 20 }; count],
-            side: Side::Listen,
+            side: Side::Heard,
             volume_db: 0.0,
             loops: 2,
             more: false,
@@ -234,7 +235,7 @@ fn more_than_512_sources_at_once_are_refused_with_a_sentence() {
         })
     };
     let refused = play(1, 513).unwrap_err();
-    assert_eq!(refused.code, RefusalCode::BadRequest);
+    assert_eq!(refused.code, FailureCode::BadRequest);
     assert!(
         refused.message.contains("append those beyond 512"),
         "{}",

@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use offhook_mix::{EndCause, FrameSource, Interrupt, RecorderLimits, Supply};
+use offhook_mix::{FrameSource, RecorderLimits, Supply};
 use offhook_rtp::{Header, RtpPacket, write_header};
+use offhook_words::{EndCause, Interrupt, Source};
 use rtrb::RingBuffer;
 
 use super::*;
-use crate::media::api::{MediaCommand, MediaConfig, Source};
+use crate::media::api::{MediaCommand, MediaConfig};
 use crate::media::pool::MediaPool;
 use crate::media::ring::{PlayState, RecordState, record_ring};
 
@@ -53,7 +54,7 @@ impl Faults {
             id: u64::from(leg) * 10,
             leg: LegKey(leg),
             sources: vec![Source::Silence { duration_ms: 100_000 }],
-            side: Side::Listen,
+            side: Side::Heard,
             volume_db: 0.0,
             loops: 1,
             more: false,

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use offhook_dsp::FRAME;
 use offhook_mix::FrameSink;
+use offhook_words::FRAME;
 use rtrb::RingBuffer;
 
 use super::*;

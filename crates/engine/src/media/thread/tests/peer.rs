@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
-use offhook_codec::Codec;
+use offhook_codec::G711;
 use offhook_mix::DigitScript;
 use offhook_rtp::{EventSender, Header, NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};
+use offhook_words::Codec;
 
 use super::line::{Came, LOOPBACK, Line, OUR_SPARE, OUR_SSRC, packet, socket, with};
 use crate::media::api::{LegKey, StreamParameters};

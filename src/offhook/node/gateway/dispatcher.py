@@ -12,13 +12,13 @@ import structlog
 from offhook.node.gateway.commands import Commands
 from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.contexts import Contexts, ContextsRefused
-from offhook.node.gateway.delivery import Truncation
 from offhook.node.gateway.handshake import Handshake, HandshakeRefused
 from offhook.node.gateway.limits import TokenBucket, find_excess, is_long
 from offhook.node.gateway.pace import Pace
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
+from offhook.node.gateway.unacked import Truncation
 from offhook.node.store.port import JournalFailure
 from offhook.protocol import methods
 from offhook.protocol.codes import RpcCode

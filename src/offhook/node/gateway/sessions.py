@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from offhook.errors import PeerError
 from offhook.node.gateway.connection import Connection
-from offhook.node.gateway.delivery import Delivery, Truncation
+from offhook.node.gateway.delivery import Delivery
 from offhook.node.gateway.ids import new_identity, new_protocol
 from offhook.node.gateway.ledger import Ledger
 from offhook.node.gateway.limits import Budget, TokenBucket
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.steady import SteadyTime
 from offhook.node.gateway.tasks import Tasks
+from offhook.node.gateway.unacked import Truncation
 from offhook.node.store.port import Journal, StoredSession
 
 __all__ = ["NoPlace", "Session", "Sessions", "Subscribed"]

@@ -125,7 +125,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     offer_ack_s: float = 2.0
     """No ack of the offer by then: to the next client."""
     offer_repeat_s: float = 0.5
-    """An offer that may have arrived before the socket was lost goes out again when the client was back so long."""
+    """An offer that may have arrived before the socket was lost goes out again so long after the client that is back
+    said its first word: before that it may have had no CPU to show what it knows."""
+    offer_unheard_s: float = 10.0
+    """So long that word is waited for; without one the offer goes out all the same."""
     offer_lost_s: float = 3.0
     """The client's socket is gone for so long: to the next client."""
     offer_command_s: float = 10.0

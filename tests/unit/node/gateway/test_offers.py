@@ -336,7 +336,7 @@ async def test_a_client_that_acts_while_it_is_sent_what_it_missed_is_not_kept_wa
     desk.lose(only)
     await desk.at(1)
     desk.attach(only)
-    while call.call_id not in only.delivery._postponed:
+    while not only.delivery.holds(call.call_id):
         await asyncio.sleep(0)
     assert desk.command(only, call) == "200"
     desk.node.outbox.emit(state(call.call_id, "answered"))

@@ -152,6 +152,10 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
+    def hail(self) -> None:
+        """Ask the peer for a word: a ping, which it must answer (relay-protocol 1.7)."""
+        self._peer.hail()
+
     def took_reply(self, frame_id: object) -> bool:
         """Say whether a response answers a ping or disconnect of this connection, and take it."""
         if frame_id == self._disconnect_id and self._disconnect_id:

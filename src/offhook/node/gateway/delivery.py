@@ -92,7 +92,6 @@ class Delivery:
         self.detach()
         self._connection = connection
         self._replay.attach(self._time())
-        self._replay.heard(self._time())
         if self._replay.is_behind:
             self._replaying = self._tasks.spawn(self._run_replay(connection), "replay")
 

@@ -68,6 +68,7 @@ class Dispatcher:
         self._contexts = Contexts(sessions, settings)
         self._pace = Pace(settings, tasks, self._take_request)
         self._connecting = False
+        self._is_heard = False
         self.on_admitted: Callable[[], None] = lambda: None
         """Called once, when connect was accepted."""
         self.address = ""
@@ -79,6 +80,9 @@ class Dispatcher:
         """Take one frame; returns for how long (seconds) to read nothing."""
         if self.session is None:
             return self._receive_from_stranger(text)
+        if not self._is_heard:
+            self._is_heard = True
+            self.session.delivery.heard(self._connection)
         tokens = len(text) // _TOKEN_BYTES
         unpaid_s = self._spend(self.session, tokens) if tokens else 0.0
         return max(self._receive(text), unpaid_s)
@@ -223,6 +227,8 @@ class Dispatcher:
             self._connection.send(self._handshake.state_frame(session))
         self._tell_truncation(session)
         session.delivery.attach(self._connection)
+        if admission.is_restored:  # what it may know of waits for its first word
+            self._connection.hail()
         self._sessions.subscribe(session, admission.contexts)
         contexts = sorted(session.contexts)[:_CONTEXTS_LOGGED]
         log.info("client connected", restored=admission.is_restored, contexts=contexts)

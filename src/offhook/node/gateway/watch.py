@@ -44,7 +44,8 @@ class Watch:
         self._time = asyncio.get_running_loop().time
         self._heard_at = self._time()
         self._is_deaf = False
-        self._unanswered: deque[str] = deque(maxlen=settings.pings_unanswered_max)
+        self._unanswered: deque[str] = deque(maxlen=settings.pings_unanswered_max + 1)
+        self._hail_id = ""
         self._listen_s = settings.silence_max_s / 4
 
     def heard(self) -> None:
@@ -58,6 +59,12 @@ class Watch:
         self._is_deaf = False
         self._unanswered.clear()
         self.heard()
+
+    def hail(self) -> None:
+        """Ping at once, for a word of one that has nothing to say. Who does not answer this is not dead for it."""
+        self._hail_id = new_event_id()
+        self._unanswered.appendleft(self._hail_id)
+        self._ping(self._hail_id)
 
     def took_answer(self, frame_id: object) -> bool:
         """Say whether this is the id of one of the latest pings, and take it: those before it need no answer."""
@@ -74,6 +81,7 @@ class Watch:
         while True:
             await asyncio.sleep(max(0.0, min(self._suspect_at(), next_ping) - loop.time()))
             if loop.time() >= next_ping:
+                self._forget_hail()
                 if len(self._unanswered) == self._settings.pings_unanswered_max and (why := await self._unheard()):
                     return why
                 next_ping = loop.time() + self._settings.ping_interval_s
@@ -93,6 +101,10 @@ class Watch:
         if await listen_for(_ON_TIME_S, lambda: len(self._unanswered) < self._settings.pings_unanswered_max):
             return ""
         return f"{len(self._unanswered)} pings in a row were not answered: reply to signalwire.ping"
+
+    def _forget_hail(self) -> None:
+        if self._hail_id in self._unanswered:
+            self._unanswered.remove(self._hail_id)
 
     def _send(self) -> None:
         frame_id = new_event_id()

@@ -28,10 +28,12 @@ class Desk:
         sessions.subscribe(session, contexts)
         return session
 
-    def attach(self, session) -> None:
+    def attach(self, session, *, speaks: bool = True) -> None:
         socket = QuietSocket()
         self.node.gateway._sessions.connect(session, socket)
         session.delivery.attach(socket)
+        if speaks:
+            session.delivery.heard(socket)
         self.node.gateway._session_changed(session)
 
     def lose(self, session) -> None:
@@ -295,6 +297,59 @@ async def test_on_a_line_that_is_cut_again_and_again_a_receive_comes_all_the_sam
         assert desk.got(only, call) == (["receive"] if back == 3 else [])
         await desk.at(back + 0.22)
         desk.lose(only) if back < 3 else None
+
+
+async def test_the_time_to_act_begins_with_the_first_word_of_a_client_that_is_back(desk):
+    """Its process had no CPU to speak when it was back, and its handler ran twice."""
+    only = desk.client("office")
+    call = await desk.offer()
+    desk.lose(only)
+    await desk.at(1)
+    desk.attach(only, speaks=False)
+    await desk.at(6)
+    only.delivery.heard(only.connection)
+    await desk.at(6.3)
+    only.delivery.heard(only.connection)
+    await desk.at(6.4)
+    assert desk.got(only, call) == []
+    await desk.at(6.6)
+    assert desk.got(only, call) == ["receive"]
+
+
+async def test_a_client_that_never_says_a_word_gets_a_receive_again_after_10_s(desk):
+    only = desk.client("office")
+    call = await desk.offer()
+    desk.lose(only)
+    await desk.at(1)
+    desk.attach(only, speaks=False)
+    await desk.at(10.9)
+    assert desk.got(only, call) == []
+    await desk.at(11.1)
+    assert desk.got(only, call) == ["receive"]
+
+
+async def test_the_10_s_go_on_over_sockets_that_are_cut_before_a_word_came(desk):
+    only = desk.client("office")
+    call = await desk.offer()
+    for back in (1, 6, 11):
+        desk.lose(only)
+        await desk.at(back)
+        desk.attach(only, speaks=False)
+        await desk.at(back + 1.9)
+        assert desk.got(only, call) == []
+        await desk.at(back + 4)
+        assert desk.got(only, call) == (["receive"] if back == 11 else [])
+
+
+async def test_a_word_on_a_socket_that_was_replaced_says_nothing_of_the_new_one(desk):
+    only = desk.client("office")
+    call = await desk.offer()
+    old = only.connection
+    await desk.at(1)
+    desk.attach(only, speaks=False)
+    only.delivery.heard(old)
+    await desk.at(5)
+    assert desk.got(only, call) == []
 
 
 async def test_a_receive_that_never_left_goes_out_with_the_next_socket(desk):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from gateway_rig import settings as gateway_settings
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from test_delivery import OPERATIONS as STORY_OPERATIONS
+from test_delivery import Story as WholeStory
 
 from offhook.node.gateway.limits import Budget
 from offhook.node.gateway.replay import Read, Replay, Rest
@@ -20,6 +24,7 @@ from offhook.node.gateway.unacked import Truncation, Unacked
 from offhook.node.gateway.walk import Walk
 from offhook.node.store.port import StoredEvent
 from offhook.protocol.verbs.state import RECEIVE_EVENT
+from offhook.testing.clock import VirtualClockLoop
 
 SETTINGS = gateway_settings(replay_window=3)
 PAGE = Path(__file__).resolve().parents[4] / "docs/internals/gateway.md"
@@ -264,6 +269,29 @@ def test_whatever_happens_nothing_is_lost_or_reordered_and_no_offer_comes_twice_
     bench.emit("a")
     bench.hand_over()
     assert bench.connections[-1][-1] is bench.emitted[-1], "live, an event goes out at once"
+
+
+class SpeakingStory(WholeStory):
+    """On its real driver, with a client that says something whenever it is back."""
+
+    def resume(self) -> None:
+        super().resume()
+        self.session.delivery.heard(self.sockets[-1])
+
+
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(STORY_OPERATIONS, max_size=40))
+def test_the_same_on_the_journal_with_a_client_that_speaks(operations):
+    async def story(directory: Path) -> SpeakingStory:
+        tale = SpeakingStory(directory)
+        await tale.start()
+        for operation in operations:
+            await tale.run(operation)
+        await tale.finish()
+        return tale
+
+    with tempfile.TemporaryDirectory() as directory, asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
+        runner.run(story(Path(directory))).check()
 
 
 # --- each row ---

@@ -139,6 +139,36 @@ async def test_a_client_that_speaks_and_answers_no_ping_is_closed_with_a_sentenc
         assert (peer.close_code, peer.why) == (1008, "3 pings in a row were not answered: reply to signalwire.ping")
 
 
+@pytest.mark.parametrize("hailed_s", [None, 0.0, 5.0])
+async def test_a_client_that_answers_no_hail_is_not_dead_the_earlier(hailed_s: float | None) -> None:
+    peer = Peer(rtt_s=None, talks_s=1.0)
+    async with served(peer) as connection:
+        if hailed_s is not None:
+            asyncio.get_running_loop().call_later(hailed_s, connection.hail)
+        await asyncio.sleep(39.9)
+        assert not peer.is_gone
+        await asyncio.sleep(1)
+        assert peer.is_gone
+
+
+async def test_a_hail_is_a_ping_whose_answer_is_one() -> None:
+    peer = Peer(rtt_s=0.01)
+    answers: list[bool] = []
+    connection = Connection(peer, peer, settings())  # type: ignore[arg-type]
+
+    def receive(text: str) -> float:
+        answers.append(connection.took_reply(json.loads(text)["id"]))
+        return 0.0
+
+    serving = asyncio.create_task(connection.serve(receive))
+    await asyncio.sleep(1)
+    connection.hail()
+    await asyncio.sleep(1)
+    assert answers == [True]
+    connection.abort()
+    await serving
+
+
 async def test_a_client_that_answers_the_third_ping_at_the_latest_stays() -> None:
     peer = Peer(rtt_s=None, talks_s=1.0)
     async with served(peer):
@@ -164,6 +194,39 @@ async def test_who_says_connect_while_the_node_stands_still_is_let_in(make_node)
         stand_still(30)
         await client.until(lambda: "hello" in client.responses or client.closed.is_set())
         assert "protocol" in client.responses["hello"]["result"]
+
+
+@pytest.mark.parametrize("word", ["answer", "request", "ack", "none"])
+async def test_an_offer_that_may_be_known_waits_for_the_first_word_of_a_client_that_is_back(make_node, word) -> None:
+    """Whatever it says; it is hailed, so that one that has nothing to say says something."""
+    async with make_node() as node:
+        async with node.client(contexts=["office"]) as client:
+            client.acks = False
+            node.desk.offer(OfferedCall())
+            await client.event("calling.call.receive")
+        async with node.client(connect=False) as back:
+            back.acks = False
+            assert (await back.connect(protocol=client.hello["protocol"]))["session_restored"] is True
+            hail = await back.asked("signalwire.ping")
+            await asyncio.sleep(3)
+            assert not back.events
+            if word == "answer":
+                await back.send({"jsonrpc": "2.0", "id": hail["id"], "result": {}})
+            elif word == "request":
+                await back.request("signalwire.ping", {})
+            elif word == "ack":
+                [state] = [frame for frame in back.frames if frame.get("method") == "signalwire.event"]
+                await back.ack(state)
+            await asyncio.sleep(0.4)
+            assert not back.events
+            await asyncio.sleep(0.2)
+            assert len(back.events) == (word != "none")
+
+
+async def test_a_new_session_is_not_hailed(make_node) -> None:
+    async with make_node() as node, node.client() as client:
+        await asyncio.sleep(1)
+        assert [frame for frame in client.requests if frame["method"] == "signalwire.ping"] == []
 
 
 async def test_an_offer_that_was_acked_while_the_node_stood_still_goes_to_nobody_else(make_node) -> None:

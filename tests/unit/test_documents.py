@@ -9,7 +9,8 @@ import pytest
 
 from offhook.node.config_read import read_settings
 from offhook.node.verbs.registry import BUILT
-from offhook.protocol.methods import KNOWN, KNOWN_CALLING
+from offhook.protocol.methods import KNOWN
+from offhook.protocol.verbs import METHODS
 from rig.documents import blocks, commands
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +86,7 @@ def test_the_table_of_methods_is_what_the_node_does() -> None:
         for name in names.split(", "):
             assert name not in said, name
             said[name] = node.startswith("yes")
-    roots = {method.split(".")[1]: method in BUILT for method in KNOWN_CALLING if method.count(".") == 1}
+    roots = {method.split(".")[1]: method in BUILT for method in METHODS if method.count(".") == 1}
     nested = {"queue": False}  # it has enter and leave alone
     others = {method: False for method in KNOWN if method.startswith("messaging.")}
     assert said == {**roots, **nested, **others}

@@ -21,12 +21,11 @@ from offhook.node.gateway.sessions import Session
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.steady import SteadyTime
 from offhook.node.gateway.tasks import Tasks
-from offhook.node.gateway.terminal import is_start
 from offhook.node.store.port import Journal, JournalFailure, StoredReply
 from offhook.protocol.codes import ResultCode, is_success
 from offhook.protocol.frames import FrameId, Request, Response, dump_frame
 from offhook.protocol.messaging import SendMessage
-from offhook.protocol.methods import KNOWN_CALLING
+from offhook.protocol.verbs import METHODS, spec_of
 
 __all__ = ["Commands"]
 
@@ -176,7 +175,7 @@ class Commands:
             reply = _reply(command.frame_id, result)
         is_accepted = is_success(str(result.get("code", "")))
         if is_accepted:
-            if is_start(method):
+            if spec_of(method) is not None:
                 self._repeats.started(command.session, command.request, result)
             if method in _NEW_CALLS and turn.tag:
                 self._outbox.dials.open(command.session.protocol, turn.tag)
@@ -196,7 +195,7 @@ class Commands:
             raise CommandRefused(
                 ResultCode.NOT_IMPLEMENTED, "messaging.send: this node has no carrier for messages yet, only for calls"
             )
-        if request.method not in KNOWN_CALLING:
+        if request.method not in METHODS:
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{request.method} is not built on this node yet")
         call_id = request.params.get("call_id")
         if request.method in _NEW_CALLS or not isinstance(call_id, str):

@@ -17,10 +17,10 @@ from offhook.node.gateway.ids import new_event_id
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
-from offhook.node.gateway.terminal import ends_control, is_start, must_settle, told_state
 from offhook.node.store.port import Journal, OpenControl, StoredEvent
 from offhook.protocol import methods
 from offhook.protocol.frames import Request, dump_frame
+from offhook.protocol.verbs import spec_of
 from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
 
 __all__ = ["Outbox", "Turn", "envelope"]
@@ -131,7 +131,7 @@ class Outbox:
             self._turns_of_call[turn.call_id] += 1
         elif turn.tag:
             self._turns_of_tag[turn.tag] += 1
-        if turn.control_id and must_settle(method):
+        if turn.control_id and (spec := spec_of(method)) is not None and spec.settles:
             self._unsettled[turn.call_id, turn.control_id] = None
         return turn
 
@@ -271,17 +271,22 @@ class Outbox:
         of_call = self._controls.get(event.call_id)
         if of_call is None or (control := of_call.get(str(event.params.get("control_id", "")))) is None:
             return
-        if ends_control(control.method, event.event_type, event.params):
+        spec = spec_of(control.method)
+        if spec is None:
+            return
+        if spec.ends_with(event.event_type, event.params):
             del of_call[control.control_id]
             self._journal.close_control(control.call_id, control.control_id)
-        elif state := told_state(control.method, event.event_type, event.params):
+        elif state := spec.state_told_by(event.event_type, event.params):
             of_call[control.control_id] = msgspec.structs.replace(control, state=state)
             self._journal.note_control(control.call_id, control.control_id, state)
 
     def open_control(self, call_id: str, control_id: str, method: str, session: str) -> None:
         """A command was accepted; if it started a verb, that must end once, whatever happens to this process."""
+        if not call_id or not control_id or spec_of(method) is None:
+            return
         entry = self._ownership.get(call_id)
-        if not call_id or not control_id or not is_start(method) or (entry is not None and entry.over_at is not None):
+        if entry is not None and entry.over_at is not None:
             return
         of_call = self._controls.setdefault(call_id, {})
         if control_id in of_call and of_call[control_id].method == method:  # asked for again: it runs already

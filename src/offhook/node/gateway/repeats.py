@@ -16,9 +16,8 @@ import msgspec
 
 from offhook.node.calls.ports import OutgoingEvent
 from offhook.node.gateway.sessions import Session
-from offhook.node.gateway.terminal import ends_control
 from offhook.protocol.frames import Request
-from offhook.protocol.states import DialState
+from offhook.protocol.verbs import spec_of
 from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
 
 __all__ = ["Repeats"]
@@ -85,9 +84,8 @@ def _digest(params: dict[str, Any]) -> bytes:
 
 
 def _is_end(method: str, event: OutgoingEvent) -> bool:
-    if event.event_type == DIAL_EVENT:
-        return event.params.get("dial_state") != DialState.DIALING
-    return ends_control(method, event.event_type, event.params)
+    spec = spec_of(method)
+    return spec is not None and spec.ends_with(event.event_type, event.params)
 
 
 def _key(protocol: str, params: dict[str, Any]) -> _Key:

@@ -24,9 +24,9 @@ from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
-from offhook.node.gateway.terminal import lost_events
 from offhook.node.gateway.watch import listen_for
 from offhook.node.store.port import Journal, Recovered
+from offhook.protocol.verbs import spec_of
 from offhook.protocol.verbs.state import STATE_EVENT
 
 __all__ = ["Gateway"]
@@ -132,11 +132,11 @@ class Gateway:
             if call.call_id in adopted:
                 continue
             node_id = str(call.state.get("node_id", self._settings.node_id))
-            address = {"node_id": node_id, "call_id": call.call_id}
-            controls = [control for control in recovered.controls if control.call_id == call.call_id]
-            for control in controls:
-                if not control.is_closed:
-                    for event_type, params in lost_events(control.method, address, control.control_id):
+            for control in recovered.controls:
+                spec = spec_of(control.method)
+                if control.call_id == call.call_id and not control.is_closed and spec is not None:
+                    address = {"node_id": node_id, "call_id": call.call_id, "control_id": control.control_id}
+                    for event_type, params in spec.lost_events(address):
                         self.outbox.emit(OutgoingEvent(event_type, params, call_id=call.call_id, durable=True))
             self._end_lost(call.call_id, call.state, past.get(call.call_id) or _failure())
         for event in self.outbox.dials.lost(dialling, self._settings.node_id):

@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 from offhook.node.calls.call import Call
 from offhook.node.calls.ports import Origin
 from offhook.node.verbs.base import Command, Unbuilt, VerbPorts
+from offhook.protocol.verbs import accept
 
 __all__ = ["Accept"]
 
 
 class Accept(Command):
     """Done when the 180 went out; ``ringing`` is told. A second time changes nothing."""
+
+    spec = accept.SPECS[0]
 
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"early_media": frozenset({True})})
 

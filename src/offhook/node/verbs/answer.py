@@ -20,6 +20,8 @@ PHONE_CODECS = frozenset({"PCMU", "PCMA", "G729", "G722", "AMR-WB"})
 class Answer(Command):
     """Done when media flows."""
 
+    spec = answer.SPECS[0]
+
     @classmethod
     async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003
         assert isinstance(params, answer.Answer)

@@ -22,6 +22,7 @@ from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import CallParams, ControlParams
+from offhook.protocol.spec import VerbSpec
 from offhook.protocol.verbs import collect
 
 __all__ = ["Command", "Frame", "Unbuilt", "Verb", "VerbPorts", "emit_frame"]
@@ -51,6 +52,7 @@ class VerbPorts(msgspec.Struct, frozen=True):
 class Command(ABC):
     """A method that is done when it is answered (answer, end, pass)."""
 
+    spec: ClassVar[VerbSpec]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({})
 
     @classmethod
@@ -66,10 +68,17 @@ class Command(ABC):
 class Verb(ABC, Generic[P]):
     """One running action of a call. A subclass writes ``run`` and ``finish``, and a method per command."""
 
+    spec: ClassVar[VerbSpec]
     event: ClassVar[str]
+    """The type of its events, by its spec."""
     exclusive: ClassVar[str] = ""
     """Actions of one such class run one at a time on a call."""
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({})
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "spec" in vars(cls):
+            cls.event = cls.spec.event
 
     def __init__(self, call: Call, params: P, ports: VerbPorts) -> None:
         loop = asyncio.get_running_loop()

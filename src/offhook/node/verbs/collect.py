@@ -23,7 +23,7 @@ __all__ = ["Collect"]
 class Collect(Verb[collect.Collect]):
     """One-shot: ends with its first result. Continuous: ends when stopped or with the call."""
 
-    event = collect.EVENT
+    spec = collect.SPECS[0]
     exclusive = "collect"
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None, "speech": None})
 

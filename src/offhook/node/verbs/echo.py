@@ -23,7 +23,7 @@ __all__ = ["Echo"]
 class Echo(Verb[echo.Echo]):
     """Ends after its timeout or with the call. It has no control_id and no stop."""
 
-    event = echo.EVENT
+    spec = echo.SPECS[0]
     exclusive = "echo"
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None})
 

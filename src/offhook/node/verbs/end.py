@@ -17,6 +17,8 @@ __all__ = ["End"]
 class End(Command):
     """Answered at once; ``ending`` and ``ended`` follow. A second time changes nothing."""
 
+    spec = end.SPECS[0]
+
     @classmethod
     async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003
         assert isinstance(params, end.End)

@@ -10,12 +10,15 @@ from offhook.node.calls.ports import Origin
 from offhook.node.verbs.base import Command, VerbPorts
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import Direction
+from offhook.protocol.verbs import pass_
 
 __all__ = ["Pass"]
 
 
 class Pass(Command):
     """Only before the answer."""
+
+    spec = pass_.SPECS[0]
 
     @classmethod
     async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003

@@ -21,7 +21,7 @@ __all__ = ["Play"]
 class Play(Verb[play.Play]):
     """Ends when all was played, stopped or cannot be played."""
 
-    event = play.EVENT
+    spec = play.SPECS[0]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None})
 
     def __init__(self, call: Call, params: play.Play, ports: VerbPorts) -> None:

@@ -17,7 +17,7 @@ from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, check_media
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CollectResultType, PlayState
-from offhook.protocol.verbs import collect, play, play_and_collect
+from offhook.protocol.verbs import play, play_and_collect
 
 __all__ = ["PlayAndCollect"]
 
@@ -25,7 +25,7 @@ __all__ = ["PlayAndCollect"]
 class PlayAndCollect(Verb[play_and_collect.PlayAndCollect]):
     """The first digit ends the prompt, inside the engine; the initial timeout counts from the prompt's end."""
 
-    event = collect.EVENT
+    spec = play_and_collect.SPECS[0]
     exclusive = "blocking"
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None, "collect.speech": None})
 

@@ -26,7 +26,7 @@ __all__ = ["Record"]
 class Record(Verb[record.Record]):
     """Ends when stopped, at a terminator, after silence or the longest time, or with the call."""
 
-    event = record.EVENT
+    spec = record.SPECS[0]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType(
         {"status_url": None, "record.audio.format": frozenset({"mp3", "mp4"})}
     )

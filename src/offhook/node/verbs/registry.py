@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,22 +13,13 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused
+from offhook.node import verbs
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import Inherited
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
 from offhook.node.verbs import dial as dialing
-from offhook.node.verbs.accept import Accept
-from offhook.node.verbs.answer import Answer
 from offhook.node.verbs.base import Command, Unbuilt, Verb, VerbPorts, emit_frame
-from offhook.node.verbs.collect import Collect
-from offhook.node.verbs.echo import Echo
-from offhook.node.verbs.end import End
-from offhook.node.verbs.pass_ import Pass
-from offhook.node.verbs.play import Play
-from offhook.node.verbs.play_and_collect import PlayAndCollect
-from offhook.node.verbs.record import Record
-from offhook.node.verbs.send_digits import SendDigits
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import CallParams, ControlParams, Params, parse_params, survey
 from offhook.protocol.states import CallState, Direction
@@ -37,37 +30,42 @@ __all__ = ["ACTIONS", "BUILT", "COMMANDS", "STEERING", "VerbRegistry", "unbuilt_
 
 log = structlog.get_logger(__name__)
 
+
+def _built() -> Iterator[type[Verb[Any]] | type[Command]]:
+    """What the modules beside this one do. A module that is here is found: nothing lists it by hand."""
+    for found in pkgutil.iter_modules(verbs.__path__):
+        if found.name == "registry":
+            continue
+        module = import_module(f"{verbs.__name__}.{found.name}")
+        for value in vars(module).values():
+            is_kind = isinstance(value, type) and issubclass(value, Verb | Command)
+            if is_kind and value.__module__ == module.__name__ and "spec" in vars(value):
+                yield value
+
+
+def _steering() -> Iterator[tuple[str, tuple[type[Verb[Any]], ...], str]]:
+    commands = {struct.method: None for kind in ACTIONS.values() for struct in kind.spec.commands}
+    for method in commands:
+        name = method.rpartition(".")[2]
+        kinds = [kind for kind in ACTIONS.values() if method in {struct.method for struct in kind.spec.commands}]
+        if built := tuple(kind for kind in kinds if hasattr(kind, name)):
+            yield method, built, name
+
+
+_KINDS: Final = {kind.spec.method: kind for kind in _built()}
+
 ACTIONS: Final[Mapping[str, type[Verb[Any]]]] = MappingProxyType(
-    {
-        "calling.play": Play,
-        "calling.record": Record,
-        "calling.collect": Collect,
-        "calling.play_and_collect": PlayAndCollect,
-        "calling.send_digits": SendDigits,
-        "calling.echo": Echo,
-    }
+    {method: kind for method, kind in _KINDS.items() if issubclass(kind, Verb)}
 )
 """Methods that start an action."""
 
 COMMANDS: Final[Mapping[str, type[Command]]] = MappingProxyType(
-    {"calling.accept": Accept, "calling.answer": Answer, "calling.end": End, "calling.pass": Pass}
+    {method: kind for method, kind in _KINDS.items() if issubclass(kind, Command)}
 )
 """Methods that are done when they are answered."""
 
 STEERING: Final[Mapping[str, tuple[tuple[type[Verb[Any]], ...], str]]] = MappingProxyType(
-    {
-        "calling.play.pause": ((Play,), "pause"),
-        "calling.play.resume": ((Play,), "resume"),
-        "calling.play.stop": ((Play,), "stop"),
-        "calling.play.volume": ((Play,), "volume"),
-        "calling.record.pause": ((Record,), "pause"),
-        "calling.record.resume": ((Record,), "resume"),
-        "calling.record.stop": ((Record,), "stop"),
-        "calling.collect.stop": ((Collect,), "stop"),
-        "calling.collect.start_input_timers": ((Collect, PlayAndCollect), "start_input_timers"),
-        "calling.play_and_collect.stop": ((PlayAndCollect,), "stop"),
-        "calling.play_and_collect.volume": ((PlayAndCollect,), "volume"),
-    }
+    {method: (kinds, name) for method, kinds, name in _steering()}
 )
 """Methods that steer a running action: of which verbs, and by which of their methods."""
 

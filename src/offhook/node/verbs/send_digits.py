@@ -22,7 +22,7 @@ _UPPER = str.maketrans("abcd", "ABCD")  # w and W differ
 class SendDigits(Verb[send_digits.SendDigits]):
     """Ends when the last digit was sent; a hangup before is an error, for not all were."""
 
-    event = send_digits.EVENT
+    spec = send_digits.SPECS[0]
 
     def __init__(self, call: Call, params: send_digits.SendDigits, ports: VerbPorts) -> None:
         super().__init__(call, params, ports)

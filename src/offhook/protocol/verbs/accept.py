@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["Accept"]
+__all__ = ["SPECS", "Accept"]
 
 
 class Accept(CallParams, frozen=True, kw_only=True):
@@ -16,3 +17,6 @@ class Accept(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Accepting call"
 
     early_media: bool = False
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=Accept),)

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import CallParams, ControlParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "START_EVENT", "STOP_EVENT", "Ai", "AiEvent", "AiStop", "AmazonBedrock"]
+__all__ = ["EVENT", "SPECS", "START_EVENT", "STOP_EVENT", "Ai", "AiEvent", "AiStop", "AmazonBedrock"]
 
 EVENT: Final = "calling.call.ai"
 START_EVENT: Final = "calling.ai.start"
@@ -74,3 +75,9 @@ class AiEvent(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     control_id: str
     state: Literal["finished", "error"]
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 13), start=Ai, commands=(AiStop,)),
+    VerbSpec(section=(4, 13), start=AmazonBedrock),
+)

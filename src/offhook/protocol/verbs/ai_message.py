@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["AiHold", "AiMessage", "AiReset", "AiUnhold"]
+__all__ = ["SPECS", "AiHold", "AiMessage", "AiReset", "AiUnhold"]
 
 
 class AiReset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,3 +55,10 @@ class AiUnhold(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "+OK"
 
     prompt: str | None = None
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 13), start=AiMessage),
+    VerbSpec(section=(4, 13), start=AiHold),
+    VerbSpec(section=(4, 13), start=AiUnhold),
+)

@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import CallParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "AiSidecar", "AiSidecarAsk", "AiSidecarPoke", "AiSidecarStatus", "AiSidecarStop"]
+__all__ = ["EVENT", "SPECS", "AiSidecar", "AiSidecarAsk", "AiSidecarPoke", "AiSidecarStatus", "AiSidecarStop"]
 
 EVENT: Final = "calling.ai.sidecar"
 
@@ -69,3 +70,8 @@ class AiSidecarStatus(CallParams, frozen=True, kw_only=True):
 
     method: ClassVar[str] = "calling.ai_sidecar.status"
     accepted: ClassVar[str] = "+OK"
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 13), start=AiSidecar, commands=(AiSidecarPoke, AiSidecarAsk, AiSidecarStop, AiSidecarStatus)),
+)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from offhook.protocol.devices import Codec
 from offhook.protocol.params import CallParams, WholeSeconds
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["Answer"]
+__all__ = ["SPECS", "Answer"]
 
 
 class Answer(CallParams, frozen=True, kw_only=True):
@@ -20,3 +21,6 @@ class Answer(CallParams, frozen=True, kw_only=True):
 
     codecs: list[Codec] = msgspec.field(default_factory=list)
     max_duration: WholeSeconds | None = None
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=Answer),)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
 from offhook.protocol.params import CallParams, DialDigits
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["ALL_REALMS", "BindDigit", "ClearDigitBindings"]
+__all__ = ["ALL_REALMS", "SPECS", "BindDigit", "ClearDigitBindings"]
 
 ALL_REALMS = "all"
 """The realm that clears every other."""
@@ -37,3 +38,9 @@ class ClearDigitBindings(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Digit bindings cleared"
 
     realm: str = "default"
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 4), start=BindDigit),
+    VerbSpec(section=(4, 4), start=ClearDigitBindings),
+)

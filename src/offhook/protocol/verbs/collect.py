@@ -7,11 +7,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Digits, PositiveSeconds, Url
+from offhook.protocol.spec import EventFields, VerbSpec
 from offhook.protocol.states import CollectResultType, CollectState
 
 __all__ = [
     "DEFAULT_INITIAL_TIMEOUT_S",
     "EVENT",
+    "SPECS",
     "Collect",
     "CollectDigits",
     "CollectEvent",
@@ -107,3 +109,26 @@ class CollectEvent(msgspec.Struct, frozen=True, kw_only=True):
     result: CollectResult
     state: CollectState | msgspec.UnsetType = msgspec.UNSET
     final: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def is_collected(params: EventFields) -> bool:
+    """Whether this event is the last: by its state, or, of a collect that is not continuous, by what it brings."""
+    if params.get("state") in ("finished", "error"):
+        return True
+    result = params.get("result")
+    kind = result.get("type") if isinstance(result, dict) else None
+    is_update = params.get("final") is False or params.get("state") == "collecting"
+    return kind not in (None, "start_of_input") and not is_update
+
+
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 4),
+        start=Collect,
+        commands=(CollectStop, CollectStartInputTimers),
+        event=EVENT,
+        is_end=is_collected,
+        lost=({"result": {"type": "error"}},),
+        settles=True,
+    ),
+)

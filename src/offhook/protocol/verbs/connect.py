@@ -8,8 +8,9 @@ import msgspec
 
 from offhook.protocol.devices import ConnectDevice, Media, ReportedDevice
 from offhook.protocol.params import CallParams, DialDigits, PositiveSeconds, Price, Url, WholeSeconds
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Connect", "ConnectEvent", "ConnectState", "ConnectedPeer"]
+__all__ = ["EVENT", "SPECS", "Connect", "ConnectEvent", "ConnectState", "ConnectedPeer"]
 
 EVENT: Final = "calling.call.connect"
 
@@ -60,3 +61,6 @@ class ConnectEvent(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
     peer: ConnectedPeer | msgspec.UnsetType = msgspec.UNSET
     failed_reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+SPECS: Final = (VerbSpec(section=(4, 5), start=Connect),)

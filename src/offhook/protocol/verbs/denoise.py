@@ -7,8 +7,9 @@ from typing import ClassVar, Final
 import msgspec
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Denoise", "DenoiseEvent", "DenoiseStop"]
+__all__ = ["EVENT", "SPECS", "Denoise", "DenoiseEvent", "DenoiseStop"]
 
 EVENT: Final = "calling.call.denoise"
 
@@ -34,3 +35,6 @@ class DenoiseEvent(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     segment_id: str
     denoised: bool
+
+
+SPECS: Final = (VerbSpec(section=(4, 11), start=Denoise, commands=(DenoiseStop,)),)

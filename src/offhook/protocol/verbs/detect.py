@@ -7,9 +7,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Digits, PositiveSeconds, Seconds, Url
+from offhook.protocol.spec import VerbSpec
 
 __all__ = [
     "EVENT",
+    "SPECS",
     "Detect",
     "DetectDigit",
     "DetectEvent",
@@ -108,3 +110,6 @@ class DetectEvent(msgspec.Struct, frozen=True, kw_only=True):
     control_id: str
     detect: Detected
     segment_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+SPECS: Final = (VerbSpec(section=(4, 6), start=Detect, commands=(DetectStop,)),)

@@ -8,9 +8,10 @@ import msgspec
 
 from offhook.protocol.devices import DialDevice, ReportedDevice
 from offhook.protocol.params import DialDigits, Params, PositiveSeconds, Price, WholeSeconds
+from offhook.protocol.spec import EventFields, VerbSpec
 from offhook.protocol.states import DialState
 
-__all__ = ["EVENT", "Begin", "Dial", "DialEvent", "DialledCall"]
+__all__ = ["EVENT", "SPECS", "Begin", "Dial", "DialEvent", "DialledCall"]
 
 EVENT: Final = "calling.call.dial"
 
@@ -74,3 +75,14 @@ class DialEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     call: DialledCall | None = None
     reason: str | None = None
     source: str | None = None
+
+
+def is_dialled(params: EventFields) -> bool:
+    """Whether this event tells the outcome."""
+    return params.get("dial_state") != DialState.DIALING
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 1), start=Dial, event=EVENT, is_end=is_dialled, lost=({"dial_state": "failed"},)),
+    VerbSpec(section=(4, 1), start=Begin),
+)

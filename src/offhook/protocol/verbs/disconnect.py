@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["Disconnect"]
+__all__ = ["SPECS", "Disconnect"]
 
 
 class Disconnect(CallParams, frozen=True, kw_only=True):
@@ -16,3 +17,6 @@ class Disconnect(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Disconnecting call"
 
     reason: str | None = None
+
+
+SPECS: Final = (VerbSpec(section=(4, 5), start=Disconnect),)

@@ -7,9 +7,10 @@ from typing import ClassVar, Final
 import msgspec
 
 from offhook.protocol.params import AnySeconds, CallParams, Url
+from offhook.protocol.spec import VerbSpec
 from offhook.protocol.states import EchoState
 
-__all__ = ["EVENT", "MAX_TIMEOUT_S", "MIN_TIMEOUT_S", "Echo", "EchoEvent"]
+__all__ = ["EVENT", "MAX_TIMEOUT_S", "MIN_TIMEOUT_S", "SPECS", "Echo", "EchoEvent"]
 
 EVENT: Final = "calling.call.echo"
 MIN_TIMEOUT_S: Final = 5.0
@@ -37,3 +38,6 @@ class EchoEvent(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str
     call_id: str
     state: EchoState
+
+
+SPECS: Final = (VerbSpec(section=(4, 11), start=Echo, event=EVENT, lost=({"state": "finished"},)),)

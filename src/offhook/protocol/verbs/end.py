@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["End"]
+__all__ = ["SPECS", "End"]
 
 
 class End(CallParams, frozen=True, kw_only=True):
@@ -16,3 +17,6 @@ class End(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Ending call"
 
     reason: Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error"] = "hangup"
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=End),)

@@ -7,9 +7,11 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Url
+from offhook.protocol.spec import VerbSpec
 
 __all__ = [
     "EVENT",
+    "SPECS",
     "FaxEvent",
     "FaxFinished",
     "FaxFinishedParams",
@@ -102,3 +104,9 @@ class FaxEvent(msgspec.Struct, frozen=True, kw_only=True):
     control_id: str
     fax: FaxPage | FaxFinished
     state: Literal["finished", "error"] | msgspec.UnsetType = msgspec.UNSET
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 7), start=SendFax, commands=(SendFaxStop,)),
+    VerbSpec(section=(4, 7), start=ReceiveFax, commands=(ReceiveFaxStop,)),
+)

@@ -7,8 +7,9 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Hold", "HoldEvent", "Unhold"]
+__all__ = ["EVENT", "SPECS", "Hold", "HoldEvent", "Unhold"]
 
 EVENT: Final = "calling.call.hold"
 
@@ -33,3 +34,9 @@ class HoldEvent(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str
     call_id: str
     state: Literal["hold", "unhold"]
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 11), start=Hold),
+    VerbSpec(section=(4, 11), start=Unhold),
+)

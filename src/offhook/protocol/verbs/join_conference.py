@@ -8,8 +8,9 @@ import msgspec
 
 from offhook.protocol.devices import StreamParams
 from offhook.protocol.params import CallParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "ConferenceEvent", "JoinConference", "LeaveConference"]
+__all__ = ["EVENT", "SPECS", "ConferenceEvent", "JoinConference", "LeaveConference"]
 
 EVENT: Final = "calling.conference"
 
@@ -86,3 +87,9 @@ class ConferenceEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     recording_duration: int | None = None
     recording_file_size: int | None = None
     announce_url: str | None = None
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 10), start=JoinConference),
+    VerbSpec(section=(4, 10), start=LeaveConference),
+)

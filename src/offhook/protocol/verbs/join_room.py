@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import CallParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "JoinRoom", "LeaveRoom", "RoomEvent"]
+__all__ = ["EVENT", "SPECS", "JoinRoom", "LeaveRoom", "RoomEvent"]
 
 EVENT: Final = "calling.call.room"
 
@@ -37,3 +38,9 @@ class RoomEvent(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     join_status: Literal["joined", "failed", "leave", "cancel", "locked"]
     room_name: str
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 10), start=JoinRoom),
+    VerbSpec(section=(4, 10), start=LeaveRoom),
+)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from offhook.protocol.params import CallParams, Url
+from offhook.protocol.spec import VerbSpec
 
 __all__ = [
     "ACTION_WANTED",
+    "SPECS",
     "LiveOptions",
     "LiveTranscribe",
     "LiveTranscribeAction",
@@ -81,3 +83,6 @@ class LiveTranscribe(CallParams, frozen=True, kw_only=True):
 def is_one_action(*given: object) -> bool:
     """Say whether exactly one was given."""
     return sum(one is not None for one in given) == 1
+
+
+SPECS: Final = (VerbSpec(section=(4, 12), start=LiveTranscribe),)

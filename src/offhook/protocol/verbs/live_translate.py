@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from offhook.protocol.params import CallParams, Url
+from offhook.protocol.spec import VerbSpec
 from offhook.protocol.verbs.live_transcribe import LiveOptions, Party, Summarize, is_one_action
 
-__all__ = ["Inject", "LiveTranslate", "LiveTranslateAction", "LiveTranslateStart"]
+__all__ = ["SPECS", "Inject", "LiveTranslate", "LiveTranslateAction", "LiveTranslateStart"]
 
 ACTION_WANTED = "an object with exactly one of `start`, `stop`, `summarize`, `inject`, or the text stop or summarize"
 
@@ -62,3 +63,6 @@ class LiveTranslate(CallParams, frozen=True, kw_only=True):
 
     action: Annotated[LiveTranslateAction | Literal["stop", "summarize"], msgspec.Meta(description=ACTION_WANTED)]
     status_url: Url | None = None
+
+
+SPECS: Final = (VerbSpec(section=(4, 12), start=LiveTranslate),)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["Pass"]
+__all__ = ["SPECS", "Pass"]
 
 
 class Pass(CallParams, frozen=True, kw_only=True):
@@ -14,3 +15,6 @@ class Pass(CallParams, frozen=True, kw_only=True):
 
     method: ClassVar[str] = "calling.pass"
     accepted: ClassVar[str] = "Passing call to another application"
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=Pass),)

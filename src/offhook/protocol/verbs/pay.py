@@ -8,8 +8,9 @@ import msgspec
 
 from offhook.protocol.devices import Media
 from offhook.protocol.params import ControlParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Pay", "PayEvent", "PayParameter", "PayPrompt", "PayStop", "PromptAction"]
+__all__ = ["EVENT", "SPECS", "Pay", "PayEvent", "PayParameter", "PayPrompt", "PayStop", "PromptAction"]
 
 EVENT: Final = "calling.call.pay"
 
@@ -136,3 +137,6 @@ class PayEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
 
     def __repr__(self) -> str:
         return f"PayEvent(control_id={self.control_id!r}, result={self.result!r})"
+
+
+SPECS: Final = (VerbSpec(section=(4, 9), start=Pay, commands=(PayStop,)),)

@@ -8,9 +8,10 @@ import msgspec
 
 from offhook.protocol.devices import Gender, Media
 from offhook.protocol.params import MAX_COUNT, ControlParams, Url, Volume
+from offhook.protocol.spec import VerbSpec
 from offhook.protocol.states import PlayState
 
-__all__ = ["EVENT", "MediaList", "Play", "PlayEvent", "PlayPause", "PlayResume", "PlayStop", "PlayVolume"]
+__all__ = ["EVENT", "SPECS", "MediaList", "Play", "PlayEvent", "PlayPause", "PlayResume", "PlayStop", "PlayVolume"]
 
 EVENT: Final = "calling.call.play"
 
@@ -77,3 +78,14 @@ class PlayEvent(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     control_id: str
     state: PlayState
+
+
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 2),
+        start=Play,
+        commands=(PlayPause, PlayResume, PlayStop, PlayVolume),
+        event=EVENT,
+        outlives_node=True,
+    ),
+)

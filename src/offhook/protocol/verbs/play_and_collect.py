@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from offhook.protocol.params import ControlParams, PositiveSeconds, Url, Volume
+from offhook.protocol.spec import VerbSpec
+from offhook.protocol.verbs import collect
 from offhook.protocol.verbs.collect import DEFAULT_INITIAL_TIMEOUT_S, CollectDigits, CollectSpeech
 from offhook.protocol.verbs.play import MediaList
 
-__all__ = ["PlayAndCollect", "PlayAndCollectStop", "PlayAndCollectVolume", "PromptCollect", "PromptDigits"]
+__all__ = ["SPECS", "PlayAndCollect", "PlayAndCollectStop", "PlayAndCollectVolume", "PromptCollect", "PromptDigits"]
 
 
 class PromptDigits(CollectDigits, frozen=True, kw_only=True):
@@ -57,3 +59,16 @@ class PlayAndCollectVolume(ControlParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Changed play and collect volume"
 
     volume: Volume
+
+
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 4),
+        start=PlayAndCollect,
+        commands=(PlayAndCollectStop, PlayAndCollectVolume, collect.CollectStartInputTimers),
+        event=collect.EVENT,
+        is_end=collect.is_collected,
+        lost=({"result": {"type": "error"}},),
+        settles=True,
+    ),
+)

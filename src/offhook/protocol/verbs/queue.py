@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from offhook.protocol.params import ControlParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "QueueEnter", "QueueEvent", "QueueLeave"]
+__all__ = ["EVENT", "SPECS", "QueueEnter", "QueueEvent", "QueueLeave"]
 
 EVENT: Final = "calling.call.queue"
 
@@ -62,3 +63,9 @@ class QueueEvent(msgspec.Struct, frozen=True, kw_only=True):
     dequeue_ts: int = 0
     leave_ts: int = 0
     status_url: str = ""
+
+
+SPECS: Final = (
+    VerbSpec(section=(4, 10), start=QueueEnter),
+    VerbSpec(section=(4, 10), start=QueueLeave),
+)

@@ -7,10 +7,12 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Digits, Seconds, Url
+from offhook.protocol.spec import EventFields, VerbSpec
 from offhook.protocol.states import RecordState
 
 __all__ = [
     "EVENT",
+    "SPECS",
     "Record",
     "RecordAudio",
     "RecordEvent",
@@ -121,3 +123,21 @@ class RecordEvent(msgspec.Struct, frozen=True, kw_only=True):
     first_frame_time: float | msgspec.UnsetType = msgspec.UNSET
     end_time: float | msgspec.UnsetType = msgspec.UNSET
     pause_behavior: PauseBehavior | msgspec.UnsetType = msgspec.UNSET
+
+
+def is_recorded(params: EventFields) -> bool:
+    """Whether this event is the last of a recording: there is one that never began."""
+    return params.get("state") in ("finished", "no_input", "error")
+
+
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 3),
+        start=Record,
+        commands=(RecordPause, RecordResume, RecordStop),
+        event=EVENT,
+        is_end=is_recorded,
+        lost=({"state": "error"}, {"state": "no_input"}),
+        outlives_node=True,
+    ),
+)

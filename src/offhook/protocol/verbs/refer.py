@@ -8,8 +8,9 @@ import msgspec
 
 from offhook.protocol.devices import SipHeader
 from offhook.protocol.params import CallParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Refer", "ReferDevice", "ReferEvent", "ReferParams"]
+__all__ = ["EVENT", "SPECS", "Refer", "ReferDevice", "ReferEvent", "ReferParams"]
 
 EVENT: Final = "calling.call.refer"
 
@@ -57,3 +58,6 @@ class ReferEvent(msgspec.Struct, frozen=True, kw_only=True):
     sip_refer_to: str
     sip_refer_response_code: str = ""
     sip_notify_response_code: str | msgspec.UnsetType = msgspec.UNSET
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=Refer),)

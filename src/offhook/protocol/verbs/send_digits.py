@@ -7,9 +7,10 @@ from typing import ClassVar, Final
 import msgspec
 
 from offhook.protocol.params import ControlParams, DialDigits
+from offhook.protocol.spec import VerbSpec
 from offhook.protocol.states import SendDigitsState
 
-__all__ = ["EVENT", "SendDigits", "SendDigitsEvent"]
+__all__ = ["EVENT", "SPECS", "SendDigits", "SendDigitsEvent"]
 
 EVENT: Final = "calling.call.send_digits"
 
@@ -33,3 +34,6 @@ class SendDigitsEvent(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     control_id: str
     state: SendDigitsState
+
+
+SPECS: Final = (VerbSpec(section=(4, 4), start=SendDigits, event=EVENT),)

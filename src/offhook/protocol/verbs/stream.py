@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Url, WebSocketUrl
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Stream", "StreamEvent", "StreamStop"]
+__all__ = ["EVENT", "SPECS", "Stream", "StreamEvent", "StreamStop"]
 
 EVENT: Final = "calling.call.stream"
 
@@ -58,3 +59,6 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["streaming", "finished"]
     url: str
     name: str = ""
+
+
+SPECS: Final = (VerbSpec(section=(4, 8), start=Stream, commands=(StreamStop,)),)

@@ -7,9 +7,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Url
+from offhook.protocol.spec import VerbSpec
 
 __all__ = [
     "EVENT",
+    "SPECS",
     "RtpDevice",
     "RtpParams",
     "Tap",
@@ -106,3 +108,6 @@ class TapEvent(msgspec.Struct, frozen=True, kw_only=True):
     tap: dict[str, Any]
     device: dict[str, Any]
     tag: str = ""
+
+
+SPECS: Final = (VerbSpec(section=(4, 8), start=Tap, commands=(TapStop,)),)

@@ -7,8 +7,9 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Url
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "Transcribe", "TranscribeEvent", "TranscribeStop"]
+__all__ = ["EVENT", "SPECS", "Transcribe", "TranscribeEvent", "TranscribeStop"]
 
 EVENT: Final = "calling.call.transcribe"
 
@@ -44,3 +45,6 @@ class TranscribeEvent(msgspec.Struct, frozen=True, kw_only=True):
     size: int | msgspec.UnsetType = msgspec.UNSET
     start_time: float | msgspec.UnsetType = msgspec.UNSET
     end_time: float | msgspec.UnsetType = msgspec.UNSET
+
+
+SPECS: Final = (VerbSpec(section=(4, 12), start=Transcribe, commands=(TranscribeStop,)),)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["Transfer"]
+__all__ = ["SPECS", "Transfer"]
 
 
 class Transfer(CallParams, frozen=True, kw_only=True):
@@ -21,3 +22,6 @@ class Transfer(CallParams, frozen=True, kw_only=True):
         str | dict[str, Any],
         msgspec.Meta(description="an https:// URL of SWML, context:<name>, or an inline SWML document"),
     ]
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=Transfer),)

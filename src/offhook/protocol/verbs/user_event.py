@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 
 from offhook.protocol.params import CallParams
+from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "UserEvent"]
+__all__ = ["EVENT", "SPECS", "UserEvent"]
 
 EVENT: Final = "calling.user_event"
 
@@ -23,3 +24,6 @@ class UserEvent(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Sending user event"
 
     event: Annotated[str | dict[str, Any], msgspec.Meta(description="an object, or a name")]
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=UserEvent),)

@@ -193,7 +193,7 @@ async def test_events_of_a_dial_follow_its_reply_in_the_order_of_emission(node):
         assert client.order[2:] == ["reply id-1", "calling.call.dial", "calling.call.state", "calling.call.dial"]
 
 
-async def test_a_collect_event_settles_50_ms_after_the_result_and_holds_what_is_behind(node):
+async def test_a_collect_event_settles_50_ms_after_the_result_and_holds_what_is_behind(node, monkeypatch):
     """relay-protocol 10.5 rule 1: the TypeScript client hangs when both arrive in one segment."""
     async with node.client() as client:
         node.desk.assign("call", client.hello["protocol"])
@@ -206,12 +206,15 @@ async def test_a_collect_event_settles_50_ms_after_the_result_and_holds_what_is_
             return {"code": "200", "message": "Collecting"}
 
         node.runner.script["calling.collect"] = collect
-        loop = asyncio.get_running_loop()
+        loop, replied_at = asyncio.get_running_loop(), []
+        reply_written = node.outbox.reply_written
+        monkeypatch.setattr(
+            node.outbox, "reply_written", lambda turn: (replied_at.append(loop.time()), reply_written(turn))
+        )
         await client.request("calling.collect", {"call_id": "call", "control_id": "k"})
-        replied_at = loop.time()
-        assert not client.events
         assert (await client.event())["params"]["event_type"] == "calling.call.collect"
-        assert loop.time() - replied_at >= 0.04
+        assert client.order[client.order.index("calling.call.collect") - 1].startswith("reply")
+        assert loop.time() - replied_at[0] >= 0.04
         assert (await client.event())["params"]["params"]["call_state"] == "ending"
         node.outbox.emit(OutgoingEvent("calling.call.collect", params, call_id="call", settle=True))
         begun_at = loop.time()

@@ -4,6 +4,7 @@
 //! instead: packets in any order are laid at their places, and read when even a late one has come.
 
 use offhook_dsp::Concealer;
+use offhook_ring::TimedRing;
 use offhook_words::{FRAME, Frame};
 
 /// Frames between a tick and the writing of what was said and heard in it.
@@ -17,8 +18,6 @@ const HALF: u32 = STEP / 2;
 const RING: usize = 8192;
 /// Samples that may come ahead of the reader.
 const MOST_AHEAD: i32 = 8192 - 8;
-/// Presence is kept for runs of so many samples.
-const CELL: usize = 8;
 
 /// Speech by local time, which counts samples and wraps.
 #[derive(Debug, Default)]
@@ -28,10 +27,9 @@ pub(crate) struct SpeechLine {
 }
 
 /// What came, at its places.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Laid {
-    ring: Box<[i16; RING]>,
-    has: Box<[bool; RING / CELL]>,
+    ring: TimedRing<RING>,
     /// Behind the latest sample that came.
     end: u32,
 }
@@ -42,16 +40,6 @@ struct Reader {
     next: u32,
     before: Frame,
     concealer: Concealer,
-}
-
-impl Default for Laid {
-    fn default() -> Self {
-        Self {
-            ring: Box::new([0; RING]),
-            has: Box::new([false; RING / CELL]),
-            end: 0,
-        }
-    }
 }
 
 fn ahead(a: u32, b: u32) -> i32 {
@@ -67,7 +55,7 @@ impl SpeechLine {
     /// Somebody reads from the tick `now` on; nothing happens if it was so before.
     pub(crate) fn start(&mut self, now: u32) {
         if self.reader.is_none() {
-            self.laid.has.fill(false);
+            self.laid.ring.clear();
             self.laid.end = now.wrapping_sub(DELAY as u32 * STEP);
             self.reader = Some(Reader {
                 next: self.laid.end.wrapping_add(HALF),
@@ -97,7 +85,7 @@ impl SpeechLine {
         // What the reader has passed has no place any more, and would be found there a second later.
         let gone = ahead(reader.next, at).max(0).unsigned_abs();
         let rest = samples.get(gone as usize..).unwrap_or(&[]);
-        self.laid.insert(at.wrapping_add(gone), rest);
+        self.laid.ring.insert(at.wrapping_add(gone), rest);
         if ahead(end, self.laid.end) > 0 {
             self.laid.end = end;
         }
@@ -105,10 +93,8 @@ impl SpeechLine {
 
     /// Reads a little of what the next tick needs.
     pub(crate) fn touch(&self) -> i16 {
-        let at = |place: u32| self.laid.ring.get(place as usize % RING).copied().unwrap_or(0);
-        let (end, next) = (self.laid.end, self.reader.as_ref().map_or(0, |reader| reader.next));
-        let has = self.laid.has.get(end as usize % RING / CELL) == Some(&true);
-        at(end) ^ at(end.wrapping_add(96)) ^ at(next) ^ at(next.wrapping_add(96)) ^ i16::from(has)
+        let next = self.reader.as_ref().map_or(0, |reader| reader.next);
+        self.laid.ring.touch(self.laid.end) ^ self.laid.ring.touch(next)
     }
 
     /// What was said in the next tick that is old enough.
@@ -119,7 +105,7 @@ impl SpeechLine {
         };
         let begun = reader.next;
         self.laid.step(reader, frame);
-        self.laid.forget(begun);
+        self.laid.ring.pass(begun);
     }
 
     /// What was said in the ticks that are not old enough yet, as far as it came.
@@ -133,54 +119,7 @@ impl SpeechLine {
     }
 }
 
-/// The part of a ring from `at` on, and what of `count` goes on at its start.
-fn wrapped(at: u32, count: usize, size: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    let start = at as usize % size;
-    let first = count.min(size - start);
-    (start..start + first, 0..count - first)
-}
-
 impl Laid {
-    /// Lay down samples from `at` on.
-    fn insert(&mut self, at: u32, samples: &[i16]) {
-        self.clear(at);
-        self.clear(at.wrapping_add(samples.len() as u32));
-        let (front, back) = wrapped(at, samples.len(), RING);
-        let (first, second) = samples.split_at(front.len());
-        for (place, samples) in [(front, first), (back, second)] {
-            if let Some(to) = self.ring.get_mut(place) {
-                to.copy_from_slice(samples);
-            }
-        }
-        self.mark(at, samples.len(), true);
-    }
-
-    /// A cell that a packet begins or ends in is silent where no packet is, and not what was there a second ago.
-    fn clear(&mut self, at: u32) {
-        let start = at as usize % RING / CELL;
-        if !(at as usize).is_multiple_of(CELL)
-            && self.has.get(start) == Some(&false)
-            && let Some(cell) = self.ring.get_mut(start * CELL..(start + 1) * CELL)
-        {
-            cell.fill(0);
-        }
-    }
-
-    fn mark(&mut self, at: u32, samples: usize, has: bool) {
-        let cells = (at as usize % CELL + samples).div_ceil(CELL);
-        let (front, back) = wrapped(at / CELL as u32, cells, RING / CELL);
-        for cells in [front, back] {
-            if let Some(cells) = self.has.get_mut(cells) {
-                cells.fill(has);
-            }
-        }
-    }
-
-    /// A frame was read, or cannot be any more.
-    fn forget(&mut self, from: u32) {
-        self.mark(from, FRAME, false);
-    }
-
     fn step(&self, reader: &mut Reader, frame: &mut Frame) {
         let half = HALF as usize;
         if let (Some(to), Some(from)) = (frame.get_mut(..half), reader.before.get(half..)) {
@@ -203,28 +142,13 @@ impl Laid {
 
     /// Fill in what came. `false`: less than half of it did, and the frame is silent.
     fn read(&self, from: u32, frame: &mut Frame) -> bool {
-        let (front, back) = wrapped(from / CELL as u32, FRAME / CELL, RING / CELL);
-        let cells = [front, back].map(|cells| self.has.get(cells).unwrap_or(&[]));
-        let came = cells.iter().copied().flatten().filter(|has| **has).count() * CELL;
-        if came * 2 < FRAME {
+        let has_frame = self.ring.has_frame(from);
+        if has_frame {
+            self.ring.read(from, frame);
+        } else {
             *frame = [0; FRAME];
-            return false;
         }
-        let (front, back) = wrapped(from, FRAME, RING);
-        let (first, second) = frame.split_at_mut(front.len());
-        for (to, from) in [(first, front), (second, back)] {
-            if let Some(from) = self.ring.get(from) {
-                to.copy_from_slice(from);
-            }
-        }
-        if came < FRAME {
-            for (has, run) in cells.iter().copied().flatten().zip(frame.chunks_exact_mut(CELL)) {
-                if !has {
-                    run.fill(0);
-                }
-            }
-        }
-        true
+        has_frame
     }
 }
 

@@ -4,15 +4,12 @@
 //! 120 ms. When nothing came, playout waits, so that a burst after a stall loses nothing; it catches up afterwards
 //! by skipping what is missing, and by blending two frames into one.
 
-use std::ops::Range;
-
+use offhook_ring::{Cell, TimedRing};
 use offhook_words::{FRAME, Frame, RATE_HZ};
 
 const STEP: i32 = FRAME as i32;
 /// Samples held: 512 ms.
 const RING: usize = 4096;
-/// Presence is kept for runs of so many samples.
-const CELL: usize = 8;
 const BUCKETS: usize = 32;
 /// Samples of one packet: 250 ms (RFC 3551 section 4.2 has every receiver take 200).
 pub const MOST_SAMPLES: usize = 2000;
@@ -27,13 +24,6 @@ const JUMP: i32 = RATE_HZ as i32;
 const REBASE: u32 = 15;
 /// So many frames without a packet: nobody speaks.
 const STARVED: u32 = 15;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cell {
-    Empty,
-    Present,
-    Played,
-}
 
 /// What [`JitterBuffer::pull`] gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +52,7 @@ pub struct JitterCounts {
 /// Samples of one stream on their way from arrival to playout. Both clocks count samples and wrap.
 #[derive(Debug, Clone)]
 pub struct JitterBuffer {
-    ring: Box<[i16; RING]>,
-    cells: Box<[Cell; RING / CELL]>,
+    ring: TimedRing<RING>,
     origin: u32,
     /// Next to be played, and behind the last that came; both relative to `origin`.
     play: Option<u32>,
@@ -84,8 +73,7 @@ pub struct JitterBuffer {
 impl Default for JitterBuffer {
     fn default() -> Self {
         Self {
-            ring: Box::new([0; RING]),
-            cells: Box::new([Cell::Empty; RING / CELL]),
+            ring: TimedRing::default(),
             origin: 0,
             play: None,
             end: 0,
@@ -109,7 +97,7 @@ fn signed(a: u32, b: u32) -> i32 {
 impl JitterBuffer {
     /// The stream began anew: forget its samples, keep what is known of the path.
     pub fn restart(&mut self) {
-        self.cells.fill(Cell::Empty);
+        self.ring.clear();
         self.play = None;
     }
 
@@ -163,11 +151,11 @@ impl JitterBuffer {
         }
         // Two packets may share the cell where one ends and the other begins.
         let middle = start.wrapping_add(samples.len() as u32 / 2);
-        if signed(end, self.end) <= 0 && self.cell(middle) == Cell::Present {
+        if signed(end, self.end) <= 0 && self.ring.cell(middle) == Cell::Present {
             self.counts.duplicate += 1;
             return;
         }
-        self.store(start, samples);
+        self.ring.insert(start, samples);
         if signed(end, self.end) > 0 {
             self.end = end;
         }
@@ -181,15 +169,15 @@ impl JitterBuffer {
         self.play = Some(0_u32.wrapping_sub(self.target.unsigned_abs()));
         self.starved = 0;
         self.too_late = 0;
-        self.store(0, samples);
+        self.ring.insert(0, samples);
     }
 
     fn too_old(&mut self, start: u32) {
-        if self.cell(start) == Cell::Played {
+        if self.ring.cell(start) == Cell::Passed {
             self.counts.duplicate += 1;
         } else {
             self.counts.late += 1;
-            self.set_cell(start, Cell::Played);
+            self.ring.set_passed(start);
         }
     }
 
@@ -252,9 +240,7 @@ impl JitterBuffer {
 
     /// Reads a little where the next packet goes to and the next frame is, so that the memory is at hand.
     pub fn touch(&self) -> i16 {
-        let at = |place: u32| self.ring.get(place as usize % RING).copied().unwrap_or(0);
-        let play = self.play.unwrap_or(0);
-        at(self.end) ^ at(self.end.wrapping_add(96)) ^ at(play) ^ at(play.wrapping_add(96)) ^ self.cell(play) as i16
+        self.ring.touch(self.end) ^ self.ring.touch(self.play.unwrap_or(0))
     }
 
     /// The next 20 ms.
@@ -276,7 +262,7 @@ impl JitterBuffer {
                 return self.starve();
             }
             self.starved = 0;
-            if !self.is_present(play) {
+            if !self.ring.has_frame(play) {
                 self.advance();
                 if excess >= STEP {
                     continue;
@@ -288,7 +274,7 @@ impl JitterBuffer {
                 self.counts.lengthened += 1;
                 return Pulled::Missing;
             }
-            self.read(play, frame);
+            self.ring.read(play, frame);
             self.advance();
             self.catch_up(excess, frame);
             return Pulled::Audio;
@@ -309,7 +295,7 @@ impl JitterBuffer {
         let Some(play) = self.play else {
             return;
         };
-        if excess < STEP || self.since_change < 1 || !self.is_present(play) {
+        if excess < STEP || self.since_change < 1 || !self.ring.has_frame(play) {
             return;
         }
         let is_quiet = || frame.iter().all(|sample| sample.unsigned_abs() < 400);
@@ -326,7 +312,7 @@ impl JitterBuffer {
             return;
         }
         let mut next = [0; FRAME];
-        self.read(play, &mut next);
+        self.ring.read(play, &mut next);
         for (at, (sample, after)) in frame.iter_mut().zip(next).enumerate() {
             let weight = at as i32;
             let sum = i32::from(*sample) * (STEP - weight) + i32::from(after) * weight;
@@ -341,92 +327,9 @@ impl JitterBuffer {
         let Some(play) = self.play else {
             return;
         };
-        for cells in frame_cells(play) {
-            for cell in self.cells.get_mut(cells).unwrap_or(&mut []) {
-                *cell = if *cell == Cell::Present {
-                    Cell::Played
-                } else {
-                    Cell::Empty
-                };
-            }
-        }
+        self.ring.pass(play);
         self.play = Some(play.wrapping_add(FRAME as u32));
     }
-
-    fn cell(&self, at: u32) -> Cell {
-        self.cells
-            .get(at as usize % RING / CELL)
-            .copied()
-            .unwrap_or(Cell::Empty)
-    }
-
-    fn set_cell(&mut self, at: u32, to: Cell) {
-        if let Some(cell) = self.cells.get_mut(at as usize % RING / CELL) {
-            *cell = to;
-        }
-    }
-
-    /// At least half of the frame came.
-    fn is_present(&self, play: u32) -> bool {
-        let cells = frame_cells(play).map(|cells| self.cells.get(cells).unwrap_or(&[]));
-        let present = cells.iter().copied().flatten();
-        present.filter(|cell| **cell == Cell::Present).count() * 2 * CELL >= FRAME
-    }
-
-    fn store(&mut self, start: u32, samples: &[i16]) {
-        self.clear(start);
-        self.clear(start.wrapping_add(samples.len() as u32));
-        let [front, back] = wrapped(start as usize, samples.len(), RING);
-        let (first, second) = samples.split_at(front.len());
-        for (place, samples) in [(front, first), (back, second)] {
-            if let Some(to) = self.ring.get_mut(place) {
-                to.copy_from_slice(samples);
-            }
-        }
-        let cells = (start as usize % CELL + samples.len()).div_ceil(CELL);
-        for cells in wrapped(start as usize / CELL, cells, RING / CELL) {
-            self.cells.get_mut(cells).unwrap_or(&mut []).fill(Cell::Present);
-        }
-    }
-
-    /// A cell that a packet begins or ends in is silent where no packet is, and not what was there half a second ago.
-    fn clear(&mut self, at: u32) {
-        let start = at as usize % RING / CELL * CELL;
-        if !(at as usize).is_multiple_of(CELL)
-            && self.cell(at) != Cell::Present
-            && let Some(cell) = self.ring.get_mut(start..start + CELL)
-        {
-            cell.fill(0);
-        }
-    }
-
-    fn read(&self, play: u32, frame: &mut Frame) {
-        let [front, back] = wrapped(play as usize, FRAME, RING);
-        let (first, second) = frame.split_at_mut(front.len());
-        for (to, from) in [(first, front), (second, back)] {
-            if let Some(from) = self.ring.get(from) {
-                to.copy_from_slice(from);
-            }
-        }
-        let cells = frame_cells(play).map(|cells| self.cells.get(cells).unwrap_or(&[]));
-        for (cell, run) in cells.iter().copied().flatten().zip(frame.chunks_exact_mut(CELL)) {
-            if *cell != Cell::Present {
-                run.fill(0);
-            }
-        }
-    }
-}
-
-/// A run of a ring: the part up to its end, and what goes on at its start.
-fn wrapped(at: usize, count: usize, size: usize) -> [Range<usize>; 2] {
-    let start = at % size;
-    let first = count.min(size - start);
-    [start..start + first, 0..count - first]
-}
-
-/// The cells of a frame.
-fn frame_cells(play: u32) -> [Range<usize>; 2] {
-    wrapped(play as usize / CELL, FRAME / CELL, RING / CELL)
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ import pytest
 
 from rig.besieged import measure
 from rig.node import ROOT, running_node
+from rig.strangers import MANY
 
 SECONDS = float(os.environ.get("OFFHOOK_SIEGE_SECONDS", "12"))
-pytestmark = [pytest.mark.judges_time, pytest.mark.timeout(int(6 * SECONDS + 120))]
+pytestmark = [pytest.mark.judges_time, pytest.mark.timeout(int(6 * SECONDS + 240))]
 
 
 async def test_strangers_take_nothing_from_calls_and_clients(
@@ -33,7 +34,7 @@ async def test_strangers_take_nothing_from_calls_and_clients(
     assert len(besieged.calls) == int(SECONDS * 2)
     assert all(call.received for call in besieged.calls)
     assert besieged.lost <= besieged.packets // 100
-    assert besieged.strangers["silent"] >= 300, "there was no siege"
+    assert besieged.strangers["silent"] >= MANY
     assert min(besieged.strangers[kind] for kind in ("half headers", "pings", "big frames", "unfinished")) >= 2
     assert besieged.ping_ms < max(100.0, 20 * alone.ping_ms)
     assert len(besieged.pings) >= len(alone.pings) // 4, "each of them is answered before the next is sent"

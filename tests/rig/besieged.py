@@ -15,6 +15,8 @@ __all__ = ["Measured", "measure"]
 
 PING_EACH_S = 0.05
 CONNECT_EACH_S = 1.0
+SIEGE_S = 90.0
+"""Until strangers are many, at most."""
 
 
 @dataclass
@@ -60,7 +62,10 @@ class Measured:
 async def measure(node: NodeProcess, seconds: float, *, calls_per_s: float, with_strangers: bool) -> Measured:
     """New calls at a rate, each held for a fifth of the time; pings of one client; a new client each second."""
     found = Measured()
-    strangers = Strangers("127.0.0.1", node.relay_port, seconds) if with_strangers else None
+    strangers = None
+    if with_strangers:
+        strangers = Strangers("127.0.0.1", node.relay_port, 2 * seconds + SIEGE_S)
+        await asyncio.to_thread(strangers.wait_until_many)
     load = Load(node.sip(), calls_per_s, int(seconds * calls_per_s), hold_s=seconds / 5, limit_s=seconds * 2 + 30)
     async with RelayPeer(node, contexts=[]) as client:
         calling = asyncio.create_task(asyncio.to_thread(load.run))

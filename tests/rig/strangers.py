@@ -1,6 +1,7 @@
 """Strangers at a node's door, all kinds at once, from a process of their own: ``-m rig.strangers HOST PORT SECONDS``.
 
-They know no token. What they do is bounded in count and time; at the end they print what became of it, as JSON.
+They know no token. They say when they are many, go on until their input is closed, for SECONDS at most, and print then
+what became of it, as JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ __all__ = ["Strangers"]
 
 SILENT = 1000
 SILENT_PER_S = 250
+MANY = 300
+"""So many sockets that said nothing are a siege."""
 HALF_HEADERS = 50
 FLOODS = 2
 RECONNECT_S = 0.1
@@ -52,6 +55,7 @@ class Crowd:
         return time.monotonic() >= self.until
 
     async def run(self) -> Counter[str]:
+        asyncio.get_running_loop().run_in_executor(None, self._listen)
         floods = (PINGS, BIG_FRAME, UNFINISHED)
         work: list[Awaitable[None]] = [self.silent()]
         work += [self.again("half headers", self.half_header) for _ in range(HALF_HEADERS)]
@@ -59,6 +63,10 @@ class Crowd:
             work += [self.again(name, partial(self.flood, text)) for _ in range(FLOODS)]
         await asyncio.gather(*work)
         return self.counts
+
+    def _listen(self) -> None:
+        sys.stdin.read()
+        self.until = min(self.until, time.monotonic())
 
     async def silent(self) -> None:
         """1,000 sockets that say nothing, and another for each that is closed."""
@@ -70,6 +78,8 @@ class Crowd:
                     async with asyncio.timeout(1):
                         held.append((await asyncio.open_connection(*self.address))[1])
                     self.counts["silent"] += 1
+                    if self.counts["silent"] == MANY:
+                        print("many", flush=True)
             await asyncio.sleep(1 / SILENT_PER_S)
         for writer in held:
             writer.close()
@@ -122,12 +132,19 @@ class Strangers:
     """The process, beside a test."""
 
     def __init__(self, host: str, port: int, seconds: float) -> None:
+        """``seconds``: at most, from now on."""
         command = [sys.executable, "-m", "rig.strangers", host, str(port), str(seconds)]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'src'}"}
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, cwd=ROOT)
+
+    def wait_until_many(self) -> None:
+        """On a busy machine they need a while."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"many\n", "there was no siege"
 
     def close(self) -> dict[str, int]:
-        """Wait for its end; what it did."""
+        """Tell them to go; what they did."""
         try:
             output, _ = self._process.communicate(timeout=30)
         except subprocess.TimeoutExpired:

@@ -190,10 +190,10 @@ class Replay:
         return event.id in self.unacked
 
     def _is_due(self, event: StoredEvent, walk: Walk, now: float) -> bool:
-        """Of a walk through all: not an offer that may be known, nor behind one."""
+        """Of a walk through all: not an offer that may be known, nor behind one; of a later one: what was held so."""
         call_id = event.call_id
         if walk.calls is not None:
-            return call_id in walk.calls
+            return call_id in walk.calls and event.id not in self.unacked.replayed
         if call_id in self._held:
             return False
         if event.event_type == RECEIVE_EVENT and self.unacked.may_be_known(event):

@@ -229,20 +229,23 @@ def several(*parts: st.SearchStrategy[Story]) -> st.SearchStrategy[Story]:
     return st.tuples(*parts).map(lambda stories: [operation for story in stories for operation in story])
 
 
+HANDED_OVER = one("hand_over", st.just(9))
+BACK = several(one("connect"), one("hear") | st.just([]))
 BEATS_ON = one("beats", st.integers(1, 12) | st.just(60))
 TIME = one("wait", st.sampled_from([0.01, 0.2, 0.3, 0.5, 6.0, 3600.0, -0.3, -3600.0]))
 OPERATIONS = st.one_of(
     one("emit", SOME_CALL),
     one("offer", SOME_CALL),
-    several(one("emit", SOME_CALL) | one("offer", SOME_CALL), one("hand_over", st.just(9))),
-    several(one("offer", SOME_CALL), one("hand_over", st.just(9)), one("drop") | one("restart")),
+    several(one("emit", SOME_CALL) | one("offer", SOME_CALL), HANDED_OVER),
+    several(one("offer", SOME_CALL), HANDED_OVER, one("drop") | one("restart")),
+    several(BACK, BEATS_ON, one("offer", SOME_CALL), HANDED_OVER, BACK, BEATS_ON, TIME, BEATS_ON),
     one("retract", SOME_CALL),
     one("hand_over", st.integers(1, 3)),
     BEATS_ON,
     one("ack", st.integers(0, 4)),
     one("ack_all"),
     one("connect"),
-    several(one("connect"), one("hear") | st.just([]), BEATS_ON, TIME, BEATS_ON),
+    several(BACK, BEATS_ON, TIME, BEATS_ON),
     one("hear"),
     one("drop"),
     one("disk", st.booleans(), st.booleans()),
@@ -541,3 +544,20 @@ def test_what_was_acked_while_it_was_loaded_is_not_loaded_again_if_the_journal_l
     bench.connect()
     bench.beats()
     assert [event.call_id for event in bench.connections[-1]] == ["b"]
+
+
+def test_what_stands_before_an_offer_of_its_call_is_not_sent_again_with_it():
+    """A call that came back to who had it before: its events until then came twice on one connection."""
+    bench = away()
+    bench.connect()
+    bench.emit("a")
+    bench.offer("a")
+    bench.hand_over()
+    bench.connect()
+    bench.hear()
+    bench.beats()
+    bench.wait(0.5)
+    bench.emit("a")
+    bench.hand_over()
+    bench.beats()
+    assert bench.connections[-1] == bench.emitted[-3:]

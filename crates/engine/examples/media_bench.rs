@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use offhook_engine::media::{LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, StreamParameters};
-use offhook_words::{Codec, Encoding, FailureCode, Interrupt, Side, Source, Tone};
+use offhook_words::{Codec, Encoding, FailureCode, Formats, Interrupt, Side, Source, Tone};
 
 const TICKS_PER_SECOND: f64 = 50.0;
 
@@ -62,11 +62,13 @@ fn open_leg(pool: &mut MediaPool, leg: u32, is_tone: bool) -> UdpSocket {
     let parameters = StreamParameters {
         remote_rtp: remote,
         remote_rtcp: remote,
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: Some(101),
-        telephone_event_rx: Some(101),
+        formats: Formats {
+            codec: Codec::Pcmu,
+            payload_type_tx: 0,
+            payload_type_rx: 0,
+            telephone_event_tx: Some(101),
+            telephone_event_rx: Some(101),
+        },
         send: true,
         receive: true,
     };

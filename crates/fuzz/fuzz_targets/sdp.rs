@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
         if let Ok((reply, stream)) = answer(text, &mut local) {
             assert!(reply.lines().all(|line| line.as_bytes().get(1) == Some(&b'=')), "{reply}");
             if stream.remote.is_some() {
-                assert_eq!(codecs(&reply, &local).unwrap().first(), Some(&stream.codec));
+                assert_eq!(codecs(&reply, &local).unwrap().first(), Some(&stream.formats.codec));
             }
         }
         let ours = offer(&mut local);

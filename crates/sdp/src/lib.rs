@@ -1,7 +1,7 @@
 //! SDP and the offer/answer policy (RFC 4566, RFC 3264).
 //!
 //! [`offer`] and [`answer`] write a session description, [`accept`] reads the answer to our own offer. What media
-//! needs to know comes out as [`StreamParameters`].
+//! needs to know comes out as [`MediaSession`].
 
 mod description;
 mod memory;
@@ -10,7 +10,7 @@ mod policy;
 use std::fmt;
 use std::net::SocketAddr;
 
-use offhook_words::Codec;
+use offhook_words::{Codec, Formats};
 
 pub use memory::Memory;
 pub use policy::{accept, answer, codecs, offer};
@@ -98,29 +98,20 @@ impl Local {
 
 /// What media needs to know of a settled session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StreamParameters {
+pub struct MediaSession {
     /// Where to send RTP; none where the peer holds with `c=0.0.0.0`.
     pub remote: Option<SocketAddr>,
     /// Where to send RTCP (`a=rtcp`, else the next port).
     pub remote_rtcp: Option<SocketAddr>,
-    /// The codec in both directions.
-    pub codec: Codec,
-    /// Payload type of `codec` in what we send; as with telephone-event, the peer may send by it too.
-    pub payload_type_tx: u8,
-    /// Payload type of `codec` in what we receive.
-    pub payload_type_rx: u8,
-    /// telephone-event at 8000 Hz in what we send; none: digits go in-band. A peer that answers with a number of its own
-    /// may send by that too: nothing else can be meant by it.
-    pub telephone_event_tx: Option<u8>,
-    /// telephone-event at 8000 Hz in what we receive.
-    pub telephone_event_rx: Option<u8>,
+    /// By which numbers audio and keys travel.
+    pub formats: Formats,
     /// Who sends.
     pub direction: Direction,
     /// What the peer wants in a packet, 20 if it does not say.
     pub ptime_ms: u32,
 }
 
-impl StreamParameters {
+impl MediaSession {
     /// Whether the peer does not want to hear us.
     pub fn is_hold(&self) -> bool {
         self.remote.is_none() || matches!(self.direction, Direction::ReceiveOnly | Direction::Inactive)

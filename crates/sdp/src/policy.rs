@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use offhook_words::Codec;
+use offhook_words::{Codec, Formats};
 
 use crate::description::{Description, Media, malformed, unacceptable};
 use crate::memory::Format;
-use crate::{Direction, Local, Refusal, StreamParameters};
+use crate::{Direction, Local, MediaSession, Refusal};
 
 /// Every packet of ours holds this much.
 const PTIME_MS: u32 = 20;
@@ -39,20 +39,20 @@ pub fn offer(local: &mut Local) -> String {
 /// Answer an offer: the audio stream we have, else the first that can be taken; every other stream is refused with port 0.
 ///
 /// Raises `local.version` if it succeeds, and changes nothing if it does not.
-pub fn answer(offer: &str, local: &mut Local) -> Result<(String, StreamParameters), Refusal> {
+pub fn answer(offer: &str, local: &mut Local) -> Result<(String, MediaSession), Refusal> {
     let description = Description::parse(offer)?;
-    let (place, parameters) = choose(&description, local)?;
+    let (place, session) = choose(&description, local)?;
     let timing = description
         .timing
         .as_deref()
         .filter(|timing| is_timing(timing))
         .unwrap_or("0 0");
     let mut text = head(local, timing);
-    let codecs = [(parameters.payload_type_tx, parameters.codec)];
-    let telephone_event = parameters.telephone_event_tx;
+    let codecs = [(session.formats.payload_type_tx, session.formats.codec)];
+    let telephone_event = session.formats.telephone_event_tx;
     for (position, media) in description.media.iter().enumerate() {
         if position == place {
-            let direction = parameters.direction;
+            let direction = session.direction;
             stream(&mut text, &media.protocol, local, &codecs, telephone_event, direction);
             local.memory.numbers(media);
         } else {
@@ -70,11 +70,11 @@ pub fn answer(offer: &str, local: &mut Local) -> Result<(String, StreamParameter
     if let Some(number) = telephone_event {
         local.memory.said(number, Format::TelephoneEvent);
     }
-    Ok((text, parameters))
+    Ok((text, session))
 }
 
 /// Read the answer to the last offer that [`offer`] wrote with this `local`.
-pub fn accept(answer: &str, local: &mut Local) -> Result<StreamParameters, Refusal> {
+pub fn accept(answer: &str, local: &mut Local) -> Result<MediaSession, Refusal> {
     let description = Description::parse(answer)?;
     let place = local.memory.audio();
     let Some(media) = description.media.get(place) else {
@@ -90,13 +90,17 @@ pub fn accept(answer: &str, local: &mut Local) -> Result<StreamParameters, Refus
     if media.port == Some(0) {
         return Err(unacceptable("the answer refuses the audio stream"));
     }
-    let mut parameters = settle(&description, media, local)?;
+    let mut session = settle(&description, media, local)?;
     local.memory.numbers(media);
     // What we receive is numbered as we offered it (RFC 3264, section 5.1).
     let ours = |format| local.memory.ours(format);
-    parameters.payload_type_rx = ours(Format::Codec(parameters.codec)).unwrap_or(parameters.payload_type_tx);
-    parameters.telephone_event_rx = parameters.telephone_event_tx.and_then(|_| ours(Format::TelephoneEvent));
-    Ok(parameters)
+    session.formats.payload_type_rx =
+        ours(Format::Codec(session.formats.codec)).unwrap_or(session.formats.payload_type_tx);
+    session.formats.telephone_event_rx = session
+        .formats
+        .telephone_event_tx
+        .and_then(|_| ours(Format::TelephoneEvent));
+    Ok(session)
 }
 
 /// The codecs that an offer has in common with this build, in its order; refused if nothing of it can be taken.
@@ -109,14 +113,14 @@ pub fn codecs(offer: &str, local: &Local) -> Result<Vec<Codec>, Refusal> {
 
 /// The stream that is taken, and its place: the one we have where it still can be, else the first; the first refusal with
 /// a reason of its own if none can.
-fn choose(description: &Description, local: &Local) -> Result<(usize, StreamParameters), Refusal> {
+fn choose(description: &Description, local: &Local) -> Result<(usize, MediaSession), Refusal> {
     let mut refusal = None;
     let is_offered = |media: &&Media| media.kind.eq_ignore_ascii_case("audio") && media.port != Some(0);
     let mut places: Vec<(usize, &Media)> = description.media.iter().enumerate().collect();
     places.sort_by_key(|(place, _)| *place != local.memory.audio());
     for (place, media) in places.into_iter().filter(|(_, media)| is_offered(media)) {
         match settle(description, media, local) {
-            Ok(parameters) => return Ok((place, parameters)),
+            Ok(session) => return Ok((place, session)),
             Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
@@ -124,7 +128,7 @@ fn choose(description: &Description, local: &Local) -> Result<(usize, StreamPara
 }
 
 /// What media needs to know, should this stream be taken.
-fn settle(description: &Description, media: &Media, local: &Local) -> Result<StreamParameters, Refusal> {
+fn settle(description: &Description, media: &Media, local: &Local) -> Result<MediaSession, Refusal> {
     let (payload_type, codec) = choose_codec(media, local)?;
     let remotes = media.remotes(description)?;
     if remotes.is_some_and(|(rtp, _)| rtp.is_ipv4() != local.media.is_ipv4()) {
@@ -134,14 +138,16 @@ fn settle(description: &Description, media: &Media, local: &Local) -> Result<Str
         )));
     }
     let telephone_event = media.telephone_event(&local.memory);
-    Ok(StreamParameters {
+    Ok(MediaSession {
         remote: remotes.map(|(rtp, _)| rtp),
         remote_rtcp: remotes.map(|(_, rtcp)| rtcp),
-        codec,
-        payload_type_tx: payload_type,
-        payload_type_rx: payload_type,
-        telephone_event_tx: telephone_event,
-        telephone_event_rx: telephone_event,
+        formats: Formats {
+            codec,
+            payload_type_tx: payload_type,
+            payload_type_rx: payload_type,
+            telephone_event_tx: telephone_event,
+            telephone_event_rx: telephone_event,
+        },
         direction: media
             .direction
             .or(description.direction)

@@ -24,8 +24,8 @@ fn address(text: &str) -> SocketAddr {
 #[test]
 fn the_peers_order_chooses_the_codec_where_the_application_named_none() {
     let (text, stream) = answer(OFFER, &mut local()).unwrap();
-    assert_eq!((stream.codec, stream.payload_type_tx), (Codec::Pcma, 8));
-    assert_eq!(stream.telephone_event_rx, Some(97));
+    assert_eq!((stream.formats.codec, stream.formats.payload_type_tx), (Codec::Pcma, 8));
+    assert_eq!(stream.formats.telephone_event_rx, Some(97));
     assert_eq!(stream.remote, Some(address("192.0.2.1:4000")));
     assert_eq!(stream.remote_rtcp, Some(address("192.0.2.1:4001")));
     assert!(text.contains("m=audio 30000 RTP/AVP 8 97\r\n"), "{text}");
@@ -42,15 +42,18 @@ fn the_applications_order_chooses_the_codec_where_it_named_some() {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         ..local()
     };
-    assert_eq!(answer(OFFER, &mut local).unwrap().1.codec, Codec::Pcmu);
+    assert_eq!(answer(OFFER, &mut local).unwrap().1.formats.codec, Codec::Pcmu);
 }
 
 #[test]
 fn a_dynamic_payload_type_is_a_codec_by_its_rtpmap_and_a_remapped_static_one_is_not() {
     let text = "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0 112\na=rtpmap:0 iLBC/8000\na=rtpmap:112 pcmu/8000\n";
     let (_, stream) = answer(text, &mut local()).unwrap();
-    assert_eq!((stream.codec, stream.payload_type_rx), (Codec::Pcmu, 112));
-    assert_eq!(stream.telephone_event_tx, None);
+    assert_eq!(
+        (stream.formats.codec, stream.formats.payload_type_rx),
+        (Codec::Pcmu, 112)
+    );
+    assert_eq!(stream.formats.telephone_event_tx, None);
 }
 
 #[test]
@@ -179,11 +182,15 @@ fn our_offer_is_accepted_with_the_peers_numbers_for_sending_and_ours_for_receivi
     let reply = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n";
     let stream = accept(reply, &mut local).unwrap();
     assert_eq!(
-        (stream.codec, stream.payload_type_tx, stream.payload_type_rx),
+        (
+            stream.formats.codec,
+            stream.formats.payload_type_tx,
+            stream.formats.payload_type_rx
+        ),
         (Codec::Pcma, 8, 8)
     );
     assert_eq!(
-        (stream.telephone_event_tx, stream.telephone_event_rx),
+        (stream.formats.telephone_event_tx, stream.formats.telephone_event_rx),
         (Some(96), Some(101))
     );
     let refused = accept("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 0\r\n", &mut local).unwrap_err();
@@ -226,8 +233,8 @@ proptest! {
         let mut there = Local { media: address("192.0.2.1:4000"), ..local() };
         let (reply, theirs) = answer(&offer(&mut here), &mut there).unwrap();
         let ours = accept(&reply, &mut here).unwrap();
-        prop_assert_eq!(ours.codec, theirs.codec);
-        prop_assert_eq!(ours.telephone_event_tx, theirs.telephone_event_rx);
+        prop_assert_eq!(ours.formats.codec, theirs.formats.codec);
+        prop_assert_eq!(ours.formats.telephone_event_tx, theirs.formats.telephone_event_rx);
         prop_assert_eq!(theirs.remote, Some(here.media));
         prop_assert_eq!(ours.remote, Some(there.media));
     }

@@ -40,11 +40,11 @@ fn our_offer_repeats_every_stream_in_its_place_and_every_number() {
     let reply = format!("{HEAD}m=video 0 RTP/AVP 31\r\nm=audio 4444 RTP/AVPF 0 96\r\nm=image 0 udptl t38\r\n");
     let stream = accept(&reply, &mut local).unwrap();
     assert_eq!(
-        (stream.codec, stream.remote),
+        (stream.formats.codec, stream.remote),
         (Codec::Pcmu, Some("192.0.2.1:4444".parse().unwrap()))
     );
     assert_eq!(
-        stream.telephone_event_tx,
+        stream.formats.telephone_event_tx,
         Some(96),
         "known from before, though its map is left out"
     );
@@ -95,10 +95,13 @@ fn a_later_offer_may_have_another_codec_and_stays_in_its_stream() {
     // livekit/sip#766, emiago/diago#150.
     let mut local = local();
     let both = |one: &str, other: &str| format!("{HEAD}m=audio 4000 RTP/AVP {one}\r\nm=audio 4010 RTP/AVP {other}\r\n");
-    assert_eq!(answer(&both("9", "0"), &mut local).unwrap().1.codec, Codec::Pcmu);
+    assert_eq!(
+        answer(&both("9", "0"), &mut local).unwrap().1.formats.codec,
+        Codec::Pcmu
+    );
     let (text, stream) = answer(&both("0", "8"), &mut local).unwrap();
     assert_eq!(
-        (stream.codec, streams(&text)),
+        (stream.formats.codec, streams(&text)),
         (Codec::Pcma, vec!["m=audio 0 RTP/AVP 0", "m=audio 30000 RTP/AVP 8"])
     );
     let before = local.clone();
@@ -115,7 +118,7 @@ fn an_answer_with_a_number_of_its_own_sends_by_it_and_is_sent_to_by_it() {
     for _ in 0..2 {
         let stream = accept(&reply, &mut local).unwrap();
         assert_eq!(
-            (stream.telephone_event_tx, stream.telephone_event_rx),
+            (stream.formats.telephone_event_tx, stream.formats.telephone_event_rx),
             (Some(96), Some(101))
         );
     }
@@ -239,7 +242,7 @@ proptest! {
                         }
                     }
                     if let Ok((text, stream)) = answer(&format!("{HEAD}{}", lines.concat()), &mut local) {
-                        prop_assert!(formats.contains(&stream.payload_type_tx));
+                        prop_assert!(formats.contains(&stream.formats.payload_type_tx));
                         prop_assert_eq!(streams(&text).len(), lines.len());
                         told.extend(&formats);
                         written.push((text, told.clone()));

@@ -3,7 +3,7 @@
 //! The rule is in `docs/internals/sip.md`, "What is understood".
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use offhook_sdp::{Local, StreamParameters, answer};
+use offhook_sdp::{Local, MediaSession, answer};
 use offhook_words::Codec;
 
 const HEAD: &str = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n";
@@ -12,7 +12,7 @@ fn local() -> Local {
     Local::new("198.51.100.7:30000".parse().unwrap(), Vec::new(), 7)
 }
 
-fn taken(offer: &str) -> (String, StreamParameters) {
+fn taken(offer: &str) -> (String, MediaSession) {
     answer(offer, &mut local()).unwrap_or_else(|refusal| panic!("{offer}: {refusal}"))
 }
 
@@ -46,7 +46,7 @@ fn telephone_event_is_known_in_every_spelling_at_8000_hz() {
         ("a=fmtp:101 0-15", None),
     ] {
         let (_, stream) = taken(&format!("{HEAD}m=audio 4000 RTP/AVP 0 101 102\n{map}\n"));
-        assert_eq!(stream.telephone_event_tx, number, "{map}");
+        assert_eq!(stream.formats.telephone_event_tx, number, "{map}");
     }
 }
 
@@ -69,7 +69,7 @@ fn a_codec_is_known_by_its_map_or_by_its_static_number() {
         let offer = format!("{HEAD}m=audio 4000 RTP/AVP {formats}\n{maps}");
         let got = answer(&offer, &mut local())
             .ok()
-            .map(|(_, stream)| (stream.payload_type_tx, stream.codec));
+            .map(|(_, stream)| (stream.formats.payload_type_tx, stream.formats.codec));
         assert_eq!(got, chosen, "{offer}");
     }
 }

@@ -1,4 +1,4 @@
-//! The codecs of this build.
+//! The codecs of this build, and by which numbers they travel.
 
 /// A codec that a leg can speak; both are 8 kHz and a byte a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,4 +35,20 @@ impl Codec {
             Self::Pcma => 8,
         }
     }
+}
+
+/// How audio and keys travel on a leg: each side numbers what it receives (RFC 3264 section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Formats {
+    /// The codec in both directions.
+    pub codec: Codec,
+    /// Payload type of `codec` in what we send; as with telephone-event, the peer may send by it too.
+    pub payload_type_tx: u8,
+    /// Payload type of `codec` in what we receive.
+    pub payload_type_rx: u8,
+    /// telephone-event at 8000 Hz in what we send; none: digits go in-band. A peer that answers with a number of its own
+    /// may send by that too: nothing else can be meant by it.
+    pub telephone_event_tx: Option<u8>,
+    /// telephone-event at 8000 Hz in what we receive; none: digits are looked for in-band.
+    pub telephone_event_rx: Option<u8>,
 }

@@ -12,7 +12,7 @@ mod operation;
 mod source;
 
 pub use audio::{FRAME, Frame, RATE_HZ};
-pub use codec::Codec;
+pub use codec::{Codec, Formats};
 pub use failure::{Failure, FailureCode};
 pub use leg::{DigitMethod, EndedBy, LegEndCause, MediaStats, Transport};
 pub use operation::{EndCause, Interrupt, OperationId, PauseBehavior, Side};

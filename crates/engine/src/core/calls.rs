@@ -250,9 +250,9 @@ impl Core {
     }
 
     /// Media flows: first answer of either side.
-    pub(super) fn settled(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) {
-        let codec = session.codec.name().to_owned();
-        let digits = match session.telephone_event_tx {
+    pub(super) fn settled(&mut self, key: media::LegKey, session: offhook_sdp::MediaSession) {
+        let codec = session.formats.codec.name().to_owned();
+        let digits = match session.formats.telephone_event_tx {
             Some(_) => DigitTransport::Rfc4733,
             None => DigitTransport::Inband,
         };
@@ -275,7 +275,7 @@ impl Core {
     }
 
     /// Tell media what was settled, and remember it.
-    fn settle(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) -> Result<(), Failure> {
+    fn settle(&mut self, key: media::LegKey, session: offhook_sdp::MediaSession) -> Result<(), Failure> {
         let Some(leg) = self.legs.get_mut(key) else {
             return Ok(());
         };
@@ -339,7 +339,7 @@ impl Core {
     }
 
     /// A changed session takes effect.
-    fn changed(&mut self, key: media::LegKey, session: offhook_sdp::StreamParameters) {
+    fn changed(&mut self, key: media::LegKey, session: offhook_sdp::MediaSession) {
         let Some(leg) = self.legs.get(key) else { return };
         let before = leg.session.as_ref().map(state);
         if let Err(refusal) = self.settle(key, session) {
@@ -424,7 +424,7 @@ impl Core {
 }
 
 /// Whether there is a way from our address to where the peer wants its media: asked before a call is answered.
-fn can_reach(ours: IpAddr, session: &offhook_sdp::StreamParameters) -> Result<(), Refusal> {
+fn can_reach(ours: IpAddr, session: &offhook_sdp::MediaSession) -> Result<(), Refusal> {
     let Some(remote) = session.remote else { return Ok(()) };
     descriptors::can_reach(ours, &[remote]).map_err(|why| match why {
         NoWay::Network(error) => {
@@ -454,14 +454,14 @@ fn refusal(status: u16, reason: &str) -> Refusal {
     }
 }
 
-fn state(session: &offhook_sdp::StreamParameters) -> State {
+fn state(session: &offhook_sdp::MediaSession) -> State {
     State {
         hold: session.is_hold(),
         remote_media: remote_text(session),
-        codec: session.codec.name().to_owned(),
+        codec: session.formats.codec.name().to_owned(),
     }
 }
 
-fn remote_text(session: &offhook_sdp::StreamParameters) -> String {
+fn remote_text(session: &offhook_sdp::MediaSession) -> String {
     session.remote.map_or_else(String::new, |remote| remote.to_string())
 }

@@ -40,19 +40,15 @@ pub fn record(record: Record, leg: LegKey) -> MediaCommand {
 
 /// A settled session as media needs it. On hold without an address, packets go nowhere, and the last address stays.
 pub fn stream(
-    session: &offhook_sdp::StreamParameters,
-    before: Option<&offhook_sdp::StreamParameters>,
+    session: &offhook_sdp::MediaSession,
+    before: Option<&offhook_sdp::MediaSession>,
 ) -> Option<StreamParameters> {
     let last = before.and_then(|before| before.remote);
     let remote = session.remote.or(last)?;
     Some(StreamParameters {
         remote_rtp: remote,
         remote_rtcp: session.remote_rtcp.unwrap_or_else(|| above(remote)),
-        codec: session.codec,
-        payload_type_tx: session.payload_type_tx,
-        payload_type_rx: session.payload_type_rx,
-        telephone_event_tx: session.telephone_event_tx,
-        telephone_event_rx: session.telephone_event_rx,
+        formats: session.formats,
         send: !session.is_hold(),
         receive: session.direction.receives(),
     })

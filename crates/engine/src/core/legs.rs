@@ -48,7 +48,7 @@ pub struct Leg {
     /// Our answer, once it was given in a 183: the 200 repeats it.
     pub answer: Option<String>,
     /// What was settled last.
-    pub session: Option<offhook_sdp::StreamParameters>,
+    pub session: Option<offhook_sdp::MediaSession>,
     /// Since when the peer holds.
     pub held_since: Option<Instant>,
     /// Our 200 or a re-INVITE's carried our offer: its answer comes with the ACK.

@@ -71,7 +71,7 @@ impl Leg {
             codec: self
                 .session
                 .as_ref()
-                .map_or_else(String::new, |session| session.codec.name().to_owned()),
+                .map_or_else(String::new, |session| session.formats.codec.name().to_owned()),
             age_ms: ms_since(self.since),
             answered_ms: self.answered_since.map(ms_since),
             held_ms: self.held_since.map(ms_since),

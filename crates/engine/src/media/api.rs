@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_words::{Codec, DigitMethod, EndCause, Interrupt, MediaStats, OperationId, PauseBehavior, Side, Source};
+use offhook_words::{DigitMethod, EndCause, Formats, Interrupt, MediaStats, OperationId, PauseBehavior, Side, Source};
 
 use super::clock::TickCounts;
 
@@ -58,16 +58,8 @@ pub struct StreamParameters {
     pub remote_rtp: SocketAddr,
     /// Where RTCP goes to: port + 1 unless the SDP said otherwise.
     pub remote_rtcp: SocketAddr,
-    /// The codec that is sent. Both G.711 laws are always understood.
-    pub codec: Codec,
-    /// Payload type of `codec` in what we send.
-    pub payload_type_tx: u8,
-    /// Payload type of `codec` in what we receive.
-    pub payload_type_rx: u8,
-    /// Payload type of telephone-event in what we send; `None`: digits are sent in-band.
-    pub telephone_event_tx: Option<u8>,
-    /// Payload type of telephone-event in what we receive; `None`: digits are looked for in-band.
-    pub telephone_event_rx: Option<u8>,
+    /// By which numbers audio and keys travel. Both G.711 laws are always understood.
+    pub formats: Formats,
     /// The peer wants to hear us (not on hold). False: no RTP is sent, RTCP goes on.
     pub send: bool,
     /// We want to hear the peer. False: what comes is counted and not heard.

@@ -23,13 +23,13 @@ impl StreamParameters {
     /// else can be meant by it (pjsip/pjproject#3700).
     pub fn content(&self, payload_type: u8) -> Content {
         match payload_type {
-            ours if self.telephone_event_rx == Some(ours) => Content::TelephoneEvent,
-            ours if self.payload_type_rx == ours => Content::Audio(self.codec),
+            ours if self.formats.telephone_event_rx == Some(ours) => Content::TelephoneEvent,
+            ours if self.formats.payload_type_rx == ours => Content::Audio(self.formats.codec),
             0 => Content::Audio(Codec::Pcmu),
             8 => Content::Audio(Codec::Pcma),
             13 => Content::ComfortNoise,
-            theirs if self.telephone_event_tx == Some(theirs) => Content::TelephoneEvent,
-            theirs if self.payload_type_tx == theirs => Content::Audio(self.codec),
+            theirs if self.formats.telephone_event_tx == Some(theirs) => Content::TelephoneEvent,
+            theirs if self.formats.payload_type_tx == theirs => Content::Audio(self.formats.codec),
             _ => Content::Unknown,
         }
     }
@@ -38,16 +38,19 @@ impl StreamParameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use offhook_words::Formats;
 
     fn stream() -> StreamParameters {
         StreamParameters {
             remote_rtp: ([127, 0, 0, 1], 4000).into(),
             remote_rtcp: ([127, 0, 0, 1], 4001).into(),
-            codec: Codec::Pcmu,
-            payload_type_tx: 112,
-            payload_type_rx: 110,
-            telephone_event_tx: Some(96),
-            telephone_event_rx: Some(101),
+            formats: Formats {
+                codec: Codec::Pcmu,
+                payload_type_tx: 112,
+                payload_type_rx: 110,
+                telephone_event_tx: Some(96),
+                telephone_event_rx: Some(101),
+            },
             send: true,
             receive: true,
         }
@@ -72,15 +75,21 @@ mod tests {
     #[test]
     fn where_the_peers_number_is_another_of_ours_ours_is_meant() {
         let crossed = StreamParameters {
-            telephone_event_tx: Some(110),
-            payload_type_tx: 101,
+            formats: Formats {
+                telephone_event_tx: Some(110),
+                payload_type_tx: 101,
+                ..stream().formats
+            },
             ..stream()
         };
         assert_eq!(crossed.content(101), Content::TelephoneEvent);
         assert_eq!(crossed.content(110), Content::Audio(Codec::Pcmu));
         let without = StreamParameters {
-            telephone_event_tx: None,
-            telephone_event_rx: None,
+            formats: Formats {
+                telephone_event_tx: None,
+                telephone_event_rx: None,
+                ..stream().formats
+            },
             ..stream()
         };
         assert_eq!(without.content(101), Content::Unknown);

@@ -219,7 +219,7 @@ impl Leg {
         if let Some(digit) = digit {
             self.pressed(digit, DigitMethod::Inband, 40, now, notices);
         }
-        let tones = stream.telephone_event_tx.is_none();
+        let tones = stream.formats.telephone_event_tx.is_none();
         let input = Input {
             received: &received,
             digits: &self.digits,
@@ -243,7 +243,7 @@ impl Leg {
 
     /// Digits are looked for in the audio when telephone-event was not agreed on.
     fn detector_for(&mut self, stream: &StreamParameters) -> Option<&mut DtmfDetector> {
-        (stream.telephone_event_rx.is_none() && stream.receive).then_some(&mut self.detector)
+        (stream.formats.telephone_event_rx.is_none() && stream.receive).then_some(&mut self.detector)
     }
 
     /// Turn what happened in the mixer into events.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use offhook_codec::{G711, wav_header};
 use offhook_engine::media::{LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, StreamParameters};
 use offhook_rtp::{Header, RtpPacket, write_header};
-use offhook_words::{Codec, Encoding, EndCause, FailureCode, Interrupt, Side, Source};
+use offhook_words::{Codec, Encoding, EndCause, FailureCode, Formats, Interrupt, Side, Source};
 
 use crate::stream::parameters;
 
@@ -85,10 +85,14 @@ impl Call {
             })
             .unwrap_err();
         assert_eq!(refused.code, FailureCode::WrongState);
+        let agreed = parameters(remote);
         let parameters = StreamParameters {
-            telephone_event_tx: telephone_event,
-            telephone_event_rx: telephone_event,
-            ..parameters(remote)
+            formats: Formats {
+                telephone_event_tx: telephone_event,
+                telephone_event_rx: telephone_event,
+                ..agreed.formats
+            },
+            ..agreed
         };
         pool.connect(LEG, parameters).unwrap();
         Self {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use offhook_words::Codec;
+use offhook_words::{Codec, Formats};
 
 use super::StreamParameters;
 
@@ -11,11 +11,13 @@ pub fn parameters(remote: SocketAddr) -> StreamParameters {
     StreamParameters {
         remote_rtp: remote,
         remote_rtcp: (remote.ip(), 9).into(),
-        codec: Codec::Pcmu,
-        payload_type_tx: 0,
-        payload_type_rx: 0,
-        telephone_event_tx: Some(101),
-        telephone_event_rx: Some(101),
+        formats: Formats {
+            codec: Codec::Pcmu,
+            payload_type_tx: 0,
+            payload_type_rx: 0,
+            telephone_event_tx: Some(101),
+            telephone_event_rx: Some(101),
+        },
         send: true,
         receive: true,
     }

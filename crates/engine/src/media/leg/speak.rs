@@ -13,7 +13,7 @@ const REFLECTED: u16 = 1000;
 
 impl Leg {
     pub(super) fn send(&mut self, stream: &StreamParameters, frame: &Frame, key: KeyOutput) {
-        let kind = stream.telephone_event_tx.unwrap_or(101);
+        let kind = stream.formats.telephone_event_tx.unwrap_or(101);
         if key != KeyOutput::Hold
             && let Some(event) = &mut self.key_down
         {
@@ -36,11 +36,11 @@ impl Leg {
         if !is_pressed {
             let mut packet = [0; HEADER_BYTES + FRAME];
             if let Some(payload) = packet.get_mut(HEADER_BYTES..) {
-                stream.codec.encode(frame, payload);
+                stream.formats.codec.encode(frame, payload);
             }
             self.send_packet(
                 &mut packet,
-                stream.payload_type_tx,
+                stream.formats.payload_type_tx,
                 self.identity.timestamp,
                 self.marker,
             );

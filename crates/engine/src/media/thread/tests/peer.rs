@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use offhook_codec::G711;
 use offhook_mix::DigitScript;
 use offhook_rtp::{EventSender, Header, NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};
-use offhook_words::Codec;
+use offhook_words::{Codec, Formats};
 
 use super::line::{Came, LOOPBACK, Line, OUR_SPARE, OUR_SSRC, packet, socket, with};
 use crate::media::api::{LegKey, StreamParameters};
@@ -300,8 +300,11 @@ fn another_codec_is_sent_at_once_and_late_packets_of_the_old_one_are_no_noise() 
     let mut line = Line::new();
     let spoken = |codec: Codec| [codec.encode_sample(4000); 160];
     let dynamic = StreamParameters {
-        payload_type_rx: 97,
-        payload_type_tx: 97,
+        formats: Formats {
+            payload_type_rx: 97,
+            payload_type_tx: 97,
+            ..line.stream.formats
+        },
         ..line.stream
     };
     line.connect(dynamic);
@@ -312,9 +315,12 @@ fn another_codec_is_sent_at_once_and_late_packets_of_the_old_one_are_no_noise() 
     }
     line.came();
     let alaw = StreamParameters {
-        codec: Codec::Pcma,
-        payload_type_rx: 8,
-        payload_type_tx: 8,
+        formats: Formats {
+            codec: Codec::Pcma,
+            payload_type_rx: 8,
+            payload_type_tx: 8,
+            ..line.stream.formats
+        },
         ..line.stream
     };
     line.connect(alaw);

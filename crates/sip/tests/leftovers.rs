@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use offhook_sip::{Command, Config, Event, Flow, Refusal};
+use offhook_test_support::used;
 use offhook_words::Transport;
 use support::{
     ANSWER, Bench, OFFER, address, field, fields, in_dialog, invite, ms, request, response, tag_of, tcp, udp,
@@ -101,25 +102,6 @@ fn connection(number: u64) -> Flow {
         local: address("127.0.0.1:5060"),
         peer: address(&format!("127.0.0.1:{}", 10_000 + number % 50_000)),
         connection: 100 + number,
-    }
-}
-
-/// What this thread has used of a CPU: what it waited for one is the machine's (proc(5), schedstat).
-///
-/// A kernel without `CONFIG_SCHED_INFO` does not tell: then it is the time that passed, since the first question.
-fn used() -> Duration {
-    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat");
-    let told = text.map_err(|error| error.to_string()).and_then(|text| {
-        let used_ns = text.split(' ').next().and_then(|field| field.parse().ok());
-        used_ns.filter(|ns| *ns > 0).ok_or(format!("it says {text:?}"))
-    });
-    match told {
-        Ok(used_ns) => Duration::from_nanos(used_ns),
-        Err(why) => {
-            println!("time of the wall instead of the CPU's, for want of schedstat: {why}");
-            BEGUN.get_or_init(std::time::Instant::now).elapsed()
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A seeded network between a sender and the buffer.
 
 use super::*;
+use offhook_test_support::used;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -354,25 +355,6 @@ proptest! {
             buffer.pull(now.wrapping_add(n * 160), &mut frame);
         }
         prop_assert_eq!(buffer.pull(now.wrapping_add(80 * 160), &mut frame), Pulled::Idle);
-    }
-}
-
-/// What this thread has used of a CPU: what it waited for one is the machine's (proc(5), schedstat).
-///
-/// A kernel without `CONFIG_SCHED_INFO` does not tell: then it is the time that passed, since the first question.
-fn used() -> std::time::Duration {
-    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat");
-    let told = text.map_err(|error| error.to_string()).and_then(|text| {
-        let used_ns = text.split(' ').next().and_then(|field| field.parse().ok());
-        used_ns.filter(|ns| *ns > 0).ok_or(format!("it says {text:?}"))
-    });
-    match told {
-        Ok(used_ns) => std::time::Duration::from_nanos(used_ns),
-        Err(why) => {
-            println!("time of the wall instead of the CPU's, for want of schedstat: {why}");
-            BEGUN.get_or_init(std::time::Instant::now).elapsed()
-        }
     }
 }
 

@@ -1,0 +1,23 @@
+//! What tests of more than one crate measure by. A dev-dependency: nothing that ships has it.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// What this thread has used of a CPU: what it waited for one is the machine's (proc(5), schedstat).
+///
+/// A kernel without `CONFIG_SCHED_INFO` does not tell: then it is the time that passed, since the first question.
+pub fn used() -> Duration {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat");
+    let told = text.map_err(|error| error.to_string()).and_then(|text| {
+        let used_ns = text.split(' ').next().and_then(|field| field.parse().ok());
+        used_ns.filter(|ns| *ns > 0).ok_or(format!("it says {text:?}"))
+    });
+    match told {
+        Ok(used_ns) => Duration::from_nanos(used_ns),
+        Err(why) => {
+            println!("time of the wall instead of the CPU's, for want of schedstat: {why}");
+            BEGUN.get_or_init(Instant::now).elapsed()
+        }
+    }
+}

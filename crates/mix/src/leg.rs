@@ -388,13 +388,13 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         }
         self.speech.start(input.now);
         for _ in 0..self.speech.behind(input.now) {
-            self.settle(&[0; FRAME], None);
+            self.write_oldest(&[0; FRAME], None);
             self.recorders.iter_mut().for_each(Recorder::skip);
         }
-        self.settle(hears, adds);
+        self.write_oldest(hears, adds);
         let mut at = 0;
         while let Some(recorder) = self.recorders.get_mut(at) {
-            let (is_first, end) = recorder.tick(says, hears, input.now_us);
+            let (is_first, end) = recorder.plan(says, hears, input.now_us);
             if is_first {
                 self.events.push(MixEvent::Started(recorder.id));
             }
@@ -409,7 +409,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
     }
 
     /// A tick has become old enough: write it. Its place is for the one that is now.
-    fn settle(&mut self, hears: &Frame, adds: Option<&Frame>) {
+    fn write_oldest(&mut self, hears: &Frame, adds: Option<&Frame>) {
         let mut said = [0; FRAME];
         self.speech.advance(&mut said);
         let (old, added) = self.heard.oldest();

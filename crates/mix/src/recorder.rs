@@ -143,9 +143,9 @@ impl<W: FrameSink> Recorder<W> {
         sounds
     }
 
-    /// Take a tick of both sides, to be written when it is old enough. Gives whether it was the first, and how the recording
+    /// What to take of a tick of both sides; it is written when it is old enough. Gives whether it was the first, and how the recording
     /// ended if it did.
-    pub(crate) fn tick(
+    pub(crate) fn plan(
         &mut self,
         says: &Frame,
         hears: &Frame,

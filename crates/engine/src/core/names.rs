@@ -33,7 +33,7 @@ impl DonePrompts {
     }
 
     /// Sources that are complete do not grow any more; one that failed is refused.
-    pub fn settle(&self, sources: &mut [Source]) -> Result<(), Failure> {
+    pub fn complete(&self, sources: &mut [Source]) -> Result<(), Failure> {
         for source in sources {
             let Source::File { prompt, growing, .. } = source else {
                 continue;
@@ -129,11 +129,11 @@ mod tests {
         prompts.done("whole".to_owned(), 10);
         prompts.done("failed".to_owned(), -1);
         let mut sources = file("whole");
-        assert_eq!(prompts.settle(&mut sources), Ok(()));
+        assert_eq!(prompts.complete(&mut sources), Ok(()));
         assert!(matches!(sources.first(), Some(Source::File { growing: false, .. })));
-        assert!(prompts.settle(&mut file("failed")).is_err());
+        assert!(prompts.complete(&mut file("failed")).is_err());
         let mut sources = file("unknown");
-        assert_eq!(prompts.settle(&mut sources), Ok(()));
+        assert_eq!(prompts.complete(&mut sources), Ok(()));
         assert!(matches!(sources.first(), Some(Source::File { growing: true, .. })));
     }
 

@@ -108,7 +108,7 @@ impl Core {
                 target,
                 mut sources,
                 more,
-            } => match self.done_prompts.settle(&mut sources) {
+            } => match self.done_prompts.complete(&mut sources) {
                 Ok(()) => return Some((id, self.append(target, sources, more))),
                 Err(failure) => return Some((id, Err(failure))),
             },
@@ -307,7 +307,7 @@ impl Core {
     // --- media ---------------------------------------------------------------------------------------------------
 
     fn play(&mut self, mut play: Play) -> Result<(), Failure> {
-        self.done_prompts.settle(&mut play.sources)?;
+        self.done_prompts.complete(&mut play.sources)?;
         if play.sources.is_empty() && !play.more {
             return Err(Failure::new(
                 FailureCode::BadRequest,

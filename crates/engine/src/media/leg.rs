@@ -229,7 +229,7 @@ impl Leg {
         };
         let output = self.mixer.tick(&input);
         self.digits.clear();
-        self.settle(now.unix_us, notices);
+        self.tell(now.unix_us, notices);
         if stream.send {
             self.send(stream, &output.frame, output.key);
         } else {
@@ -247,7 +247,7 @@ impl Leg {
     }
 
     /// Turn what happened in the mixer into events.
-    fn settle(&mut self, now_us: u64, notices: &mut Notices) {
+    fn tell(&mut self, now_us: u64, notices: &mut Notices) {
         for (op, tap) in self.mixer.taps_mut() {
             if let Some(block) = tap.take().filter(|_| notices.has_room()) {
                 notices.push(Notice::Block {
@@ -300,7 +300,7 @@ impl Leg {
         if self.closing_us.is_none() {
             self.closing_us = Some(now.us);
             self.mixer.close();
-            self.settle(now.unix_us, notices);
+            self.tell(now.unix_us, notices);
             self.reports
                 .bye(now, self.identity.timestamp, &self.stats, &mut self.reception);
         }

@@ -101,12 +101,12 @@ impl Path {
             Ok(None) => {
                 // A flood does not end: it is shut out without waiting for that.
                 if self.filter == Filter::Open {
-                    self.settle(now);
+                    self.set_filter(now);
                 }
                 Read::Foreign
             }
             Err(Errno::AGAIN) => {
-                self.settle(now);
+                self.set_filter(now);
                 Read::Empty
             }
             Err(_) => Read::Again,
@@ -114,7 +114,7 @@ impl Path {
     }
 
     /// All was read, or the filter is open: let in whom the latch says.
-    fn settle(&mut self, now: u32) {
+    fn set_filter(&mut self, now: u32) {
         let Some(latch) = &self.latch else {
             return;
         };

@@ -28,7 +28,7 @@ impl BoundPort {
 #[derive(Debug)]
 pub struct Ports {
     order: VecDeque<u16>,
-    closed: HashMap<u16, Instant>,
+    quarantined: HashMap<u16, Instant>,
     quarantine: Duration,
 }
 
@@ -44,7 +44,7 @@ impl Ports {
         }
         Ok(Self {
             order: order.into(),
-            closed: HashMap::new(),
+            quarantined: HashMap::new(),
             quarantine,
         })
     }
@@ -57,7 +57,7 @@ impl Ports {
                 break;
             };
             self.order.push_back(port);
-            if self.closed.contains_key(&port) {
+            if self.quarantined.contains_key(&port) {
                 continue;
             }
             match bind_pair(ip, port) {
@@ -74,14 +74,14 @@ impl Ports {
     /// How many pairs are not given out since their leg ended a moment ago.
     pub fn resting(&mut self) -> usize {
         let now = Instant::now();
-        self.closed
+        self.quarantined
             .retain(|_, closed| now.duration_since(*closed) < self.quarantine);
-        self.closed.len()
+        self.quarantined.len()
     }
 
     /// A leg on this port ended.
     pub fn close(&mut self, port: u16) {
-        self.closed.insert(port, Instant::now());
+        self.quarantined.insert(port, Instant::now());
     }
 }
 

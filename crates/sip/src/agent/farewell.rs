@@ -41,7 +41,7 @@ impl Agent {
             self.bidden_farewell
                 .insert(farewell.flow.peer.ip(), now + ANSWERED_WITHIN);
         }
-        self.settle(now);
+        self.carry_out(now);
         is_sent
     }
 }

@@ -39,7 +39,7 @@ impl Agent {
                 );
             }
         }
-        self.settle(now);
+        self.carry_out(now);
     }
 
     /// A datagram can never be sent as it is (too long, no way there by its family). If it is a request of ours, that
@@ -49,7 +49,7 @@ impl Agent {
             && let Some(id) = self.transactions.client_of(&request)
         {
             self.transactions.abandon(id, now);
-            self.settle(now);
+            self.carry_out(now);
         }
     }
 
@@ -66,7 +66,7 @@ impl Agent {
         for id in silent {
             self.transactions.abandon(id, now);
         }
-        self.settle(now);
+        self.carry_out(now);
     }
 
     /// Whether a call lives, or a request waits, on this connection.

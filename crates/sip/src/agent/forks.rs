@@ -78,7 +78,7 @@ impl Forks {
     }
 
     /// The SDP that a fork sent before it answered; those that still ring are of no interest any more.
-    pub(super) fn settle(&mut self, tag: &str) -> Option<String> {
+    pub(super) fn choose(&mut self, tag: &str) -> Option<String> {
         let sdp = self.ringing.remove(tag).and_then(|ringing| ringing.sdp);
         self.ringing = HashMap::new();
         self.kept_bytes = 0;

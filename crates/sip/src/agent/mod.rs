@@ -212,7 +212,7 @@ impl Agent {
             } => self.hangup(leg, status, &reason, &headers, now),
             Command::AnswerReoffer { leg, body } => self.answer_reoffer(leg, body, now),
         };
-        self.settle(now);
+        self.carry_out(now);
         outcome
     }
 
@@ -220,7 +220,7 @@ impl Agent {
     pub fn on_time(&mut self, now: Duration) {
         self.transactions.on_time(now);
         self.bidden_farewell.retain(|_, until| *until > now);
-        self.settle(now);
+        self.carry_out(now);
         while let Some(Reverse((at, key, alarm))) = self.alarms.peek().copied() {
             if at > now {
                 break;
@@ -236,7 +236,7 @@ impl Agent {
                 Alarm::Reoffer => self.on_reoffer_unanswered(key, at, now),
                 Alarm::Forget => self.forget(key, now),
             }
-            self.settle(now);
+            self.carry_out(now);
         }
     }
 
@@ -347,7 +347,7 @@ impl Agent {
             }
         }
         self.trace(mark, flow, bytes, false);
-        self.settle(now);
+        self.carry_out(now);
     }
 
     fn happened(&mut self, happening: Happening, flow: Flow, now: Duration) {
@@ -363,7 +363,7 @@ impl Agent {
     }
 
     /// Carry out what the transactions left behind, until nothing is.
-    fn settle(&mut self, now: Duration) {
+    fn carry_out(&mut self, now: Duration) {
         loop {
             while let Some((flow, bytes)) = self.transactions.sends.pop_front() {
                 self.send(flow, bytes);

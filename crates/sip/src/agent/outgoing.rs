@@ -175,7 +175,7 @@ impl Agent {
         let (flow, is_told) = (leg.flow, leg.is_told);
         let (is_first, local, uri, cseq, early) = match &leg.stage {
             Stage::Calling(calling) => {
-                let early = leg.forks.settle(&tag);
+                let early = leg.forks.choose(&tag);
                 (true, calling.local.clone(), calling.uri.clone(), calling.cseq, early)
             }
             Stage::Offered(_) | Stage::Up | Stage::Over => {

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from offhook.node.app import Node
-from offhook.node.config import Relay, Settings, Sip
+from offhook.node.app import Node, gateway_settings
+from offhook.node.config import Limits, Relay, Settings, Sip
 from offhook.node.state import StateDirectory
 from offhook.node.steering import Boot, Steering
 
@@ -34,3 +34,16 @@ async def test_the_health_page_says_busy_while_the_node_is_late_and_draining_abo
     assert (page.status, page.text) == (status, text)
     node._is_draining = True
     assert (await node._health(cast(object, None))).text == "draining\n"
+
+
+def test_what_the_configuration_allows_reaches_the_gateway(tmp_path):
+    state = StateDirectory(tmp_path)
+    state.prepare()
+    settings = Settings(
+        relay=Relay(origins=["https://console.example"]),
+        limits=Limits(requests_per_s=7, kept_s=60, frame_bytes=1 << 17),
+    )
+    told = gateway_settings(settings, state.identity(), sessions=3)
+    assert told.allowed_origins == {"https://console.example"}
+    assert (told.requests_per_s, told.requests_burst, told.retention_s) == (7.0, 42, 60)
+    assert (told.frame_max_bytes, told.sessions_max) == (1 << 17, 3)

@@ -13,6 +13,7 @@ from offhook.node.config import Relay, Settings, Sip
 from offhook.node.ports import loopbacks, settle_port
 from offhook.node.state import StateDirectory
 from offhook.node.supervisor import with_ports
+from rig.ports import free_port
 
 
 @pytest.fixture
@@ -95,17 +96,17 @@ def test_localhost_is_both_loopbacks_where_both_are_here(monkeypatch: pytest.Mon
 @pytest.mark.skipif(len(loopbacks("127.0.0.1")) == 1, reason="this machine has no ::1")
 def test_a_relay_port_taken_on_the_other_loopback_is_named() -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as taken:
-        taken.bind(("::1", 0))
+        port = free_port()
+        taken.bind(("::1", port))
         taken.listen()
-        port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"TCP port {port} of ::1 is taken"):
             with_ports(Settings(sip=Sip(port=0), relay=Relay(port=port)))
 
 
 def test_a_taken_port_is_named() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+        port = free_port()  # of UDP alone, it could be some connection's by TCP
+        taken.bind(("127.0.0.1", port))
         with pytest.raises(ConfigurationError, match=f"UDP port {port} of 127.0.0.1 is taken"):
             with_ports(Settings(sip=Sip(port=port), relay=Relay(port=0)))
 

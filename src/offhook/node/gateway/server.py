@@ -25,7 +25,7 @@ from offhook.node.gateway.sessions import Session, Sessions
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.tasks import Tasks
 from offhook.node.gateway.watch import listen_for
-from offhook.node.store.port import Journal, Recovered
+from offhook.node.store.port import Journal, OpenControl, Recovered
 from offhook.protocol.verbs import spec_of
 from offhook.protocol.verbs.state import STATE_EVENT
 
@@ -99,10 +99,10 @@ class Gateway:
         """
         recovered = self._recovered = await self._journal.start()
         self._sessions.restore(recovered.sessions)
+        controls = _by_call(recovered.controls)
         for call in recovered.calls:
             self._ownership.restore(call)
-            controls = [control for control in recovered.controls if control.call_id == call.call_id]
-            self.outbox.recover(call.call_id, controls)
+            self.outbox.recover(call.call_id, controls.get(call.call_id, []))
         self.outbox.dials.restore(recovered.controls)
         for session in self._sessions:
             self._session_changed(session)
@@ -128,13 +128,14 @@ class Gateway:
         for call_id in adopted:
             self.desk.know(call_id)
         self._orphans.adopted(list(adopted))
+        controls = _by_call(recovered.controls)
         for call in recovered.calls:
             if call.call_id in adopted:
                 continue
             node_id = str(call.state.get("node_id", self._settings.node_id))
-            for control in recovered.controls:
+            for control in controls.get(call.call_id, []):
                 spec = spec_of(control.method)
-                if control.call_id == call.call_id and not control.is_closed and spec is not None:
+                if not control.is_closed and spec is not None:
                     address = {"node_id": node_id, "call_id": call.call_id, "control_id": control.control_id}
                     for event_type, params in spec.lost_events(address):
                         self.outbox.emit(OutgoingEvent(event_type, params, call_id=call.call_id, durable=True))
@@ -273,6 +274,13 @@ async def _wait_all(ends: Iterable[asyncio.Task[None]]) -> None:
     waiting = list(ends)
     if waiting:
         await asyncio.wait(waiting)
+
+
+def _by_call(controls: Iterable[OpenControl]) -> dict[str, list[OpenControl]]:
+    found: dict[str, list[OpenControl]] = {}
+    for control in controls:
+        found.setdefault(control.call_id, []).append(control)
+    return found
 
 
 def _failure() -> PastEnd:

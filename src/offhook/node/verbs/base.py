@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -90,6 +91,7 @@ class Verb(ABC, Generic[P]):
         self.reply: dict[str, Any] = {}
         self.has_begun = False
         """The event of its first frame was told."""
+        self.is_paused = False
         self.is_held_for_paused = False
         """A former node made it go on, and did not come to tell."""
         self._digest = ""
@@ -112,9 +114,9 @@ class Verb(ABC, Generic[P]):
         """Clean up, and tell the terminal events."""
 
     @classmethod
-    @abstractmethod
-    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:
-        """Terminal events of an action that could not ``finish``, or whose node went."""
+    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:  # noqa: ARG003
+        """Terminal events of an action that could not ``finish``, or whose node went; by default what its spec says."""
+        return [(cls.event, {**said, "message": message}) for said in cls.spec.lost]
 
     @property
     def label_data(self) -> str:
@@ -178,6 +180,21 @@ class Verb(ABC, Generic[P]):
     async def stop(self, _params: object = None) -> None:
         """End it, answered at once; the terminal event follows."""
         self.end(Cause.STOPPED)
+
+    @contextmanager
+    def pausing(self, is_paused: bool) -> Iterator[None]:
+        """Tell the engine's label first: a node that does not know of a pause would wait for the end for ever.
+
+        When the engine refuses, it is as it was.
+        """
+        self.is_paused = is_paused
+        self.call.relabel()
+        try:
+            yield
+        except BaseException:
+            self.is_paused = not is_paused
+            self.call.relabel()
+            raise
 
     # --- the course of an action -----------------------------------------------------------------------------
 

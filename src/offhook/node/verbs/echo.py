@@ -10,7 +10,6 @@ from typing import ClassVar
 from offhook.errors import EngineLost, EngineRefused
 from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
-from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import EngineOperation
 from offhook.node.engine import ops
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
@@ -43,7 +42,3 @@ class Echo(Verb[echo.Echo]):
             with contextlib.suppress(EngineRefused, EngineLost):  # its end comes with the leg's
                 await self.leg.stop(self._operation)
         return [(self.event, {"state": EchoState.FINISHED.value})]
-
-    @classmethod
-    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:  # noqa: ARG003
-        return [(cls.event, {"state": EchoState.FINISHED.value, "message": message})]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
-from offhook.node.calls.label import Inherited, OpenAction
+from offhook.node.calls.label import Inherited
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, SpeechDefaults, check_media
 from offhook.protocol.params import parse_params
@@ -26,7 +26,6 @@ class Play(Verb[play.Play]):
 
     def __init__(self, call: Call, params: play.Play, ports: VerbPorts) -> None:
         super().__init__(call, params, ports)
-        self._is_paused = False
         request = PlaybackRequest(
             media=params.play,
             volume_db=params.volume,
@@ -52,13 +51,9 @@ class Play(Verb[play.Play]):
             return self.broken(self.open_action, self.failure, self.ports)
         return [(self.event, {"state": PlayState.FINISHED.value})]
 
-    @classmethod
-    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:  # noqa: ARG003
-        return [(cls.event, {"state": PlayState.ERROR.value, "message": message})]
-
     @property
     def lasting_operation(self) -> int:
-        return 0 if self._is_paused else self._playback.lasting_operation
+        return 0 if self.is_paused else self._playback.lasting_operation
 
     @classmethod
     def adopted(cls, call: Call, inherited: Inherited, ports: VerbPorts) -> Play:
@@ -73,30 +68,18 @@ class Play(Verb[play.Play]):
 
     async def pause(self, _params: play.PlayPause) -> None:
         """Stand still; a second time changes nothing."""
-        if self._is_paused:
+        if self.is_paused:
             return
-        self._is_paused = True
-        self.call.relabel()  # before the engine does it: a node that does not know would wait for the end for ever
-        try:
+        with self.pausing(True):
             await self._playback.pause()
-        except BaseException:
-            self._is_paused = False
-            self.call.relabel()
-            raise
         self._say(PlayState.PAUSED)
 
     async def resume(self, _params: play.PlayResume) -> None:
         """Go on; without a pause it changes nothing."""
-        if not self._is_paused:
+        if not self.is_paused:
             return
-        self._is_paused = False
-        self.call.relabel()
-        try:
+        with self.pausing(False):
             await self._playback.resume()
-        except BaseException:
-            self._is_paused = True
-            self.call.relabel()
-            raise
         self._say(PlayState.PLAYING)
 
     async def volume(self, params: play.PlayVolume) -> None:

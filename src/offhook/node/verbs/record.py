@@ -13,7 +13,7 @@ from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.calls.leg import EngineOperation
-from offhook.node.calls.refusals import refusal_of
+from offhook.node.calls.refusals import steered
 from offhook.node.engine import ops, reports
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.protocol.params import parse_params
@@ -37,7 +37,6 @@ class Record(Verb[record.Record]):
         self._operation: EngineOperation | None = None
         self._operation_id = 0
         self._behavior: record.PauseBehavior | None = None
-        self._is_paused = False
 
     async def run(self) -> None:
         operation = self._operation
@@ -69,8 +68,7 @@ class Record(Verb[record.Record]):
         recording_id, stereo, direction = action.data.split(" ")
         params = _common(recording_id, stereo == "stereo", direction)
         params["url"] = ports.links.url(_file_name(recording_id))  # what was written until then
-        states = (RecordState.ERROR, RecordState.NO_INPUT)
-        return [(cls.event, params | {"state": state.value, "message": message}) for state in states]
+        return [(cls.event, params | said | {"message": message}) for said in cls.spec.lost]
 
     @property
     def label_data(self) -> str:
@@ -79,7 +77,7 @@ class Record(Verb[record.Record]):
 
     @property
     def lasting_operation(self) -> int:
-        return 0 if self._is_paused else self._operation_id
+        return 0 if self.is_paused else self._operation_id
 
     @classmethod
     def adopted(cls, call: Call, inherited: Inherited, ports: VerbPorts) -> Record:
@@ -97,32 +95,20 @@ class Record(Verb[record.Record]):
 
     async def pause(self, params: record.RecordPause) -> None:
         """Leave out what comes now, or keep it as silence; a second time changes nothing."""
-        if self._is_paused or self._operation is None:
+        if self.is_paused or self._operation is None:
             return
-        self._is_paused = True
-        self.call.relabel()  # before the engine does it: a node that does not know would wait for the end for ever
-        try:
-            operation = ops.Pause(self.leg.next_id(), self._operation.id, params.behavior)
-            await self.leg.pause(self._operation, operation)
-        except (EngineRefused, EngineLost) as error:
-            self._is_paused = False
-            self.call.relabel()
-            raise refusal_of(error) from error
+        operation = ops.Pause(self.leg.next_id(), self._operation.id, params.behavior)
+        with self.pausing(True):
+            await steered(self.leg.pause(self._operation, operation))
         self._behavior = params.behavior
         self._say(RecordState.PAUSED)
 
     async def resume(self, _params: record.RecordResume) -> None:
         """Go on; without a pause it changes nothing."""
-        if not self._is_paused or self._operation is None:
+        if not self.is_paused or self._operation is None:
             return
-        self._is_paused = False
-        self.call.relabel()
-        try:
-            await self.leg.resume(self._operation)
-        except (EngineRefused, EngineLost) as error:
-            self._is_paused = True
-            self.call.relabel()
-            raise refusal_of(error) from error
+        with self.pausing(False):
+            await steered(self.leg.resume(self._operation))
         self._say(RecordState.RECORDING)
 
     def _record(self) -> ops.Record:

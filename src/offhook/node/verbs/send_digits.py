@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from offhook.errors import MachineError
 from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
-from offhook.node.calls.label import OpenAction
 from offhook.node.calls.leg import EngineOperation
 from offhook.node.engine import ops
 from offhook.node.verbs.base import Frame, Verb, VerbPorts
@@ -43,7 +42,3 @@ class SendDigits(Verb[send_digits.SendDigits]):
         if cause is Cause.FINISHED:
             return [(self.event, {"state": SendDigitsState.FINISHED.value})]
         return self.broken(self.open_action, self.failure or "The call ended before all digits were sent", self.ports)
-
-    @classmethod
-    def broken(cls, action: OpenAction, message: str, ports: VerbPorts) -> Sequence[Frame]:  # noqa: ARG003
-        return [(cls.event, {"state": SendDigitsState.ERROR.value, "message": message})]

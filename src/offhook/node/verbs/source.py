@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, MachineError
 from offhook.node.calls.leg import EngineOperation, Leg
-from offhook.node.calls.refusals import refusal_of
+from offhook.node.calls.refusals import steered
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import FileSource, Play, SilenceSource, Source, Tone, ToneSource
 from offhook.node.engine.prompts import Asker
@@ -149,17 +149,17 @@ class Playback:
     async def pause(self) -> None:
         """Pause; answers after the engine did."""
         running = await self._running()
-        await self._steer(self._leg.pause(running))
+        await steered(self._leg.pause(running))
 
     async def resume(self) -> None:
         """Go on."""
-        await self._steer(self._leg.resume(await self._running()))
+        await steered(self._leg.resume(await self._running()))
 
     async def set_volume(self, volume_db: float) -> None:
         """Change the volume, also of what has not begun."""
         self._volume_db = volume_db
         if self._operation.done():
-            await self._steer(self._leg.set_volume(await self._running(), volume_db))
+            await steered(self._leg.set_volume(await self._running(), volume_db))
 
     async def _running(self) -> EngineOperation:
         await asyncio.wait({self._operation}, timeout=_READY_LIMIT_S)
@@ -168,13 +168,6 @@ class Playback:
         if self._operation.cancelled() or self._operation.result().is_over:
             raise CommandRefused(ResultCode.CONFLICT, "It has ended")
         return self._operation.result()
-
-    @staticmethod
-    async def _steer(work: Awaitable[None]) -> None:
-        try:
-            await work
-        except (EngineRefused, EngineLost) as error:
-            raise refusal_of(error) from error
 
     # --- inside ----------------------------------------------------------------------------------------------
 

@@ -49,9 +49,16 @@ await client.voice.listen({
   topics: ["default"],
   onCallReceived: async (call) => {
     tell("call", { call_id: call.id, to: call.to });
-    await call.listen({ onStateChanged: (c) => tell("state", { call_id: c.id, state: c.state }) });
+    const over = new Promise((resolve) => {
+      const onStateChanged = (c) => {
+        tell("state", { call_id: c.id, state: c.state });
+        if (ended(c)) resolve();
+      };
+      call.listen({ onStateChanged });
+    });
     try {
       await live(call);
+      await over;
       tell("done", { call_id: call.id });
     } catch (error) {
       tell("failed", { call_id: call.id, error: words(error) });

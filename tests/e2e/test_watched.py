@@ -18,7 +18,7 @@ from rig.dialog import Caller
 from rig.disk import fill, small_disk
 from rig.fixtures import AudioServer, Talk, answered
 from rig.node import ROUTES, NodeProcess, serving
-from rig.processes import connected_again, node_of, nodes_of
+from rig.processes import connected_again, frozen, node_of, nodes_of, thread_named
 from rig.relay import Event, RelayPeer
 from rig.sip import assert_helpful, sentence
 from rig.waiting import until
@@ -145,6 +145,21 @@ async def test_an_engine_that_hangs_ends_as_one_that_crashed(tmp_path: Path) -> 
             assert (ended.params["end_reason"], ended.params.get("end_detail")) == ("error", "node_failure")
             assert "restarted" in sentence(await talk.caller.ended_by_node())
             assert node.engine().pid != hung
+            talk.caller.close()
+            await new_call(node, relay)
+
+
+async def test_an_engine_of_which_a_media_thread_hangs_is_ended_as_well(tmp_path: Path) -> None:
+    """Its core said each second that all was well, while nobody on that thread heard anything."""
+    with serving(tmp_path, watching(60, 3)) as node:
+        async with RelayPeer(node) as relay:
+            talk = await answered(await Caller.open(node.sip()), relay)
+            hung = node.engine().pid
+            with frozen(thread_named(hung, "media-0")):
+                ended = await relay.state(talk.call, "ended", within_s=PATIENCE_S)
+                await until(lambda: NodeProcess.left_of([hung], 0) == [], "the engine that hangs is ended")
+            assert (ended.params["end_reason"], ended.params.get("end_detail")) == ("error", "node_failure")
+            assert "a media thread stands still" in node.log()
             talk.caller.close()
             await new_call(node, relay)
 

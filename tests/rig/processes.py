@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +17,10 @@ from rig.cpu import Stopwatch
 from rig.node import NodeProcess, Stat
 from rig.relay import RelayPeer
 
-__all__ = ["clock_of", "connected_again", "listens", "node_of", "nodes_of", "wait_for"]
+__all__ = ["clock_of", "connected_again", "frozen", "listens", "node_of", "nodes_of", "thread_named", "wait_for"]
+
+_SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17  # ptrace(2)
+_WALL = 0x40000000  # waitpid(2)
 
 
 def wait_for(condition: Callable[[], object], within_s: float, what: str) -> float:
@@ -46,6 +52,55 @@ def listens(pid: int) -> bool:
             with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
                 held.add(str(fd.readlink()))
     return any(f"socket:[{inode}]" in held for inode in inodes)
+
+
+def thread_named(pid: int, name: str) -> int:
+    """The id of a thread of a process."""
+    found = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text() == f"{name}\n"]
+    assert len(found) == 1, f"{len(found)} threads of {pid} are named {name}"
+    return found[0]
+
+
+@contextlib.contextmanager
+def frozen(thread: int) -> Iterator[None]:
+    """One thread of a process of ours stands still, while all others go on; SIGKILL ends it all the same."""
+    is_frozen, is_over = threading.Event(), threading.Event()
+    failures: list[OSError] = []
+
+    def hold() -> None:  # who traces is a thread, and its end has to be read by the same
+        try:
+            _ptrace(_SEIZE, thread)
+            _ptrace(_INTERRUPT, thread)
+            os.waitpid(thread, _WALL)
+            is_frozen.set()
+            while not is_over.wait(0.02):
+                ended, _ = os.waitpid(thread, _WALL | os.WNOHANG)
+                if ended:
+                    return
+            _ptrace(_DETACH, thread)
+        except OSError as error:
+            failures.append(error)
+        finally:
+            is_frozen.set()
+
+    tracer = threading.Thread(target=hold)
+    tracer.start()
+    try:
+        is_frozen.wait()
+        if failures:
+            raise failures[0]
+        yield
+    finally:
+        is_over.set()
+        tracer.join()
+
+
+def _ptrace(request: int, thread: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    if libc.ptrace(request, thread, None, None) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), f"ptrace {request:#x} of thread {thread}")
 
 
 def clock_of(node: NodeProcess) -> Stopwatch:

@@ -318,6 +318,8 @@ def gateway_settings(settings: Settings, identity: Identity, sessions: int) -> G
         requests_per_s=float(settings.limits.requests_per_s),
         requests_per_s_per_call=float(settings.limits.requests_per_s_per_call),
         requests_burst=6 * settings.limits.requests_per_s,  # what an SDK queues while away (500) comes at once
+        requests_per_s_per_token=float(settings.limits.requests_per_s_per_token),
+        requests_burst_per_token=6 * settings.limits.requests_per_s_per_token,
         ringing_s=settings.calls.ringing_s,
         orphan_s=settings.calls.orphan_s,
         allowed_origins=frozenset(settings.relay.origins),

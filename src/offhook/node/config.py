@@ -109,6 +109,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     requests_per_s: Annotated[Count, about("Requests of one session.", "per second")] = 100
     requests_per_s_per_call: Annotated[Count, about("What each live call of it adds.", "per second")] = 10
+    requests_per_s_per_token: Annotated[
+        Count, about("Requests of all sessions of one token together; live calls add to it too.", "per second")
+    ] = 1000
     sessions: Annotated[
         Count, about("Clients at once, those included that went and may resume; more are refused with -32005.")
     ] = 1000

@@ -165,7 +165,7 @@ impl Core {
 
     /// Run until a signal, the lifeline or loneliness ends it; returns the exit code.
     ///
-    /// `beat` gets a byte each second, as long as this loop turns: who started this process watches for it.
+    /// `beat` gets a byte each second, as long as this loop and the media threads turn: who started this process watches for it.
     pub async fn run(mut self, lifeline: Arc<Notify>, beat: Option<File>) -> io::Result<u8> {
         self.beat = beat;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -108,12 +108,15 @@ impl Core {
         }
     }
 
-    /// Say to who watches that this loop turns.
+    /// Say to who watches that this loop and the media threads turn.
     fn pulse(&mut self) {
         self.ticks += 1;
-        if self.ticks.is_multiple_of(TICKS_A_BEAT)
-            && self.beat.as_mut().is_some_and(|beat| is_closed(beat.write(b"\n")))
-        {
+        if !self.ticks.is_multiple_of(TICKS_A_BEAT) {
+            return;
+        }
+        if let Some(thread) = self.media.standing() {
+            self.log.warning("a media thread stands still", &[("thread", json!(thread))]);
+        } else if self.beat.as_mut().is_some_and(|beat| is_closed(beat.write(b"\n"))) {
             self.beat = None;
         }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::available_parallelism;
 
@@ -48,6 +49,8 @@ pub(super) struct ThreadLink {
     commands: Producer<ThreadCommand>,
     notices: Consumer<Notice>,
     legs: usize,
+    turns: Arc<AtomicU64>,
+    turns_seen: u64,
 }
 
 /// All media of the engine.
@@ -99,12 +102,14 @@ impl MediaPool {
             let (command_in, commands) = RingBuffer::new(COMMAND_RING);
             let (written_in, written) = RingBuffer::new(WRITTEN_RING);
             let (notices, notices_out) = RingBuffer::new(NOTICE_RING);
+            let turns = Arc::<AtomicU64>::default();
             thread::start(
                 index,
                 ThreadRings {
                     commands,
                     written,
                     notices,
+                    turns: Arc::clone(&turns),
                 },
                 settings.clone(),
             )?;
@@ -112,6 +117,8 @@ impl MediaPool {
                 commands: command_in,
                 notices: notices_out,
                 legs: 0,
+                turns,
+                turns_seen: 0,
             });
             done.push(written_in);
         }
@@ -262,6 +269,18 @@ impl MediaPool {
     /// The leg on which an operation runs.
     pub fn leg_of(&self, id: OperationId) -> Option<LegKey> {
         self.registry.operations.get(&id).map(|entry| entry.leg)
+    }
+
+    /// A media thread that did not tick since this was asked last. Decoders and the writer may well wait for a disk.
+    pub fn standing(&mut self) -> Option<usize> {
+        let mut standing = None;
+        for (index, link) in self.threads.iter_mut().enumerate() {
+            let turns = link.turns.load(Ordering::Relaxed);
+            if std::mem::replace(&mut link.turns_seen, turns) == turns {
+                standing = Some(index);
+            }
+        }
+        standing
     }
 
     /// How much is held at the moment.

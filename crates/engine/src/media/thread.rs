@@ -3,6 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub enum ThreadCommand {
     /// A fault in the tick of a leg, or (`true`) outside of it.
     #[cfg(test)]
     Fail(LegKey, bool),
+    /// Wait until whoever has the other end lets go.
+    #[cfg(test)]
+    Hang(std::sync::mpsc::Receiver<()>),
 }
 
 impl ThreadCommand {
@@ -62,6 +66,8 @@ impl ThreadCommand {
             | Self::Pressed(leg, ..) => *leg,
             #[cfg(test)]
             Self::Fail(leg, _) => *leg,
+            #[cfg(test)]
+            Self::Hang(_) => LegKey(u32::MAX),
         }
     }
 }
@@ -71,6 +77,8 @@ pub struct ThreadRings {
     pub commands: Consumer<ThreadCommand>,
     pub written: Consumer<Written>,
     pub notices: Producer<Notice>,
+    /// Counted up each tick.
+    pub turns: Arc<AtomicU64>,
 }
 
 /// What a media thread is told once.
@@ -102,6 +110,7 @@ struct MediaThread {
     settings: ThreadSettings,
     counts: TickCounts,
     ticks: u64,
+    turns: Arc<AtomicU64>,
 }
 
 impl MediaThread {
@@ -115,6 +124,7 @@ impl MediaThread {
             settings,
             counts: TickCounts::default(),
             ticks: 0,
+            turns: rings.turns,
         })
     }
 
@@ -122,6 +132,7 @@ impl MediaThread {
         let mut clock = Clock::start();
         while !self.commands.is_abandoned() {
             let tick = clock.wait();
+            self.turns.fetch_add(1, Ordering::Relaxed);
             self.counts.count(tick);
             if tick.skipped > 0 {
                 self.ticks += u64::from(tick.skipped);
@@ -219,6 +230,11 @@ impl MediaThread {
             self.open(*leg);
             return;
         }
+        #[cfg(test)]
+        if let ThreadCommand::Hang(released) = command {
+            let _ = released.recv();
+            return;
+        }
         let key = command.leg();
         let Some(leg) = self.legs.iter_mut().find(|leg| leg.key == key) else {
             return;
@@ -245,6 +261,8 @@ impl MediaThread {
             ThreadCommand::Pressed(_, digit, duration_ms) => {
                 leg.pressed(digit, DigitMethod::Info, duration_ms, now, &mut self.notices);
             }
+            #[cfg(test)]
+            ThreadCommand::Hang(_) => {}
             #[cfg(test)]
             ThreadCommand::Fail(_, is_outside) => {
                 leg.fault = Some("as the test wants it");

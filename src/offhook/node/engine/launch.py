@@ -70,7 +70,7 @@ class LaunchedEngine:
     def __init__(self, process: Process, lifeline: int, hear: EngineLine | None) -> None:
         self.process = process
         self.on_beat: Callable[[], None] = lambda: None
-        """Called each second, as long as the engine's loop turns."""
+        """Called each second, as long as the engine's loop and its media threads turn."""
         self.last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         """The end of its log, where ``hear`` was given."""
         self._lifeline = lifeline

@@ -127,20 +127,15 @@ class Dispatcher:
 
     def _take_in_time(self, session: Session, request: Request, frame_id: FrameId, size_bytes: int) -> float:
         """Who asks too fast is answered later; who would wait for too long is refused, and read slower."""
-        now, earned_per_s = asyncio.get_running_loop().time(), self._earned_per_s(session)
-        if self._pace.is_idle and session.bucket.take(now, earned_per_s):
+        now, allowance = self._look(session), session.allowance
+        if self._pace.is_idle and allowance.take(now):
             self._take_request(request, frame_id, now)
             return 0.0
-        wait_s = session.bucket.wait_s(now, 1.0, earned_per_s)
+        wait_s = allowance.wait_s(now, 1.0)
         if wait_s <= self._settings.held_max_s:
-            session.bucket.spend(now, 1.0, earned_per_s)
+            allowance.spend(now, 1.0)
             return self._pace.take(request, frame_id, size_bytes, wait_s)
-        self._error(
-            frame_id,
-            RpcCode.CAPACITY_EXCEEDED,
-            f"more than {self._settings.requests_per_s:g} requests a second and "
-            f"{self._settings.requests_per_s_per_call:g} for each live call: send slower and try again",
-        )
+        self._error(frame_id, RpcCode.CAPACITY_EXCEEDED, f"{allowance.excess(now)}: send slower and try again")
         return _PAUSE_S
 
     def _refuse_frame(self, error: FrameError) -> float:
@@ -157,13 +152,15 @@ class Dispatcher:
         return 0.0 if self.session is None or self._take_token(self.session) else _PAUSE_S
 
     def _take_token(self, session: Session) -> bool:
-        return session.bucket.take(asyncio.get_running_loop().time(), self._earned_per_s(session))
+        return session.allowance.take(self._look(session))
 
     def _spend(self, session: Session, tokens: int) -> float:
-        return session.bucket.spend(asyncio.get_running_loop().time(), tokens, self._earned_per_s(session))
+        return session.allowance.spend(self._look(session), tokens)
 
-    def _earned_per_s(self, session: Session) -> float:
-        return self._commands.calls_of(session) * self._settings.requests_per_s_per_call
+    def _look(self, session: Session) -> float:
+        now = asyncio.get_running_loop().time()
+        session.allowance.look(now, self._commands.calls_of(session))
+        return now
 
     def _take_response(self, frame: Response) -> bool:
         """Whether it answered anything; what answers nothing counts like a request."""

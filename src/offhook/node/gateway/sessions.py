@@ -12,7 +12,7 @@ from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.delivery import Delivery
 from offhook.node.gateway.ids import new_identity, new_protocol
 from offhook.node.gateway.ledger import Ledger
-from offhook.node.gateway.limits import Budget, TokenBucket
+from offhook.node.gateway.limits import Allowance, Budget, Share
 from offhook.node.gateway.settings import GatewaySettings
 from offhook.node.gateway.steady import SteadyTime
 from offhook.node.gateway.tasks import Tasks
@@ -34,6 +34,7 @@ class Session:
         journal: Journal,
         settings: GatewaySettings,
         replies: Budget,
+        allowance: Allowance,
     ) -> None:
         self.protocol = protocol
         self.project = project
@@ -49,7 +50,7 @@ class Session:
             replies,
         )
         self.is_ledger_loaded = True
-        self.bucket = TokenBucket(settings.requests_per_s, settings.requests_burst)
+        self.allowance = allowance
         self.connection: Connection | None = None
         self.connections = 0
         """How many it had so far."""
@@ -107,7 +108,7 @@ class Sessions:
         self._replies.on_over = self._relieve_replies
         self.clock = SteadyTime()
         """Dates replies, in memory and journal."""
-        self._fresh_bursts: dict[str, TokenBucket] = {}
+        self._shares: dict[str, Share] = {}
         self.is_needed: Callable[[Session], bool] = lambda _session: False
         """Whether a lost session must stay: it controls a call."""
         self.on_change: Callable[[Session], None] = lambda _session: None
@@ -158,10 +159,6 @@ class Sessions:
             self._make_place()
         session = self._make(new_protocol(), project, token_id, last_seq=0, truncation=Truncation(0, 0), is_new=True)
         session.lost_at = asyncio.get_running_loop().time()  # until ``connect``
-        if not self._may_burst(token_id):
-            session.bucket = TokenBucket(
-                self._settings.requests_per_s, self._settings.requests_burst, self._settings.fresh_requests
-            )
         return session
 
     def _make_place(self) -> None:
@@ -187,13 +184,12 @@ class Sessions:
         while self._replies.is_over:
             max(self._sessions.values(), key=lambda session: session.ledger.size_bytes).ledger.drop_oldest()
 
-    def _may_burst(self, token_id: str) -> bool:
-        """Who comes again and again has no new burst each time: so many new sessions have one, and some more later."""
-        bursts = self._fresh_bursts.get(token_id)
-        if bursts is None:
-            most = self._settings.fresh_bursts_max
-            bursts = self._fresh_bursts[token_id] = TokenBucket(self._settings.fresh_bursts_per_s, most)
-        return bursts.take(asyncio.get_running_loop().time())
+    def _allowance(self, token_id: str, *, is_new: bool) -> Allowance:
+        share = self._shares.get(token_id)
+        if share is None:
+            share = self._shares[token_id] = Share(self._settings)
+        is_burst = not is_new or share.may_burst(asyncio.get_running_loop().time())
+        return Allowance(self._settings, share, is_burst=is_burst)
 
     def _make(
         self, protocol: str, project: str, token_id: str, *, last_seq: int, truncation: Truncation, is_new: bool
@@ -208,7 +204,10 @@ class Sessions:
             is_loaded=is_new,
             budget=self._events,
         )
-        session = Session(protocol, project, token_id, delivery, self._journal, self._settings, self._replies)
+        allowance = self._allowance(token_id, is_new=is_new)
+        session = Session(
+            protocol, project, token_id, delivery, self._journal, self._settings, self._replies, allowance
+        )
         session.is_ledger_loaded = is_new
         delivery.on_ack = lambda call_id, event_type: self.on_event_ack(session, call_id, event_type)
         self._sessions[protocol] = session

@@ -70,6 +70,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What each live call of the session adds, so that a busy program is not taken for a flood."""
     requests_burst: int = 600
     """Requests of a session at once; SDKs queue up to 500 while they are away, and send them when they are back."""
+    requests_per_s_per_token: float = 1000.0
+    """Requests of all sessions of a token together in the long run, and what each live call adds."""
+    requests_burst_per_token: int = 6000
+    """The same at once: a fleet that is back after a restart sends what it queued."""
     held_max_s: float = 5.0
     """A request that would have to wait for longer gets -32005: clients give up at 10 s and drop the socket."""
     held_max_bytes: int = 256 << 10

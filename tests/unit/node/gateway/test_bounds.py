@@ -7,11 +7,11 @@ import contextlib
 import json
 
 import pytest
-from gateway_rig import connect_params, play
+from gateway_rig import connect_params, play, settings
 
 from offhook.node.calls.ports import OutgoingEvent
 from offhook.node.gateway.ledger import Ledger, key_of
-from offhook.node.gateway.limits import TokenBucket
+from offhook.node.gateway.limits import Allowance, Share, TokenBucket
 from offhook.node.gateway.sessions import Subscribed
 from offhook.node.store.port import StoredReply
 from offhook.node.web.crowd import CrowdLimits
@@ -123,10 +123,70 @@ def test_contexts_that_were_ever_subscribed_to_are_bounded_and_the_latest_are_kn
 
 def test_a_large_frame_takes_tokens_by_its_size_and_they_are_paid_by_waiting():
     bucket = TokenBucket(100.0, 600)
-    assert bucket.spend(0.0, 64) == 0.0
-    assert bucket.spend(0.0, 600) == pytest.approx(0.64)
+    bucket.spend(0.0, 64)
+    assert bucket.wait_s(0.0, 0.0) == 0.0
+    bucket.spend(0.0, 600)
+    assert bucket.wait_s(0.0, 0.0) == pytest.approx(0.64)
     assert not bucket.take(0.5)
     assert bucket.take(0.7)
+
+
+def taken(allowance: Allowance, now: float, calls: int = 0) -> int:
+    """How many requests it may ask at once."""
+    allowance.look(now, calls)
+    count = 0
+    while allowance.take(now):
+        count += 1
+    return count
+
+
+def test_sessions_of_one_token_share_its_rate_however_many_there_are():
+    limits = settings(requests_per_s_per_token=200.0, requests_burst_per_token=1000)
+    share = Share(limits)
+    ten = [Allowance(limits, share, is_burst=True) for _ in range(10)]
+    assert sum(taken(one, 0.0) for one in ten) == 1000, "each has 600 of its own, all have 1000"
+    assert sum(taken(one, second) for second in range(1, 11) for one in ten) == 2000
+    assert "200 requests a second of all with this token" in ten[-1].excess(10.0)
+    other = Allowance(limits, Share(limits), is_burst=True)
+    assert taken(other, 10.0) == 600
+
+
+def test_what_live_calls_earn_is_earned_for_all_of_the_token():
+    """Fifty clients with twenty calls each are no flood."""
+    limits = settings(requests_per_s_per_token=200.0, requests_burst_per_token=1000)
+    share = Share(limits)
+    clients = [Allowance(limits, share, is_burst=True) for _ in range(50)]
+    for one in clients:
+        taken(one, 0.0, calls=20)
+    for second in range(1, 6):
+        for one in clients:
+            one.look(second, 20)
+            assert all(one.take(second) for _ in range(200)), second
+
+
+def test_who_spent_the_share_on_credit_waits_for_it():
+    limits = settings(requests_per_s_per_token=200.0, requests_burst_per_token=1000)
+    share = Share(limits)
+    first, second = (Allowance(limits, share, is_burst=True) for _ in range(2))
+    first.look(0.0, 0)
+    assert first.spend(0.0, 1100) == pytest.approx(5.0), "of its own it owes 500"
+    assert second.spend(0.0, 100) == pytest.approx(1.0), "of all 200 are owed"
+
+
+@pytest.mark.virtual_clock
+async def test_more_clients_are_not_served_more_beyond_the_share_of_their_token(make_node):
+    limits = {"requests_per_s_per_token": 10.0, "requests_burst_per_token": 30, "held_max_s": 1.0}
+    async with make_node(**limits) as node, node.client() as first, node.client() as second:
+        answers = []
+        for client in (first, second):
+            ids = [await client.ask("signalwire.ping", {}, f"p{number}") for number in range(40)]
+            await client.until(lambda client=client, ids=ids: all(one in client.responses for one in ids))
+            answers += [client.responses[one] for one in ids]
+    served = sum("result" in one for one in answers)
+    assert 38 <= served <= 60, served
+    refusals = [one["error"] for one in answers if "error" in one]
+    assert {one["code"] for one in refusals} == {-32005}
+    assert "10 requests a second of all with this token" in refusals[-1]["message"]
 
 
 async def test_large_frames_are_read_slower_and_small_ones_of_others_at_once(make_node):

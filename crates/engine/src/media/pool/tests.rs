@@ -243,3 +243,31 @@ fn more_than_512_sources_at_once_are_refused_with_a_sentence() {
     );
     play(2, 512).unwrap();
 }
+
+#[test]
+fn a_media_thread_that_hangs_is_noticed_and_one_that_waits_for_nothing_is_not() {
+    let mut stalled = Stalled::new("hung");
+    let turns = |pool: &MediaPool| pool.threads.first().unwrap().turns.load(Ordering::Relaxed);
+    let until_a_turn = |pool: &MediaPool| {
+        let (began, before) = (Instant::now(), turns(pool));
+        while turns(pool) == before {
+            assert!(began.elapsed() < Duration::from_secs(20), "it does not turn");
+            std::thread::yield_now();
+        }
+    };
+    for _ in 0..3 {
+        until_a_turn(&stalled.pool);
+        assert_eq!(stalled.pool.standing(), None);
+    }
+    let (release, released) = channel();
+    stalled.pool.send(0, ThreadCommand::Hang(released)).unwrap();
+    let began = Instant::now();
+    while stalled.pool.standing().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody noticed");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(stalled.pool.standing(), Some(0), "for as long as it hangs");
+    drop(release);
+    until_a_turn(&stalled.pool);
+    assert_eq!(stalled.pool.standing(), None);
+}

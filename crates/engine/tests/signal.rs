@@ -458,7 +458,7 @@ fn beside_a_flood_by_udp_calls_are_answered_in_time() {
         std::thread::sleep(Duration::from_millis(500));
         let took = served(&node, 30);
         drop(stop);
-        assert!(took[15] < Duration::from_millis(50), "{method}: {took:?}");
+        assert!(took[15] < T1, "{method}: {took:?}");
         assert!(took[29] < Duration::from_millis(2_500), "{method}: {took:?}");
         println!("{method}: {:.0} a second", flooder.join().unwrap());
     }

@@ -56,7 +56,9 @@ def listens(pid: int) -> bool:
 
 def thread_named(pid: int, name: str) -> int:
     """The id of a thread of a process."""
-    found = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text() == f"{name}\n"]
+    found = [
+        int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text() == f"{name}\n"
+    ]
     assert len(found) == 1, f"{len(found)} threads of {pid} are named {name}"
     return found[0]
 

@@ -115,7 +115,8 @@ impl Core {
             return;
         }
         if let Some(thread) = self.media.standing() {
-            self.log.warning("a media thread stands still", &[("thread", json!(thread))]);
+            self.log
+                .warning("a media thread stands still", &[("thread", json!(thread))]);
         } else if self.beat.as_mut().is_some_and(|beat| is_closed(beat.write(b"\n"))) {
             self.beat = None;
         }

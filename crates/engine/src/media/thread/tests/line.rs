@@ -85,6 +85,7 @@ impl Line {
             commands,
             written,
             notices: notices_in,
+            turns: Arc::default(),
         };
         let media = MediaThread::new(rings, settings).unwrap();
         let ours = own();

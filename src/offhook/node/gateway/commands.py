@@ -183,7 +183,8 @@ class Commands:
         stored = StoredReply(command.session.protocol, key_of(command.frame_id), reply, command.at)
         if is_accepted and method in _NEW_CALLS:
             try:
-                await self._journal.confirm_reply(stored)
+                self._journal.save_reply(stored)
+                await self._journal.sync()
             except JournalFailure:
                 log.warning("accepted dial is not journalled", method=method)
         elif command.session.ledger.find(command.frame_id) is command.first:

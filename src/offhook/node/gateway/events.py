@@ -247,9 +247,15 @@ class Outbox:
         def deliver(written: asyncio.Future[None]) -> None:
             self.counts["unjournalled"] += written.exception() is not None
             for session, kept in zip(sessions, stored, strict=True):
-                session.delivery.deliver(kept)
+                session.delivery.deliver(kept, is_synced=not event.durable)
 
-        self._journal.append(stored, durable=event.durable).add_done_callback(deliver)
+        def synced(_: asyncio.Future[None]) -> None:  # or there is no sync to wait for
+            for session, kept in zip(sessions, stored, strict=True):
+                session.delivery.synced(kept)
+
+        self._journal.append(stored).add_done_callback(deliver)
+        if event.durable:
+            self._journal.sync().add_done_callback(synced)
 
     # --- what the journal must know of the call ---
 

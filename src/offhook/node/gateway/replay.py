@@ -15,14 +15,17 @@ journal in pages and sent first; what is journalled meanwhile is found there too
 An offer that went out on a connection before may have arrived there, and its ack been lost: stock clients would run
 their handler twice. It waits (``waits.Wait``), and what is behind it of its call with it; a command for the call shows
 that the client has it, and takes it back.
+
+What is to be on the disk first waits for that, and what is behind it of its call (``syncs.Syncs``). A walk passes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offhook.node.gateway.replay_states import LOADED, SENDING, TRANSITIONS, Cause, Phase, State
+from offhook.node.gateway.replay_states import ATTACHED, LOADED, SENDING, TRANSITIONS, Cause, Phase, State
 from offhook.node.gateway.settings import GatewaySettings
+from offhook.node.gateway.syncs import Syncs
 from offhook.node.gateway.unacked import Unacked
 from offhook.node.gateway.waits import Wait
 from offhook.node.gateway.walk import Read, Rest, Walk
@@ -49,6 +52,7 @@ class Replay:
         self._is_heard = False
         self._held: dict[str, Wait] = {}
         self._retracted: dict[str, int] = {}
+        self._syncs = Syncs()
 
     def number(self) -> int:
         """The next ``session_seq``."""
@@ -100,8 +104,11 @@ class Replay:
         if (self.state, Cause.DETACHED) in TRANSITIONS:
             self._move(Cause.DETACHED)
 
-    def journalled(self, event: StoredEvent, now: float) -> bool:
-        """It is in the journal (or was refused there: then it has this one chance). True: send it now."""
+    def journalled(self, event: StoredEvent, now: float, *, is_synced: bool = True) -> bool:
+        """It is in the journal (or was refused there: then it has this one chance). True: send it now.
+
+        ``is_synced``: False where ``synced`` is to be waited for.
+        """
         if self.state is State.CLOSED:  # the session went while it was on its way through the journal
             return False
         self.unacked.keep(event, now)
@@ -113,9 +120,28 @@ class Replay:
                 goes = False
             if self.state in LOADED and self._delivered_seq == self.last_seq:
                 self._retracted.clear()
+        if self._syncs.add(event, is_synced=is_synced):
+            return False
         if goes and event.event_type == RECEIVE_EVENT:
             self.unacked.went_out(event)
         return goes
+
+    def synced(self, event: StoredEvent) -> list[StoredEvent]:
+        """It is on the disk, or never will be. Returns what of its call is to be sent now."""
+        return [free for free in self._syncs.synced(event) if self._goes_late(free)]
+
+    def _goes_late(self, event: StoredEvent) -> bool:
+        """Whether it goes out now; a walk that comes to it later sends it then."""
+        if self.state not in ATTACHED or event.id not in self.unacked:
+            return False
+        walk, is_held = self._walk, event.call_id in self._held
+        if walk is not None and (walk.calls is None or event.call_id in walk.calls):
+            is_held = not walk.has_passed(event) or (is_held and walk.calls is None)
+        if is_held:
+            return False
+        if event.event_type == RECEIVE_EVENT:
+            self.unacked.went_out(event)
+        return True
 
     def retract(self, call_id: str) -> None:
         """Send the offer of a call never (again); where it is in a socket's queue already, it goes out."""
@@ -147,6 +173,7 @@ class Replay:
         """The session is gone, and the journal told."""
         self._held.clear()
         self._walk = None
+        self._syncs.clear()
         self.unacked.clear()
         if self.state is not State.CLOSED:
             self._move(Cause.GONE)
@@ -166,7 +193,7 @@ class Replay:
                 self._walk = Walk(due)
                 self._move(Cause.DUE)
             elif (event := walk.take()) is not None:
-                if self._is_wanted(event, now) and self._is_due(event, walk, now):
+                if self._is_wanted(event, now) and not self._syncs.holds(event) and self._is_due(event, walk, now):
                     self._goes_again(event)
                     return event
             elif walk.phase is Phase.ASK:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["LOADED", "SENDING", "STEPS", "TRANSITIONS", "Cause", "Phase", "State", "Step"]
+__all__ = ["ATTACHED", "LOADED", "SENDING", "STEPS", "TRANSITIONS", "Cause", "Phase", "State", "Step"]
 
 
 class State(enum.Enum):
@@ -65,6 +65,9 @@ TRANSITIONS: Final[Mapping[tuple[State, Cause], State]] = MappingProxyType(
 
 SENDING: Final = frozenset({State.LIVE, State.WAITING, State.REPEATING})
 """What is journalled goes out at once, but that of a call that is held."""
+
+ATTACHED: Final = SENDING | {State.LOADING, State.REPLAYING}
+"""There is a connection."""
 
 LOADED: Final = frozenset(State) - {State.UNREAD, State.LOADING}
 """What an earlier node left is known."""

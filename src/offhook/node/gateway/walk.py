@@ -69,6 +69,10 @@ class Walk:
         self._cursor = event.session_seq
         return event
 
+    def has_passed(self, event: StoredEvent) -> bool:
+        """Whether it was there before this one."""
+        return event.session_seq <= self._cursor
+
     def go_on(self, now: float, *, is_full: bool) -> Rest | None:
         """After a page, or a rest: None, or the (other) rest."""
         if self.phase is Phase.SEND:

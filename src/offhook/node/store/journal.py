@@ -60,17 +60,19 @@ class SqliteJournal:
         """See ``port.Journal``."""
         await self._writer.close()
 
+    def sync(self) -> asyncio.Future[None]:
+        """See ``port.Journal``."""
+        return self._writer.sync()
+
     async def flushed(self) -> None:
         """See ``port.Journal``."""
         await self._writer.flushed()
 
     # --- events ---
 
-    def append(self, events: Sequence[StoredEvent], *, durable: bool) -> asyncio.Future[None]:
+    def append(self, events: Sequence[StoredEvent]) -> asyncio.Future[None]:
         """See ``port.Journal``."""
-        return self._writer.submit(
-            [Change("event", msgspec.structs.astuple(event)) for event in events], durable=durable
-        )
+        return self._writer.submit([Change("event", msgspec.structs.astuple(event)) for event in events])
 
     def acknowledge(self, session: str, session_seqs: Iterable[int]) -> None:
         """See ``port.Journal``."""
@@ -112,10 +114,6 @@ class SqliteJournal:
     def save_reply(self, reply: StoredReply) -> None:
         """See ``port.Journal``."""
         self._writer.note([Change("reply", msgspec.structs.astuple(reply))])
-
-    def confirm_reply(self, reply: StoredReply) -> asyncio.Future[None]:
-        """See ``port.Journal``."""
-        return self._writer.submit([Change("reply", msgspec.structs.astuple(reply))], durable=True)
 
     def forget_reply(self, session: str, request_id: str, at: float) -> None:
         """See ``port.Journal``."""

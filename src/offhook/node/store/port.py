@@ -108,6 +108,8 @@ class Recovered(msgspec.Struct, frozen=True):
 class Journal(Protocol):
     """Writes in the order it is called; a returned future is done when it is written, or fails with JournalFailure.
 
+    Those of writes are done in their order, and wait for no sync.
+
     What is told it in one turn of the loop is written together, after that turn.
     """
 
@@ -133,8 +135,12 @@ class Journal(Protocol):
         """Write what is pending, sync and close."""
         ...
 
-    def append(self, events: Sequence[StoredEvent], *, durable: bool) -> asyncio.Future[None]:
-        """Keep events until they are acknowledged. ``durable``: done after a sync, else synced within a second."""
+    def sync(self) -> asyncio.Future[None]:
+        """Done when all that was told it before is on the disk, which everything is within a second anyway."""
+        ...
+
+    def append(self, events: Sequence[StoredEvent]) -> asyncio.Future[None]:
+        """Keep events until they are acknowledged."""
         ...
 
     def acknowledge(self, session: str, session_seqs: Iterable[int]) -> None:
@@ -159,10 +165,6 @@ class Journal(Protocol):
 
     def save_reply(self, reply: StoredReply) -> None:
         """Keep the first reply to a request id."""
-        ...
-
-    def confirm_reply(self, reply: StoredReply) -> asyncio.Future[None]:
-        """The same, done after a sync."""
         ...
 
     def forget_reply(self, session: str, request_id: str, at: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -42,13 +41,7 @@ class WriterSettings(msgspec.Struct, frozen=True):
 
 class _Promise(NamedTuple):
     done: asyncio.Future[None]
-    durable: bool
-
-
-class _Due(NamedTuple):
-    done: asyncio.Future[None]
-    durable: bool
-    error: OSError | None
+    wants_sync: bool
 
 
 class _Write(NamedTuple):
@@ -77,7 +70,7 @@ class Writer:
         self._pending: list[Change] = []
         self._encoded: list[msgspec.Raw] = []
         self._promises: list[_Promise] = []
-        self._due: deque[_Due] = deque()
+        self._due: list[asyncio.Future[None]] = []
         self._unapplied: list[_Write] = []
         self._writes = 0
         self._unapplied_bytes = 0
@@ -141,8 +134,15 @@ class Writer:
         await self._in_syncs(lambda: self._tail.close(keeps_files=keeps_files))
         self._shut_threads()
 
-    def submit(self, changes: Sequence[Change], *, durable: bool = False) -> asyncio.Future[None]:
-        """Write at the end of this turn; the future is done when it is written (and synced, when durable)."""
+    def submit(self, changes: Sequence[Change]) -> asyncio.Future[None]:
+        """Write at the end of this turn; the future is done when it is written. No write waits for a sync."""
+        return self._promise(changes, wants_sync=False)
+
+    def sync(self) -> asyncio.Future[None]:
+        """Sync at the end of this turn; the future is done, and those of writes before it are, when that is done."""
+        return self._promise((), wants_sync=True)
+
+    def _promise(self, changes: Sequence[Change], *, wants_sync: bool) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         done.add_done_callback(_retrieve)
@@ -150,7 +150,7 @@ class Writer:
             done.set_exception(JournalFailure("the journal is closed"))
             return done
         self.note(changes)
-        self._promises.append(_Promise(done, durable))
+        self._promises.append(_Promise(done, wants_sync))
         return done
 
     def note(self, changes: Sequence[Change]) -> None:
@@ -183,7 +183,8 @@ class Writer:
 
     async def flushed(self) -> None:
         """Wait until all that was submitted so far was written, and synced where that was wanted, or has failed."""
-        await asyncio.wait([self.submit([])])
+        is_synced_soon = self._syncing is not None or any(promise.wants_sync for promise in self._promises)
+        await asyncio.wait([self.sync() if is_synced_soon else self.submit([])])
 
     # --- the tail ---
 
@@ -206,20 +207,16 @@ class Writer:
             if changes:
                 self._keep(changes)
             self._refuse(error, is_news=not self._is_failing)
-        self._due += [_Due(done, durable and error is None, error) for done, durable in promises]
-        if self._syncing is None:
-            self._settle()
-
-    def _settle(self) -> None:
-        """Tell who waits, in the order of their writes: who is behind a sync waits for it."""
-        while self._due and not self._due[0].durable:
-            due = self._due.popleft()
-            self._tell(due.done, due.error)
-        if self._due:
+        for done, wants_sync in promises:
+            if wants_sync and error is None:
+                self._due.append(done)
+            else:
+                self._tell(done, error)
+        if self._due and self._syncing is None:
             self._syncing = self._spawn(self._sync(), "journal sync")
 
     async def _sync(self) -> None:
-        waiting, self._due = self._due, deque()
+        waiting, self._due = self._due, []
         error: OSError | None = OSError("its sync was given up")
         try:
             if self._has_lost_sync:
@@ -231,10 +228,9 @@ class Writer:
             self._has_lost_sync = True  # the kernel tells it once, and may take the next sync for good (fsync(2))
             self._refuse(error)
         finally:
-            for due in waiting:
-                self._tell(due.done, error if due.durable else due.error)
-            self._syncing = None
-        self._settle()
+            for done in waiting:
+                self._tell(done, error)
+            self._syncing = self._spawn(self._sync(), "journal sync") if self._due else None
 
     def _write(self, changes: list[Change], record: bytes) -> None:
         self._tail.append(record)

@@ -55,6 +55,9 @@ class Bench:
         self.is_slow = False
         """A page is as the disk was when it was asked for, not as it is when it comes."""
         self.under_way: list[StoredEvent] = []
+        self.syncing: list[StoredEvent] = []
+        """Written, and to be on the disk before they leave."""
+        self.durable: set[str] = set()
         self.emitted: list[StoredEvent] = []
         self.ids = itertools.count()
         self.acked: set[str] = set()
@@ -83,15 +86,29 @@ class Bench:
         self.under_way.append(event)
         return event
 
+    def emit_durable(self, call_id: str) -> StoredEvent:
+        event = self.emit(call_id)
+        self.durable.add(event.id)
+        return event
+
     def offer(self, call_id: str) -> StoredEvent:
         return self.emit(call_id, RECEIVE_EVENT)
 
     def hand_over(self, count: int = 1000) -> None:
         for event in self.under_way[:count]:
-            if self.replay.journalled(event, self.now):
+            is_synced = event.id not in self.durable
+            if not is_synced:
+                self.syncing.append(event)
+            if self.replay.journalled(event, self.now, is_synced=is_synced):
                 self.send(event)
         del self.under_way[:count]
         self.forget()
+
+    def sync(self, count: int = 1000) -> None:
+        for event in self.syncing[:count]:
+            self.syncing.remove(event)
+            for free in self.replay.synced(event):
+                self.send(free)
 
     def connect(self) -> None:
         self.drop()
@@ -137,6 +154,7 @@ class Bench:
         """Another node goes on with what is on the disk. What it was not told was taken back it cannot know."""
         self.drop()
         self.under_way.clear()
+        self.syncing.clear()
         self.taken_back -= {event.id for event in self.disk.values()}
         self.start(last_seq=self.replay.last_seq, is_new=False)
 
@@ -182,6 +200,8 @@ class Bench:
         assert event.id not in {one.id for one in sent}, "an event came twice on one connection"
         assert all(one.session_seq < event.session_seq for one in sent if one.call_id == event.call_id), "order"
         assert event.id not in self.acked, "an event came after its ack"
+        before = [one for one in self.syncing if one.call_id == event.call_id and one.session_seq <= event.session_seq]
+        assert before == [], "an event came before it, or one before it of its call, was on the disk"
         assert event.id not in self.taken_back, "an offer came after it was taken back"
         if event.event_type == RECEIVE_EVENT:
             unheard_s, heard_s = self.was_here_s.get(event.id, (99.0, 99.0))
@@ -202,9 +222,10 @@ class Bench:
         self.hear()
         for _ in range(BEATS):
             self.hand_over()
+            self.sync(1)
             self.beat()
             self.ack_all()
-            if self.is_over:
+            if self.is_over and not self.syncing:
                 break
             self.wait(max(0.0, (self.rests_until or self.now) - self.now))
         assert self.replay.state is State.LIVE
@@ -235,7 +256,10 @@ BEATS_ON = one("beats", st.integers(1, 12) | st.just(60))
 TIME = one("wait", st.sampled_from([0.01, 0.2, 0.3, 0.5, 6.0, 3600.0, -0.3, -3600.0]))
 OPERATIONS = st.one_of(
     one("emit", SOME_CALL),
+    one("emit_durable", SOME_CALL),
+    one("sync", st.integers(1, 3)),
     one("offer", SOME_CALL),
+    several(one("emit_durable", SOME_CALL), one("emit", SOME_CALL) | one("offer", SOME_CALL), HANDED_OVER),
     several(one("emit", SOME_CALL) | one("offer", SOME_CALL), HANDED_OVER),
     several(one("offer", SOME_CALL), HANDED_OVER, one("drop") | one("restart")),
     several(BACK, BEATS_ON, one("offer", SOME_CALL), HANDED_OVER, BACK, BEATS_ON, TIME, BEATS_ON),
@@ -269,6 +293,7 @@ def test_whatever_happens_nothing_is_lost_or_reordered_and_no_offer_comes_twice_
             getattr(bench, name)(*args)
         assert all(TRANSITIONS[before, cause] is after for before, cause, after in bench.replay.moves)
     bench.finish()
+    bench.emit_durable("b")
     bench.emit("a")
     bench.hand_over()
     assert bench.connections[-1][-1] is bench.emitted[-1], "live, an event goes out at once"
@@ -295,6 +320,51 @@ def test_the_same_on_the_journal_with_a_client_that_speaks(operations):
 
     with tempfile.TemporaryDirectory() as directory, asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         runner.run(story(Path(directory))).check()
+
+
+# --- syncs ---
+
+
+def test_what_is_to_be_on_the_disk_holds_up_its_own_call_alone():
+    """A disk that takes 200 ms for a sync made every caller wait for 400 ms to be answered."""
+    bench = Bench()
+    bench.connect()
+    first, second, third = bench.emit_durable("a"), bench.emit_durable("a"), bench.emit("a")
+    other = bench.emit("b")
+    bench.hand_over()
+    assert bench.connections[-1] == [other]
+    bench.sync(1)
+    assert bench.connections[-1] == [other, first]
+    bench.sync(1)
+    assert bench.connections[-1] == [other, first, second, third]
+
+
+def test_what_was_not_on_the_disk_when_a_walk_came_by_goes_out_when_it_is():
+    bench = away()
+    durable, behind, other = bench.emit_durable("a"), bench.emit("a"), bench.emit("b")
+    bench.hand_over()
+    bench.connect()
+    bench.beats()
+    assert bench.replay.state is State.LIVE
+    assert bench.connections[-1] == [other]
+    bench.drop()
+    bench.connect()
+    bench.beats(2)  # the page is asked for and has come: the walk is not there yet
+    bench.sync()
+    assert bench.connections[-1] == []
+    bench.beats()
+    assert bench.connections[-1] == [durable, behind, other]
+
+
+def test_an_offer_that_was_taken_back_behind_what_is_not_on_the_disk_does_not_go_out():
+    bench = Bench()
+    bench.connect()
+    durable = bench.emit_durable("a")
+    bench.offer("a")
+    bench.hand_over()
+    bench.retract("a")
+    bench.sync()
+    assert bench.connections[-1] == [durable]
 
 
 # --- each row ---

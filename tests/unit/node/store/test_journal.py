@@ -28,6 +28,11 @@ def event(seq: int, session: str = "s", call_id: str = "c", size: int = 10) -> S
     return StoredEvent(session, seq, f"id-{seq}", call_id, seq, "calling.call.play", 1.0 + seq, "x" * size)
 
 
+async def on_disk(journal: SqliteJournal, *events: StoredEvent) -> None:
+    journal.append(events)
+    await journal.sync()
+
+
 def session(protocol: str = "s") -> StoredSession:
     return StoredSession(
         protocol=protocol,
@@ -56,7 +61,9 @@ def written(directory: Path) -> list[Path]:
 
 async def test_events_are_kept_in_order_until_they_are_acknowledged(journal):
     for seq in range(1, 6):
-        await journal.append([event(seq)], durable=seq % 2 == 0)
+        await journal.append([event(seq)])
+        if seq % 2 == 0:
+            await journal.sync()
     journal.acknowledge("s", [2, 4])
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 3, 5]
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 1, 1)] == [3]
@@ -75,7 +82,7 @@ async def test_all_that_is_known_is_recovered_by_the_next_start(tmp_path):
     first.note_control("c", "k2", "recording")
     first.note_control("c", "k2", "paused")
     first.close_control("c", "k1")
-    first.append([event(7)], durable=True)
+    first.append([event(7)])
     first.save_reply(StoredReply("s", "r1", "{}", 3.0))
     first.save_reply(StoredReply("s", "r1", "a second reply", 4.0))
     await first.close()
@@ -114,7 +121,9 @@ async def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path):
             await journal.start()
             for seq in range(1, 100000):
                 kept = StoredEvent("s", seq, str(seq), "c", seq, "calling.call.play", 1.0, "x" * 200)
-                await journal.append([kept], durable=seq % 10 == 0)
+                await journal.append([kept])
+                if seq % 10 == 0:
+                    await journal.sync()
                 print(seq, flush=True)
 
         asyncio.run(main())
@@ -165,18 +174,18 @@ def no_file_grows_beyond(size_bytes: int):
 
 
 async def test_a_full_disk_is_told_and_what_was_refused_is_written_once_there_is_space(journal, tmp_path):
-    await journal.append([event(1)], durable=True)
+    await on_disk(journal, event(1))
     size_bytes = max(path.stat().st_size for path in tmp_path.iterdir())
     with no_file_grows_beyond(size_bytes + 50_000):
         with pytest.raises(JournalFailure, match="free space on its disk"):
-            await journal.append([event(2, size=1_000_000)], durable=False)
+            await journal.append([event(2, size=1_000_000)])
         assert not journal.is_healthy
         with pytest.raises(JournalFailure):
-            await journal.append([event(3)], durable=True)
+            await on_disk(journal, event(3))
         with pytest.raises(JournalFailure):
             await journal.unacknowledged("s", 0, 10)
     await is_well_again(journal)
-    await journal.append([event(4)], durable=False)
+    await journal.append([event(4)])
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3, 4]
 
 
@@ -184,11 +193,11 @@ async def test_a_database_that_is_full_keeps_all_in_the_tail(tmp_path):
     """SQLite's own page limit: what the tail took is there for the next process, whatever became of the database."""
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(retry_interval_s=0.02))
     await journal.start()
-    await journal.append([event(1)], durable=True)
+    await on_disk(journal, event(1))
     writer = journal._writer
     pages = await writer.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
     await writer.read(lambda connection: connection.execute(f"PRAGMA max_page_count={pages + 1}").fetchone())
-    await journal.append([event(2, size=100_000)], durable=True)
+    await on_disk(journal, event(2, size=100_000))
     with pytest.raises(JournalFailure):
         await journal.unacknowledged("s", 0, 10)
     assert not journal.is_healthy
@@ -201,7 +210,7 @@ async def test_a_database_that_is_full_keeps_all_in_the_tail(tmp_path):
 
 async def test_a_sync_that_failed_is_not_tried_again_as_if_it_had_worked(journal, monkeypatch):
     """The kernel may have dropped the pages that it could not write (fsync(2), EIO): they are written anew."""
-    await journal.append([event(1)], durable=False)
+    await journal.append([event(1)])
     (before,) = written(journal._writer._path.parent)
 
     def fail(_: int) -> None:
@@ -210,10 +219,10 @@ async def test_a_sync_that_failed_is_not_tried_again_as_if_it_had_worked(journal
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", fail)
         with pytest.raises(JournalFailure, match="Input/output error"):
-            await journal.append([event(2)], durable=True)
+            await on_disk(journal, event(2))
         assert not journal.is_healthy
     await is_well_again(journal)
-    await journal.append([event(3)], durable=True)
+    await on_disk(journal, event(3))
     assert not before.exists()
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3]
 
@@ -224,14 +233,14 @@ async def test_a_torn_end_of_the_tail_is_left_out_and_nothing_behind_it_is_taken
     journal = SqliteJournal(tmp_path / "journal.db")
     await journal.start()
     for seq in (1, 2, 3):
-        await journal.append([event(seq)], durable=True)
+        await on_disk(journal, event(seq))
     await crash(journal)
     (tail,) = written(tmp_path)
     tail.write_bytes(tail.read_bytes()[:-cut])
     later = tail.with_suffix(f".{int(tail.suffix[1:]) + 1}")
     other = SqliteJournal(tmp_path / "other" / "journal.db")
     await other.start()
-    await other.append([event(4)], durable=True)
+    await on_disk(other, event(4))
     await crash(other)
     later.write_bytes(written(tmp_path / "other")[0].read_bytes())
     again = SqliteJournal(tmp_path / "journal.db")
@@ -246,7 +255,7 @@ async def test_a_tail_that_was_in_the_database_already_changes_nothing(tmp_path)
     """Killed between the commit and the end of the old tail."""
     journal = SqliteJournal(tmp_path / "journal.db")
     await journal.start()
-    await journal.append([event(1), event(2)], durable=False)
+    await journal.append([event(1), event(2)])
     journal.acknowledge("s", [1])
     journal.save_call(LiveCall("c", "p", "s", 2, {}))
     await journal.flushed()
@@ -288,17 +297,17 @@ def watch(journal: SqliteJournal, method: str) -> list[int]:
 async def test_what_is_submitted_in_a_turn_is_one_write_and_one_sync(journal):
     """Group commit: many appends, few writes."""
     records, syncs = watch(journal, "append"), watch(journal, "sync")
-    await asyncio.gather(*(journal.append([event(seq)], durable=True) for seq in range(1, 501)))
+    await asyncio.gather(*(on_disk(journal, event(seq)) for seq in range(1, 501)))
     assert records == [500]
     assert len(syncs) == 1
 
 
 async def test_what_nobody_waits_for_is_in_the_same_record(journal):
-    await journal.append([event(1), event(2)], durable=False)
+    await journal.append([event(1), event(2)])
     records = watch(journal, "append")
     journal.acknowledge("s", [1])
     journal.save_reply(StoredReply("s", "r", "{}", 1.0))
-    await journal.append([event(3)], durable=False)
+    await journal.append([event(3)])
     assert records == [3]
     journal.acknowledge("s", [2])
     await asyncio.sleep(0)
@@ -309,7 +318,7 @@ async def test_what_nobody_waits_for_is_in_the_same_record(journal):
 async def test_what_is_not_durable_is_in_the_synced_database_soon(tmp_path):
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(sync_interval_s=0.01))
     await journal.start()
-    await journal.append([event(1)], durable=False)
+    await journal.append([event(1)])
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as reader:
         async with asyncio.timeout(5):
             while reader.execute("SELECT session_seq FROM events").fetchall() != [(1,)]:
@@ -343,11 +352,11 @@ async def test_readers_that_come_together_share_a_commit_while_writes_go_on(tmp_
     async def write_on() -> None:
         seq = 100
         while True:
-            await journal.append([event(seq := seq + 1)], durable=False)
+            await journal.append([event(seq := seq + 1)])
             await asyncio.sleep(0)
 
     async def append_and_read(seq: int) -> None:
-        await journal.append([event(seq)], durable=False)
+        await journal.append([event(seq)])
         assert seq in [kept.session_seq for kept in await journal.unacknowledged("s", 0, 50)]
 
     journal._writer._commit = counted
@@ -378,48 +387,25 @@ async def test_a_reader_that_goes_leaves_the_tail_whole(journal):
         drop(last)
 
     tail.drop = slow_drop
-    await journal.append([event(1)], durable=False)
+    await journal.append([event(1)])
     first = asyncio.ensure_future(journal.unacknowledged("s", 0, 10))
     async with asyncio.timeout(10):
         while not begun:
             await asyncio.sleep(0.001)
     first.cancel()
     await asyncio.wait([first])
-    await journal.append([event(2)], durable=False)
+    await journal.append([event(2)])
     second = asyncio.ensure_future(journal.unacknowledged("s", 0, 10))
     await asyncio.sleep(0.05)
     is_free.set()
     assert [kept.session_seq for kept in await second] == [1, 2]
     async with asyncio.timeout(10):
-        await journal.append([event(3)], durable=True)
+        await on_disk(journal, event(3))
     assert journal.is_healthy
 
 
-async def test_who_waits_for_a_sync_is_told_before_those_whose_writes_came_later(journal):
-    """An event that is not durable never overtakes one that is: clients get the events of a call in order."""
-    told, is_free = [], threading.Event()
-    sync = journal._writer._tail.sync
-
-    def slow_sync() -> None:
-        is_free.wait(10)
-        sync()
-
-    journal._writer._tail.sync = slow_sync
-    waits = []
-    for seq in range(1, 10):
-        done = journal.append([event(seq)], durable=seq % 3 == 1)
-        done.add_done_callback(lambda _, seq=seq: told.append(seq))
-        waits.append(done)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert told == []
-    is_free.set()
-    async with asyncio.timeout(10):
-        await asyncio.wait(waits)
-    assert told == list(range(1, 10))
-
-
-async def test_a_write_that_failed_is_told_after_those_before_it(journal):
+async def test_no_write_waits_for_a_sync_and_all_are_told_in_their_order(journal):
+    """A disk that takes 200 ms for a sync held up all calls: an INVITE was answered after 400 ms."""
     told, is_free = [], threading.Event()
     tail = journal._writer._tail
     sync, append = tail.sync, tail.append
@@ -431,30 +417,60 @@ async def test_a_write_that_failed_is_told_after_those_before_it(journal):
     def refuse(_: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def note(done: asyncio.Future[None], name: str) -> asyncio.Future[None]:
+        done.add_done_callback(lambda _: told.append(name))
+        return done
+
     tail.sync = slow_sync
-    first = journal.append([event(1)], durable=True)
-    first.add_done_callback(lambda _: told.append(1))
+    note(journal.append([event(1)]), "first")
+    synced = note(journal.sync(), "synced")
+    note(journal.append([event(2)]), "second")
     await asyncio.sleep(0.01)
     tail.append = refuse
-    second = journal.append([event(2)], durable=False)
-    second.add_done_callback(lambda _: told.append(2))
+    failed = note(journal.append([event(3)]), "failed")
+    refused = note(journal.sync(), "refused")
     await asyncio.sleep(0.01)
-    assert told == []
+    assert told == ["first", "second", "failed", "refused"]
     tail.append = append
     is_free.set()
     async with asyncio.timeout(10):
-        await asyncio.wait([first, second])
-    assert told == [1, 2]
-    assert first.exception() is None
-    assert isinstance(second.exception(), JournalFailure)
+        await asyncio.wait([synced])
+    assert synced.exception() is None
+    for done in (failed, refused):
+        assert isinstance(done.exception(), JournalFailure)
     await is_well_again(journal)
+
+
+async def test_what_is_flushed_was_synced_where_somebody_waits_for_that(journal):
+    is_free = threading.Event()
+    tail = journal._writer._tail
+    sync = tail.sync
+
+    def slow_sync() -> None:
+        is_free.wait(10)
+        sync()
+
+    tail.sync = slow_sync
+    await journal.append([event(1)])
+    async with asyncio.timeout(10):
+        await journal.flushed()
+    synced = journal.sync()
+    flushed = [asyncio.ensure_future(journal.flushed())]
+    await asyncio.sleep(0.01)
+    flushed.append(asyncio.ensure_future(journal.flushed()))
+    await asyncio.sleep(0.01)
+    assert not any(one.done() for one in flushed)
+    is_free.set()
+    async with asyncio.timeout(10):
+        await asyncio.wait(flushed)
+    assert synced.done()
 
 
 async def test_a_file_that_could_not_be_deleted_is_not_done_again(tmp_path, monkeypatch):
     """What was acknowledged since would come back."""
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(retry_interval_s=0.02))
     await journal.start()
-    await journal.append([event(1)], durable=True)
+    await on_disk(journal, event(1))
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -486,9 +502,11 @@ async def test_nothing_is_durable_behind_a_sync_that_failed(journal, monkeypatch
             raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fdatasync", fail_once)
-    first = journal.append([event(1)], durable=True)
+    journal.append([event(1)])
+    first = journal.sync()
     await asyncio.sleep(0.01)
-    second = journal.append([event(2)], durable=True)
+    journal.append([event(2)])
+    second = journal.sync()
     await asyncio.sleep(0.01)
     is_free.set()
     async with asyncio.timeout(10):
@@ -496,14 +514,14 @@ async def test_nothing_is_durable_behind_a_sync_that_failed(journal, monkeypatch
     assert isinstance(first.exception(), JournalFailure)
     assert isinstance(second.exception(), JournalFailure)
     await is_well_again(journal)
-    await journal.append([event(3)], durable=True)
+    await on_disk(journal, event(3))
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1, 2, 3]
 
 
 async def test_who_asks_for_the_impossible_is_told_and_takes_nobody_along(journal):
-    fine = journal.append([event(1)], durable=False)
+    fine = journal.append([event(1)])
     with pytest.raises(OverflowError):
-        journal.append([event(1 << 70)], durable=False)
+        journal.append([event(1 << 70)])
     async with asyncio.timeout(10):
         await fine
     assert [kept.session_seq for kept in await journal.unacknowledged("s", 0, 10)] == [1]
@@ -513,7 +531,7 @@ async def test_a_backlog_that_overflows_loses_the_oldest_that_was_refused_and_no
     settings = WriterSettings(retry_interval_s=0.02, backlog_max_bytes=5000)
     journal = SqliteJournal(tmp_path / "journal.db", settings)
     await journal.start()
-    await journal.append([event(1)], durable=True)
+    await on_disk(journal, event(1))
     tail, writer = journal._writer._tail, journal._writer
     append, commit = tail.append, writer._commit
 
@@ -523,7 +541,7 @@ async def test_a_backlog_that_overflows_loses_the_oldest_that_was_refused_and_no
     tail.append = writer._commit = refuse
     for seq in range(2, 12, 2):  # two in a turn
         with pytest.raises(JournalFailure):
-            await journal.append([event(seq, size=1000), event(seq + 1, size=1000)], durable=False)
+            await journal.append([event(seq, size=1000), event(seq + 1, size=1000)])
     tail.append, writer._commit = append, commit
     await is_well_again(journal)
     kept = [found.session_seq for found in await journal.unacknowledged("s", 0, 100)]
@@ -559,7 +577,7 @@ async def test_what_was_acknowledged_is_nowhere_on_the_disk_any_more(tmp_path):
 
     for seq in range(1, 200):
         kept = msgspec.structs.replace(event(seq), frame=digits if seq == 100 else "y" * 300)
-        await journal.append([kept], durable=True)
+        await on_disk(journal, kept)
     await journal.unacknowledged("s", 0, 1)  # all is in the database
     assert is_there()
     journal.acknowledge("s", [100])
@@ -586,7 +604,7 @@ async def test_a_commit_that_hangs_costs_a_bound_of_memory_and_is_told(tmp_path,
     monkeypatch.setattr(writer, "_commit", hangs)
     try:
         for seq in range(1, 401):
-            done = journal.append([event(seq, size=1000)], durable=False)
+            done = journal.append([event(seq, size=1000)])
             await asyncio.wait([done])
             if seq == 20:
                 await asyncio.sleep(0.1)  # a commit begins, and hangs

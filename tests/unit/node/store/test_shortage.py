@@ -45,11 +45,13 @@ async def test_a_process_without_a_descriptor_left_goes_on_writing_and_turning_i
     """An INVITE was refused 503 "free space" because strangers held the descriptors that the journal turned with."""
     journal = SqliteJournal(tmp_path / "journal.db", WriterSettings(retry_interval_s=0.02))
     await journal.start()
-    await journal.append([event(1)], durable=True)
+    journal.append([event(1)])
+    await journal.sync()
     await journal.unacknowledged("s", 0, 10)
     with no_descriptor_left():
         for seq in range(2, 6):
-            await journal.append([event(seq)], durable=True)
+            journal.append([event(seq)])
+            await journal.sync()
             assert len(await journal.unacknowledged("s", 0, 10)) == seq
             assert journal.is_healthy
     await journal.close()
@@ -64,9 +66,9 @@ async def test_a_want_of_descriptors_is_not_called_a_full_disk(tmp_path, monkeyp
 
     with monkeypatch.context() as patched:
         patched.setattr(tail, "_create", refuse)
-        await journal.append([event(1)], durable=False)
+        await journal.append([event(1)])
         assert len(await journal.unacknowledged("s", 0, 10)) == 1  # it had made its next file before
-        await journal.append([event(2)], durable=False)
+        await journal.append([event(2)])
         with pytest.raises(JournalFailure, match="no file descriptor left: raise its limit"):
             await journal.unacknowledged("s", 0, 10)
         assert "LimitNOFILE" in journal.remedy

@@ -51,7 +51,8 @@ async def test_the_loop_opens_and_deletes_no_file_of_the_journal(tmp_path):
     with Audit(tmp_path) as audit:
         await journal.start()
         for seq in range(1, 6):
-            await journal.append([event(seq)], durable=True)
+            journal.append([event(seq)])
+            await journal.sync()
             assert len(await journal.unacknowledged("s", 0, 10)) == seq
         await journal.close()
     assert audit.seen == []
@@ -73,7 +74,9 @@ async def test_a_journal_holds_a_bounded_number_of_descriptors_and_leaves_none(t
     await journal.start()
     most = 0
     for seq in range(1, 200):
-        await journal.append([event(seq)], durable=seq % 3 == 0)
+        await journal.append([event(seq)])
+        if seq % 3 == 0:
+            await journal.sync()
         if seq % 5 == 0:
             await journal.unacknowledged("s", 0, 1)
             most = max(most, len([link for link in descriptors(tmp_path) if "-tail." in link]))

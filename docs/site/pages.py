@@ -22,6 +22,7 @@ from offhook.client.events.table import EVENT_TYPES
 from offhook.client.listening.all_events import AllEvents
 from offhook.client.listening.call_events import CallEvents
 from offhook.client.listening.call_waits import CallWaits
+from offhook.protocol.verbs import SPECS
 
 __all__ = ["ROOT", "action_page", "call_page", "client_page", "errors_page", "events_page", "verb_page"]
 
@@ -220,8 +221,19 @@ def _raised(verb: Verb) -> str:
         "[`RelayError`](errors.md#relayerror) when the node refuses: `code` is its code, `message` its sentence. "
         "[`RequestTimeout`](errors.md#requesttimeout) and [`ConnectionLost`](errors.md#connectionlost) are such. "
         "[`CallReleased`](errors.md#callreleased) after `pass_` or `transfer`. A call that is gone (404, 410) is no "
-        "error: the method returns at once."
+        f"error: the method returns at once.{_exclusive(verb)}"
     )
+
+
+def _exclusive(verb: Verb) -> str:
+    """Which verbs keep it from beginning, by what the dictionary says of both."""
+    sent = {struct.method for method in verb.methods for struct in method.sends}
+    kinds = {spec.exclusive for spec in SPECS.values() if spec.method in sent} - {""}
+    named = [spec.method for spec in SPECS.values() if spec.exclusive in kinds]
+    if not named:
+        return ""
+    others = f"`{'`, `'.join(named)}`"
+    return f"\n\nOf {others} one runs at a time on a call: the next is refused (409)."
 
 
 def _action_entry(kind: type[Action]) -> str:
@@ -266,7 +278,7 @@ def _attributes(owner: type) -> str:
     return _typed(owner, {name: words for name, words in attribute_words(owner).items() if name not in hidden})
 
 
-_WIRING = frozenset({"method", "event_type", "keyless", "is_continuous"})
+_WIRING = frozenset({"spec", "method", "event_type", "is_continuous"})
 """Attributes of actions that say how they hang on the wire."""
 
 

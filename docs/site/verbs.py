@@ -24,6 +24,7 @@ from offhook.client.events.table import EVENT_TYPES
 from offhook.client.listening.all_events import AllEvents
 from offhook.node.verbs.registry import BUILT
 from offhook.protocol.params import Params
+from offhook.protocol.verbs import SPECS
 
 __all__ = ["OF_THE_CLIENT_ITSELF", "VERBS", "Method", "Verb", "public_methods"]
 
@@ -175,13 +176,9 @@ class Verb:
 
     @property
     def events(self) -> list[str]:
-        """Types of events that its action takes, its words name, or the dictionary has beside its methods."""
-        found: list[str] = []
-        for action in self.actions:
-            found += [action.event_type, *sorted(action.keyless)]
-        for struct in [struct for method in self.methods for struct in method.sends]:
-            beside = vars(sys.modules[struct.__module__])
-            found += [value for name, value in beside.items() if name.endswith("EVENT") and isinstance(value, str)]
+        """Types of events that the dictionary has of what it sends, or its words name."""
+        sent = [struct.method for method in self.methods for struct in method.sends]
+        found = [event for spec in SPECS.values() if spec.method in sent for event in spec.events]
         words = [self.words.text, *(method.function.__doc__ or "" for method in self.methods)]
         for name in re.findall(r"`((?:calling|messaging)\.[\w.*]+)`", "\n".join(words)):
             found += fnmatch.filter(EVENT_TYPES, name)

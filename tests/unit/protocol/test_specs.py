@@ -6,6 +6,7 @@ import pytest
 
 from offhook.protocol.params import ControlParams
 from offhook.protocol.verbs import METHODS, PARAMS, SPECS, spec_of
+from offhook.protocol.verbs.collect import is_collected, is_collecting_over
 
 # One row per verb of section 4: the method, then the commands that follow it after a dot.
 CALLING: dict[str, tuple[str, ...]] = {
@@ -108,6 +109,25 @@ def test_only_verbs_with_a_control_id_settle_or_outlive_their_node():
         ("calling.collect", {"final": False, "result": {"type": "digit"}}, False),
         ("calling.collect", {"state": "finished", "final": True, "result": {"type": "finished"}}, True),
         ("calling.collect", {"result": "no object"}, False),
+        ("calling.collect", {"state": "finished", "final": False}, True),
+        ("calling.collect", {"result": {"type": ""}}, False),
+        ("calling.collect", {"result": {"type": ["digit"]}}, False),
+        ("calling.detect", {"detect": {"type": "machine", "params": {"event": "MACHINE"}}}, False),
+        ("calling.detect", {"detect": {"type": "machine", "params": {"event": "finished"}}}, True),
+        ("calling.detect", {"detect": {"type": "machine", "params": "finished"}}, False),
+        ("calling.send_fax", {"fax": {"type": "page", "params": {"number": 1}}}, False),
+        ("calling.send_fax", {"fax": {"type": "finished"}}, True),
+        ("calling.receive_fax", {"fax": {"type": "error"}}, True),
+        ("calling.receive_fax", {"fax": "finished"}, False),
+        ("calling.receive_fax", {"state": "error"}, True),
+        ("calling.pay", {"for": "payment-card-number", "result": ""}, False),
+        ("calling.pay", {"result": "success"}, True),
+        ("calling.pay", {"result": {}}, False),
+        ("calling.tap", {"state": "tapping"}, False),
+        ("calling.tap", {"state": "finished"}, True),
+        ("calling.ai", {"state": "error"}, True),
+        ("calling.refer", {"state": "inProgress"}, False),
+        ("calling.refer", {"state": "noAnswer"}, True),
         ("calling.dial", {"dial_state": "dialing"}, False),
         ("calling.dial", {"dial_state": "answered"}, True),
     ],
@@ -116,3 +136,53 @@ def test_the_last_event_is_known(method, params, is_end):
     spec = SPECS[method]
     assert spec.ends_with(spec.event, params) is is_end
     assert not spec.ends_with("calling.call.state", params)
+
+
+def test_a_detector_has_its_result_before_its_end_and_no_other_verb_does():
+    def detected(word):
+        return {"detect": {"type": "machine", "params": {"event": word}}}
+
+    detector = SPECS["calling.detect"]
+    words = ("", "MACHINE", "READY", "5", "finished", "error")
+    assert [detector.results_in(detector.event, detected(word)) for word in words] == [0, 1, 1, 1, 0, 0]
+    assert not detector.results_in("calling.call.play", detected("MACHINE"))
+    assert [spec.method for spec in SPECS.values() if spec.is_result is not None] == ["calling.detect"]
+
+
+def test_what_a_continuous_collect_hears_does_not_end_it():
+    heard, stopped = {"final": True, "result": {"type": "digit"}}, {"result": {"type": "finished"}}
+    assert [is_collected(heard), is_collecting_over(heard)] == [True, False]
+    assert [is_collected(stopped), is_collecting_over(stopped)] == [True, True]
+    assert is_collecting_over({"state": "error"})
+
+
+def test_verbs_that_run_one_at_a_time_are_those_of_the_reference():
+    """The classes of blocking of section 4."""
+    named = {}
+    for spec in SPECS.values():
+        if spec.exclusive:
+            named.setdefault(spec.exclusive, []).append(spec.method.removeprefix("calling."))
+    blocking = (
+        "ai",
+        "amazon_bedrock",
+        "connect",
+        "join_conference",
+        "join_room",
+        "pay",
+        "play_and_collect",
+        "queue.enter",
+    )
+    assert {kind: sorted(names) for kind, names in named.items()} == {
+        "blocking": sorted(blocking),
+        "ai_sidecar": ["ai_sidecar"],
+        "collect": ["collect"],
+        "echo": ["echo"],
+        "transcribe": ["transcribe"],
+    }
+
+
+def test_types_of_events_stand_once_and_begin_with_the_one_that_ends():
+    for spec in SPECS.values():
+        assert len(spec.events) == len(set(spec.events))
+        assert not spec.event or spec.events[0] == spec.event
+    assert SPECS["calling.play_and_collect"].events == ("calling.call.collect", "calling.call.play")

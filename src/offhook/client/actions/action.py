@@ -10,6 +10,7 @@ from offhook.client.listening.outcome import Outcome
 from offhook.client.listening.tasks import Handler
 from offhook.errors import RelayError
 from offhook.protocol.codes import ResultCode
+from offhook.protocol.spec import VerbSpec
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # checkers bring it; typing has defaults from Python 3.13 on
@@ -38,11 +39,15 @@ class Action(Generic[Event_co]):
     gone: it then has a ``cause`` and empty params, so that its attributes read as empty, 0 or False.
     """
 
+    spec: VerbSpec
+    """What the protocol says of the verb: which events are the action's, and which of them is the last."""
     event_type: ClassVar[str]
-    method: str
-    """The method that starts it; its commands follow after a dot."""
-    keyless: ClassVar[frozenset[str]] = frozenset()
-    """Types of events that concern the action but carry no ``control_id``."""
+    """The type of its events, by its spec."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "spec" in vars(cls):
+            cls.event_type = cls.spec.event
 
     def __init__(self, call: CallBase, control_id: str, on_completed: Handler[Event_co] | None) -> None:
         self.call = call
@@ -108,18 +113,21 @@ class Action(Generic[Event_co]):
         """Nothing more comes from the server. Later than ``is_done`` where a result comes before the end."""
         return self._is_over
 
+    @property
+    def method(self) -> str:
+        """The method that starts it; its commands follow after a dot."""
+        return self.spec.method
+
     def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is what ``wait`` returns."""
-        return event.params.get("state") in ("finished", "error")
+        """Say whether this event of ours is what ``wait`` returns, though the action goes on."""
+        return self.spec.results_in(event.event_type, event.params)
 
     def is_last(self, event: RelayEvent) -> bool:
         """Say whether nothing follows this event of ours."""
-        return self.is_result(event)
+        return self.spec.ends_with(event.event_type, event.params)
 
     def handle(self, event: RelayEvent) -> bool:
-        """Take an event with our control_id; True when it was the last."""
-        if event.event_type != self.event_type and event.event_type not in self.keyless:
-            return False
+        """Take an event with our control_id, or one that has none and may concern us; True when it was the last."""
         if self.is_last(event):
             self.end(event)
             return True

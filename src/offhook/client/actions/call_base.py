@@ -19,6 +19,7 @@ from offhook.client.listening.tasks import Tasks
 from offhook.errors import CallReleased, RelayError
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CallState
+from offhook.protocol.verbs import spec_of
 from offhook.protocol.verbs.connect import EVENT as CONNECT_EVENT
 from offhook.protocol.verbs.end import End
 from offhook.protocol.verbs.state import STATE_EVENT
@@ -35,18 +36,6 @@ A = TypeVar("A", bound=Action)
 _GONE: Final = frozenset({int(ResultCode.NOT_FOUND), int(ResultCode.GONE)})
 _GONE_GRACE_S: Final = 3.0
 """How long ``ended`` may still be on its way after the node said that it does not know the call."""
-
-_ABOUT_THE_CALL: Final = frozenset(
-    f"calling.{name}"
-    for name in (
-        *("answer", "accept", "end", "pass", "refer", "play", "record", "collect", "play_and_collect", "send_digits"),
-        *("detect", "send_fax", "receive_fax", "tap", "stream", "pay", "denoise", "echo", "transcribe", "ai"),
-    )
-)
-"""Methods that name nothing but the call: a 404 to any other may mean that only what it names is gone."""
-
-_MAY_BE_MISSING: Final = frozenset({"calling.hold", "calling.unhold"})
-"""Methods that some services do not have; they may say so with 404, which is no success (relay-protocol 9, row 20)."""
 
 
 class ClientOfCall(Protocol):
@@ -181,10 +170,13 @@ class CallBase(CallFacts, CallEvents, CallWaits):
         try:
             return await self._client.execute(method, {"node_id": self.node_id, "call_id": self.call_id, **params})
         except RelayError as error:
-            if error.code not in _GONE or (method in _MAY_BE_MISSING and error.code != int(ResultCode.GONE)):
+            if error.code not in _GONE:
+                raise
+            gone = "call" if error.code == int(ResultCode.GONE) else _not_found(method)
+            if gone == "method":
                 raise
             log.info("the call or action is gone", extra={"call_id": self.call_id, "method": method})
-            if error.code == int(ResultCode.GONE) or method in _ABOUT_THE_CALL:
+            if gone == "call":
                 self._expect_end()
             return None
 
@@ -244,3 +236,9 @@ class CallBase(CallFacts, CallEvents, CallWaits):
         if self._gone_timer is None and self._over is None:
             loop = asyncio.get_running_loop()
             self._gone_timer = loop.call_later(_GONE_GRACE_S, give_up or functools.partial(self.close, "gone"))
+
+
+def _not_found(method: str) -> str:
+    """What a 404 to it says is not there; a command of an action names the action."""
+    spec = spec_of(method)
+    return "target" if spec is None else spec.not_found

@@ -53,7 +53,7 @@ class RunningActions:
             action = self.by_id.get(control_id)
             concerned = [] if action is None else [action]
         else:
-            concerned = [action for action in self.by_id.values() if event.event_type in action.keyless]
+            concerned = [action for action in self.by_id.values() if event.event_type in action.spec.keyless]
         for action in concerned:
             if action.handle(event):
                 self.forget(action)

@@ -22,16 +22,12 @@ class AIAction(Action[AiEvent | AiStopEvent]):
     ``calling.ai.stop`` names no action: it is ours if the agent has started since, else an earlier agent's.
     """
 
-    event_type = ai.EVENT
-    method = ai.Ai.method
-    keyless = frozenset({ai.START_EVENT, ai.STOP_EVENT})
+    spec = ai.SPECS[0]
     _has_started = False
 
-    def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the last."""
-        if event.event_type == ai.START_EVENT:
-            return False
-        return (isinstance(event, AiStopEvent) and self._has_started) or super().is_result(event)
+    def is_last(self, event: RelayEvent) -> bool:
+        """Say whether nothing follows this event of ours."""
+        return (event.event_type == ai.STOP_EVENT and self._has_started) or super().is_last(event)
 
     def handle(self, event: RelayEvent) -> bool:
         """Take an event of ours; True when it was the last."""

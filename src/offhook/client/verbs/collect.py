@@ -22,16 +22,7 @@ __all__ = ["CollectVerb", "InputAction", "StandaloneCollectAction"]
 class InputAction(Action[CollectEvent]):
     """What both kinds of collect have in common: how they end."""
 
-    event_type = collect.EVENT
-    is_continuous = False
-
-    def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the result: no partial result, and not the start of input."""
-        if not isinstance(event, CollectEvent) or event.state == "collecting" or not event.is_final:
-            return False
-        if event.result_type in ("finished", "error") or event.state in ("finished", "error"):
-            return True
-        return not self.is_continuous and event.result_type not in ("", "start_of_input")
+    spec = collect.SPECS[0]
 
     async def start_input_timers(self) -> dict[str, Any]:
         """Start ``initial_timeout`` now."""
@@ -41,7 +32,11 @@ class InputAction(Action[CollectEvent]):
 class StandaloneCollectAction(InputAction):
     """Input that is collected. Ends with the result; a continuous one when it is stopped."""
 
-    method = collect.Collect.method
+    is_continuous = False
+
+    def is_last(self, event: RelayEvent) -> bool:
+        """Say whether nothing follows this event of ours: what a continuous one hears does not end it."""
+        return super().is_last(event) and not (self.is_continuous and not collect.is_collecting_over(event.params))
 
 
 class CollectVerb(CallBase):

@@ -75,21 +75,12 @@ class DetectAction(Action[DetectEvent]):
     leaving a message.
     """
 
-    event_type = detect.EVENT
-    method = detect.Detect.method
+    spec = detect.SPECS[0]
 
     def __init__(self, call: CallBase, control_id: str, on_completed: Handler[DetectEvent] | None) -> None:
         super().__init__(call, control_id, on_completed)
         self._ready: Outcome[DetectEvent] = Outcome()
         self._beep: Outcome[DetectEvent] = Outcome()
-
-    def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours says what was detected."""
-        return isinstance(event, DetectEvent) and event.result not in ("", "finished", "error")
-
-    def is_last(self, event: RelayEvent) -> bool:
-        """Say whether nothing follows this event of ours."""
-        return isinstance(event, DetectEvent) and event.result in ("finished", "error")
 
     def handle(self, event: RelayEvent) -> bool:
         """Take an event with our control_id; True when it was the last."""

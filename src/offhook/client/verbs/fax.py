@@ -6,7 +6,7 @@ from typing import Any
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import FaxEvent, RelayEvent
+from offhook.client.events import FaxEvent
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import fax
@@ -14,19 +14,13 @@ from offhook.protocol.verbs import fax
 __all__ = ["FaxAction", "FaxVerb"]
 
 
+_SEND, _RECEIVE = fax.SPECS
+
+
 class FaxAction(Action[FaxEvent]):
     """A fax that goes out or comes in. Ends when ``fax.type`` is ``finished`` (see ``FaxEvent``), not by a state."""
 
-    event_type = fax.EVENT
-
-    def __init__(self, call: CallBase, control_id: str, on_completed: Handler[FaxEvent] | None, *, method: str) -> None:
-        super().__init__(call, control_id, on_completed)
-        self.method = method
-
-    def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the last."""
-        finished = isinstance(event, FaxEvent) and event.type in ("finished", "error")
-        return finished or super().is_result(event)
+    spec = _SEND
 
 
 class FaxVerb(CallBase):
@@ -54,7 +48,7 @@ class FaxVerb(CallBase):
             on_completed: called with the last event, sync or async.
             extra: sent as it is.
         """
-        action = FaxAction(self, control_id or new_id(), on_completed, method=fax.SendFax.method)
+        action = FaxAction(self, control_id or new_id(), on_completed)
         given = {
             "control_id": action.control_id,
             "document": document,
@@ -80,6 +74,7 @@ class FaxVerb(CallBase):
             on_completed: called with the last event, sync or async.
             extra: sent as it is.
         """
-        action = FaxAction(self, control_id or new_id(), on_completed, method=fax.ReceiveFax.method)
+        action = FaxAction(self, control_id or new_id(), on_completed)
+        action.spec = _RECEIVE
         given = {"control_id": action.control_id, "status_url": status_url}
         return await self.start(action, compose(fax.ReceiveFax, given, extra))

@@ -12,7 +12,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import PayEvent, RelayEvent
+from offhook.client.events import PayEvent
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import Media
@@ -75,12 +75,7 @@ class PayPrompt(_For):
 class PayAction(Action[PayEvent]):
     """A payment that is made. Ends with the event that has a ``result``; ``stop`` gives ``relay-pay-stop``."""
 
-    event_type = pay.EVENT
-    method = pay.Pay.method
-
-    def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the last."""
-        return (isinstance(event, PayEvent) and event.result != "") or super().is_result(event)
+    spec = pay.SPECS[0]
 
 
 class PayVerb(CallBase):

@@ -23,8 +23,7 @@ __all__ = ["PlayAction", "PlayVerb", "media_of_audio", "media_of_tts"]
 class PlayAction(Action[PlayEvent]):
     """Audio that plays. Ends with ``state`` ``finished`` (also after ``stop``) or ``error``."""
 
-    event_type = play.EVENT
-    method = play.Play.method
+    spec = play.SPECS[0]
 
     async def pause(self) -> dict[str, Any]:
         """Pause playback."""

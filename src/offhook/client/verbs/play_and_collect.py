@@ -17,7 +17,7 @@ from offhook.client.verbs.play import media_of_audio, media_of_tts
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import Collect, Media
 from offhook.protocol.devices import Gender
-from offhook.protocol.verbs.play_and_collect import PlayAndCollect
+from offhook.protocol.verbs.play_and_collect import SPECS, PlayAndCollect
 
 __all__ = ["CollectAction", "PlayAndCollectVerb"]
 
@@ -25,7 +25,7 @@ __all__ = ["CollectAction", "PlayAndCollectVerb"]
 class CollectAction(InputAction):
     """A prompt and its input. Ends with the result; events of the playback do not end it."""
 
-    method = PlayAndCollect.method
+    spec = SPECS[0]
 
     async def volume(self, volume: float) -> dict[str, Any]:
         """Set the volume of the prompt.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import RecordEvent, RelayEvent
+from offhook.client.events import RecordEvent
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import RecordAudio
@@ -21,12 +21,7 @@ __all__ = ["RecordAction", "RecordVerb"]
 class RecordAction(Action[RecordEvent]):
     """A recording that runs. Ends with ``state`` ``finished`` (with ``url``), ``no_input`` or ``error``."""
 
-    event_type = record.EVENT
-    method = record.Record.method
-
-    def is_result(self, event: RelayEvent) -> bool:
-        """Say whether this event of ours is the last."""
-        return event.params.get("state") in ("finished", "no_input", "error")
+    spec = record.SPECS[0]
 
     async def pause(self, behavior: Literal["skip", "silence"] | None = None) -> dict[str, Any]:
         """Pause recording.

@@ -1,4 +1,7 @@
-"""Send a message: a text, media or both."""
+"""Send a message: a text, media or both.
+
+``messaging.state`` tells how it goes. A message that comes in is told by ``messaging.receive``.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,7 @@ __all__ = ["StreamAction", "StreamVerb"]
 class StreamAction(Action[StreamEvent]):
     """A stream that runs. Ends with ``state`` ``finished``."""
 
-    event_type = stream.EVENT
-    method = stream.Stream.method
+    spec = stream.SPECS[0]
 
 
 class StreamVerb(CallBase):

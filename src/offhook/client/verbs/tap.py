@@ -68,8 +68,7 @@ class TapAction(Action[TapEvent]):
     ``source_device`` says where its audio comes from: ``addr``, ``port``, ``codec``, ``ptime``, ``rate``.
     """
 
-    event_type = tap.EVENT
-    method = tap.Tap.method
+    spec = tap.SPECS[0]
 
     @property
     def source_device(self) -> dict[str, Any]:

@@ -17,8 +17,7 @@ __all__ = ["TranscribeAction", "TranscribeVerb"]
 class TranscribeAction(Action[TranscribeEvent]):
     """A transcription that runs. Ends with ``state`` ``finished``. ``url`` is where its recording will be."""
 
-    event_type = transcribe.EVENT
-    method = transcribe.Transcribe.method
+    spec = transcribe.SPECS[0]
 
     @property
     def url(self) -> str:

@@ -72,8 +72,6 @@ class Verb(ABC, Generic[P]):
     spec: ClassVar[VerbSpec]
     event: ClassVar[str]
     """The type of its events, by its spec."""
-    exclusive: ClassVar[str] = ""
-    """Actions of one such class run one at a time on a call."""
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:

@@ -24,7 +24,6 @@ class Collect(Verb[collect.Collect]):
     """One-shot: ends with its first result. Continuous: ends when stopped or with the call."""
 
     spec = collect.SPECS[0]
-    exclusive = "collect"
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None, "speech": None})
 
     def __init__(self, call: Call, params: collect.Collect, ports: VerbPorts) -> None:

@@ -23,7 +23,6 @@ class Echo(Verb[echo.Echo]):
     """Ends after its timeout or with the call. It has no control_id and no stop."""
 
     spec = echo.SPECS[0]
-    exclusive = "echo"
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None})
 
     def __init__(self, call: Call, params: echo.Echo, ports: VerbPorts) -> None:

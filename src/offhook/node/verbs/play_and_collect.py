@@ -26,7 +26,6 @@ class PlayAndCollect(Verb[play_and_collect.PlayAndCollect]):
     """The first digit ends the prompt, inside the engine; the initial timeout counts from the prompt's end."""
 
     spec = play_and_collect.SPECS[0]
-    exclusive = "blocking"
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None, "collect.speech": None})
 
     def __init__(self, call: Call, params: play_and_collect.PlayAndCollect, ports: VerbPorts) -> None:

@@ -169,7 +169,7 @@ class VerbRegistry:
             message = f"`control_id` belongs to a running {_name(running.open_action.method)}: choose another"
             raise CommandRefused(ResultCode.CONFLICT, message)
         for other in call.actions.values():
-            if isinstance(other, Verb) and kind.exclusive and other.exclusive == kind.exclusive:
+            if isinstance(other, Verb) and kind.spec.exclusive and other.spec.exclusive == kind.spec.exclusive:
                 message = f"{_name(other.params.method)} {other.key} is running: stop it first, or wait for its end"
                 raise CommandRefused(ResultCode.CONFLICT, message)
         verb = kind(call, params, self._ports)

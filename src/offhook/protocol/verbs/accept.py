@@ -19,4 +19,4 @@ class Accept(CallParams, frozen=True, kw_only=True):
     early_media: bool = False
 
 
-SPECS: Final = (VerbSpec(section=(4, 1), start=Accept),)
+SPECS: Final = (VerbSpec(section=(4, 1), start=Accept, not_found="call"),)

@@ -9,11 +9,44 @@ import msgspec
 from offhook.protocol.params import CallParams, ControlParams, Url
 from offhook.protocol.spec import VerbSpec
 
-__all__ = ["EVENT", "SPECS", "START_EVENT", "STOP_EVENT", "Ai", "AiEvent", "AiStop", "AmazonBedrock"]
+__all__ = [
+    "BEGIN_SPEAKING_EVENT",
+    "COMPLETION_EVENT",
+    "EVENT",
+    "PARTIAL_RESULT_EVENT",
+    "POST_PROMPT_EVENT",
+    "RESPONSE_EVENT",
+    "RESPONSE_UTTERANCE_EVENT",
+    "SPECS",
+    "SPEECH_DETECT_EVENT",
+    "START_EVENT",
+    "STOP_EVENT",
+    "SWAIG_ACTION_EVENT",
+    "SWAIG_EVENT",
+    "TRANSPARENT_BARGE_EVENT",
+    "USER_SPEAKING_EVENT",
+    "WARNING_EVENT",
+    "Ai",
+    "AiEvent",
+    "AiStop",
+    "AmazonBedrock",
+]
 
 EVENT: Final = "calling.call.ai"
 START_EVENT: Final = "calling.ai.start"
 STOP_EVENT: Final = "calling.ai.stop"
+BEGIN_SPEAKING_EVENT: Final = "calling.ai.begin_speaking"
+USER_SPEAKING_EVENT: Final = "calling.ai.user_speaking"
+SPEECH_DETECT_EVENT: Final = "calling.ai.speech_detect"
+TRANSPARENT_BARGE_EVENT: Final = "calling.ai.transparent_barge"
+PARTIAL_RESULT_EVENT: Final = "calling.ai.partial_result"
+RESPONSE_EVENT: Final = "calling.ai.response"
+RESPONSE_UTTERANCE_EVENT: Final = "calling.ai.response_utterance"
+COMPLETION_EVENT: Final = "calling.ai.completion"
+WARNING_EVENT: Final = "calling.ai.warning"
+POST_PROMPT_EVENT: Final = "calling.ai.post_prompt"
+SWAIG_EVENT: Final = "calling.ai.swaig"
+SWAIG_ACTION_EVENT: Final = "calling.ai.swaig_action"
 
 
 class Ai(ControlParams, frozen=True, kw_only=True, rename={"swaig": "SWAIG"}):
@@ -78,6 +111,43 @@ class AiEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SPECS: Final = (
-    VerbSpec(section=(4, 13), start=Ai, commands=(AiStop,)),
-    VerbSpec(section=(4, 13), start=AmazonBedrock),
+    VerbSpec(
+        section=(4, 13),
+        start=Ai,
+        commands=(AiStop,),
+        event=EVENT,
+        keyless=(START_EVENT, STOP_EVENT),
+        tells=(
+            BEGIN_SPEAKING_EVENT,
+            USER_SPEAKING_EVENT,
+            SPEECH_DETECT_EVENT,
+            TRANSPARENT_BARGE_EVENT,
+            PARTIAL_RESULT_EVENT,
+            RESPONSE_EVENT,
+            RESPONSE_UTTERANCE_EVENT,
+            COMPLETION_EVENT,
+            WARNING_EVENT,
+            POST_PROMPT_EVENT,
+            SWAIG_EVENT,
+            SWAIG_ACTION_EVENT,
+        ),
+        exclusive="blocking",
+        not_found="call",
+    ),
+    VerbSpec(
+        section=(4, 13),
+        start=AmazonBedrock,
+        tells=(
+            START_EVENT,
+            BEGIN_SPEAKING_EVENT,
+            SPEECH_DETECT_EVENT,
+            PARTIAL_RESULT_EVENT,
+            RESPONSE_UTTERANCE_EVENT,
+            COMPLETION_EVENT,
+            SWAIG_EVENT,
+            SWAIG_ACTION_EVENT,
+            STOP_EVENT,
+        ),
+        exclusive="blocking",
+    ),
 )

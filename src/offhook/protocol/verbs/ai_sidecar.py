@@ -73,5 +73,11 @@ class AiSidecarStatus(CallParams, frozen=True, kw_only=True):
 
 
 SPECS: Final = (
-    VerbSpec(section=(4, 13), start=AiSidecar, commands=(AiSidecarPoke, AiSidecarAsk, AiSidecarStop, AiSidecarStatus)),
+    VerbSpec(
+        section=(4, 13),
+        start=AiSidecar,
+        commands=(AiSidecarPoke, AiSidecarAsk, AiSidecarStop, AiSidecarStatus),
+        tells=(EVENT,),
+        exclusive="ai_sidecar",
+    ),
 )

@@ -23,4 +23,4 @@ class Answer(CallParams, frozen=True, kw_only=True):
     max_duration: WholeSeconds | None = None
 
 
-SPECS: Final = (VerbSpec(section=(4, 1), start=Answer),)
+SPECS: Final = (VerbSpec(section=(4, 1), start=Answer, not_found="call"),)

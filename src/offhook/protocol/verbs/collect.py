@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Digits, PositiveSeconds, Url
-from offhook.protocol.spec import EventFields, VerbSpec
+from offhook.protocol.spec import EventFields, VerbSpec, is_finished
 from offhook.protocol.states import CollectResultType, CollectState
 
 __all__ = [
@@ -111,14 +111,23 @@ class CollectEvent(msgspec.Struct, frozen=True, kw_only=True):
     final: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def is_collected(params: EventFields) -> bool:
-    """Whether this event is the last: by its state, or, of a collect that is not continuous, by what it brings."""
-    if params.get("state") in ("finished", "error"):
-        return True
+def _heard(params: EventFields) -> str:
     result = params.get("result")
     kind = result.get("type") if isinstance(result, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def is_collected(params: EventFields) -> bool:
+    """Whether this event is the last: by its state, or, of a collect that is not continuous, by what it brings."""
+    if is_finished(params):
+        return True
     is_update = params.get("final") is False or params.get("state") == "collecting"
-    return kind not in (None, "start_of_input") and not is_update
+    return _heard(params) not in ("", "start_of_input") and not is_update
+
+
+def is_collecting_over(params: EventFields) -> bool:
+    """Whether this event is the last of a collect that is continuous: what it hears does not end it."""
+    return is_collected(params) and (is_finished(params) or _heard(params) in ("finished", "error"))
 
 
 SPECS: Final = (
@@ -127,6 +136,8 @@ SPECS: Final = (
         start=Collect,
         commands=(CollectStop, CollectStartInputTimers),
         event=EVENT,
+        exclusive="collect",
+        not_found="call",
         is_end=is_collected,
         lost=({"result": {"type": "error"}},),
         settles=True,

@@ -63,4 +63,4 @@ class ConnectEvent(msgspec.Struct, frozen=True, kw_only=True):
     failed_reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
-SPECS: Final = (VerbSpec(section=(4, 5), start=Connect),)
+SPECS: Final = (VerbSpec(section=(4, 5), start=Connect, tells=(EVENT,), exclusive="blocking"),)

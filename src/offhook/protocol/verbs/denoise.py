@@ -37,4 +37,4 @@ class DenoiseEvent(msgspec.Struct, frozen=True, kw_only=True):
     denoised: bool
 
 
-SPECS: Final = (VerbSpec(section=(4, 11), start=Denoise, commands=(DenoiseStop,)),)
+SPECS: Final = (VerbSpec(section=(4, 11), start=Denoise, commands=(DenoiseStop,), tells=(EVENT,), not_found="call"),)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import msgspec
 
 from offhook.protocol.params import ControlParams, Digits, PositiveSeconds, Seconds, Url
-from offhook.protocol.spec import VerbSpec
+from offhook.protocol.spec import EventFields, VerbSpec
 
 __all__ = [
     "EVENT",
@@ -112,4 +112,32 @@ class DetectEvent(msgspec.Struct, frozen=True, kw_only=True):
     segment_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
-SPECS: Final = (VerbSpec(section=(4, 6), start=Detect, commands=(DetectStop,)),)
+def _word(params: EventFields) -> str:
+    detected = params.get("detect")
+    said = detected.get("params") if isinstance(detected, dict) else None
+    word = said.get("event") if isinstance(said, dict) else None
+    return word if isinstance(word, str) else ""
+
+
+def is_detected(params: EventFields) -> bool:
+    """Whether this event says what was detected; the detector goes on."""
+    return _word(params) not in ("", "finished", "error")
+
+
+def is_detection_over(params: EventFields) -> bool:
+    """Whether this event is the last of a detector."""
+    return _word(params) in ("finished", "error")
+
+
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 6),
+        start=Detect,
+        commands=(DetectStop,),
+        event=EVENT,
+        is_end=is_detection_over,
+        is_result=is_detected,
+        lost=({"detect": {"type": "machine", "params": {"event": "error"}}},),
+        not_found="call",
+    ),
+)

@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from offhook.protocol.params import CallParams
 from offhook.protocol.spec import VerbSpec
+from offhook.protocol.verbs import connect
 
 __all__ = ["SPECS", "Disconnect"]
 
@@ -19,4 +20,4 @@ class Disconnect(CallParams, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-SPECS: Final = (VerbSpec(section=(4, 5), start=Disconnect),)
+SPECS: Final = (VerbSpec(section=(4, 5), start=Disconnect, tells=(connect.EVENT,)),)

@@ -40,4 +40,13 @@ class EchoEvent(msgspec.Struct, frozen=True, kw_only=True):
     state: EchoState
 
 
-SPECS: Final = (VerbSpec(section=(4, 11), start=Echo, event=EVENT, lost=({"state": "finished"},)),)
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 11),
+        start=Echo,
+        event=EVENT,
+        lost=({"state": "finished"},),
+        exclusive="echo",
+        not_found="call",
+    ),
+)

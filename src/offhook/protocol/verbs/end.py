@@ -19,4 +19,4 @@ class End(CallParams, frozen=True, kw_only=True):
     reason: Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error"] = "hangup"
 
 
-SPECS: Final = (VerbSpec(section=(4, 1), start=End),)
+SPECS: Final = (VerbSpec(section=(4, 1), start=End, not_found="call"),)

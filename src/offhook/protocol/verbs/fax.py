@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
 from offhook.protocol.params import ControlParams, Url
-from offhook.protocol.spec import VerbSpec
+from offhook.protocol.spec import EventFields, VerbSpec, is_finished
 
 __all__ = [
     "EVENT",
@@ -106,7 +106,35 @@ class FaxEvent(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["finished", "error"] | msgspec.UnsetType = msgspec.UNSET
 
 
+def is_faxed(params: EventFields) -> bool:
+    """Whether this event is the last of a fax: by what it tells, or by the state that mirrors it."""
+    told = params.get("fax")
+    return (isinstance(told, dict) and told.get("type") in ("finished", "error")) or is_finished(params)
+
+
+def _lost(direction: FaxDirection) -> dict[str, Any]:
+    """Any ``result`` but 0 is a failure."""
+    how = FaxFinishedParams(direction=direction, success=False, result=-1, result_text="The node failed", pages=0)
+    return {"fax": {"type": "finished", "params": msgspec.to_builtins(how)}, "state": "error"}
+
+
 SPECS: Final = (
-    VerbSpec(section=(4, 7), start=SendFax, commands=(SendFaxStop,)),
-    VerbSpec(section=(4, 7), start=ReceiveFax, commands=(ReceiveFaxStop,)),
+    VerbSpec(
+        section=(4, 7),
+        start=SendFax,
+        commands=(SendFaxStop,),
+        event=EVENT,
+        is_end=is_faxed,
+        lost=(_lost("send"),),
+        not_found="call",
+    ),
+    VerbSpec(
+        section=(4, 7),
+        start=ReceiveFax,
+        commands=(ReceiveFaxStop,),
+        event=EVENT,
+        is_end=is_faxed,
+        lost=(_lost("receive"),),
+        not_found="call",
+    ),
 )

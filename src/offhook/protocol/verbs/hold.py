@@ -37,6 +37,6 @@ class HoldEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SPECS: Final = (
-    VerbSpec(section=(4, 11), start=Hold),
-    VerbSpec(section=(4, 11), start=Unhold),
+    VerbSpec(section=(4, 11), start=Hold, tells=(EVENT,), not_found="method"),
+    VerbSpec(section=(4, 11), start=Unhold, tells=(EVENT,), not_found="method"),
 )

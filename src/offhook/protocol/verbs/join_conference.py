@@ -90,6 +90,6 @@ class ConferenceEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 SPECS: Final = (
-    VerbSpec(section=(4, 10), start=JoinConference),
-    VerbSpec(section=(4, 10), start=LeaveConference),
+    VerbSpec(section=(4, 10), start=JoinConference, tells=(EVENT,), exclusive="blocking"),
+    VerbSpec(section=(4, 10), start=LeaveConference, tells=(EVENT,)),
 )

@@ -41,6 +41,6 @@ class RoomEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SPECS: Final = (
-    VerbSpec(section=(4, 10), start=JoinRoom),
-    VerbSpec(section=(4, 10), start=LeaveRoom),
+    VerbSpec(section=(4, 10), start=JoinRoom, tells=(EVENT,), exclusive="blocking"),
+    VerbSpec(section=(4, 10), start=LeaveRoom, tells=(EVENT,)),
 )

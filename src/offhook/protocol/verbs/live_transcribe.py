@@ -11,7 +11,10 @@ from offhook.protocol.spec import VerbSpec
 
 __all__ = [
     "ACTION_WANTED",
+    "LOG_EVENT",
     "SPECS",
+    "SUMMARY_EVENT",
+    "UTTERANCE_EVENT",
     "LiveOptions",
     "LiveTranscribe",
     "LiveTranscribeAction",
@@ -20,6 +23,10 @@ __all__ = [
     "Summarize",
     "is_one_action",
 ]
+
+UTTERANCE_EVENT: Final = "calling.ai.transcribe.utterance"
+SUMMARY_EVENT: Final = "calling.ai.transcribe.live_summarize"
+LOG_EVENT: Final = "calling.ai.transcribe.conversation_log"
 
 Party = Literal["remote-caller", "local-caller"]
 ACTION_WANTED = "an object with exactly one of `start`, `stop`, `summarize`, or the text stop or summarize"
@@ -85,4 +92,4 @@ def is_one_action(*given: object) -> bool:
     return sum(one is not None for one in given) == 1
 
 
-SPECS: Final = (VerbSpec(section=(4, 12), start=LiveTranscribe),)
+SPECS: Final = (VerbSpec(section=(4, 12), start=LiveTranscribe, tells=(UTTERANCE_EVENT, SUMMARY_EVENT, LOG_EVENT)),)

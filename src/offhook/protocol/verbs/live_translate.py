@@ -10,7 +10,20 @@ from offhook.protocol.params import CallParams, Url
 from offhook.protocol.spec import VerbSpec
 from offhook.protocol.verbs.live_transcribe import LiveOptions, Party, Summarize, is_one_action
 
-__all__ = ["SPECS", "Inject", "LiveTranslate", "LiveTranslateAction", "LiveTranslateStart"]
+__all__ = [
+    "DELTA_EVENT",
+    "LOG_EVENT",
+    "SPECS",
+    "SUMMARY_EVENT",
+    "Inject",
+    "LiveTranslate",
+    "LiveTranslateAction",
+    "LiveTranslateStart",
+]
+
+DELTA_EVENT: Final = "calling.ai.translate.transcript_delta"
+SUMMARY_EVENT: Final = "calling.ai.translate.live_summary"
+LOG_EVENT: Final = "calling.ai.translate.conversation_log"
 
 ACTION_WANTED = "an object with exactly one of `start`, `stop`, `summarize`, `inject`, or the text stop or summarize"
 
@@ -65,4 +78,4 @@ class LiveTranslate(CallParams, frozen=True, kw_only=True):
     status_url: Url | None = None
 
 
-SPECS: Final = (VerbSpec(section=(4, 12), start=LiveTranslate),)
+SPECS: Final = (VerbSpec(section=(4, 12), start=LiveTranslate, tells=(DELTA_EVENT, SUMMARY_EVENT, LOG_EVENT)),)

@@ -17,4 +17,4 @@ class Pass(CallParams, frozen=True, kw_only=True):
     accepted: ClassVar[str] = "Passing call to another application"
 
 
-SPECS: Final = (VerbSpec(section=(4, 1), start=Pass),)
+SPECS: Final = (VerbSpec(section=(4, 1), start=Pass, not_found="call"),)

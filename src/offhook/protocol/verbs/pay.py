@@ -8,7 +8,7 @@ import msgspec
 
 from offhook.protocol.devices import Media
 from offhook.protocol.params import ControlParams, Url
-from offhook.protocol.spec import VerbSpec
+from offhook.protocol.spec import EventFields, VerbSpec, is_finished
 
 __all__ = ["EVENT", "SPECS", "Pay", "PayEvent", "PayParameter", "PayPrompt", "PayStop", "PromptAction"]
 
@@ -139,4 +139,21 @@ class PayEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
         return f"PayEvent(control_id={self.control_id!r}, result={self.result!r})"
 
 
-SPECS: Final = (VerbSpec(section=(4, 9), start=Pay, commands=(PayStop,)),)
+def is_paid(params: EventFields) -> bool:
+    """Whether this event is the last of a payment: it says what it came to, or has a state (9, row 19)."""
+    result = params.get("result")
+    return (isinstance(result, str) and result != "") or is_finished(params)
+
+
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 9),
+        start=Pay,
+        commands=(PayStop,),
+        event=EVENT,
+        is_end=is_paid,
+        lost=({"result": "internal-error", "state": "error"},),
+        exclusive="blocking",
+        not_found="call",
+    ),
+)

@@ -86,6 +86,7 @@ SPECS: Final = (
         start=Play,
         commands=(PlayPause, PlayResume, PlayStop, PlayVolume),
         event=EVENT,
+        not_found="call",
         outlives_node=True,
     ),
 )

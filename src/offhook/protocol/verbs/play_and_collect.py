@@ -8,7 +8,7 @@ import msgspec
 
 from offhook.protocol.params import ControlParams, PositiveSeconds, Url, Volume
 from offhook.protocol.spec import VerbSpec
-from offhook.protocol.verbs import collect
+from offhook.protocol.verbs import collect, play
 from offhook.protocol.verbs.collect import DEFAULT_INITIAL_TIMEOUT_S, CollectDigits, CollectSpeech
 from offhook.protocol.verbs.play import MediaList
 
@@ -67,6 +67,9 @@ SPECS: Final = (
         start=PlayAndCollect,
         commands=(PlayAndCollectStop, PlayAndCollectVolume, collect.CollectStartInputTimers),
         event=collect.EVENT,
+        tells=(play.EVENT,),
+        exclusive="blocking",
+        not_found="call",
         is_end=collect.is_collected,
         lost=({"result": {"type": "error"}},),
         settles=True,

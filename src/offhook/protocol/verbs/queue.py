@@ -66,6 +66,6 @@ class QueueEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SPECS: Final = (
-    VerbSpec(section=(4, 10), start=QueueEnter),
-    VerbSpec(section=(4, 10), start=QueueLeave),
+    VerbSpec(section=(4, 10), start=QueueEnter, tells=(EVENT,), exclusive="blocking"),
+    VerbSpec(section=(4, 10), start=QueueLeave, tells=(EVENT,)),
 )

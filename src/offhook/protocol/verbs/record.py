@@ -136,6 +136,7 @@ SPECS: Final = (
         start=Record,
         commands=(RecordPause, RecordResume, RecordStop),
         event=EVENT,
+        not_found="call",
         is_end=is_recorded,
         lost=({"state": "error"}, {"state": "no_input"}),
         outlives_node=True,

@@ -8,7 +8,7 @@ import msgspec
 
 from offhook.protocol.devices import SipHeader
 from offhook.protocol.params import CallParams, Url
-from offhook.protocol.spec import VerbSpec
+from offhook.protocol.spec import EventFields, VerbSpec
 
 __all__ = ["EVENT", "SPECS", "Refer", "ReferDevice", "ReferEvent", "ReferParams"]
 
@@ -60,4 +60,9 @@ class ReferEvent(msgspec.Struct, frozen=True, kw_only=True):
     sip_notify_response_code: str | msgspec.UnsetType = msgspec.UNSET
 
 
-SPECS: Final = (VerbSpec(section=(4, 1), start=Refer),)
+def is_referred(params: EventFields) -> bool:
+    """Whether this event tells what it came to."""
+    return params.get("state") != "inProgress"
+
+
+SPECS: Final = (VerbSpec(section=(4, 1), start=Refer, event=EVENT, is_end=is_referred, not_found="call"),)

@@ -36,4 +36,4 @@ class SendDigitsEvent(msgspec.Struct, frozen=True, kw_only=True):
     state: SendDigitsState
 
 
-SPECS: Final = (VerbSpec(section=(4, 4), start=SendDigits, event=EVENT),)
+SPECS: Final = (VerbSpec(section=(4, 4), start=SendDigits, event=EVENT, not_found="call"),)

@@ -61,4 +61,13 @@ class StreamEvent(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
-SPECS: Final = (VerbSpec(section=(4, 8), start=Stream, commands=(StreamStop,)),)
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 8),
+        start=Stream,
+        commands=(StreamStop,),
+        event=EVENT,
+        lost=({"state": "finished"},),
+        not_found="call",
+    ),
+)

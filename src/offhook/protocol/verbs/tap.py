@@ -110,4 +110,13 @@ class TapEvent(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
 
 
-SPECS: Final = (VerbSpec(section=(4, 8), start=Tap, commands=(TapStop,)),)
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 8),
+        start=Tap,
+        commands=(TapStop,),
+        event=EVENT,
+        lost=({"state": "finished"},),
+        not_found="call",
+    ),
+)

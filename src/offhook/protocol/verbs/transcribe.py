@@ -47,4 +47,14 @@ class TranscribeEvent(msgspec.Struct, frozen=True, kw_only=True):
     end_time: float | msgspec.UnsetType = msgspec.UNSET
 
 
-SPECS: Final = (VerbSpec(section=(4, 12), start=Transcribe, commands=(TranscribeStop,)),)
+SPECS: Final = (
+    VerbSpec(
+        section=(4, 12),
+        start=Transcribe,
+        commands=(TranscribeStop,),
+        event=EVENT,
+        lost=({"state": "finished"},),
+        not_found="call",
+        exclusive="transcribe",
+    ),
+)

@@ -26,4 +26,4 @@ class UserEvent(CallParams, frozen=True, kw_only=True):
     event: Annotated[str | dict[str, Any], msgspec.Meta(description="an object, or a name")]
 
 
-SPECS: Final = (VerbSpec(section=(4, 1), start=UserEvent),)
+SPECS: Final = (VerbSpec(section=(4, 1), start=UserEvent, tells=(EVENT,)),)

@@ -341,7 +341,7 @@ class Call:
 
     def emit(self, event_type: str, params: dict[str, Any], *, settle: bool = False, durable: bool = False) -> None:
         """Put an event into the call's outbox."""
-        self._sink.emit(OutgoingEvent(event_type, params, call_id=self.call_id, settle=settle, durable=durable))
+        self._sink.emit(OutgoingEvent(event_type, params, self.call_id, self.tag, settle=settle, durable=durable))
 
     def receive_params(self) -> dict[str, Any]:
         """Params of ``calling.call.receive``."""

@@ -44,9 +44,9 @@ class OutgoingEvent(msgspec.Struct, frozen=True):
     """One event of a call, on its way to the session that controls the call.
 
     ``settle``: hold it (and what is behind it) until 50 ms after the result of its ``control_id`` went out
-    (collect, detect). ``tag``: for events of a dial before any call is known, with the ``session`` that dialled
-    (elsewhere empty: the session that controls the call). ``durable``: synced to the disk before it leaves
-    (answered, ended, recording finished).
+    (collect, detect). ``tag``: of what was dialled; the dial and all its calls, also those that lost, are told in
+    one order. ``session``: who dialled, for events of a dial before any call is known (elsewhere empty: the session
+    that controls the call). ``durable``: synced to the disk before it leaves (answered, ended, recording finished).
     """
 
     event_type: str

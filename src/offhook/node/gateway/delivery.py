@@ -109,12 +109,10 @@ class Delivery:
             self._replaying.cancel()
             self._replaying = None
 
-    def deliver(self, event: StoredEvent, *, is_synced: bool) -> None:
-        """Send an event that is in the journal (or that the journal refused: then it has this one chance).
-
-        ``is_synced``: False where it, and what is behind it of its call, is to wait for ``synced``.
-        """
-        if self._replay.journalled(event, self._time(), is_synced=is_synced) and self._connection is not None:
+    def deliver(self, event: StoredEvent, lane: str, *, is_synced: bool) -> None:
+        """Send an event that is in the journal, when it may; see ``Replay.journalled``."""
+        goes = self._replay.journalled(event, self._time(), lane, is_synced=is_synced)
+        if goes and self._connection is not None:
             self._send(self._connection, event)
         if self._unacked.to_forget:
             self._forget_soon()

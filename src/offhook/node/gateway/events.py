@@ -190,7 +190,7 @@ class Outbox:
         if isinstance(head, asyncio.Future):
             return False
         event = head.event
-        tag = event.tag or str(event.params.get("tag", ""))
+        tag = _tag_of(event)
         if event.call_id in self._turns_of_call:
             return True
         if tag in self._turns_of_tag:
@@ -244,10 +244,12 @@ class Outbox:
                 )
             )
 
+        lane = _tag_of(event) or event.call_id
+
         def deliver(written: asyncio.Future[None]) -> None:
             self.counts["unjournalled"] += written.exception() is not None
             for session, kept in zip(sessions, stored, strict=True):
-                session.delivery.deliver(kept, is_synced=not event.durable)
+                session.delivery.deliver(kept, lane, is_synced=not event.durable)
 
         def synced(_: asyncio.Future[None]) -> None:  # or there is no sync to wait for
             for session, kept in zip(sessions, stored, strict=True):
@@ -321,6 +323,10 @@ class Outbox:
     def _is_second_end(self, event: OutgoingEvent) -> bool:
         closed = self._closed_before.get(event.call_id)
         return closed is not None and str(event.params.get("control_id", "")) in closed
+
+
+def _tag_of(event: OutgoingEvent) -> str:
+    return event.tag or str(event.params.get("tag", ""))
 
 
 def _take_one(counter: Counter[str], key: str) -> None:

@@ -16,7 +16,7 @@ An offer that went out on a connection before may have arrived there, and its ac
 their handler twice. It waits (``waits.Wait``), and what is behind it of its call with it; a command for the call shows
 that the client has it, and takes it back.
 
-What is to be on the disk first waits for that, and what is behind it of its call (``syncs.Syncs``). A walk passes it.
+What is to be on the disk first waits for that, and what is behind it in its lane (``syncs.Syncs``). A walk passes it.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ class Replay:
         if (self.state, Cause.DETACHED) in TRANSITIONS:
             self._move(Cause.DETACHED)
 
-    def journalled(self, event: StoredEvent, now: float, *, is_synced: bool = True) -> bool:
+    def journalled(self, event: StoredEvent, now: float, lane: str, *, is_synced: bool) -> bool:
         """It is in the journal (or was refused there: then it has this one chance). True: send it now.
 
-        ``is_synced``: False where ``synced`` is to be waited for.
+        ``is_synced``: False where it, and what is behind it in its lane, is to wait for ``synced``.
         """
         if self.state is State.CLOSED:  # the session went while it was on its way through the journal
             return False
@@ -120,14 +120,14 @@ class Replay:
                 goes = False
             if self.state in LOADED and self._delivered_seq == self.last_seq:
                 self._retracted.clear()
-        if self._syncs.add(event, is_synced=is_synced):
+        if self._syncs.add(event, lane, is_synced=is_synced):
             return False
         if goes and event.event_type == RECEIVE_EVENT:
             self.unacked.went_out(event)
         return goes
 
     def synced(self, event: StoredEvent) -> list[StoredEvent]:
-        """It is on the disk, or never will be. Returns what of its call is to be sent now."""
+        """It is on the disk, or never will be. Returns what of its lane is to be sent now."""
         return [free for free in self._syncs.synced(event) if self._goes_late(free)]
 
     def _goes_late(self, event: StoredEvent) -> bool:

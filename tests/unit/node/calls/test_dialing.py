@@ -53,7 +53,9 @@ async def test_an_answered_dial_goes_in_the_order_that_clients_need(bench):
     assert bench.desk.owners == {call["call_id"]: "session-1"}
     answered = [event for event in bench.sink.events if event.params.get("dial_state") == "answered"]
     assert answered[0].call_id == call["call_id"]  # the same outbox as its state
-    assert all(event.session == "session-1" for event in bench.sink.events if event.tag)
+    assert {event.tag for event in bench.sink.events} == {"t"}, "all in one order"
+    dialled = [event for event in bench.sink.events if event.event_type == "calling.call.dial"]
+    assert {event.session for event in dialled} == {"session-1"}
 
 
 async def test_the_first_answer_wins_and_losers_end_without_their_tag(bench):

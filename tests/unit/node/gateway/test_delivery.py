@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import msgspec
-from gateway_rig import PATIENCE_S, PROJECT, Node, OfferedCall, QuietSocket, play
+from gateway_rig import PATIENCE_S, PROJECT, Node, OfferedCall, QuietSocket, play, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from offhook.node.calls.ports import OutgoingEvent
 from offhook.testing.clock import VirtualClockLoop
 
 CALLS = ("call-0", "call-1", "call-2")
@@ -289,3 +290,15 @@ async def test_a_disk_that_is_slow_to_sync_holds_up_the_call_that_asked_for_it_a
         is_free.set()
         await client.until(lambda: len(client.all_events) == 3)
         assert called(client) == ["new", "over", "over"]
+
+
+async def test_a_dial_is_over_after_the_states_of_its_calls_though_they_wait_for_the_disk(node):
+    async with node.client() as client:
+        session = client.hello["protocol"]
+        node.desk.assign("leg", session)
+        node.outbox.emit(msgspec.structs.replace(state("leg", "ended"), tag="dial", durable=True))
+        params = {"node_id": "node-1", "tag": "dial", "dial_state": "failed"}
+        node.outbox.emit(OutgoingEvent("calling.call.dial", params, tag="dial", session=session))
+        await client.until(lambda: len(client.all_events) == 2)
+        types = [event["params"]["event_type"] for event in client.all_events]
+        assert types == ["calling.call.state", "calling.call.dial"]

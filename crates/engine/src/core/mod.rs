@@ -50,6 +50,9 @@ pub const EXIT_FAULTY: u8 = 4;
 /// A fault that comes back for ever is better met by a fresh process.
 const MOST_PANICS: u64 = 100;
 
+/// How often it is said at most that the node falls behind.
+const STRAIN_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// The engine: made once, run to its end.
 pub struct Core {
     config: Config,
@@ -78,6 +81,9 @@ pub struct Core {
     ticks: u64,
     /// How long the node has let a report wait for its ack.
     patience: Patience,
+    /// The node falls behind.
+    is_strained: bool,
+    strain_told: Option<Instant>,
 }
 
 enum Turn {
@@ -159,6 +165,8 @@ impl Core {
             ending: None,
             beat: None,
             ticks: 0,
+            is_strained: false,
+            strain_told: None,
             patience: Patience::default(),
         })
     }
@@ -352,11 +360,25 @@ impl Core {
             let outbox = self.outbox.borrow();
             (outbox.has_waiting(), outbox.is_over_limit(), outbox.is_behind())
         };
-        self.signal.set_strained(is_behind);
+        self.strain(is_behind);
         if is_over_limit && self.controller.is_some() {
             self.lose_node("it neither reads nor acks: 16 MiB wait");
         } else if has_waiting && let Some(controller) = &self.controller {
             controller.wake();
+        }
+    }
+
+    fn strain(&mut self, is_behind: bool) {
+        if is_behind != self.is_strained {
+            self.is_strained = is_behind;
+            self.signal.set_strained(is_behind);
+            if is_behind && self.strain_told.is_none_or(|at| at.elapsed() >= STRAIN_TOLD_EVERY) {
+                self.strain_told = Some(Instant::now());
+                self.log.warning(
+                    "the node falls behind: a source has 50 new calls a second, those beyond get 503",
+                    &[("kept_bytes", json!(self.outbox.borrow().kept_bytes()))],
+                );
+            }
         }
     }
 

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 export PATH := $(CURDIR)/.venv/bin:$(HOME)/.cargo/bin:$(PATH):/usr/sbin
 
-.PHONY: help install demo test lint types contract unit rust peers docs bench fuzz audit lock clean
+.PHONY: help install demo test lint types contract unit rust peers docs bench fuzz generate audit lock clean
 
 help: ## What there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ bench: ## Figures of this machine, as tables and under out/ as JSON
 
 fuzz: ## Every fuzz target for a minute
 	@scripts/fuzz
+
+generate: ## What follows from the verbs of the SDK: Call, types of on and wait_for, the front door, tables of the reference
+	@python scripts/generate.py
 
 audit: ## What takes longer than `make test` may
 	@scripts/audit

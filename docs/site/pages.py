@@ -17,8 +17,7 @@ from offhook import errors
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
 from offhook.client.app.relay import RelayClient
-from offhook.client.events import RelayEvent
-from offhook.client.events.table import EVENT_TYPES
+from offhook.client.events import EVENT_TYPES, RelayEvent
 from offhook.client.listening.all_events import AllEvents
 from offhook.client.listening.call_events import CallEvents
 from offhook.client.listening.call_waits import CallWaits
@@ -34,9 +33,8 @@ def verb_page(verb: Verb) -> str:
     """All there is to know of a verb, the example first."""
     title = verb.methods[0].name
     parts = [f"# {title}\n", verb.words.text or code(verb.methods[0].docstring.summary), _standing(verb)]
-    parts.append(
-        f"## Example\n\n`{verb.example}` runs in every test run.\n\n{_fence((ROOT / verb.example).read_text())}"
-    )
+    if (example := ROOT / verb.example).exists():
+        parts.append(f"## Example\n\n`{verb.example}` runs in every test run.\n\n{_fence(example.read_text())}")
     parts += [method_entry(method, verb.subject) for method in verb.methods]
     parts += [_action_entry(action) for action in verb.actions]
     parts += [_handle_entry(kind) for kind in verb.handles]

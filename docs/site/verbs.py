@@ -20,8 +20,7 @@ from offhook.client.actions.action import Action
 from offhook.client.app.relay import RelayClient
 from offhook.client.calls.call import Call
 from offhook.client.calls.messages import Message
-from offhook.client.events.table import EVENT_TYPES
-from offhook.client.listening.all_events import AllEvents
+from offhook.client.events import EVENT_TYPES
 from offhook.node.verbs.registry import BUILT
 from offhook.protocol.params import Params
 from offhook.protocol.verbs import SPECS
@@ -196,7 +195,7 @@ def public_methods(owner: type) -> list[Method]:
 
 def _verbs() -> Iterator[Verb]:
     for owner in (*Call.__bases__, *RelayClient.__bases__):
-        if owner is not AllEvents:
+        if owner.__module__.startswith("offhook.client.verbs."):
             yield Verb(owner.__module__.rpartition(".")[2], owner, public_methods(owner))
 
 

@@ -8,66 +8,54 @@ from offhook.client.app.relay import RelayClient
 from offhook.client.calls.call import Call
 from offhook.client.calls.messages import Message
 from offhook.client.events import (
+    CallReceiveEvent,
+    CallStateEvent,
+    DialEvent,
+    ErrorEvent,
+    MessageEvent,
+    MessageReceiveEvent,
+    MessageStateEvent,
+    RelayEvent,
+    TaskEvent,
+)
+from offhook.client.verbs.ai import (
+    AIAction,
     AiCompletionEvent,
     AiEvent,
     AiPartialResultEvent,
     AiPostPromptEvent,
     AiResponseEvent,
     AiSessionEvent,
-    AiSidecarEvent,
     AiSpeechEvent,
     AiStopEvent,
     AiSwaigEvent,
     AiUtteranceEvent,
     AiWarningEvent,
-    CallReceiveEvent,
-    CallStateEvent,
-    CollectEvent,
-    ConferenceEvent,
-    ConnectEvent,
-    DenoiseEvent,
-    DetectEvent,
-    DialEvent,
-    EchoEvent,
-    ErrorEvent,
-    FaxEvent,
-    HoldEvent,
-    MessageEvent,
-    MessageReceiveEvent,
-    MessageStateEvent,
-    PayEvent,
-    PlayEvent,
-    QueueEvent,
-    RecordEvent,
-    ReferEvent,
-    RelayEvent,
-    RoomEvent,
-    SendDigitsEvent,
-    StreamEvent,
-    TapEvent,
-    TaskEvent,
-    TranscribeEvent,
-    TranscriptLogEvent,
-    TranscriptUtteranceEvent,
-    TranslateDeltaEvent,
-    TranslateLogEvent,
-    UserEvent,
 )
-from offhook.client.verbs.ai import AIAction
 from offhook.client.verbs.ai_message import AiReset
-from offhook.client.verbs.collect import StandaloneCollectAction
-from offhook.client.verbs.detect import Detect, DetectAction
-from offhook.client.verbs.fax import FaxAction
-from offhook.client.verbs.live_transcribe import LiveTranscribeAction
-from offhook.client.verbs.live_translate import LiveTranslateAction
-from offhook.client.verbs.pay import PayAction, PayParameter, PayPrompt
-from offhook.client.verbs.play import PlayAction
+from offhook.client.verbs.ai_sidecar import AiSidecarEvent
+from offhook.client.verbs.collect import CollectEvent, StandaloneCollectAction
+from offhook.client.verbs.connect import ConnectEvent
+from offhook.client.verbs.denoise import DenoiseEvent
+from offhook.client.verbs.detect import Detect, DetectAction, DetectEvent
+from offhook.client.verbs.echo import EchoEvent
+from offhook.client.verbs.fax import FaxAction, FaxEvent
+from offhook.client.verbs.hold import HoldEvent
+from offhook.client.verbs.join_conference import ConferenceEvent
+from offhook.client.verbs.join_room import RoomEvent
+from offhook.client.verbs.live_transcribe import LiveTranscribeAction, TranscriptLogEvent, TranscriptUtteranceEvent
+from offhook.client.verbs.live_translate import LiveTranslateAction, TranslateDeltaEvent, TranslateLogEvent
+from offhook.client.verbs.pay import PayAction, PayEvent, PayParameter, PayPrompt
+from offhook.client.verbs.play import PlayAction, PlayEvent
 from offhook.client.verbs.play_and_collect import CollectAction
-from offhook.client.verbs.record import RecordAction
-from offhook.client.verbs.refer import ReferDevice
-from offhook.client.verbs.stream import StreamAction
-from offhook.client.verbs.tap import Tap, TapAction, TapDevice
-from offhook.client.verbs.transcribe import TranscribeAction
+from offhook.client.verbs.queue import QueueEvent
+from offhook.client.verbs.record import RecordAction, RecordEvent
+from offhook.client.verbs.refer import ReferDevice, ReferEvent
+from offhook.client.verbs.send_digits import SendDigitsEvent
+from offhook.client.verbs.stream import StreamAction, StreamEvent
+from offhook.client.verbs.tap import Tap, TapAction, TapDevice, TapEvent
+from offhook.client.verbs.transcribe import TranscribeAction, TranscribeEvent
+from offhook.client.verbs.user_event import UserEvent
 from offhook.client.words.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig, SwaigFunction
 from offhook.client.words.shapes import (
     Collect,

@@ -21,7 +21,7 @@ from offhook.client.actions.action import Action
 from offhook.client.app.relay import RelayClient
 from offhook.client.calls.call import Call
 from offhook.client.calls.messages import Message
-from offhook.client.events.table import EVENT_TYPES
+from offhook.client.events import EVENT_TYPES
 
 NAMES = [verb.name for verb in VERBS]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")

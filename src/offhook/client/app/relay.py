@@ -13,11 +13,11 @@ from offhook.client.app.leaving import AT_MOST_S, HANDLERS, Leaving
 from offhook.client.app.link import Driver, Link
 from offhook.client.app.serving import serve
 from offhook.client.app.settings import check_texts, read_settings
+from offhook.client.app.typed_events import TypedClientEvents
 from offhook.client.calls.call import Call
 from offhook.client.calls.calls import CallHandler, Calls
 from offhook.client.calls.messages import MessageHandler, Messages
 from offhook.client.events import MessageEvent, RelayEvent
-from offhook.client.listening.all_events import AllEvents
 from offhook.client.listening.handlers import Handlers
 from offhook.client.listening.tasks import Tasks
 from offhook.client.session.outputs import Output
@@ -39,7 +39,7 @@ M = TypeVar("M", bound=MessageHandler)
 _AGENT: Final = f"offhook-python/{__version__}"
 
 
-class RelayClient(DialVerb, SendMessageVerb, AllEvents):
+class RelayClient(DialVerb, SendMessageVerb, TypedClientEvents):
     """A client of a RELAY node.
 
         client = RelayClient(contexts=["default"])
@@ -97,7 +97,7 @@ class RelayClient(DialVerb, SendMessageVerb, AllEvents):
         self._contexts = list(dict.fromkeys(contexts or ()))
         check_texts("contexts", self._contexts)
         self._tasks = Tasks()
-        AllEvents.__init__(self, Handlers(self._tasks))
+        TypedClientEvents.__init__(self, Handlers(self._tasks))
         self._calls = Calls(self._tasks, self._execute, self._settings.max_active_calls)
         self._messages = Messages(self._tasks, self._execute)
         self._record_path = None if record_session is None else os.fspath(record_session)

@@ -1,7 +1,8 @@
-"""The call, assembled from its verbs."""
+"""The call, assembled from its verbs. Made by ``make generate`` from the verbs."""
 
 from __future__ import annotations
 
+from offhook.client.calls.typed_events import TypedCallEvents
 from offhook.client.verbs.accept import AcceptVerb
 from offhook.client.verbs.ai import AiVerb
 from offhook.client.verbs.ai_message import AiMessageVerb
@@ -38,34 +39,35 @@ __all__ = ["Call"]
 
 
 class Call(
-    AnswerVerb,
+    TypedCallEvents,
     AcceptVerb,
+    AnswerVerb,
     EndVerb,
     PassVerb,
-    TransferVerb,
     ReferVerb,
+    TransferVerb,
     UserEventVerb,
     PlayVerb,
     RecordVerb,
+    BindDigitVerb,
     CollectVerb,
     PlayAndCollectVerb,
-    BindDigitVerb,
     SendDigitsVerb,
     ConnectVerb,
     DetectVerb,
     FaxVerb,
-    TapVerb,
     StreamVerb,
+    TapVerb,
     PayVerb,
     ConferenceVerb,
     RoomVerb,
     QueueVerb,
-    HoldVerb,
     DenoiseVerb,
     EchoVerb,
-    TranscribeVerb,
+    HoldVerb,
     LiveTranscribeVerb,
     LiveTranslateVerb,
+    TranscribeVerb,
     AiVerb,
     AiMessageVerb,
     AiSidecarVerb,

@@ -10,9 +10,10 @@ from typing import Any, Final
 from offhook.client.actions.call_base import CallBase
 from offhook.client.calls.call import Call
 from offhook.client.calls.dialing import Dials, PendingDial
-from offhook.client.events import ConnectEvent, DialEvent, RelayEvent
+from offhook.client.events import DialEvent, RelayEvent
 from offhook.client.events.base import text_of
 from offhook.client.listening.tasks import Tasks
+from offhook.client.verbs.connect import ConnectEvent
 from offhook.errors import ConnectionLost, DialFailed, RelayError
 from offhook.protocol.states import CallState, Direction
 from offhook.protocol.verbs.dial import Dial

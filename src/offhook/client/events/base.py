@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar, overload
 
-__all__ = ["Flag", "Items", "Number", "Object", "RelayEvent", "StateOfAction", "Text", "Whole", "number_of", "text_of"]
+__all__ = [
+    "EVENT_TYPES",
+    "Flag",
+    "Items",
+    "Number",
+    "Object",
+    "RelayEvent",
+    "StateOfAction",
+    "Text",
+    "Whole",
+    "number_of",
+    "text_of",
+]
 
 T = TypeVar("T")
 
@@ -106,10 +119,24 @@ class Items(Field[list[Any]]):
         return value if isinstance(value, list) else []
 
 
+_CLASSES: Final[dict[str, type[RelayEvent]]] = {}
+
+EVENT_TYPES: Final[Mapping[str, type[RelayEvent]]] = MappingProxyType(_CLASSES)
+"""Classes of events by their types, all of them once ``offhook`` is imported; other types are plain RelayEvents."""
+
+
 class RelayEvent:
     """One event. Types that are not known here are plain RelayEvents."""
 
     __slots__ = ("cause", "context", "event_type", "params", "timestamp")
+
+    def __init_subclass__(cls, of: str | tuple[str, ...] = ()) -> None:
+        """A class is for the types that stand in its head."""
+        super().__init_subclass__()
+        for event_type in (of,) if isinstance(of, str) else of:
+            if event_type in _CLASSES:
+                raise TypeError(f"{event_type} has a class: {_CLASSES[event_type].__name__}")
+            _CLASSES[event_type] = cls
 
     event_type: str
     """Its type, such as ``calling.call.play``."""

@@ -1,21 +1,21 @@
-"""Events of a call's life and of its bridges."""
+"""Events of calls that belong to no verb of theirs: what calls live by, and dials, from which they come."""
 
 from __future__ import annotations
 
-from offhook.client.events.base import Flag, Number, Object, RelayEvent, StateOfAction, Text, Whole, text_of
+from collections.abc import Mapping
+from typing import Any
+
+from offhook.client.events.base import Flag, Number, Object, RelayEvent, Text, Whole, text_of
 from offhook.protocol.states import EndReason, parse_end_reason
+from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
+from offhook.protocol.verbs.state import RECEIVE_EVENT, STATE_EVENT
 
 __all__ = [
     "CallReceiveEvent",
     "CallStateEvent",
-    "ConnectEvent",
-    "DenoiseEvent",
     "DialEvent",
-    "EchoEvent",
     "ErrorEvent",
-    "HoldEvent",
-    "ReferEvent",
-    "UserEvent",
+    "end_reason_of",
 ]
 
 
@@ -30,7 +30,7 @@ class _CallEvent(RelayEvent):
     """Type and params of the party's device."""
 
 
-class CallReceiveEvent(_CallEvent):
+class CallReceiveEvent(_CallEvent, of=RECEIVE_EVENT):
     """An inbound call is offered. The context is in ``context``."""
 
     __slots__ = ()
@@ -39,7 +39,7 @@ class CallReceiveEvent(_CallEvent):
     """Project of the number that was called."""
 
 
-class CallStateEvent(_CallEvent):
+class CallStateEvent(_CallEvent, of=STATE_EVENT):
     """A call changed its state."""
 
     __slots__ = ()
@@ -66,10 +66,10 @@ class CallStateEvent(_CallEvent):
     @property
     def end_reason(self) -> EndReason | str:
         """Why it ended, whatever the spelling; empty before."""
-        return _reason(text_of(self.params, "end_reason"))
+        return end_reason_of(self.params, "end_reason")
 
 
-class DialEvent(RelayEvent):
+class DialEvent(RelayEvent, of=DIAL_EVENT):
     """A dial goes on, is answered or failed."""
 
     __slots__ = ()
@@ -84,69 +84,10 @@ class DialEvent(RelayEvent):
     @property
     def reason(self) -> EndReason | str:
         """Why it failed."""
-        return _reason(text_of(self.params, "reason"))
+        return end_reason_of(self.params, "reason")
 
 
-class ConnectEvent(RelayEvent):
-    """A bridge is made, goes, or failed."""
-
-    __slots__ = ()
-
-    connect_state = Text("connect_state")
-    """``connecting``, ``connected``, ``disconnected`` or ``failed``."""
-    peer = Object("peer")
-    """The other end: ``node_id``, ``call_id``, ``tag``, ``device``, and ``queue_id`` and ``queue_name`` of a queue."""
-
-    @property
-    def failed_reason(self) -> EndReason | str:
-        """Why it failed; empty otherwise."""
-        return _reason(text_of(self.params, "failed_reason"))
-
-
-class ReferEvent(StateOfAction):
-    """``state``: ``inProgress``, ``success``, ``cancel``, ``busy``, ``noAnswer`` or ``error``."""
-
-    __slots__ = ()
-
-    sip_refer_to = Text("sip_refer_to")
-    """Who was to be called."""
-    sip_refer_response_code = Text("sip_refer_response_code")
-    """The peer's reply to the REFER, such as ``"202"``."""
-    sip_notify_response_code = Text("sip_notify_response_code")
-    """What the new call came to, such as ``"200"``; empty while it goes on."""
-
-
-class HoldEvent(StateOfAction):
-    """``state``: ``hold`` or ``unhold``."""
-
-    __slots__ = ()
-
-
-class DenoiseEvent(RelayEvent):
-    """The denoiser was switched."""
-
-    __slots__ = ()
-
-    denoised = Flag("denoised")
-    """It is on."""
-
-
-class EchoEvent(StateOfAction):
-    """``state``: ``echoing`` or ``finished``."""
-
-    __slots__ = ()
-
-
-class UserEvent(RelayEvent):
-    """What an application told all others on the context. Its own keys are in ``params``."""
-
-    __slots__ = ()
-
-    topic = Text("topic")
-    """What it is about, by convention."""
-
-
-class ErrorEvent(RelayEvent):
+class ErrorEvent(RelayEvent, of="calling.error"):
     """Something failed on the server's side of a call."""
 
     __slots__ = ()
@@ -162,5 +103,7 @@ class ErrorEvent(RelayEvent):
         return text_of(self.params, "message") or text_of(self.params, "error")
 
 
-def _reason(text: str) -> EndReason | str:
+def end_reason_of(source: Mapping[str, Any], key: str) -> EndReason | str:
+    """Read an end reason, in whatever spelling; one that nobody lists as it is, empty if there is none."""
+    text = text_of(source, key)
     return parse_end_reason(text) or text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from offhook.client.events.base import Items, RelayEvent, Text, Whole
+from offhook.protocol.messaging import RECEIVE_EVENT, STATE_EVENT
 
 __all__ = ["MessageEvent", "MessageReceiveEvent", "MessageStateEvent", "TaskEvent"]
 
@@ -35,19 +36,19 @@ class MessageEvent(RelayEvent):
     """Why it was not delivered."""
 
 
-class MessageReceiveEvent(MessageEvent):
+class MessageReceiveEvent(MessageEvent, of=RECEIVE_EVENT):
     """A message came in."""
 
     __slots__ = ()
 
 
-class MessageStateEvent(MessageEvent):
+class MessageStateEvent(MessageEvent, of=STATE_EVENT):
     """A message that was sent changed its state."""
 
     __slots__ = ()
 
 
-class TaskEvent(RelayEvent):
+class TaskEvent(RelayEvent, of="queuing.relay.tasks"):
     """A task, posted to the context: its body is in ``params``."""
 
     __slots__ = ()

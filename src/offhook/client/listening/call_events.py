@@ -1,54 +1,10 @@
-"""Who listens to the events of a call, typed by the name of the event.
-
-An overload for each type of event that a call gets, so that an editor completes the names and knows what comes. A test
-holds them against the table of events.
-"""
+"""Who listens to the events of a call. ``calls/typed_events.py`` has the types of what comes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, overload
+from typing import Any
 
-from offhook.client.events import (
-    AiCompletionEvent,
-    AiEvent,
-    AiPartialResultEvent,
-    AiPostPromptEvent,
-    AiResponseEvent,
-    AiSessionEvent,
-    AiSidecarEvent,
-    AiSpeechEvent,
-    AiStopEvent,
-    AiSwaigEvent,
-    AiUtteranceEvent,
-    AiWarningEvent,
-    CallStateEvent,
-    CollectEvent,
-    ConferenceEvent,
-    ConnectEvent,
-    DenoiseEvent,
-    DetectEvent,
-    EchoEvent,
-    ErrorEvent,
-    FaxEvent,
-    HoldEvent,
-    PayEvent,
-    PlayEvent,
-    QueueEvent,
-    RecordEvent,
-    ReferEvent,
-    RelayEvent,
-    RoomEvent,
-    SendDigitsEvent,
-    StreamEvent,
-    TapEvent,
-    TranscribeEvent,
-    TranscriptLogEvent,
-    TranscriptUtteranceEvent,
-    TranslateDeltaEvent,
-    TranslateLogEvent,
-    UserEvent,
-)
 from offhook.client.listening.handlers import Handlers
 from offhook.client.listening.tasks import Handler
 
@@ -61,120 +17,6 @@ class CallEvents:
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
 
-    @overload
-    def on(self, event_type: Literal["calling.call.state"], handler: Handler[CallStateEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.connect"], handler: Handler[ConnectEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.refer"], handler: Handler[ReferEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.hold"], handler: Handler[HoldEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.denoise"], handler: Handler[DenoiseEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.echo"], handler: Handler[EchoEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.user_event"], handler: Handler[UserEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.error"], handler: Handler[ErrorEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.play"], handler: Handler[PlayEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.record"], handler: Handler[RecordEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.call.send_digits"], handler: Handler[SendDigitsEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.fax"], handler: Handler[FaxEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.tap"], handler: Handler[TapEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.stream"], handler: Handler[StreamEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.call.transcribe"], handler: Handler[TranscribeEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.collect"], handler: Handler[CollectEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.detect"], handler: Handler[DetectEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.pay"], handler: Handler[PayEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.conference"], handler: Handler[ConferenceEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.room"], handler: Handler[RoomEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.queue"], handler: Handler[QueueEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.call.ai"], handler: Handler[AiEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.ai.stop"], handler: Handler[AiStopEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.ai.sidecar"], handler: Handler[AiSidecarEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self,
-        event_type: Literal["calling.ai.start", "calling.ai.begin_speaking", "calling.ai.user_speaking"],
-        handler: Handler[AiSessionEvent],
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self,
-        event_type: Literal["calling.ai.speech_detect", "calling.ai.transparent_barge"],
-        handler: Handler[AiSpeechEvent],
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.partial_result"], handler: Handler[AiPartialResultEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.response"], handler: Handler[AiResponseEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.response_utterance"], handler: Handler[AiUtteranceEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.completion"], handler: Handler[AiCompletionEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: Literal["calling.ai.warning"], handler: Handler[AiWarningEvent]) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.post_prompt"], handler: Handler[AiPostPromptEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.swaig", "calling.ai.swaig_action"], handler: Handler[AiSwaigEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.transcribe.utterance"], handler: Handler[TranscriptUtteranceEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self,
-        event_type: Literal["calling.ai.transcribe.live_summarize", "calling.ai.transcribe.conversation_log"],
-        handler: Handler[TranscriptLogEvent],
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self, event_type: Literal["calling.ai.translate.transcript_delta"], handler: Handler[TranslateDeltaEvent]
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(
-        self,
-        event_type: Literal["calling.ai.translate.live_summary", "calling.ai.translate.conversation_log"],
-        handler: Handler[TranslateLogEvent],
-    ) -> Callable[[], None]: ...
-    @overload
-    def on(self, event_type: str, handler: Handler[RelayEvent]) -> Callable[[], None]: ...
     def on(self, event_type: str, handler: Handler[Any]) -> Callable[[], None]:
         """Have a handler called at each event of a type, with the type's class; the result removes it.
 

@@ -7,13 +7,138 @@ from typing import Any
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import AiEvent, AiStopEvent, RelayEvent
+from offhook.client.events.base import Flag, Number, Object, RelayEvent, StateOfAction, Text, Whole, text_of
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.agent import AiLanguage, AiParams, AiPrompt, Hint, Pronounce, Swaig
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import ai
 
-__all__ = ["AIAction", "AiVerb"]
+__all__ = [
+    "AIAction",
+    "AiCompletionEvent",
+    "AiEvent",
+    "AiPartialResultEvent",
+    "AiPostPromptEvent",
+    "AiResponseEvent",
+    "AiSessionEvent",
+    "AiSpeechEvent",
+    "AiStopEvent",
+    "AiSwaigEvent",
+    "AiUtteranceEvent",
+    "AiVerb",
+    "AiWarningEvent",
+]
+
+
+class AiSessionEvent(RelayEvent, of=(ai.START_EVENT, ai.BEGIN_SPEAKING_EVENT, ai.USER_SPEAKING_EVENT)):
+    """Something happened in an agent's session (``calling.ai.*``); types without more to say are of this class."""
+
+    __slots__ = ()
+
+
+class AiEvent(StateOfAction, of=ai.EVENT):
+    """The session is over. ``state``: ``finished`` or ``error``."""
+
+    __slots__ = ()
+
+
+class AiStopEvent(AiSessionEvent, of=ai.STOP_EVENT):
+    """The session stopped."""
+
+    __slots__ = ()
+
+    state = Text("state")
+    """Empty, as the server says none with this event; it is here for who waits for an agent's end, whichever it is."""
+    start_time_us = Whole("start_time")
+    """When it began: microseconds of the Unix epoch."""
+    end_time_us = Whole("end_time")
+    """When it ended: microseconds of the Unix epoch."""
+    billing = Object("billing")
+    """``this_visit`` and ``cumulative``."""
+
+
+class AiSpeechEvent(AiSessionEvent, of=(ai.SPEECH_DETECT_EVENT, ai.TRANSPARENT_BARGE_EVENT)):
+    """The caller said something (``speech_detect``), or talked on (``transparent_barge``)."""
+
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """What was said."""
+        return text_of(self.params, "text") or text_of(self.params, "combined_text")
+
+
+class AiPartialResultEvent(AiSessionEvent, of=ai.PARTIAL_RESULT_EVENT):
+    """The caller is saying something."""
+
+    __slots__ = ()
+
+    text = Text("text")
+    """What was heard so far."""
+    barged = Flag("barged")
+    """It interrupted the agent."""
+
+
+class AiResponseEvent(AiSessionEvent, of=ai.RESPONSE_EVENT):
+    """The agent's answer."""
+
+    __slots__ = ()
+
+    response = Text("response")
+    """Its text."""
+
+
+class AiUtteranceEvent(AiSessionEvent, of=ai.RESPONSE_UTTERANCE_EVENT):
+    """A piece of the agent's answer, as it is spoken."""
+
+    __slots__ = ()
+
+    utterance = Text("utterance")
+    """Its text."""
+
+
+class AiCompletionEvent(AiSessionEvent, of=ai.COMPLETION_EVENT):
+    """The agent finished speaking, or was interrupted."""
+
+    __slots__ = ()
+
+    text = Text("text")
+    """What was spoken."""
+    type = Text("type")
+    """``normal`` or ``barged``."""
+
+
+class AiWarningEvent(AiSessionEvent, of=ai.WARNING_EVENT):
+    """Something about the session wants attention."""
+
+    __slots__ = ()
+
+    error = Text("error")
+    """What."""
+    tokens = Number("tokens")
+    """How many tokens it is about."""
+
+
+class AiSwaigEvent(AiSessionEvent, of=(ai.SWAIG_EVENT, ai.SWAIG_ACTION_EVENT)):
+    """The agent called a function (``swaig``), or an action ran (``swaig_action``): its keys are in ``params``."""
+
+    __slots__ = ()
+
+    command_name = Text("command_name")
+    """The function."""
+    command_arg = Text("command_arg")
+    """Its arguments, JSON."""
+
+
+class AiPostPromptEvent(AiSessionEvent, of=ai.POST_PROMPT_EVENT):
+    """What the agent made of the conversation."""
+
+    __slots__ = ()
+
+    data = Object("post_prompt_data")
+    """``parsed``, ``raw`` and ``substituted``."""
+    raw = Text("post_prompt_data.raw")
+    """Its text."""
 
 
 class AIAction(Action[AiEvent | AiStopEvent]):

@@ -6,12 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import Object, Text
+from offhook.client.verbs.ai import AiSessionEvent
 from offhook.client.verbs.live_transcribe import Party
 from offhook.client.words.agent import AiParams, Swaig
 from offhook.client.words.compose import compose
 from offhook.protocol.verbs import ai_sidecar
 
-__all__ = ["AiSidecarVerb"]
+__all__ = ["AiSidecarEvent", "AiSidecarVerb"]
+
+
+class AiSidecarEvent(AiSessionEvent, of=ai_sidecar.EVENT):
+    """An agent that listens beside the call."""
+
+    __slots__ = ()
+
+    sidecar_event = Object("sidecar_event")
+    """All of it; its shape is not stable."""
+    type = Text("sidecar_event.type")
+    """``start``, ``insight``, ``ask_answer``, ``final`` and so on."""
+    raw = Text("sidecar_event.raw")
+    """Text of an insight or answer."""
+    ask_id = Text("sidecar_event.ask_id")
+    """The question that is answered."""
 
 
 class AiSidecarVerb(CallBase):

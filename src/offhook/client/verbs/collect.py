@@ -10,13 +10,37 @@ from typing import Any
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import CollectEvent, RelayEvent
+from offhook.client.events.base import Number, Object, RelayEvent, StateOfAction, Text
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import CollectDigits, CollectSpeech
 from offhook.protocol.verbs import collect
 
-__all__ = ["CollectVerb", "InputAction", "StandaloneCollectAction"]
+__all__ = ["CollectEvent", "CollectVerb", "StandaloneCollectAction"]
+
+
+class CollectEvent(StateOfAction, of=collect.EVENT):
+    """Input of a collect. ``state`` is empty but for partial and continuous collects."""
+
+    __slots__ = ()
+
+    result = Object("result")
+    """``type`` and ``params`` of what was heard."""
+    result_type = Text("result.type")
+    """``digit``, ``speech``, ``no_input``, ``no_match``, ``start_of_input``, ``finished`` or ``error``."""
+    digits = Text("result.params.digits")
+    """The keys pressed, without the terminator."""
+    terminator = Text("result.params.terminator")
+    """The terminator pressed, empty if none."""
+    text = Text("result.params.text")
+    """What was said."""
+    confidence = Number("result.params.confidence")
+    """How sure the recogniser is, 0 to 100; 0 when unscored."""
+
+    @property
+    def is_final(self) -> bool:
+        """False for a partial result."""
+        return self.params.get("final") is not False
 
 
 class InputAction(Action[CollectEvent]):

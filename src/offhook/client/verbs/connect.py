@@ -10,12 +10,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import Object, RelayEvent, Text
+from offhook.client.events.calls import end_reason_of
 from offhook.client.words.compose import compose
 from offhook.client.words.shapes import ConnectDevice, Media
-from offhook.protocol.verbs.connect import Connect
+from offhook.protocol.states import EndReason
+from offhook.protocol.verbs.connect import EVENT, Connect
 from offhook.protocol.verbs.disconnect import Disconnect
 
-__all__ = ["ConnectVerb"]
+__all__ = ["ConnectEvent", "ConnectVerb"]
+
+
+class ConnectEvent(RelayEvent, of=EVENT):
+    """A bridge is made, goes, or failed."""
+
+    __slots__ = ()
+
+    connect_state = Text("connect_state")
+    """``connecting``, ``connected``, ``disconnected`` or ``failed``."""
+    peer = Object("peer")
+    """The other end: ``node_id``, ``call_id``, ``tag``, ``device``, and ``queue_id`` and ``queue_name`` of a queue."""
+
+    @property
+    def failed_reason(self) -> EndReason | str:
+        """Why it failed; empty otherwise."""
+        return end_reason_of(self.params, "failed_reason")
 
 
 class ConnectVerb(CallBase):

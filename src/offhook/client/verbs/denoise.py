@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import Flag, RelayEvent
 from offhook.client.words.compose import compose
-from offhook.protocol.verbs.denoise import Denoise, DenoiseStop
+from offhook.protocol.verbs.denoise import EVENT, Denoise, DenoiseStop
 
-__all__ = ["DenoiseVerb"]
+__all__ = ["DenoiseEvent", "DenoiseVerb"]
+
+
+class DenoiseEvent(RelayEvent, of=EVENT):
+    """The denoiser was switched."""
+
+    __slots__ = ()
+
+    denoised = Flag("denoised")
+    """It is on."""
 
 
 class DenoiseVerb(CallBase):

@@ -11,13 +11,13 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import DetectEvent, RelayEvent
+from offhook.client.events.base import Flag, Object, RelayEvent, Text
 from offhook.client.listening.outcome import Outcome
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import detect
 
-__all__ = ["Detect", "DetectAction", "DetectVerb"]
+__all__ = ["Detect", "DetectAction", "DetectEvent", "DetectVerb"]
 
 
 class MachineParams(TypedDict, total=False):
@@ -66,6 +66,21 @@ class DetectDigit(TypedDict):
 
 
 Detect = DetectMachine | DetectFax | DetectDigit
+
+
+class DetectEvent(RelayEvent, of=detect.EVENT):
+    """Something was detected, or detection is over."""
+
+    __slots__ = ()
+
+    detect = Object("detect")
+    """``type`` and ``params`` of what was detected."""
+    type = Text("detect.type")
+    """``machine``, ``fax`` or ``digit``."""
+    result = Text("detect.params.event")
+    """``MACHINE``, ``HUMAN``, ``UNKNOWN``, ``READY``, ``NOT_READY``, ``CED``, ``CNG``, a key, or ``finished``."""
+    beep = Flag("detect.params.beep")
+    """With ``READY``: a beep was heard."""
 
 
 class DetectAction(Action[DetectEvent]):

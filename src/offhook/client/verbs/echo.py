@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import StateOfAction
 from offhook.client.words.compose import compose
-from offhook.protocol.verbs.echo import Echo
+from offhook.protocol.verbs.echo import EVENT, Echo
 
-__all__ = ["EchoVerb"]
+__all__ = ["EchoEvent", "EchoVerb"]
+
+
+class EchoEvent(StateOfAction, of=EVENT):
+    """``state``: ``echoing`` or ``finished``."""
+
+    __slots__ = ()
 
 
 class EchoVerb(CallBase):

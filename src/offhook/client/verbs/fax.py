@@ -6,12 +6,39 @@ from typing import Any
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import FaxEvent
+from offhook.client.events.base import Flag, RelayEvent, Text, Whole
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import fax
 
-__all__ = ["FaxAction", "FaxVerb"]
+__all__ = ["FaxAction", "FaxEvent", "FaxVerb"]
+
+
+class FaxEvent(RelayEvent, of=fax.EVENT):
+    """A page of a fax, or its end."""
+
+    __slots__ = ()
+
+    type = Text("fax.type")
+    """``page`` or ``finished``."""
+    direction = Text("fax.params.direction")
+    """``send`` or ``receive``."""
+    number = Whole("fax.params.number")
+    """Of a page: which, from 1."""
+    pages = Whole("fax.params.pages")
+    """At the end: how many there were."""
+    success = Flag("fax.params.success")
+    """At the end: it went through."""
+    result = Whole("fax.params.result")
+    """At the end: 0 is success."""
+    result_text = Text("fax.params.result_text")
+    """At the end: the result in words."""
+    document = Text("fax.params.document")
+    """At the end: where the document can be fetched."""
+    identity = Text("fax.params.identity")
+    """Our number, as faxes write it on top."""
+    remote_identity = Text("fax.params.remote_identity")
+    """Theirs."""
 
 
 _SEND, _RECEIVE = fax.SPECS

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import StateOfAction
 from offhook.client.words.compose import compose
-from offhook.protocol.verbs.hold import Hold, Unhold
+from offhook.protocol.verbs.hold import EVENT, Hold, Unhold
 
-__all__ = ["HoldVerb"]
+__all__ = ["HoldEvent", "HoldVerb"]
+
+
+class HoldEvent(StateOfAction, of=EVENT):
+    """``state``: ``hold`` or ``unhold``."""
+
+    __slots__ = ()
 
 
 class HoldVerb(CallBase):

@@ -5,14 +5,56 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import Flag, RelayEvent, Text, Whole
 from offhook.client.words.compose import compose
 from offhook.client.words.shapes import StreamSettings
-from offhook.protocol.verbs.join_conference import JoinConference, LeaveConference
+from offhook.protocol.verbs.join_conference import EVENT, JoinConference, LeaveConference
 
-__all__ = ["ConferenceVerb"]
+__all__ = ["ConferenceEvent", "ConferenceVerb"]
 
 Method = Literal["GET", "POST"]
 Format = Literal["relay", "cxml", "laml"]
+
+
+class ConferenceEvent(RelayEvent, of=EVENT):
+    """A conference changed. ``call_id`` is set when it is about a participant."""
+
+    __slots__ = ()
+
+    conference_id = Text("conference_id")
+    """Its id."""
+    name = Text("name")
+    """Its name."""
+    region = Text("region")
+    """Where it runs."""
+    size = Whole("size")
+    """How many are in it."""
+    status = Text("status")
+    """``conference-start``, ``participant-join``, ``record-stop``, ``conference-end`` and so on."""
+    muted = Flag("muted")
+    """The participant is muted."""
+    hold = Flag("hold")
+    """The participant is on hold."""
+    coaching = Flag("coaching")
+    """The participant coaches the call in ``call_id_to_coach``."""
+    call_id_to_coach = Text("call_id_to_coach")
+    """The call that alone hears the participant."""
+    start_on_join = Flag("start_on_join")
+    """The conference starts with the participant."""
+    end_on_leave = Flag("end_on_leave")
+    """The conference ends with the participant."""
+    reason_ended = Text("reason_ended")
+    """Why the conference ended."""
+    call_id_ending_conf = Text("call_id_ending_conf")
+    """Who ended it."""
+    recording_url = Text("recording_url")
+    """Where its recording can be fetched, when it is over."""
+    recording_duration_s = Whole("recording_duration")
+    """Length of the recording in seconds."""
+    recording_size_bytes = Whole("recording_file_size")
+    """Size of the recording."""
+    announce_url = Text("announce_url")
+    """The announcement that ended or failed."""
 
 
 class ConferenceVerb(CallBase):

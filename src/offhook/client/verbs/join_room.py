@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import RelayEvent, Text
 from offhook.client.words.compose import compose
-from offhook.protocol.verbs.join_room import JoinRoom, LeaveRoom
+from offhook.protocol.verbs.join_room import EVENT, JoinRoom, LeaveRoom
 
-__all__ = ["RoomVerb"]
+__all__ = ["RoomEvent", "RoomVerb"]
+
+
+class RoomEvent(RelayEvent, of=EVENT):
+    """The call joined or left a room."""
+
+    __slots__ = ()
+
+    join_status = Text("join_status")
+    """``joined``, ``failed``, ``leave``, ``cancel`` or ``locked``."""
+    room_name = Text("room_name")
+    """Name of the room."""
 
 
 class RoomVerb(CallBase):

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import Items, Number, Object, Text, Whole
+from offhook.client.verbs.ai import AiSessionEvent
 from offhook.client.words.compose import compose
-from offhook.protocol.verbs.live_transcribe import LiveTranscribe
+from offhook.protocol.verbs.live_transcribe import LOG_EVENT, SUMMARY_EVENT, UTTERANCE_EVENT, LiveTranscribe
 
-__all__ = ["LiveOptions", "LiveTranscribeAction", "LiveTranscribeVerb", "Party", "Summarize"]
+__all__ = [
+    "LiveTranscribeAction",
+    "LiveTranscribeVerb",
+    "TranscriptLogEvent",
+    "TranscriptUtteranceEvent",
+]
 
 Party = Literal["remote-caller", "local-caller"]
 
@@ -49,6 +56,38 @@ class Summarize(TypedDict, total=False):
 
     webhook: str
     prompt: str
+
+
+class TranscriptUtteranceEvent(AiSessionEvent, of=UTTERANCE_EVENT):
+    """An utterance of a live transcription."""
+
+    __slots__ = ()
+
+    utterance = Object("utterance")
+    """All of it."""
+    role = Text("utterance.role")
+    """``remote-caller`` or ``local-caller``."""
+    text = Text("utterance.content")
+    """What was said."""
+    language = Text("utterance.lang")
+    """In what language."""
+    confidence = Number("utterance.confidence")
+    """How sure the recogniser is, 0 to 1."""
+    timestamp_us = Whole("utterance.timestamp")
+    """When: microseconds of the Unix epoch."""
+
+
+class TranscriptLogEvent(AiSessionEvent, of=(SUMMARY_EVENT, LOG_EVENT)):
+    """The conversation so far (``live_summarize``) or at the end (``conversation_log``)."""
+
+    __slots__ = ()
+
+    conversation_log = Items("conversation_log")
+    """Entries with ``role`` and ``content``."""
+    conversation_summary = Text("conversation_summary")
+    """In short."""
+    metrics = Object("metrics")
+    """Turns and words of both sides, at the end."""
 
 
 class LiveTranscribeAction(TypedDict, total=False):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import Items, Object, Text
+from offhook.client.verbs.ai import AiSessionEvent
 from offhook.client.verbs.live_transcribe import LiveOptions, Party, Summarize
 from offhook.client.words.compose import compose
-from offhook.protocol.verbs.live_translate import LiveTranslate
+from offhook.protocol.verbs.live_translate import DELTA_EVENT, LOG_EVENT, SUMMARY_EVENT, LiveTranslate
 
-__all__ = ["LiveTranslateAction", "LiveTranslateVerb"]
+__all__ = ["LiveTranslateAction", "LiveTranslateVerb", "TranslateDeltaEvent", "TranslateLogEvent"]
 
 
 class LiveTranslateStart(LiveOptions, total=False):
@@ -35,6 +37,38 @@ class Inject(TypedDict):
 
     message: str
     direction: Party
+
+
+class TranslateDeltaEvent(AiSessionEvent, of=DELTA_EVENT):
+    """A piece of speech and its translation."""
+
+    __slots__ = ()
+
+    input_text = Text("input_utterance.delta")
+    """As spoken."""
+    input_language = Text("input_utterance.language")
+    """Language of the speaker."""
+    output_text = Text("output_utterance.delta")
+    """As translated."""
+    output_language = Text("output_utterance.language")
+    """Language of the listener."""
+
+
+class TranslateLogEvent(AiSessionEvent, of=(SUMMARY_EVENT, LOG_EVENT)):
+    """The conversation in both languages, so far (``live_summary``) or at the end (``conversation_log``)."""
+
+    __slots__ = ()
+
+    primary_log = Items("primary_conversation_log")
+    """In the language it was spoken in."""
+    secondary_log = Items("secondary_conversation_log")
+    """In the other."""
+    primary_summary = Text("primary_conversation_summary")
+    """In short, in the language it was spoken in."""
+    secondary_summary = Text("secondary_conversation_summary")
+    """In short, in the other."""
+    translate_data = Object("translate_data")
+    """Languages, voices and filters of both sides."""
 
 
 class LiveTranslateAction(TypedDict, total=False):

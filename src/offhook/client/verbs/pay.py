@@ -12,13 +12,13 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import PayEvent
+from offhook.client.events.base import StateOfAction, Text
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import Media
 from offhook.protocol.verbs import pay
 
-__all__ = ["PayAction", "PayParameter", "PayPrompt", "PayVerb"]
+__all__ = ["PayAction", "PayEvent", "PayParameter", "PayPrompt", "PayVerb"]
 
 Scalar = str | float | Decimal | bool
 """A text, a number or a boolean; the wire gets a text."""
@@ -29,6 +29,45 @@ class PayParameter(TypedDict):
 
     name: str
     value: Scalar
+
+
+class PayEvent(StateOfAction, of=pay.EVENT):
+    """A step of a payment, or its end. Card data is masked."""
+
+    __slots__ = ()
+
+    step = Text("for")
+    """What is asked for: ``payment-card-number``, ``expiration-date``, ...; empty at the end."""
+    error_type = Text("error_type")
+    """What was wrong with the input, empty if nothing."""
+    attempt = Text("attempt")
+    """Which attempt, from ``"1"``."""
+    result = Text("result")
+    """``success`` or what else it came to; empty until the end."""
+    payment_token = Text("payment_token")
+    """The token, at the end."""
+    payment_confirmation_code = Text("payment_confirmation_code")
+    """What the connector confirms with, at the end."""
+    payment_error = Text("payment_error")
+    """What failed."""
+    payment_error_code = Text("payment_error_code")
+    """``"700"`` to ``"706"``."""
+    payment_connector_error_code = Text("payment_connector_error_code")
+    """The connector's own code."""
+    payment_connector_error_message = Text("payment_connector_error_message")
+    """The connector's own words."""
+    payment_method = Text("payment_method")
+    """``credit-card``."""
+    payment_card_number = Text("payment_card_number")
+    """Masked but for the last four."""
+    payment_card_type = Text("payment_card_type")
+    """``visa``, ``mastercard``, ..."""
+    payment_card_postal_code = Text("payment_card_postal_code")
+    """Postal code."""
+    payment_card_expiration_date = Text("payment_card_expiration_date")
+    """Month and year, ``MMYY``, at the end."""
+    payment_card_security_code = Text("payment_card_security_code")
+    """Masked."""
 
 
 class PromptAction(TypedDict):

@@ -10,14 +10,20 @@ from typing import Any, Literal
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import PlayEvent
+from offhook.client.events.base import StateOfAction
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import Media, RingtoneParams, TtsParams
 from offhook.protocol.devices import Gender
 from offhook.protocol.verbs import play
 
-__all__ = ["PlayAction", "PlayVerb", "media_of_audio", "media_of_tts"]
+__all__ = ["PlayAction", "PlayEvent", "PlayVerb", "media_of_audio", "media_of_tts"]
+
+
+class PlayEvent(StateOfAction, of=play.EVENT):
+    """``state``: ``playing``, ``paused``, ``finished`` or ``error``."""
+
+    __slots__ = ()
 
 
 class PlayAction(Action[PlayEvent]):

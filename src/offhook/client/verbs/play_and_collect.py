@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import CollectEvent
 from offhook.client.listening.tasks import Handler
-from offhook.client.verbs.collect import InputAction
+from offhook.client.verbs.collect import CollectEvent, InputAction
 from offhook.client.verbs.play import media_of_audio, media_of_tts
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import Collect, Media

@@ -5,10 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import RelayEvent, Text, Whole
 from offhook.client.words.compose import compose, new_id
-from offhook.protocol.verbs.queue import QueueEnter, QueueLeave
+from offhook.protocol.verbs.queue import EVENT, QueueEnter, QueueLeave
 
-__all__ = ["QueueVerb"]
+__all__ = ["QueueEvent", "QueueVerb"]
+
+
+class QueueEvent(RelayEvent, of=EVENT):
+    """The call's place in a queue. Times are microseconds of the Unix epoch, 0 until they happen."""
+
+    __slots__ = ()
+
+    status = Text("status")
+    """``enqueue``, ``stats``, ``dequeue`` or ``leave``."""
+    id = Text("id")
+    """Id of the queue."""
+    name = Text("name")
+    """Name of the queue."""
+    position = Whole("position")
+    """From 1; 0 when it left."""
+    size = Whole("size")
+    """How many wait."""
+    average_wait_s = Whole("avg_time")
+    """How long callers wait, in seconds."""
+    enqueued_at_us = Whole("enqueue_ts")
+    """When it was queued."""
+    dequeued_at_us = Whole("dequeue_ts")
+    """When it was taken out."""
+    left_at_us = Whole("leave_ts")
+    """When it left."""
 
 
 class QueueVerb(CallBase):

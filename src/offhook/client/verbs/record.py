@@ -9,13 +9,43 @@ from typing import Any, Literal
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import RecordEvent
+from offhook.client.events.base import Number, Object, StateOfAction, Text, number_of, text_of
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.client.words.shapes import RecordAudio
 from offhook.protocol.verbs import record
 
-__all__ = ["RecordAction", "RecordVerb"]
+__all__ = ["RecordAction", "RecordEvent", "RecordVerb"]
+
+
+class RecordEvent(StateOfAction, of=record.EVENT):
+    """``state``: ``recording``, ``paused``, ``finished`` or ``no_input``. Some servers nest results in ``record``."""
+
+    __slots__ = ()
+
+    recording_id = Text("recording_id")
+    """Its id."""
+    record = Object("record")
+    """How it is recorded: ``audio`` with ``format``, ``stereo`` and ``direction``."""
+    start_time_s = Number("start_time")
+    """When it began: seconds of the Unix epoch, 0 until finished."""
+    end_time_s = Number("end_time")
+    """When it ended: seconds of the Unix epoch, 0 until finished."""
+
+    @property
+    def url(self) -> str:
+        """Where the recording can be fetched."""
+        return text_of(self.params, "url") or text_of(self.record, "url")
+
+    @property
+    def duration_s(self) -> float:
+        """Its length in seconds, 0 until finished."""
+        return number_of(self.params, "duration") or number_of(self.record, "duration")
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size, 0 until finished."""
+        return int(number_of(self.params, "size") or number_of(self.record, "size"))
 
 
 class RecordAction(Action[RecordEvent]):

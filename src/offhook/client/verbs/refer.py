@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import StateOfAction, Text
 from offhook.client.words.compose import compose
 from offhook.client.words.shapes import SipHeader
-from offhook.protocol.verbs.refer import Refer
+from offhook.protocol.verbs.refer import EVENT, Refer
 
-__all__ = ["ReferDevice", "ReferVerb"]
+__all__ = ["ReferDevice", "ReferEvent", "ReferVerb"]
 
 _ReferAddress = TypedDict("_ReferAddress", {"to": str, "from": NotRequired[str]})
 
@@ -27,6 +28,19 @@ class ReferDevice(TypedDict):
 
     type: Literal["sip"]
     params: ReferParams
+
+
+class ReferEvent(StateOfAction, of=EVENT):
+    """``state``: ``inProgress``, ``success``, ``cancel``, ``busy``, ``noAnswer`` or ``error``."""
+
+    __slots__ = ()
+
+    sip_refer_to = Text("sip_refer_to")
+    """Who was to be called."""
+    sip_refer_response_code = Text("sip_refer_response_code")
+    """The peer's reply to the REFER, such as ``"202"``."""
+    sip_notify_response_code = Text("sip_notify_response_code")
+    """What the new call came to, such as ``"200"``; empty while it goes on."""
 
 
 class ReferVerb(CallBase):

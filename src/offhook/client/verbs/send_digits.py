@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
+from offhook.client.events.base import StateOfAction
 from offhook.client.words.compose import compose, new_id
-from offhook.protocol.verbs.send_digits import SendDigits
+from offhook.protocol.verbs.send_digits import EVENT, SendDigits
 
-__all__ = ["SendDigitsVerb"]
+__all__ = ["SendDigitsEvent", "SendDigitsVerb"]
+
+
+class SendDigitsEvent(StateOfAction, of=EVENT):
+    """``state``: ``finished`` or ``error``."""
+
+    __slots__ = ()
 
 
 class SendDigitsVerb(CallBase):

@@ -6,12 +6,23 @@ from typing import Any, Literal
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import StreamEvent
+from offhook.client.events.base import StateOfAction, Text
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import stream
 
-__all__ = ["StreamAction", "StreamVerb"]
+__all__ = ["StreamAction", "StreamEvent", "StreamVerb"]
+
+
+class StreamEvent(StateOfAction, of=stream.EVENT):
+    """``state``: ``streaming`` or ``finished``."""
+
+    __slots__ = ()
+
+    url = Text("url")
+    """The WebSocket."""
+    name = Text("name")
+    """Name of the stream."""
 
 
 class StreamAction(Action[StreamEvent]):

@@ -6,12 +6,12 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import TapEvent
+from offhook.client.events.base import Object, StateOfAction
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import tap
 
-__all__ = ["Tap", "TapAction", "TapDevice", "TapVerb"]
+__all__ = ["Tap", "TapAction", "TapDevice", "TapEvent", "TapVerb"]
 
 
 class TapParams(TypedDict):
@@ -60,6 +60,17 @@ class WsDevice(TypedDict):
 
 
 TapDevice = RtpDevice | WsDevice
+
+
+class TapEvent(StateOfAction, of=tap.EVENT):
+    """``state``: ``tapping`` or ``finished``."""
+
+    __slots__ = ()
+
+    tap = Object("tap")
+    """What is tapped."""
+    device = Object("device")
+    """Where it goes, with codec, ``ptime`` (ms) and ``rate`` (Hz) as they were resolved."""
 
 
 class TapAction(Action[TapEvent]):

@@ -6,12 +6,31 @@ from typing import Any
 
 from offhook.client.actions.action import Action
 from offhook.client.actions.call_base import CallBase
-from offhook.client.events import TranscribeEvent
+from offhook.client.events.base import Number, StateOfAction, Text, Whole
 from offhook.client.listening.tasks import Handler
 from offhook.client.words.compose import compose, new_id
 from offhook.protocol.verbs import transcribe
 
-__all__ = ["TranscribeAction", "TranscribeVerb"]
+__all__ = ["TranscribeAction", "TranscribeEvent", "TranscribeVerb"]
+
+
+class TranscribeEvent(StateOfAction, of=transcribe.EVENT):
+    """``state``: ``transcribing`` or ``finished``. The text goes to ``status_url`` alone."""
+
+    __slots__ = ()
+
+    url = Text("url")
+    """The recording."""
+    recording_id = Text("recording_id")
+    """Its id."""
+    duration_s = Number("duration")
+    """Its length in seconds, 0 until finished."""
+    size_bytes = Whole("size")
+    """Its size, 0 until finished."""
+    start_time_s = Number("start_time")
+    """When it began: seconds of the Unix epoch, 0 until finished."""
+    end_time_s = Number("end_time")
+    """When it ended: seconds of the Unix epoch, 0 until finished."""
 
 
 class TranscribeAction(Action[TranscribeEvent]):

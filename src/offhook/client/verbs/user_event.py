@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from offhook.client.actions.call_base import CallBase
-from offhook.protocol.verbs.user_event import UserEvent
+from offhook.client.events.base import RelayEvent, Text
+from offhook.protocol.verbs import user_event
 
-__all__ = ["UserEventVerb"]
+__all__ = ["UserEvent", "UserEventVerb"]
+
+
+class UserEvent(RelayEvent, of=user_event.EVENT):
+    """What an application told all others on the context. Its own keys are in ``params``."""
+
+    __slots__ = ()
+
+    topic = Text("topic")
+    """What it is about, by convention."""
 
 
 class UserEventVerb(CallBase):
@@ -21,4 +31,6 @@ class UserEventVerb(CallBase):
             keys: sent beside ``event``.
         """
         given = {"event": event, **keys}
-        return await self.command(UserEvent.method, {key: value for key, value in given.items() if value is not None})
+        return await self.command(
+            user_event.UserEvent.method, {key: value for key, value in given.items() if value is not None}
+        )

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from offhook import PlayEvent
 from offhook.client.app.relay import RelayClient
 from offhook.client.calls.call import Call
-from offhook.client.events import PlayEvent
 from offhook.client.session.frames import EventFrame, parse_incoming
 from offhook.errors import CallerError, ConfigurationError
 from offhook.protocol.frames import Request, Response

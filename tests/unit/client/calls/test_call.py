@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from offhook import CollectEvent, PlayEvent, RecordEvent, RelayEvent
 from offhook.client.app.relay import RelayClient
 from offhook.client.calls.call import Call
-from offhook.client.events import CollectEvent, PlayEvent, RecordEvent, RelayEvent
 from offhook.errors import RelayError
 from offhook.protocol.states import CallState, EndReason, EndSource
 from offhook.testing.node import ScriptedCall, ScriptedNode

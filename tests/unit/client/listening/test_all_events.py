@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from offhook import ConferenceEvent, RelayEvent, TaskEvent, UserEvent
 from offhook.client.app.relay import RelayClient
 from offhook.client.calls.call import Call
-from offhook.client.events import ConferenceEvent, RelayEvent, TaskEvent, UserEvent
 from rig.memory_node import MemoryNode
 
 pytestmark = pytest.mark.virtual_clock

@@ -24,7 +24,7 @@ from offhook.node.calls.waiting import until_any
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import CallParams, ControlParams
 from offhook.protocol.spec import VerbSpec
-from offhook.protocol.verbs import collect
+from offhook.protocol.verbs import SPECS
 
 __all__ = ["Command", "Frame", "Unbuilt", "Verb", "VerbPorts", "emit_frame"]
 
@@ -276,8 +276,10 @@ def emit_frame(call: Call, action: OpenAction, event_type: str, params: Mapping[
     }
     if action.control_id != action.method:
         address["control_id"] = action.control_id
-    is_recorded = "recording_id" in params and params.get("state") in ("finished", "no_input", "error")
-    call.emit(event_type, address | dict(params), settle=event_type == collect.EVENT, durable=is_recorded)
+    spec = SPECS[action.method]
+    settle = spec.settles and event_type == spec.event
+    is_recorded = "recording_id" in params and spec.ends_with(event_type, params)
+    call.emit(event_type, address | dict(params), settle=settle, durable=is_recorded)
 
 
 def _digest(params: CallParams) -> str:

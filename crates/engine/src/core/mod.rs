@@ -372,13 +372,14 @@ impl Core {
         if is_behind != self.is_strained {
             self.is_strained = is_behind;
             self.signal.set_strained(is_behind);
-            if is_behind && self.strain_told.is_none_or(|at| at.elapsed() >= STRAIN_TOLD_EVERY) {
-                self.strain_told = Some(Instant::now());
-                self.log.warning(
-                    "the node falls behind: a source has 50 new calls a second, those beyond get 503",
-                    &[("kept_bytes", json!(self.outbox.borrow().kept_bytes()))],
-                );
-            }
+        }
+        let is_due = || self.strain_told.is_none_or(|at| at.elapsed() >= STRAIN_TOLD_EVERY);
+        if is_behind && self.controller.is_some() && is_due() {
+            self.strain_told = Some(Instant::now());
+            self.log.warning(
+                "the node falls behind: a source has 50 new calls a second, those beyond get 503",
+                &[("kept_bytes", json!(self.outbox.borrow().kept_bytes()))],
+            );
         }
     }
 

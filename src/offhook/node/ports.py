@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from offhook.errors import ConfigurationError, MachineError
 
-__all__ = ["is_loopback", "loopbacks", "settle_port"]
+__all__ = ["hold_ports", "is_loopback", "loopbacks", "settle_port"]
 
 _ATTEMPTS = 200
 _FREE: Final = range(10240, 16384)
@@ -36,11 +37,27 @@ def is_loopback(address: str) -> bool:
 
 def _is_here(address: str) -> bool:
     try:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
             probe.bind((address, 0))
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def hold_ports(where: Iterable[tuple[str, int]]) -> Iterator[None]:
+    """Keep TCP ports of ours (host, port) from whoever looks for a free one, also while nothing listens there.
+
+    They are bound and do not listen: what binds them with SO_REUSEADDR, as a server does, may listen there (socket(7)).
+    One that cannot be bound now is left to who is to listen there, which tells why.
+    """
+    with contextlib.ExitStack() as held:
+        for host, port in where:
+            holder = held.enter_context(socket.socket(_family(host), socket.SOCK_STREAM))
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                holder.bind((host, port))
+        yield
 
 
 def settle_port(name: str, hosts: Sequence[str], port: int, *kinds: socket.SocketKind) -> int:
@@ -56,7 +73,7 @@ def settle_port(name: str, hosts: Sequence[str], port: int, *kinds: socket.Socke
         try:
             for host in hosts:
                 for kind in kinds:
-                    _try(name, host, kind, found)
+                    _try(name, host, kind, found, is_given=bool(port))
         except ConfigurationError:
             if port:
                 raise
@@ -65,10 +82,13 @@ def settle_port(name: str, hosts: Sequence[str], port: int, *kinds: socket.Socke
     raise MachineError(f"{name}: no port is free on {' and '.join(hosts)} for all that listens there")
 
 
-def _try(name: str, host: str, kind: socket.SocketKind, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if kind is socket.SOCK_STREAM:
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _try(name: str, host: str, kind: socket.SocketKind, port: int, *, is_given: bool) -> None:
+    with socket.socket(_family(host), kind) as probe:
+        if kind is socket.SOCK_STREAM and is_given:  # closed connections do not count, nor a port that is only held
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

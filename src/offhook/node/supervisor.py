@@ -18,7 +18,7 @@ from offhook.errors import ConfigurationError, MachineError, OffhookError
 from offhook.node.config import Settings
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
 from offhook.node.node_process import WaitingNode, has_ended, start_waiting_node
-from offhook.node.ports import loopbacks, settle_port
+from offhook.node.ports import hold_ports, loopbacks, settle_port
 from offhook.node.restarts import RestartBudget, Retries
 from offhook.node.state import Identity, StateDirectory
 from offhook.node.steering import Alive, Boot, NodeMessage, Ready, Steering, SupervisorMessage
@@ -100,6 +100,12 @@ class NodeSupervisor:
         Raises:
             OffhookError: a part does not start, or ended too often; all is ended then.
         """
+        sip, relay = self._settings.sip, self._settings.relay
+        where = [(sip.listen, sip.port), *((host, relay.port) for host in loopbacks(relay.listen))]
+        with hold_ports(where):
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         program = find_engine(self._settings.engine.binary)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.ask_held)
         keepers: list[asyncio.Task[None]] = []

@@ -10,7 +10,7 @@ import pytest
 
 from offhook.errors import ConfigurationError, MachineError
 from offhook.node.config import Relay, Settings, Sip
-from offhook.node.ports import loopbacks, settle_port
+from offhook.node.ports import hold_ports, loopbacks, settle_port
 from offhook.node.state import StateDirectory
 from offhook.node.supervisor import with_ports
 from rig.ports import free_port
@@ -82,6 +82,23 @@ def test_a_free_port_is_free_for_udp_and_tcp() -> None:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as bound:
             bound.bind(("127.0.0.1", port))
+
+
+def test_a_port_that_is_held_is_not_free_and_its_own_server_may_listen_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a node started for 17 s; another program that wanted a free port was given its own."""
+    port = settle_port("relay", ("127.0.0.1",), 0, socket.SOCK_STREAM)
+    monkeypatch.setattr("offhook.node.ports._FREE", [port])
+    with hold_ports([("127.0.0.1", port)]):
+        for _ in range(2):
+            with pytest.raises(MachineError, match="no port is free"):
+                settle_port("relay", ("127.0.0.1",), 0, socket.SOCK_STREAM)
+            with socket.create_server(("127.0.0.1", port)) as server:
+                client = socket.create_connection(("127.0.0.1", port))
+                server.accept()[0].close()
+                client.close()
+        assert settle_port("relay", ("127.0.0.1",), port, socket.SOCK_STREAM) == port
+    with hold_ports([("127.0.0.1", port)]), hold_ports([("127.0.0.1", port)]):
+        pass
 
 
 def test_localhost_is_both_loopbacks_where_both_are_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,8 @@ class Call:
         self.call_id = identity.call_id
         self.context = identity.context
         self.leg = leg
+        self.events = sink
+        """The call's outbox, in which its own events are."""
         self.settings = settings
         self.state = CallState.CREATED
         self.tag = tag
@@ -83,7 +85,6 @@ class Call:
         self.answering: asyncio.Future[None] | None = None
         self._ringing = asyncio.Lock()
         self._rung_for = ""
-        self._sink = sink
         self._supervisor = Supervisor()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -339,10 +340,6 @@ class Call:
 
     # --- events ----------------------------------------------------------------------------------------------
 
-    def emit(self, event_type: str, params: dict[str, Any], *, settle: bool = False, durable: bool = False) -> None:
-        """Put an event into the call's outbox."""
-        self._sink.emit(OutgoingEvent(event_type, params, self.call_id, self.tag, settle=settle, durable=durable))
-
     def receive_params(self) -> dict[str, Any]:
         """Params of ``calling.call.receive``."""
         return call_params.receive_params(self)
@@ -393,4 +390,4 @@ class Call:
         self.state = state
 
     def _emit_state(self, *, durable: bool = False) -> None:
-        self.emit(STATE_EVENT, self.state_params(), durable=durable)
+        self.events.emit(OutgoingEvent(STATE_EVENT, self.state_params(), self.call_id, self.tag, durable=durable))

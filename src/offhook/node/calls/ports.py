@@ -15,6 +15,7 @@ __all__ = [
     "AudioFetcher",
     "CommandRunner",
     "EventSink",
+    "Events",
     "OfferDesk",
     "OfferedCall",
     "Origin",
@@ -79,12 +80,16 @@ class Told(msgspec.Struct, frozen=True):
     actions: dict[str, str] = {}
 
 
-class EventSink(Protocol):
-    """The ordered outbox of each call."""
+class Events(Protocol):
+    """Where the events of an action go."""
 
     def emit(self, event: OutgoingEvent) -> None:
-        """Append to the call's outbox. Order is kept per call; never waits, never raises."""
+        """Take the next one. Order is kept per call; never waits, never raises."""
         ...
+
+
+class EventSink(Events, Protocol):
+    """The ordered outbox of each call."""
 
     async def journalled(self) -> None:
         """Wait until all that was emitted so far is in the journal; then engine reports may be acked."""

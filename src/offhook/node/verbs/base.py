@@ -18,7 +18,7 @@ from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import Inherited, OpenAction
-from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
+from offhook.node.calls.ports import AudioFetcher, Events, Origin, OutgoingEvent, RecordingLinks, Speech
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
 from offhook.protocol.codes import ResultCode
@@ -26,7 +26,7 @@ from offhook.protocol.params import CallParams, ControlParams
 from offhook.protocol.spec import VerbSpec
 from offhook.protocol.verbs import SPECS
 
-__all__ = ["Command", "Frame", "Unbuilt", "Verb", "VerbPorts", "emit_frame"]
+__all__ = ["Command", "Frame", "Unbuilt", "Verb", "VerbPorts", "event_of"]
 
 log = structlog.get_logger(__name__)
 
@@ -79,12 +79,14 @@ class Verb(ABC, Generic[P]):
         if "spec" in vars(cls):
             cls.event = cls.spec.event
 
-    def __init__(self, call: Call, params: P, ports: VerbPorts) -> None:
+    def __init__(self, call: Call, params: P, ports: VerbPorts, events: Events) -> None:
         loop = asyncio.get_running_loop()
         self.call = call
         self.leg = call.leg
         self.params = params
         self.ports = ports
+        self.events = events
+        """Where its events go."""
         self.failure = ""
         self.reply: dict[str, Any] = {}
         self.has_begun = False
@@ -263,11 +265,11 @@ class Verb(ABC, Generic[P]):
 
     def emit(self, event_type: str, params: Mapping[str, Any]) -> None:
         """Send an event of this action."""
-        emit_frame(self.call, self.open_action, event_type, params)
+        self.events.emit(event_of(self.call, self.open_action, event_type, params))
 
 
-def emit_frame(call: Call, action: OpenAction, event_type: str, params: Mapping[str, Any]) -> None:
-    """Send an event of an action, with the address of its call."""
+def event_of(call: Call, action: OpenAction, event_type: str, params: Mapping[str, Any]) -> OutgoingEvent:
+    """An event of an action, with the address of its call."""
     address: dict[str, Any] = {
         "node_id": call.settings.node_id,
         "call_id": call.call_id,
@@ -279,7 +281,7 @@ def emit_frame(call: Call, action: OpenAction, event_type: str, params: Mapping[
     spec = SPECS[action.method]
     settle = spec.settles and event_type == spec.event
     is_recorded = "recording_id" in params and spec.ends_with(event_type, params)
-    call.emit(event_type, address | dict(params), settle=settle, durable=is_recorded)
+    return OutgoingEvent(event_type, address | dict(params), call.call_id, call.tag, settle=settle, durable=is_recorded)
 
 
 def _digest(params: CallParams) -> str:

@@ -12,6 +12,7 @@ from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.digits import CollectedDigits, DigitInput, DigitRule
 from offhook.node.calls.label import OpenAction
+from offhook.node.calls.ports import Events
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CollectResultType, CollectState
@@ -26,8 +27,8 @@ class Collect(Verb[collect.Collect]):
     spec = collect.SPECS[0]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None, "speech": None})
 
-    def __init__(self, call: Call, params: collect.Collect, ports: VerbPorts) -> None:
-        super().__init__(call, params, ports)
+    def __init__(self, call: Call, params: collect.Collect, ports: VerbPorts, events: Events) -> None:
+        super().__init__(call, params, ports, events)
         self._timers = asyncio.Event()
         self._result: CollectedDigits | None = None
         self._has_started = False

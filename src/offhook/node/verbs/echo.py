@@ -11,6 +11,7 @@ from offhook.errors import EngineLost, EngineRefused
 from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.leg import EngineOperation
+from offhook.node.calls.ports import Events
 from offhook.node.engine import ops
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.protocol.states import EchoState
@@ -25,8 +26,8 @@ class Echo(Verb[echo.Echo]):
     spec = echo.SPECS[0]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None})
 
-    def __init__(self, call: Call, params: echo.Echo, ports: VerbPorts) -> None:
-        super().__init__(call, params, ports)
+    def __init__(self, call: Call, params: echo.Echo, ports: VerbPorts, events: Events) -> None:
+        super().__init__(call, params, ports, events)
         self._operation: EngineOperation | None = None
 
     async def run(self) -> None:

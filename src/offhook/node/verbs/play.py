@@ -9,6 +9,7 @@ from typing import ClassVar
 from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.label import Inherited
+from offhook.node.calls.ports import Events
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, SpeechDefaults, check_media
 from offhook.protocol.params import parse_params
@@ -24,8 +25,8 @@ class Play(Verb[play.Play]):
     spec = play.SPECS[0]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None})
 
-    def __init__(self, call: Call, params: play.Play, ports: VerbPorts) -> None:
-        super().__init__(call, params, ports)
+    def __init__(self, call: Call, params: play.Play, ports: VerbPorts, events: Events) -> None:
+        super().__init__(call, params, ports, events)
         request = PlaybackRequest(
             media=params.play,
             volume_db=params.volume,
@@ -60,7 +61,7 @@ class Play(Verb[play.Play]):
         action = inherited.action
         silence = {"type": "silence", "params": {"duration": 1}}  # what it plays the engine knows
         address = {"node_id": call.settings.node_id, "call_id": call.call_id, "control_id": action.control_id}
-        verb = cls(call, parse_params(play.Play, {**address, "play": [silence]}), ports)
+        verb = cls(call, parse_params(play.Play, {**address, "play": [silence]}), ports, call.events)
         verb.inherit(inherited)
         verb._playback.adopt(call.leg.adopt(action.operation), inherited.prompts)
         verb.accept()

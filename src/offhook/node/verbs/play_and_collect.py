@@ -12,6 +12,7 @@ from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.digits import CollectedDigits, DigitInput, DigitRule
 from offhook.node.calls.label import OpenAction
+from offhook.node.calls.ports import Events
 from offhook.node.engine.reports import OperationEnded
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
 from offhook.node.verbs.source import Playback, PlaybackRequest, check_media
@@ -28,8 +29,8 @@ class PlayAndCollect(Verb[play_and_collect.PlayAndCollect]):
     spec = play_and_collect.SPECS[0]
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"status_url": None, "collect.speech": None})
 
-    def __init__(self, call: Call, params: play_and_collect.PlayAndCollect, ports: VerbPorts) -> None:
-        super().__init__(call, params, ports)
+    def __init__(self, call: Call, params: play_and_collect.PlayAndCollect, ports: VerbPorts, events: Events) -> None:
+        super().__init__(call, params, ports, events)
         request = PlaybackRequest(media=params.play, volume_db=params.volume, interrupt=["digit"])
         self._playback = Playback(self.leg, request, ports)
         self._prompting: asyncio.Task[OperationEnded] | None = None

@@ -13,6 +13,7 @@ from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.label import Inherited, OpenAction
 from offhook.node.calls.leg import EngineOperation
+from offhook.node.calls.ports import Events
 from offhook.node.calls.refusals import steered
 from offhook.node.engine import ops, reports
 from offhook.node.verbs.base import Frame, Unbuilt, Verb, VerbPorts
@@ -31,8 +32,8 @@ class Record(Verb[record.Record]):
         {"status_url": None, "record.audio.format": frozenset({"mp3", "mp4"})}
     )
 
-    def __init__(self, call: Call, params: record.Record, ports: VerbPorts) -> None:
-        super().__init__(call, params, ports)
+    def __init__(self, call: Call, params: record.Record, ports: VerbPorts, events: Events) -> None:
+        super().__init__(call, params, ports, events)
         self.recording_id = str(uuid.uuid4())
         self._operation: EngineOperation | None = None
         self._operation_id = 0
@@ -85,7 +86,7 @@ class Record(Verb[record.Record]):
         recording_id, stereo, direction = action.data.split(" ")
         audio = {"stereo": stereo == "stereo", "direction": direction}
         address = {"node_id": call.settings.node_id, "call_id": call.call_id, "control_id": action.control_id}
-        verb = cls(call, parse_params(record.Record, {**address, "record": {"audio": audio}}), ports)
+        verb = cls(call, parse_params(record.Record, {**address, "record": {"audio": audio}}), ports, call.events)
         verb.inherit(inherited)
         verb.recording_id = recording_id
         verb._operation = call.leg.adopt(action.operation)

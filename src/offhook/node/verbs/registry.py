@@ -19,7 +19,7 @@ from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import Inherited
 from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
 from offhook.node.verbs import dial as dialing
-from offhook.node.verbs.base import Command, Unbuilt, Verb, VerbPorts, emit_frame
+from offhook.node.verbs.base import Command, Unbuilt, Verb, VerbPorts, event_of
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.params import CallParams, ControlParams, Params, parse_params, survey
 from offhook.protocol.states import CallState, Direction
@@ -127,7 +127,7 @@ class VerbRegistry:
             call.adopt_action(verb.key, verb)
             return True
         for event_type, params in kind.broken(action, "The node was restarted", self._ports):
-            emit_frame(call, action, event_type, params)
+            call.events.emit(event_of(call, action, event_type, params))
         return False
 
     # --- inside ----------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class VerbRegistry:
             if isinstance(other, Verb) and kind.spec.exclusive and other.spec.exclusive == kind.spec.exclusive:
                 message = f"{_name(other.params.method)} {other.key} is running: stop it first, or wait for its end"
                 raise CommandRefused(ResultCode.CONFLICT, message)
-        verb = kind(call, params, self._ports)
+        verb = kind(call, params, self._ports, call.events)
         call.add_action(key, verb)
         return await verb.accepted()
 

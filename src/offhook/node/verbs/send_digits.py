@@ -8,6 +8,7 @@ from offhook.errors import MachineError
 from offhook.node.calls.action import Cause
 from offhook.node.calls.call import Call
 from offhook.node.calls.leg import EngineOperation
+from offhook.node.calls.ports import Events
 from offhook.node.engine import ops
 from offhook.node.verbs.base import Frame, Verb, VerbPorts
 from offhook.protocol.states import SendDigitsState
@@ -23,8 +24,8 @@ class SendDigits(Verb[send_digits.SendDigits]):
 
     spec = send_digits.SPECS[0]
 
-    def __init__(self, call: Call, params: send_digits.SendDigits, ports: VerbPorts) -> None:
-        super().__init__(call, params, ports)
+    def __init__(self, call: Call, params: send_digits.SendDigits, ports: VerbPorts, events: Events) -> None:
+        super().__init__(call, params, ports, events)
         self._operation: EngineOperation | None = None
 
     async def run(self) -> None:

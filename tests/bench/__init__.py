@@ -14,17 +14,17 @@ import msgspec
 from offhook.errors import CommandRefused, ProviderError
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.calls.settings import CallSettings, DialSettings, Route, TrunkSettings
 from offhook.node.engine.port import EnginePort
 from offhook.node.verbs.registry import VerbRegistry
 from offhook.testing.engine import FakeEngine
 from offhook.testing.ports import FakeAudioFetcher, FakeLinks, FakeOfferDesk, FakeSpeech, RecordingSink
 
-__all__ = ["NODE", "ORIGIN", "SETTINGS", "Bench", "open_bench"]
+__all__ = ["CLIENT", "NODE", "SETTINGS", "Bench", "open_bench"]
 
 NODE = "node-1"
-ORIGIN = Origin(session="session-1", project="project-1")
+CLIENT = Client("session-1")
 SETTINGS = CallSettings(
     node_id=NODE,
     project_id="project-1",
@@ -80,7 +80,7 @@ class Bench:
     async def run(self, method: str, call: Call | None = None, **params: Any) -> dict[str, Any]:
         """Run a command, with the address of ``call``."""
         address = {"node_id": NODE, "call_id": call.call_id} if call else {}
-        return await self.registry.run(method, address | params, ORIGIN)
+        return await self.registry.run(method, address | params, CLIENT)
 
     async def refused(self, method: str, call: Call | None = None, **params: Any) -> tuple[str, str]:
         """Run a command that must be refused; code and sentence."""
@@ -94,10 +94,10 @@ class Bench:
         """States that were told of a call."""
         return [params["call_state"] for params in self.sink.of("calling.call.state", call_id=call.call_id)]
 
-    def told(self, control_id: str) -> list[str]:
-        """What was told of an action, shortly: ``play playing``, ``collect no_input``."""
+    def told(self, control_id: str, by: RecordingSink | None = None) -> list[str]:
+        """What was told of an action, shortly: ``play playing``, ``collect no_input``; ``by`` default: the call."""
         lines = []
-        for event in self.sink.events:
+        for event in (by or self.sink).events:
             if event.params.get("control_id") == control_id:
                 word = event.params.get("result", {}).get("type") or event.params.get("state")
                 lines.append(f"{event.event_type.removeprefix('calling.call.')} {word}")

@@ -6,13 +6,16 @@ import asyncio
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import SETTINGS, Bench
+from bench.scripts import ScriptOf
 from offhook.errors import CommandRefused, EngineLost
+from offhook.node.calls.action import Outcome, Running
 from offhook.node.engine import ops, reports
 from offhook.testing.clock import VirtualClockLoop
 
@@ -51,7 +54,9 @@ ONGOING = {
     "collect": set(),
 }
 
-starts = st.tuples(st.just("start"), st.sampled_from(ONE_ACTION.split()), st.integers(0, 5))
+starts = st.tuples(
+    st.sampled_from(["client", "client", "script"]), st.sampled_from(ONE_ACTION.split()), st.integers(0, 5)
+)
 steers = st.tuples(st.just("steer"), st.integers(0, 7), st.integers(0, 3))
 others = st.sampled_from(
     [
@@ -85,10 +90,14 @@ class Run:
         self.accepted: dict[str, bool] = {}
         self.refusals: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
+        self.scripted: dict[str, Running] = {}
+        """What the script started; what is not there the client did."""
+        self.outcomes: dict[str, Outcome] = {}
 
     async def follow(self, plan) -> None:
         before, (gap, last), after = plan
         self.call = await self.bench.talk()
+        self.script = ScriptOf(self.bench.registry, self.call)
         for wait, step in [*before, (gap, last), *after]:
             if wait:
                 await asyncio.sleep(wait)
@@ -99,8 +108,8 @@ class Run:
 
     def do(self, step) -> None:
         match step:
-            case ("start", kind, choice):
-                self.spawn(self.start(kind, choice))
+            case ("client" | "script" as who, kind, choice):
+                self.spawn(self.start(who, kind, choice))
             case ("steer", which, choice):
                 self.spawn(self.steer(which, choice))
             case (_, word, _):
@@ -109,8 +118,8 @@ class Run:
     def spawn(self, work) -> None:
         self.tasks.append(asyncio.create_task(work))
 
-    async def start(self, kind: str, choice: int) -> None:
-        control_id = f"{kind}-{len(self.kinds)}"
+    async def start(self, who: str, kind: str, choice: int) -> None:
+        control_id = f"{who}-{kind}-{len(self.kinds)}"
         self.kinds[control_id] = kind
         method, params = kind, {"control_id": control_id}
         match kind:
@@ -129,16 +138,30 @@ class Run:
             case "echo":
                 params = {"timeout": 5 + choice}
         try:
-            await self.bench.run(f"calling.{method}", self.call, **params)
+            if who == "client":
+                await self.bench.run(f"calling.{method}", self.call, **params)
+            else:
+                await self.start_by_script(control_id, f"calling.{method}", params)
         except CommandRefused:
             self.accepted[control_id] = False
         else:
             self.accepted[control_id] = True
 
+    async def start_by_script(self, control_id: str, method: str, params: dict[str, Any]) -> None:
+        running = self.scripted[control_id] = await self.script.start(method, **params)
+        await running.accepted()
+        self.spawn(self.await_end(control_id))
+
+    async def await_end(self, control_id: str) -> None:
+        self.outcomes[control_id] = await self.scripted[control_id].ended()
+
     async def steer(self, which: int, choice: int) -> None:
         if not self.kinds:
             return
         control_id = list(self.kinds)[which % len(self.kinds)]
+        if control_id in self.scripted and choice == 0:
+            await self.scripted[control_id].stop()
+            return
         methods = STEERING[self.kinds[control_id]]
         method = methods[choice % len(methods)]
         params = {"volume": 3} if method.endswith("volume") else {}
@@ -217,15 +240,30 @@ class Run:
         assert events[-1].params.get("call_state") == "ended", "something came after ended"
         assert events[-1].event_type == "calling.call.state"
         for control_id, kind in self.kinds.items():
-            lines = self.bench.told(control_id)
+            is_scripted = control_id.startswith("script")
+            lines, others = self.bench.told(control_id, self.script.heard), self.bench.told(control_id)
+            if not is_scripted:
+                lines, others = others, lines
+            assert others == [], "told to who did not start it"
             if not self.accepted[control_id]:
                 assert lines == [], (control_id, lines)
             elif kind != "echo":
                 self.check_action(kind, lines)
-        echoes = [params["state"] for params in self.bench.sink.of("calling.call.echo")]
-        assert Counter(echoes)["echoing"] == Counter(echoes)["finished"]
+            if is_scripted:
+                self.check_outcome(control_id)
+        for sink in (self.bench.sink, self.script.heard):
+            echoes = [params["state"] for params in sink.of("calling.call.echo")]
+            assert Counter(echoes)["echoing"] == Counter(echoes)["finished"]
         assert self.call._supervisor.failures == self.bench.exchange._supervisor.failures == 0
         assert len(self.bench.exchange.calls) == 0
+
+    def check_outcome(self, control_id: str) -> None:
+        """Who awaits the end of a verb is told it, once it was accepted, and what of it was told."""
+        assert (control_id in self.outcomes) is self.accepted[control_id]
+        if self.accepted[control_id] and self.kinds[control_id] != "echo":
+            said = dict(self.outcomes[control_id].params)
+            said["control_id"] = control_id
+            assert any(event.params.items() >= said.items() for event in self.script.heard.events), said
 
     def check_action(self, kind: str, lines: list[str]) -> None:
         if kind in ("play", "record", "send_digits"):

@@ -1,13 +1,16 @@
-"""A running verb, as its call sees it."""
+"""A running verb, as its call sees it and as who started it does."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from offhook.node.calls.label import OpenAction
 
-__all__ = ["CallAction", "Cause"]
+__all__ = ["ActionKey", "CallAction", "Cause", "Outcome", "Running"]
 
 
 class Cause(Enum):
@@ -18,6 +21,23 @@ class Cause(Enum):
     HANGUP = "hangup"
     ENGINE_LOST = "engine_lost"
     ERROR = "error"
+
+
+class ActionKey(NamedTuple):
+    """Names an action on its call. ``script``: whose name it is; empty: a client's."""
+
+    name: str
+    script: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an action ended.
+
+    ``params``: of its terminal event, without the call's address; they say what came of it, and whether it failed.
+    """
+
+    cause: Cause
+    params: Mapping[str, Any]
 
 
 class CallAction(Protocol):
@@ -34,4 +54,28 @@ class CallAction(Protocol):
 
     async def live(self) -> None:
         """Run until its terminal events are out."""
+        ...
+
+
+class Running(Protocol):
+    """A verb that was started, for who started it. A waiter that is cancelled changes nothing."""
+
+    async def accepted(self) -> dict[str, Any]:
+        """Wait until it is sure to begin; what its result carries (the ``url`` of a recording).
+
+        Raises:
+            offhook.errors.CommandRefused: it does not begin, and tells nothing.
+        """
+        ...
+
+    async def ended(self) -> Outcome:
+        """Wait for its end, which comes with the call's at the latest.
+
+        Raises:
+            offhook.errors.CommandRefused: it did not begin.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """End it; without effect on one that has ended. ``ended`` tells when it is over."""
         ...

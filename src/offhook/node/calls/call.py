@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls import call_params
-from offhook.node.calls.action import CallAction, Cause
+from offhook.node.calls.action import ActionKey, CallAction, Cause
 from offhook.node.calls.call_limits import CallLimits
 from offhook.node.calls.endings import REFUSAL_STATUS, REFUSAL_TEXT, Ending, ending_of, reason_of_status
 from offhook.node.calls.identity import CallIdentity, now_ms
@@ -73,14 +73,14 @@ class Call:
         self.max_duration_s = 0.0
         self.ring_timeout_s = 0.0
         """Of a leg that we placed."""
-        self.actions: dict[str, CallAction] = {}
-        self._adopted: dict[str, CallAction] = {}
+        self.actions: dict[ActionKey, CallAction] = {}
+        self._adopted: dict[ActionKey, CallAction] = {}
         self.claim: Callable[[Call], bool] | None = None
         """Asked when an outbound leg was answered: False means that another one won."""
         self.on_answer: Callable[[Call], None] | None = None
         """Called when ``answered`` of an outbound leg is in the outbox."""
         self._dial: Coroutine[Any, Any, None] | None = None
-        self.past_actions: deque[str] = deque(maxlen=256)
+        self.past_actions: deque[ActionKey] = deque(maxlen=256)
         """Keys of actions that are over."""
         self.answering: asyncio.Future[None] | None = None
         self._ringing = asyncio.Lock()
@@ -101,7 +101,7 @@ class Call:
             if self._dial is not None:
                 self._supervisor.spawn(self._place(self._dial), "dial")
             for key, action in self._adopted.items():
-                self._supervisor.spawn(self._act(key, action), key)
+                self._supervisor.spawn(self._act(key, action), key.name)
             self._adopted.clear()
             await until_any(self._ending)
             ending = self._ending.result()
@@ -172,7 +172,7 @@ class Call:
 
     # --- actions ---------------------------------------------------------------------------------------------
 
-    def add_action(self, key: str, action: CallAction) -> None:
+    def add_action(self, key: ActionKey, action: CallAction) -> None:
         """Run an action under the call's supervisor until it is over.
 
         Raises:
@@ -180,19 +180,19 @@ class Call:
         """
         self.actions[key] = action
         without = sum(not open_.open_action.operation for open_ in self.actions.values())
-        if len(self.label().encode()) + without * _OPERATION_BYTES > MAX_LABEL_BYTES:
+        if len(self._label(self.actions).encode()) + without * _OPERATION_BYTES > MAX_LABEL_BYTES:
             del self.actions[key]
             raise CommandRefused(
                 ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"
             )
         self.relabel(patient=False)
-        self._supervisor.spawn(self._act(key, action), f"{key}")
+        self._supervisor.spawn(self._act(key, action), key.name)
 
-    def adopt_action(self, key: str, action: CallAction) -> None:
+    def adopt_action(self, key: ActionKey, action: CallAction) -> None:
         """Go on with an action of a former node once the call runs."""
         self.actions[key] = self._adopted[key] = action
 
-    async def _act(self, key: str, action: CallAction) -> None:
+    async def _act(self, key: ActionKey, action: CallAction) -> None:
         try:
             await action.live()
         finally:
@@ -365,8 +365,11 @@ class Call:
         self.leg.label(self.label(), patient=patient)
 
     def label(self) -> str:
-        """The text for the engine."""
-        return dump_label(call_params.label_of(self))
+        """The text for the engine. What a script does goes with its node, which nobody need end."""
+        return self._label(key for key in self.actions if not key.script)
+
+    def _label(self, keys: Iterable[ActionKey]) -> str:
+        return dump_label(call_params.label_of(self, [self.actions[key].open_action for key in keys]))
 
     def restore(self, label: CallLabel, state: CallState, snapshot: LegSnapshot) -> None:
         """Take over what a former node knew, and how old all is by the engine's clock."""

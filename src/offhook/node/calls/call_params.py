@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from offhook.node.calls.endings import end_params
-from offhook.node.calls.label import CallLabel
+from offhook.node.calls.label import CallLabel, OpenAction
 from offhook.protocol.states import CallState
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def address_params(call: Call) -> dict[str, Any]:
     return params
 
 
-def label_of(call: Call) -> CallLabel:
-    """What a new node needs to adopt the call."""
+def label_of(call: Call, actions: list[OpenAction]) -> CallLabel:
+    """What a new node needs to adopt the call, with these actions."""
     return CallLabel(
         call_id=call.call_id,
         segment_id=call.identity.segment_id,
@@ -80,7 +80,7 @@ def label_of(call: Call) -> CallLabel:
         is_on_trunk=call.is_on_trunk,
         ring_timeout_s=0.0 if call.answer_time else call.ring_timeout_s,
         max_duration_s=call.max_duration_s,
-        actions=[action.open_action for action in call.actions.values()],
+        actions=actions,
     )
 
 

@@ -13,16 +13,18 @@ from offhook.node.engine.prompts import Asker
 
 __all__ = [
     "AudioFetcher",
+    "Client",
     "CommandRunner",
+    "Controller",
     "EventSink",
     "Events",
     "OfferDesk",
     "OfferedCall",
-    "Origin",
     "OutgoingEvent",
     "PastEnd",
     "RecordingLinks",
     "ResolveHost",
+    "Script",
     "Speech",
     "Told",
 ]
@@ -32,13 +34,6 @@ ResolveHost = Callable[[str, str], Awaitable[list[str]]]
 
 Raises OffhookError: a sentence that says whether it is not found or was not resolved in time.
 """
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Who asked: a session of a client (``protocol`` of its connect; the same after a resume) in a project."""
-
-    session: str
-    project: str
 
 
 class OutgoingEvent(msgspec.Struct, frozen=True):
@@ -88,6 +83,27 @@ class Events(Protocol):
         ...
 
 
+class Client(msgspec.Struct, frozen=True):
+    """A client. ``session``: the ``protocol`` of its connect, the same after a resume."""
+
+    session: str
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What this node itself does with a call, step after step; it goes with the node.
+
+    Its actions have names of their own, so that a client neither meets nor steers them, and tell ``events``, not the
+    call's outbox.
+    """
+
+    id: str
+    events: Events
+
+
+Controller = Client | Script
+"""Who starts verbs."""
+
+
 class EventSink(Events, Protocol):
     """The ordered outbox of each call."""
 
@@ -101,9 +117,9 @@ class EventSink(Events, Protocol):
 
 
 class CommandRunner(Protocol):
-    """Runs a ``calling.*`` method on a live call: for the gateway, and for whoever else starts verbs."""
+    """Runs a ``calling.*`` method for a client, as the wire has it."""
 
-    async def run(self, method: str, params: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+    async def run(self, method: str, params: Mapping[str, Any], client: Client) -> dict[str, Any]:
         """Start or steer a verb and return the ``result`` of the wire (``code``, ``message``, ...).
 
         Raises:

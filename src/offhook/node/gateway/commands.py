@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from offhook.errors import CommandRefused, OffhookError
-from offhook.node.calls.ports import CommandRunner, Origin
+from offhook.node.calls.ports import Client, CommandRunner
 from offhook.node.gateway.connection import Connection
 from offhook.node.gateway.events import Outbox, Turn
 from offhook.node.gateway.ledger import key_of
@@ -214,7 +214,7 @@ class Commands:
         method = request.method
         try:
             request = self._authorise(session, request)
-            return await self._runner.run(method, request.params, Origin(session.protocol, session.project))
+            return await self._runner.run(method, request.params, Client(session.protocol))
         except CommandRefused as refused:
             return refusal(refused.code, refused.message)
         except OffhookError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import structlog
 
 from offhook.errors import OffhookError
-from offhook.node.calls.ports import CommandRunner, Origin
+from offhook.node.calls.ports import Client, CommandRunner
 from offhook.node.gateway.offers import Desk
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
@@ -80,6 +80,6 @@ class Orphans:
             "reason": "hangup",
         }
         try:
-            await self.runner.run("calling.end", params, Origin(entry.owner, entry.project))
+            await self.runner.run("calling.end", params, Client(entry.owner))
         except OffhookError as error:  # it ended meanwhile, or its engine is gone and it will
             log.info("orphan not hung up", call_id=entry.call_id, reason=str(error))

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from offhook.node.calls.call import Call
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.verbs.base import Command, Unbuilt, VerbPorts
 from offhook.protocol.verbs import accept
 
@@ -21,5 +21,5 @@ class Accept(Command):
     unbuilt: ClassVar[Unbuilt] = MappingProxyType({"early_media": frozenset({True})})
 
     @classmethod
-    async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003
-        await call.accept(origin.session)
+    async def execute(cls, call: Call, params: Any, client: Client, ports: VerbPorts) -> None:  # noqa: ARG003
+        await call.accept(client.session)

@@ -7,7 +7,7 @@ from typing import Any
 from offhook.errors import CommandRefused
 from offhook.node.calls.call import Call
 from offhook.node.calls.devices import BUILT_CODECS
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.verbs.base import Command, VerbPorts
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.verbs import answer
@@ -23,7 +23,7 @@ class Answer(Command):
     spec = answer.SPECS[0]
 
     @classmethod
-    async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003
+    async def execute(cls, call: Call, params: Any, client: Client, ports: VerbPorts) -> None:  # noqa: ARG003
         assert isinstance(params, answer.Answer)
         _check_codecs(call, params.codecs)
         await call.answer(list(params.codecs), float(params.max_duration or 0))

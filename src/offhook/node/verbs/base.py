@@ -14,11 +14,11 @@ import msgspec
 import structlog
 
 from offhook.errors import CommandRefused, EngineLost, EngineRefused, OffhookError
-from offhook.node.calls.action import Cause
+from offhook.node.calls.action import Cause, Outcome
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import Inherited, OpenAction
-from offhook.node.calls.ports import AudioFetcher, Events, Origin, OutgoingEvent, RecordingLinks, Speech
+from offhook.node.calls.ports import AudioFetcher, Client, Events, OutgoingEvent, RecordingLinks, Speech
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.waiting import until_any
 from offhook.protocol.codes import ResultCode
@@ -58,7 +58,7 @@ class Command(ABC):
 
     @classmethod
     @abstractmethod
-    async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:
+    async def execute(cls, call: Call, params: Any, client: Client, ports: VerbPorts) -> None:
         """Do it.
 
         Raises:
@@ -98,6 +98,7 @@ class Verb(ABC, Generic[P]):
         self._is_inherited = False
         self._accepted: asyncio.Future[CommandRefused | None] = loop.create_future()
         self._cause: asyncio.Future[Cause] = loop.create_future()
+        self._outcome: asyncio.Future[Outcome] = loop.create_future()
 
     # --- what a verb writes ----------------------------------------------------------------------------------
 
@@ -177,6 +178,16 @@ class Verb(ABC, Generic[P]):
             raise CommandRefused(refused.code, refused.message)
         return self.reply
 
+    async def ended(self) -> Outcome:
+        """Wait until it has ended.
+
+        Raises:
+            CommandRefused: it was not accepted.
+        """
+        await self.accepted()
+        await until_any(self._outcome)
+        return self._outcome.result()
+
     async def stop(self, _params: object = None) -> None:
         """End it, answered at once; the terminal event follows."""
         self.end(Cause.STOPPED)
@@ -222,6 +233,8 @@ class Verb(ABC, Generic[P]):
         if not self._accepted.done():
             self._refuse(_too_late(cause))
         elif self._accepted.result() is None:
+            ends = [params for event_type, params in frames if event_type == self.event]
+            self._outcome.set_result(Outcome(cause, ends[0]))  # the others settle clients that do not know the first
             for event_type, params in frames:
                 self.emit(event_type, params)
 

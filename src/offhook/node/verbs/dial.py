@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from offhook.errors import CommandRefused
 from offhook.node.calls.dialing import DialRequest
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.verbs.base import Unbuilt, VerbPorts
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.verbs import dial
@@ -34,7 +34,7 @@ UNBUILT: Unbuilt = MappingProxyType(
 )
 
 
-def start_dial(params: dial.Dial, origin: Origin, ports: VerbPorts) -> None:
+def start_dial(params: dial.Dial, client: Client, ports: VerbPorts) -> None:
     """Begin to dial; everything else comes as events with the tag.
 
     Raises:
@@ -46,7 +46,7 @@ def start_dial(params: dial.Dial, origin: Origin, ports: VerbPorts) -> None:
         raise CommandRefused(ResultCode.BAD_REQUEST, f"`devices` may be at most {MAX_DEVICES}: dial the rest later")
     request = DialRequest(
         tag=params.tag,
-        session=origin.session,
+        session=client.session,
         groups=[list(group) for group in params.devices],
         timeout_s=params.timeout,
         max_duration_s=float(params.max_duration or 0),

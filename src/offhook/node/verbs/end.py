@@ -6,7 +6,7 @@ from typing import Any
 
 from offhook.node.calls.call import Call
 from offhook.node.calls.endings import Ending
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.verbs.base import Command, VerbPorts
 from offhook.protocol.states import EndReason, EndSource
 from offhook.protocol.verbs import end
@@ -20,6 +20,6 @@ class End(Command):
     spec = end.SPECS[0]
 
     @classmethod
-    async def execute(cls, call: Call, params: Any, origin: Origin, ports: VerbPorts) -> None:  # noqa: ARG003
+    async def execute(cls, call: Call, params: Any, client: Client, ports: VerbPorts) -> None:  # noqa: ARG003
         assert isinstance(params, end.End)
         call.end(Ending(EndReason(params.reason), EndSource.OUTBOUND))

@@ -1,4 +1,4 @@
-"""Which verb does which method; runs commands for the gateway and for whoever else starts verbs."""
+"""Which verb does which method; starts verbs for whoever asks, and runs the commands of clients."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import structlog
 
 from offhook.errors import CommandRefused
 from offhook.node import verbs
+from offhook.node.calls.action import ActionKey, Running
 from offhook.node.calls.call import Call
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.label import Inherited
-from offhook.node.calls.ports import AudioFetcher, Origin, RecordingLinks, Speech
+from offhook.node.calls.ports import AudioFetcher, Client, Controller, RecordingLinks, Script, Speech
 from offhook.node.verbs import dial as dialing
 from offhook.node.verbs.base import Command, Unbuilt, Verb, VerbPorts, event_of
 from offhook.protocol.codes import ResultCode
-from offhook.protocol.params import CallParams, ControlParams, Params, parse_params, survey
+from offhook.protocol.params import CallParams, ControlParams, Params, dump_params, parse_params, survey
 from offhook.protocol.states import CallState, Direction
 from offhook.protocol.verbs import PARAMS
 from offhook.protocol.verbs.dial import Dial
@@ -93,7 +94,7 @@ class VerbRegistry:
         self.ignored: Counter[str] = Counter()
         exchange.on_orphan = self.take_over
 
-    async def run(self, method: str, params: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+    async def run(self, method: str, params: Mapping[str, Any], client: Client) -> dict[str, Any]:
         """Start or steer a verb and return the ``result`` of the wire.
 
         Raises:
@@ -101,17 +102,31 @@ class VerbRegistry:
         """
         struct = PARAMS.get(method)
         if struct is None or method not in BUILT:
-            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{method} is not built yet")
+            raise _unbuilt(method)
         parsed = parse_params(struct, params)
         extra: dict[str, Any] = {}
         if isinstance(parsed, Dial):
             self._check(struct, params)
-            dialing.start_dial(parsed, origin, self._ports)
+            dialing.start_dial(parsed, client, self._ports)
         elif isinstance(parsed, CallParams):
             call = self._find(parsed)
             self._check(struct, params)
-            extra = await self._run_on(call, parsed, origin)
+            extra = await self._run_on(call, parsed, client)
         return _result(parsed, extra)
+
+    async def start(self, call: Call, params: CallParams, controller: Controller) -> Running:
+        """Start a verb that runs (one of ``ACTIONS``); once more with the same params while it runs it is the same one.
+
+        ``params`` are what ``parse_params`` made. The events of a client's verb go to the call's outbox, those of a
+        script's to the script alone.
+
+        Raises:
+            CommandRefused: as ``run``; what it finds out later ``Running.accepted`` raises.
+        """
+        if params.method not in BUILT:
+            raise _unbuilt(params.method)
+        self._check(type(params), dump_params(params))
+        return await self._start(call, params, controller)
 
     def abandon(self, session: str, why: str) -> None:
         """End the dials of a session that is gone for good."""
@@ -124,7 +139,7 @@ class VerbRegistry:
         if kind is None:
             return False
         if inherited.runs and (verb := kind.adopted(call, inherited, self._ports)) is not None:
-            call.adopt_action(verb.key, verb)
+            call.adopt_action(ActionKey(verb.key), verb)
             return True
         for event_type, params in kind.broken(action, "The node was restarted", self._ports):
             call.events.emit(event_of(call, action, event_type, params))
@@ -149,40 +164,43 @@ class VerbRegistry:
                 self.ignored[f"{struct.method} {path}"] += 1
             log.debug("parameter ignored", method=struct.method)
 
-    async def _run_on(self, call: Call, params: CallParams, origin: Origin) -> dict[str, Any]:
+    async def _run_on(self, call: Call, params: CallParams, client: Client) -> dict[str, Any]:
         method = params.method
         if command := COMMANDS.get(method):
-            await command.execute(call, params, origin, self._ports)
+            await command.execute(call, params, client, self._ports)
             return {}
         if method in STEERING:
             return await self._steer(call, params)
-        return await self._start(call, params)
+        running = await self._start(call, params, client)
+        return await running.accepted()
 
-    async def _start(self, call: Call, params: CallParams) -> dict[str, Any]:
+    async def _start(self, call: Call, params: CallParams, controller: Controller) -> Running:
         kind = ACTIONS[params.method]
         kind.check(params)
         await _wait_for_answer(call)
-        key = kind.key_of(params)
+        script, events = (controller.id, controller.events) if isinstance(controller, Script) else ("", call.events)
+        key = ActionKey(kind.key_of(params), script)
         if (running := call.actions.get(key)) is not None:
             if isinstance(running, Verb) and running.is_asked_by(params):
-                return await running.accepted()
+                return running
             message = f"`control_id` belongs to a running {_name(running.open_action.method)}: choose another"
             raise CommandRefused(ResultCode.CONFLICT, message)
         for other in call.actions.values():
             if isinstance(other, Verb) and kind.spec.exclusive and other.spec.exclusive == kind.spec.exclusive:
                 message = f"{_name(other.params.method)} {other.key} is running: stop it first, or wait for its end"
                 raise CommandRefused(ResultCode.CONFLICT, message)
-        verb = kind(call, params, self._ports, call.events)
+        verb = kind(call, params, self._ports, events)
         call.add_action(key, verb)
-        return await verb.accepted()
+        return verb
 
     async def _steer(self, call: Call, params: CallParams) -> dict[str, Any]:
         assert isinstance(params, ControlParams)
         kinds, name = STEERING[params.method]
-        running = call.actions.get(params.control_id)
+        key = ActionKey(params.control_id)
+        running = call.actions.get(key)
         if running is not None and isinstance(running, kinds):
             await getattr(running, name)(params)
-        elif params.control_id not in call.past_actions:
+        elif key not in call.past_actions:
             message = f"No {_name(params.method)} with this `control_id` runs on the call"
             raise CommandRefused(ResultCode.NOT_FOUND, message)
         elif name != "stop":  # to stop what has ended is no mistake
@@ -198,6 +216,10 @@ async def _wait_for_answer(call: Call) -> None:
     if call.state is not CallState.ANSWERED:
         inbound = call.identity.direction is Direction.INBOUND
         raise CommandRefused(ResultCode.CONFLICT, "answer() first" if inbound else "The call is not answered yet")
+
+
+def _unbuilt(method: str) -> CommandRefused:
+    return CommandRefused(ResultCode.NOT_IMPLEMENTED, f"{method} is not built yet")
 
 
 def _name(method: str) -> str:

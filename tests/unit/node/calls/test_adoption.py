@@ -8,6 +8,7 @@ import time
 import pytest
 
 from bench import SETTINGS, Bench
+from bench.scripts import ScriptOf
 from offhook.node.engine import ops, reports
 from offhook.testing.engine import Peer
 from offhook.testing.ports import FakeOfferDesk, RecordingSink
@@ -380,6 +381,26 @@ async def test_open_actions_end_once_with_error_and_fall_silent(mortal):
     [snapshot] = (await bench.engine.start(bench.exchange.report)).legs
     assert snapshot.operations == []
     assert '"actions"' not in snapshot.label
+
+
+async def test_what_a_script_did_goes_with_its_node_and_nobody_is_told(mortal):
+    """What the engine could play and record by itself has nobody who waits for it any more."""
+    call = await mortal.talk()
+    script = ScriptOf(mortal.registry, call)
+    await script.start("calling.play", control_id="p", play=SILENCE)
+    await script.start("calling.record", control_id="r", record={"audio": {}})
+    await mortal.run("calling.play", call, control_id="of a client", play=SILENCE)
+    for event_type in ("play", "record"):
+        await script.heard.when(f"calling.call.{event_type}")
+    await mortal.sink.when("calling.call.play", state="playing")
+    bench = await kill(mortal)
+    await asyncio.sleep(1)
+    [snapshot] = (await bench.engine.start(bench.exchange.report)).legs
+    assert len(snapshot.operations) == 1
+    assert bench.sink.events == []
+    await bench.run("calling.play.stop", call, control_id="of a client")
+    await bench.sink.when("calling.call.play", control_id="of a client", state="finished")
+    assert {event.params["control_id"] for event in bench.sink.events} == {"of a client"}
 
 
 async def test_max_duration_counts_from_the_answer_not_from_the_adoption(mortal):

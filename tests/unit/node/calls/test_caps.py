@@ -12,7 +12,7 @@ from bench import NODE, SETTINGS, Bench, open_bench
 from offhook.errors import CallerError
 from offhook.node.calls.caps import OutboundCaps, check_number
 from offhook.node.calls.endings import Ending
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.calls.settings import DialSettings, TrunkSettings
 from offhook.node.engine import ops
 from offhook.protocol.states import EndReason, EndSource
@@ -34,7 +34,7 @@ def sip(name: str) -> dict[str, object]:
 async def dial(bench: Bench, tag: str, *devices: dict[str, object], session: str = "session-1") -> None:
     """Devices that ring at once."""
     params = {"node_id": NODE, "tag": tag, "devices": [list(devices)]}
-    await bench.registry.run("calling.dial", params, Origin(session, "project-1"))
+    await bench.registry.run("calling.dial", params, Client(session))
 
 
 async def told(bench: Bench, tag: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from gateway_rig import OTHER_PROJECT, OTHER_TOKEN, OfferedCall, state
 
 from offhook.errors import CommandRefused, EngineLost
-from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.calls.ports import Client, OutgoingEvent
 
 
 def gate(result=None):
@@ -25,14 +25,14 @@ def gate(result=None):
     return act, begun, go
 
 
-async def test_a_command_reaches_the_runner_with_its_origin(node):
+async def test_a_command_reaches_the_runner_with_its_client(node):
     async with node.client() as client:
         node.desk.assign("call", client.hello["protocol"])
         result = await client.command("calling.play", "call", control_id="k", play=[])
         assert result["code"] == "200"
-        method, params, origin = node.runner.ran[0]
+        method, params, asker = node.runner.ran[0]
         assert (method, params["control_id"]) == ("calling.play", "k")
-        assert (origin.session, origin.project) == (client.hello["protocol"], "project-1")
+        assert asker == Client(client.hello["protocol"])
 
 
 async def test_the_same_request_id_has_one_effect_and_one_reply(node):

@@ -9,6 +9,7 @@ import pytest
 from gateway_rig import PROJECT, Node, OfferedCall, QuietSocket, state
 
 from offhook.errors import CommandRefused
+from offhook.node.calls.ports import Client
 from offhook.node.gateway.auth import token_id_of
 
 pytestmark = pytest.mark.virtual_clock
@@ -426,10 +427,10 @@ async def test_a_call_whose_client_is_gone_for_120_s_is_hung_up_once(desk):
     await desk.at(249)
     assert desk.node.runner.ran == []
     await desk.at(251)
-    [(method, params, origin)] = desk.node.runner.ran
+    [(method, params, asker)] = desk.node.runner.ran
     assert method == "calling.end"
     assert params == {"node_id": "node-1", "call_id": "call", "reason": "hangup"}
-    assert origin.session == owner.protocol
+    assert asker == Client(owner.protocol)
 
 
 async def test_a_session_is_forgotten_600_s_after_its_socket_but_not_while_it_controls_a_call(desk):

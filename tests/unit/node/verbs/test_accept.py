@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from bench import NODE
-from offhook.node.calls.ports import Origin
+from offhook.node.calls.ports import Client
 from offhook.node.engine import ops
 
 pytestmark = pytest.mark.virtual_clock
 
-OTHER = Origin(session="session-2", project="project-1")
+OTHER = Client("session-2")
 
 
 async def test_the_caller_hears_ringing_and_the_program_is_told_once(bench):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from offhook.errors import ProviderError
-from offhook.node.calls.ports import OfferedCall, OutgoingEvent, Told
+from offhook.node.calls.ports import Controller, OfferedCall, OutgoingEvent, Told
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import Asker
 from offhook.protocol.verbs.state import STATE_EVENT
@@ -67,7 +67,7 @@ class FakeOfferDesk:
     def __init__(self) -> None:
         self.offers: list[OfferedCall] = []
         self.passes: list[tuple[str, str]] = []
-        self.owners: dict[str, str] = {}
+        self.owners: dict[str, Controller] = {}
         self.forgotten: list[str] = []
 
     def offer(self, call: OfferedCall) -> None:
@@ -78,9 +78,9 @@ class FakeOfferDesk:
         """Remember."""
         self.passes.append((call_id, session))
 
-    def assign(self, call_id: str, session: str) -> None:
+    def assign(self, call_id: str, controller: Controller) -> None:
         """Remember."""
-        self.owners[call_id] = session
+        self.owners[call_id] = controller
 
     def forget(self, call_id: str) -> None:
         """Remember."""

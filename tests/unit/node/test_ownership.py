@@ -6,7 +6,13 @@ import asyncio
 
 import pytest
 
+from bench import NODE
+from bench.scripts import ScriptOf
+from offhook.node.calls import ports
+from offhook.node.calls.action import Cause, Outcome
+from offhook.node.calls.endings import Ending
 from offhook.node.engine import ops, reports
+from offhook.protocol.states import EndReason, EndSource
 from offhook.testing.engine import Peer
 from rig.whole import Client, WholeNode
 
@@ -130,6 +136,101 @@ async def test_an_answered_call_that_the_journal_does_not_know_is_nobodys_and_en
     assert node.live() == []
 
 
+# --- scripts -------------------------------------------------------------------------------------------------
+
+
+async def scripted(node: WholeNode) -> ScriptOf:
+    """A call that came in, and a script of the node took and answered: no client is needed."""
+    call_id = node.ring()
+    call = node.exchange.calls.find(call_id)
+    script = ScriptOf(node.registry, call)
+    node.exchange.desk.assign(call_id, script.controller)
+    await call.answer([], 0.0)
+    return script
+
+
+async def test_a_script_controls_a_call_without_any_client(node):
+    script = await scripted(node)
+    play = await script.start("calling.play", control_id="p", play=SILENCE)
+    assert await play.ended() == Outcome(Cause.FINISHED, {"state": "finished"})
+    await asyncio.sleep(600)
+    assert node.live() == [script.call.call_id], "the rules for clients that went are not for scripts"
+    script.call.end(Ending(EndReason.HANGUP, EndSource.OUTBOUND))
+    await asyncio.sleep(1)
+    assert node.live() == []
+
+
+async def test_the_clients_of_a_context_hear_nothing_of_a_call_that_a_script_controls_and_may_not_command_it(node):
+    client = node.client("default")
+    script = await scripted(node)
+    call_id = script.call.call_id
+    await asyncio.sleep(1)
+    refused = await client.ask("calling.play", node_id=NODE, call_id=call_id, control_id="c", play=SILENCE)
+    assert (refused["code"], "a script" in refused["message"]) == ("409", True)
+    play = await script.start("calling.play", control_id="p", play=SILENCE)
+    await play.ended()
+    for method in ("calling.play.stop", "calling.end", "calling.pass"):
+        assert await client.command(method, call_id, control_id="p") == "409"
+    client.lose()
+    await asyncio.sleep(130)
+    assert node.live() == [call_id]
+    assert client.heard(call_id) == []
+
+
+async def test_a_script_takes_a_call_that_was_on_offer_and_its_clients_lose_it(node):
+    client = node.client("default")
+    call_id = node.ring()
+    await asyncio.sleep(1)
+    script = ScriptOf(node.registry, node.exchange.calls.find(call_id))
+    node.exchange.desk.assign(call_id, script.controller)
+    await asyncio.sleep(20)
+    assert client.heard(call_id) == ["receive", "ended"]
+    assert await client.command("calling.answer", call_id) == "409"
+    await script.call.answer([], 0.0)
+    await asyncio.sleep(130)
+    assert client.heard(call_id) == ["receive", "ended"]
+    assert node.live() == [call_id]
+
+
+async def test_a_call_that_no_script_answers_rings_no_longer_than_others(node):
+    call_id = node.ring()
+    script = ScriptOf(node.registry, node.exchange.calls.find(call_id))
+    node.exchange.desk.assign(call_id, script.controller)
+    await asyncio.sleep(119)
+    assert node.live() == [call_id]
+    await asyncio.sleep(2)
+    assert node.live() == []
+
+
+async def test_a_call_that_a_client_controls_is_not_taken_by_a_script(node):
+    client = node.client("default")
+    call_id = await taken(node, client, "answer")
+    node.exchange.desk.assign(call_id, ScriptOf(node.registry, node.exchange.calls.find(call_id)).controller)
+    assert await client.command("calling.play", call_id, control_id="p", play=SILENCE) == "200"
+
+
+async def test_a_script_goes_with_its_node_and_its_call_ends_unless_another_takes_it(node):
+    client = node.client("default")
+    left, taken_up = await scripted(node), await scripted(node)
+    for script in (left, taken_up):
+        await script.start("calling.play", control_id="p", play=[{"type": "silence", "params": {"duration": 500}}])
+        await script.heard.when("calling.call.play", state="playing")
+    await crash(node)
+    await asyncio.sleep(1)
+    calls = [script.call.call_id for script in (left, taken_up)]
+    assert node.live() == calls
+    assert [len(leg.running) for leg in node.engine._legs.values()] == [0, 0]
+    client.attach()
+    assert [await client.command("calling.end", call_id) for call_id in calls] == ["409", "409"]
+    again = ScriptOf(node.registry, node.exchange.calls.find(calls[1]))
+    node.exchange.desk.assign(calls[1], again.controller)
+    await asyncio.sleep(130)
+    assert node.live() == calls[1:]
+    play = await again.start("calling.play", control_id="p", play=SILENCE)
+    assert (await play.ended()).cause is Cause.FINISHED
+    assert client.heard(calls[0]) == client.heard(calls[1]) == []
+
+
 # --- dials of clients that went -----------------------------------------------------------------------------
 
 
@@ -197,7 +298,7 @@ async def test_a_leg_that_comes_to_a_client_after_it_went_for_good_is_hung_up_at
     await asyncio.sleep(121)
     call_id = node.ring()
     await asyncio.sleep(0.1)
-    node.gateway.desk.assign(call_id, client.protocol)
+    node.gateway.desk.assign(call_id, ports.Client(client.protocol))
     await asyncio.sleep(1)
     assert node.live() == []
 

@@ -21,7 +21,7 @@ from offhook.node.calls.identity import now_ms
 from offhook.node.calls.inbound import InboundCalls, TurnedAway
 from offhook.node.calls.label import Inherited
 from offhook.node.calls.overload import Overload
-from offhook.node.calls.ports import EventSink, OfferDesk, PastEnd, ResolveHost
+from offhook.node.calls.ports import Client, EventSink, OfferDesk, PastEnd, ResolveHost
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.engine.ops import Ack, LegHangup, Ping
@@ -257,7 +257,7 @@ class Exchange:
         """Register a call and run it; the task ends after its ``ended``."""
         self.calls.add(call)
         if call.dialled_by:
-            self.desk.assign(call.call_id, call.dialled_by)
+            self.desk.assign(call.call_id, Client(call.dialled_by))
         task = self._supervisor.spawn(self._live(call), f"call {call.call_id}")
         self._living.add(task)
         task.add_done_callback(self._living.discard)

@@ -101,7 +101,7 @@ class Script(msgspec.Struct, frozen=True):
 
 
 Controller = Client | Script
-"""Who starts verbs."""
+"""Who controls a call, and starts verbs."""
 
 
 class EventSink(Events, Protocol):
@@ -170,7 +170,7 @@ class OfferedCall(Protocol):
 
 
 class OfferDesk(Protocol):
-    """Finds one client for an inbound call and knows which session controls which call."""
+    """Finds one client for an inbound call and knows who controls which call."""
 
     def offer(self, call: OfferedCall) -> None:
         """Begin to offer a call to the subscribers of its context."""
@@ -180,8 +180,8 @@ class OfferDesk(Protocol):
         """The session declined: offer to another."""
         ...
 
-    def assign(self, call_id: str, session: str) -> None:
-        """The session controls this call from the start (a leg it dialled). One that has its owner keeps it."""
+    def assign(self, call_id: str, controller: Controller) -> None:
+        """It controls this call from the start (a client what it dialled). One that has its owner keeps it."""
         ...
 
     def forget(self, call_id: str) -> None:

@@ -265,7 +265,7 @@ class Outbox:
         """In the same tick as the append, so that both are in one transaction."""
         self.dials.left(event)
         self._note_control(event)
-        if event.event_type != STATE_EVENT or entry is None or (event.session and event.session != entry.owner):
+        if event.event_type != STATE_EVENT or entry is None or (event.session and event.session != entry.session):
             return
         if event.params.get("call_state") == "ended":
             self._closed_before.pop(event.call_id, None)

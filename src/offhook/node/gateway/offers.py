@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from offhook.errors import OffhookError
-from offhook.node.calls.ports import OfferedCall, OutgoingEvent
+from offhook.node.calls.ports import Client, Controller, OfferedCall, OutgoingEvent, Script
 from offhook.node.gateway.choice import Asked, Choice, Offer
 from offhook.node.gateway.events import Outbox
 from offhook.node.gateway.ownership import CallEntry, Ownership
@@ -80,12 +80,12 @@ class Desk:
             offer.asked.setdefault(session, Asked(self._now())).has_passed = True
             offer.changed.set()
 
-    def assign(self, call_id: str, session: str) -> None:
+    def assign(self, call_id: str, controller: Controller) -> None:
         """See ``OfferDesk``."""
-        found = self._sessions.get(session)
+        found = self._sessions.get(controller.session) if isinstance(controller, Client) else None
         entry = self._ownership.ensure(call_id, found.project if found is not None else self._project)
-        if not entry.owner:
-            self._ownership.assign(entry, session)
+        if entry.owner is None:
+            self._ownership.assign(entry, controller)
 
     def forget(self, call_id: str) -> None:
         """See ``OfferDesk``."""
@@ -120,9 +120,9 @@ class Desk:
         for offer in self._offers.values():
             offer.changed.set()
 
-    def claimed(self, entry: CallEntry, session: str) -> None:
-        """A session owns the call: the others lose it, and nobody is offered it again."""
-        owner = self._sessions.get(session)
+    def claimed(self, entry: CallEntry) -> None:
+        """The call has its owner: the others lose it, and nobody is offered it again."""
+        owner = self._sessions.get(entry.session)
         if owner is not None:
             owner.is_silent = False
         offer = self._offers.get(entry.call_id)
@@ -130,7 +130,7 @@ class Desk:
             return
         offer.changed.set()
         self._retract(entry)
-        for loser in [name for name in entry.asked if name != session]:
+        for loser in [name for name in entry.asked if name != entry.session]:
             entry.asked.pop(loser)
             offer.asked.pop(loser, None)
             self._outbox.emit(
@@ -139,7 +139,7 @@ class Desk:
 
     def _retract(self, entry: CallEntry) -> None:
         """Nobody else was offered it; of who has passed it was taken back then."""
-        for session in dict.fromkeys((entry.owner, *entry.asked)):
+        for session in dict.fromkeys((entry.session, *entry.asked)):
             self._retract_from(session, entry.call_id)
 
     def _retract_from(self, session: str, call_id: str) -> None:
@@ -177,7 +177,7 @@ class Desk:
         if now >= ringing_until:
             await call.reject(480, f"Nobody took the call within {settings.ringing_s:g} s")
             return None
-        if offer.entry.owner:
+        if offer.entry.owner is not None:
             return await self._watch_owner(offer, now, ringing_until)
         wakes = [ringing_until]
         deciding = [wake for asked in offer.asked if (wake := self._choice.decides_until(offer, asked)) > now]
@@ -237,18 +237,23 @@ class Desk:
             await offer.call.alert()
 
     async def _watch_owner(self, offer: Offer, now: float, ringing_until: float) -> float:
-        """An owner that went before it answered gives the call back; it may take it again, if nobody else did."""
-        name = offer.entry.owner
-        session = self._sessions.get(name)
-        lost_at = session.lost_at if session is not None else 0.0
-        gone_at = ringing_until if lost_at is None else lost_at + self._settings.offer_lost_s
+        """A client that went before it answered gives the call back; it may take it again, if nobody else did."""
+        gone_at = self._gone_at(offer.entry, ringing_until)
         if now >= gone_at:
-            offer.asked.setdefault(name, Asked(now, acked_at=now))
+            offer.asked.setdefault(offer.entry.session, Asked(now, acked_at=now))
             self._ownership.release(offer.entry)
             offer.changed.set()
             return now
         alert_at = await self._alert_later(offer, now)
         return min(wake for wake in (ringing_until, gone_at, alert_at) if wake > now)
+
+    def _gone_at(self, entry: CallEntry, ringing_until: float) -> float:
+        """When its owner is gone, if it does not come back; a script of this node stays."""
+        if isinstance(entry.owner, Script):
+            return ringing_until
+        session = self._sessions.get(entry.session)
+        lost_at = session.lost_at if session is not None else 0.0
+        return ringing_until if lost_at is None else lost_at + self._settings.offer_lost_s
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

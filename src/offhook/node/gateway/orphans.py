@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import structlog
 
 from offhook.errors import OffhookError
-from offhook.node.calls.ports import Client, CommandRunner
+from offhook.node.calls.ports import Client, CommandRunner, Script
 from offhook.node.gateway.offers import Desk
 from offhook.node.gateway.ownership import CallEntry, Ownership
 from offhook.node.gateway.sessions import Session, Sessions
@@ -53,9 +53,9 @@ class Orphans:
         for entry in self._ownership.controlled_by(session.protocol):
             self._tasks.spawn(self._hang_up(entry), "orphan")
 
-    def claimed(self, entry: CallEntry, session: str) -> None:
-        """A session owns the call now; one that is gone for good was looked at before."""
-        owner = self._sessions.get(session)
+    def claimed(self, entry: CallEntry) -> None:
+        """The call has its owner now; a client that is gone for good was looked at before."""
+        owner = self._sessions.get(entry.session)
         if owner is not None and self._is_gone(owner):
             self._tasks.spawn(self._hang_up(entry), "orphan")
 
@@ -66,8 +66,8 @@ class Orphans:
     def _check_adopted(self, call_ids: Iterable[str]) -> None:
         """Calls of a node that ran before, whose owner this one never heard of (a journal that was lost)."""
         for entry in filter(None, map(self._ownership.get, call_ids)):
-            is_nobodys = self._sessions.get(entry.owner) is None and not self._desk.is_offering(entry.call_id)
-            if is_nobodys and entry.over_at is None:
+            has_owner = isinstance(entry.owner, Script) or self._sessions.get(entry.session) is not None
+            if not has_owner and not self._desk.is_offering(entry.call_id) and entry.over_at is None:
                 self._tasks.spawn(self._hang_up(entry), "orphan")
 
     async def _hang_up(self, entry: CallEntry) -> None:
@@ -80,6 +80,6 @@ class Orphans:
             "reason": "hangup",
         }
         try:
-            await self.runner.run("calling.end", params, Client(entry.owner))
+            await self.runner.run("calling.end", params, Client(entry.session))
         except OffhookError as error:  # it ended meanwhile, or its engine is gone and it will
             log.info("orphan not hung up", call_id=entry.call_id, reason=str(error))

@@ -1,4 +1,4 @@
-"""Which session controls which call, and who may see it. Nothing waits here."""
+"""Who controls which call, and who may see it. Nothing waits here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from offhook.errors import CommandRefused
+from offhook.node.calls.ports import Client, Controller, Script
 from offhook.node.gateway.sessions import Session
 from offhook.node.store.port import Journal, LiveCall
 from offhook.protocol.codes import ResultCode
@@ -19,7 +20,7 @@ class CallEntry:
     def __init__(self, call_id: str, project: str) -> None:
         self.call_id = call_id
         self.project = project
-        self.owner = ""
+        self.owner: Controller | None = None
         self.asked: dict[str, None] = {}
         """Sessions that the call was offered to and that have not passed, in that order."""
         self.seq = 0
@@ -28,9 +29,16 @@ class CallEntry:
         self.over_at: float | None = None
 
     @property
+    def session(self) -> str:
+        """That of the client which owns it; empty: none does."""
+        return self.owner.session if isinstance(self.owner, Client) else ""
+
+    @property
     def audience(self) -> list[str]:
-        """Who gets the call's events: its owner, or before there is one, all it was offered to."""
-        return [self.owner] if self.owner else list(self.asked)
+        """Sessions that get the call's events: its owner's, or before there is one, all it was offered to."""
+        if self.owner is None:
+            return list(self.asked)
+        return [self.session] if self.session else []
 
 
 class Ownership:
@@ -40,7 +48,7 @@ class Ownership:
         self._journal = journal
         self._calls: dict[str, CallEntry] = {}
         self._held: dict[str, set[str]] = {}
-        self.on_claim: Callable[[CallEntry, str], None] = lambda _entry, _session: None
+        self.on_claim: Callable[[CallEntry], None] = lambda _entry: None
         """Called when a call gets its owner."""
 
     def __iter__(self) -> Iterator[CallEntry]:
@@ -57,26 +65,27 @@ class Ownership:
             entry = self._calls[call_id] = CallEntry(call_id, project)
         return entry
 
-    def assign(self, entry: CallEntry, session: str) -> None:
-        """Make a session the owner."""
-        entry.owner = session
+    def assign(self, entry: CallEntry, controller: Controller) -> None:
+        """Make it the owner."""
+        entry.owner = controller
         self.save(entry)
-        if session:
-            self._held.setdefault(session, set()).add(entry.call_id)
-            for loser in entry.asked:
-                if loser != session:
-                    self._let_go(loser, entry.call_id)
-            self.on_claim(entry, session)
+        if entry.session:
+            self._held.setdefault(entry.session, set()).add(entry.call_id)
+        for loser in entry.asked:
+            if loser != entry.session:
+                self._let_go(loser, entry.call_id)
+        self.on_claim(entry)
 
     def release(self, entry: CallEntry) -> None:
         """Its owner went: it is on offer again, to the one who went too."""
-        self.assign(entry, "")
+        entry.owner = None
+        self.save(entry)
 
     def save(self, entry: CallEntry) -> None:
-        """Keep a live call in the journal."""
+        """Keep a live call in the journal. A script that owns it goes with its node: it is not there."""
         if entry.over_at is None:
             self._journal.save_call(
-                LiveCall(entry.call_id, entry.project, entry.owner, entry.seq, entry.state, list(entry.asked))
+                LiveCall(entry.call_id, entry.project, entry.session, entry.seq, entry.state, list(entry.asked))
             )
 
     def is_foreign(self, call_id: str, session: Session) -> bool:
@@ -88,11 +97,11 @@ class Ownership:
         """Let the session command the call; the first command owns an offered call.
 
         Raises:
-            CommandRefused: 409 when another client controls it.
+            CommandRefused: 409 when another client, or a script, controls it.
         """
         entry = self.check(call_id, session)
-        if entry is not None and entry.owner != session.protocol and entry.over_at is None:
-            self.assign(entry, session.protocol)
+        if entry is not None and entry.session != session.protocol and entry.over_at is None:
+            self.assign(entry, Client(session.protocol))
 
     def check(self, call_id: str, session: Session) -> CallEntry | None:
         """Refuse who may not command the call; None for a call that is not known here.
@@ -103,9 +112,13 @@ class Ownership:
         entry = self._calls.get(call_id)
         if entry is None:
             return None
-        if entry.over_at is not None or entry.owner == session.protocol:
+        if entry.over_at is not None or entry.session == session.protocol:
             return entry
-        if entry.owner:
+        if isinstance(entry.owner, Script):
+            raise CommandRefused(
+                ResultCode.CONFLICT, "a script of this node controls this call: no client may command it"
+            )
+        if entry.owner is not None:
             raise CommandRefused(
                 ResultCode.CONFLICT, "another client controls this call: only the client that took or dialled it may"
             )
@@ -128,13 +141,13 @@ class Ownership:
         for session in call.asked:
             self.ask(entry, session)
         if call.session:
-            self.assign(entry, call.session)
+            self.assign(entry, Client(call.session))
 
     def withdraw(self, entry: CallEntry, session: str) -> None:
         """The session does not want the call (any more)."""
         entry.asked.pop(session, None)
-        if entry.owner == session:
-            self.assign(entry, "")
+        if entry.session == session:
+            self.release(entry)
         self._let_go(session, entry.call_id)
 
     def load_of(self, session: str) -> int:
@@ -148,7 +161,7 @@ class Ownership:
     def controlled_by(self, session: str) -> list[CallEntry]:
         """Live calls that the session controls."""
         held = [self._calls[call_id] for call_id in self._held.get(session, ())]
-        return [entry for entry in held if entry.owner == session]
+        return [entry for entry in held if entry.session == session]
 
     def _let_go(self, session: str, call_id: str) -> None:
         held = self._held.get(session)
@@ -162,7 +175,7 @@ class Ownership:
         entry = self._calls.get(call_id)
         if entry is not None and entry.over_at is None:
             entry.over_at = now
-            for session in (entry.owner, *entry.asked):
+            for session in (entry.session, *entry.asked):
                 self._let_go(session, call_id)
             entry.state = {}
             self._journal.forget_call(call_id)

@@ -227,9 +227,9 @@ class Gateway:
             self._ownership.load_of(session.protocol) for session in self._sessions if session.token_id == token_id
         )
 
-    def _claimed(self, entry: CallEntry, session: str) -> None:
-        self.desk.claimed(entry, session)
-        self._orphans.claimed(entry, session)
+    def _claimed(self, entry: CallEntry) -> None:
+        self.desk.claimed(entry)
+        self._orphans.claimed(entry)
 
     def _session_changed(self, session: Session) -> None:
         self.desk.session_changed()

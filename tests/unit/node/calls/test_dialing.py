@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from bench import open_bench
+from bench import CLIENT, open_bench
 from offhook.node.calls.settings import DialSettings, TrunkSettings
 from offhook.node.engine import ops
 from offhook.protocol.verbs.dial import DialEvent
@@ -50,7 +50,7 @@ async def test_an_answered_dial_goes_in_the_order_that_clients_need(bench):
         assert (params["tag"], params["direction"]) == ("t", "outbound")
     winner = bench.sink.of("calling.call.state", call_state="answered")[0]
     assert winner["dial_winner"] == "true"
-    assert bench.desk.owners == {call["call_id"]: "session-1"}
+    assert bench.desk.owners == {call["call_id"]: CLIENT}
     answered = [event for event in bench.sink.events if event.params.get("dial_state") == "answered"]
     assert answered[0].call_id == call["call_id"]  # the same outbox as its state
     assert {event.tag for event in bench.sink.events} == {"t"}, "all in one order"

@@ -9,7 +9,7 @@ import json
 import pytest
 from gateway_rig import connect_params, play, settings
 
-from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.calls.ports import Client, OutgoingEvent
 from offhook.node.gateway.ledger import Ledger, key_of
 from offhook.node.gateway.limits import Allowance, Share, TokenBucket
 from offhook.node.gateway.sessions import Subscribed
@@ -273,7 +273,7 @@ async def test_a_new_session_takes_the_place_of_the_one_lost_longest_that_has_no
         for _ in range(3):
             async with node.client() as client:
                 protocols.append(client.hello["protocol"])
-        node.desk.assign("call", protocols[0])
+        node.desk.assign("call", Client(protocols[0]))
         async with node.client() as client:
             assert "error" not in client.hello
         kept = [session.protocol for session in node.gateway._sessions]
@@ -370,8 +370,8 @@ async def test_unacked_events_of_all_sessions_together_are_bounded_and_who_has_m
         async with node.client() as modest, node.client() as greedy:
             names = modest.hello["protocol"], greedy.hello["protocol"]
         sessions = [node.gateway._sessions.get(name) for name in names]
-        node.desk.assign("modest", names[0])
-        node.desk.assign("greedy", names[1])
+        node.desk.assign("modest", Client(names[0]))
+        node.desk.assign("greedy", Client(names[1]))
         node.outbox.emit(play("modest", 0))
         for number in range(300):
             node.outbox.emit(play("greedy", number))

@@ -8,6 +8,8 @@ import time
 import pytest
 from gateway_rig import play
 
+from offhook.node.calls.ports import Client
+
 pytestmark = pytest.mark.filterwarnings("error")
 
 HOUR_S = 3600.0
@@ -35,7 +37,7 @@ async def test_a_clock_that_is_set_while_a_client_is_away_loses_no_event_and_no_
     async with make_node(sweep_s=0.02) as node:
         async with node.client() as client:
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             first = await client.command("calling.play", "call", "the-id", control_id="c")
         node.outbox.emit(play("call", 1))
         await node.outbox.journalled()
@@ -57,7 +59,7 @@ async def test_a_node_that_starts_with_another_clock_loses_no_event_and_no_reply
     async with make_node(sweep_s=0.02) as node:
         async with node.client() as client:
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             first = await client.command("calling.play", "call", "the-id", control_id="c")
         node.outbox.emit(play("call", 1))
         await node.outbox.journalled()
@@ -97,7 +99,7 @@ async def test_what_is_too_old_by_the_time_that_passed_is_forgotten_wherever_the
     set_clock(31 * 24 * HOUR_S)
     async with make_node(sweep_s=0.02, retention_s=0.3) as node, node.client() as client:
         protocol = client.hello["protocol"]
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         client.acks = False
         set_clock(-62 * 24 * HOUR_S)
         await client.command("calling.play", "call", "the-id", control_id="c")

@@ -27,7 +27,7 @@ def gate(result=None):
 
 async def test_a_command_reaches_the_runner_with_its_client(node):
     async with node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         result = await client.command("calling.play", "call", control_id="k", play=[])
         assert result["code"] == "200"
         method, params, asker = node.runner.ran[0]
@@ -136,7 +136,7 @@ async def test_a_slow_command_is_answered_in_time(make_node):
 async def test_another_projects_call_is_as_if_it_did_not_exist(node):
     """reliability T21: the runner never hears of that call; it judges a call id that nobody has."""
     async with node.client() as owner, node.client(project=OTHER_PROJECT, token=OTHER_TOKEN) as stranger:
-        node.desk.assign("call", owner.hello["protocol"])
+        node.desk.assign("call", Client(owner.hello["protocol"]))
         for method in ("calling.end", "calling.pass", "calling.play"):
             await stranger.command(method, "call", control_id="k")
         asked_for = [params["call_id"] for _, params, _ in node.runner.ran]
@@ -148,7 +148,7 @@ async def test_another_projects_call_is_as_if_it_did_not_exist(node):
 
 async def test_another_clients_call_gets_409(node):
     async with node.client() as owner, node.client() as other:
-        node.desk.assign("call", owner.hello["protocol"])
+        node.desk.assign("call", Client(owner.hello["protocol"]))
         for method in ("calling.end", "calling.pass", "calling.play"):
             result = await other.command(method, "call")
             assert result["code"] == "409"
@@ -158,7 +158,7 @@ async def test_another_clients_call_gets_409(node):
 
 async def test_events_never_overtake_the_reply_of_the_command_that_caused_them(node):
     async with node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
 
         async def end(params, origin):
             node.outbox.emit(state("call", "ending"))
@@ -179,7 +179,7 @@ async def test_events_of_a_dial_follow_its_reply_in_the_order_of_emission(node):
         protocol = client.hello["protocol"]
 
         async def dial(params, origin):
-            node.desk.assign("leg", protocol)
+            node.desk.assign("leg", Client(protocol))
             node.outbox.emit(OutgoingEvent("calling.call.dial", {"dial_state": "dialing"}, tag="t", session=protocol))
             node.outbox.emit(state("leg", "answered", tag="t", dial_winner="true"))
             node.outbox.emit(OutgoingEvent("calling.call.dial", {"dial_state": "answered"}, tag="t", session=protocol))
@@ -196,7 +196,7 @@ async def test_events_of_a_dial_follow_its_reply_in_the_order_of_emission(node):
 async def test_a_collect_event_settles_50_ms_after_the_result_and_holds_what_is_behind(node, monkeypatch):
     """relay-protocol 10.5 rule 1: the TypeScript client hangs when both arrive in one segment."""
     async with node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         params = {"call_id": "call", "control_id": "k", "result": {"type": "no_input"}}
 
         async def collect(given, origin):
@@ -227,7 +227,7 @@ async def test_a_settling_event_does_not_wait_for_a_client_that_is_gone(node):
     node.runner.script["calling.collect"] = act
     async with node.client() as client:
         protocol = client.hello["protocol"]
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         await client.ask("calling.collect", {"call_id": "call", "control_id": "k"}, "id-1")
         await begun.wait()
     params = {"call_id": "call", "control_id": "k", "result": {"type": "no_input"}}
@@ -304,7 +304,7 @@ async def test_too_many_requests_get_32005_and_a_sentence(make_node):
 async def test_each_live_call_of_a_client_adds_to_its_rate(make_node):
     limits = {"requests_per_s": 0.001, "requests_burst": 5, "requests_per_s_per_call": 1e9}
     async with make_node(**limits) as node, node.client() as client, node.client() as idle:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         ids = [await client.ask("signalwire.ping", {}, f"p{number}") for number in range(100)]
         refused = [await idle.ask("signalwire.ping", {}, f"p{number}") for number in range(100)]
         await client.until(lambda: all(frame_id in client.responses for frame_id in ids))
@@ -468,7 +468,7 @@ async def test_only_so_many_ids_are_remembered(make_node):
 async def test_a_client_that_reads_no_replies_holds_up_nobody_else(make_node):
     """Its command's events wait for a reply that overflows its queue: they and the engine's acks must still leave."""
     async with make_node(queue_max_bytes=1 << 16, requests_burst=1000) as node, node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         is_asked, may_answer = asyncio.Event(), asyncio.Event()
 
         async def answer(_params, _origin):

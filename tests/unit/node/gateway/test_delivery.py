@@ -15,7 +15,7 @@ from gateway_rig import PATIENCE_S, PROJECT, Node, OfferedCall, QuietSocket, pla
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.calls.ports import Client, OutgoingEvent
 from offhook.testing.clock import VirtualClockLoop
 
 CALLS = ("call-0", "call-1", "call-2")
@@ -56,7 +56,7 @@ class Story:
             self.protocol = session.protocol
             sessions.save(session)
             for call_id in CALLS:
-                self.node.desk.assign(call_id, self.protocol)
+                self.node.desk.assign(call_id, Client(self.protocol))
             self.resume()
             sessions.subscribe(session, ["office"])
 
@@ -218,7 +218,7 @@ async def test_a_socket_cut_30_times_at_random_bytes_loses_and_reorders_nothing(
     async with node.client() as client:
         protocol = client.hello["protocol"]
     for call_id in calls:
-        node.desk.assign(call_id, protocol)
+        node.desk.assign(call_id, Client(protocol))
 
     async def emit_all() -> None:
         for number in range(1000):
@@ -281,7 +281,7 @@ async def test_a_disk_that_is_slow_to_sync_holds_up_the_call_that_asked_for_it_a
     tail.sync = slow_sync
     async with node.client() as client:
         for call_id in ("over", "new"):
-            node.desk.assign(call_id, client.hello["protocol"])
+            node.desk.assign(call_id, Client(client.hello["protocol"]))
         node.outbox.emit(msgspec.structs.replace(play("over", 1), durable=True))
         node.outbox.emit(play("over", 2))
         node.outbox.emit(play("new", 1))
@@ -295,7 +295,7 @@ async def test_a_disk_that_is_slow_to_sync_holds_up_the_call_that_asked_for_it_a
 async def test_a_dial_is_over_after_the_states_of_its_calls_though_they_wait_for_the_disk(node):
     async with node.client() as client:
         session = client.hello["protocol"]
-        node.desk.assign("leg", session)
+        node.desk.assign("leg", Client(session))
         node.outbox.emit(msgspec.structs.replace(state("leg", "ended"), tag="dial", durable=True))
         params = {"node_id": "node-1", "tag": "dial", "dial_state": "failed"}
         node.outbox.emit(OutgoingEvent("calling.call.dial", params, tag="dial", session=session))

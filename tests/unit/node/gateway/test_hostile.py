@@ -9,6 +9,8 @@ import random
 import pytest
 from gateway_rig import OTHER_PROJECT, OTHER_TOKEN, PROJECT, TOKEN, connect_params
 
+from offhook.node.calls.ports import Client
+
 WRONG = [
     {},
     {"project": PROJECT},
@@ -94,11 +96,11 @@ async def test_a_name_that_is_not_quite_a_sessions_resumes_nothing(node, change)
 @pytest.mark.parametrize("method", ["calling.end", "calling.play", "calling.answer", "calling.pass"])
 async def test_a_call_of_another_client_is_touched_by_no_spelling_of_its_id(node, method, call_id):
     async with node.client() as owner, node.client() as other:
-        node.desk.assign("call", owner.hello["protocol"])
+        node.desk.assign("call", Client(owner.hello["protocol"]))
         params = {"node_id": "node-1", "call_id": "call", "control_id": "k"}
         assert (await other.request(method, params))["result"]["code"] == "409"
         await other.request(method, {**params, "call_id": call_id})
-        assert node.gateway._ownership.get("call").owner == owner.hello["protocol"]
+        assert node.gateway._ownership.get("call").owner == Client(owner.hello["protocol"])
         assert "call" not in [params["call_id"] for _, params, _ in node.runner.ran]
 
 
@@ -155,7 +157,7 @@ def spoilt(dice: random.Random, value, wrong):
 async def test_any_value_at_any_place_of_a_command_is_answered(node):
     dice = random.Random(7)
     async with node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         ids = []
         for number in range(400):
             method = dice.choice(["calling.play", "calling.dial", "calling.record", "calling.answer"])

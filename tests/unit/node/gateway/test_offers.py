@@ -97,7 +97,7 @@ async def test_a_call_goes_to_one_client_only(desk):
 
 async def test_the_least_loaded_client_is_asked_and_equals_take_turns(desk):
     busy, idle = desk.client("office"), desk.client("office")
-    desk.node.desk.assign("other call", busy.protocol)
+    desk.node.desk.assign("other call", Client(busy.protocol))
     call = await desk.offer()
     assert desk.got(idle, call) == ["receive"]
     desk.command(idle, call)
@@ -416,7 +416,7 @@ async def test_who_was_asked_hears_that_the_caller_gave_up(desk):
 
 async def test_a_call_whose_client_is_gone_for_120_s_is_hung_up_once(desk):
     owner = desk.client("office")
-    desk.node.desk.assign("call", owner.protocol)
+    desk.node.desk.assign("call", Client(owner.protocol))
     desk.node.outbox.emit(state("call", "answered"))
     desk.lose(owner)
     await desk.at(100)
@@ -435,7 +435,7 @@ async def test_a_call_whose_client_is_gone_for_120_s_is_hung_up_once(desk):
 
 async def test_a_session_is_forgotten_600_s_after_its_socket_but_not_while_it_controls_a_call(desk):
     idle, busy = desk.client("office"), desk.client("office")
-    desk.node.desk.assign("call", busy.protocol)
+    desk.node.desk.assign("call", Client(busy.protocol))
     desk.lose(idle)
     desk.lose(busy)
     sessions = desk.node.gateway._sessions

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from gateway_rig import Node, play, settings
 
+from offhook.node.calls.ports import Client
 from offhook.node.gateway.pace import Pace
 from offhook.node.gateway.tasks import Tasks
 from offhook.protocol.frames import Request
@@ -67,7 +68,7 @@ async def test_a_command_that_waited_for_its_turn_and_is_slow_then_is_answered_b
 
     poor.runner.script["calling.play"] = never
     async with poor.client() as client:
-        poor.desk.assign("call", client.hello["protocol"])
+        poor.desk.assign("call", Client(client.hello["protocol"]))
         began_at = now()
         ids = await ask_many(client, 400, "calling.play", node_id="node-1", call_id="call")
         replies = await answers(client, ids)
@@ -77,7 +78,7 @@ async def test_a_command_that_waited_for_its_turn_and_is_slow_then_is_answered_b
 
 async def test_commands_that_come_too_fast_keep_their_order(poor):
     async with poor.client() as client:
-        poor.desk.assign("call", client.hello["protocol"])
+        poor.desk.assign("call", Client(client.hello["protocol"]))
         ids = [
             await client.ask("calling.play", {"node_id": "node-1", "call_id": "call", "control_id": f"c{number}"})
             for number in range(200)
@@ -89,7 +90,7 @@ async def test_commands_that_come_too_fast_keep_their_order(poor):
 async def test_acks_and_answers_to_pings_wait_behind_no_request(poor):
     """An ack that waits costs its client the next call."""
     async with poor.client() as client:
-        poor.desk.assign("call", client.hello["protocol"])
+        poor.desk.assign("call", Client(client.hello["protocol"]))
         session = poor.gateway._sessions.get(client.hello["protocol"])
         ids = await ask_many(client, 400)
         poor.outbox.emit(play("call", 1))
@@ -102,7 +103,7 @@ async def test_acks_and_answers_to_pings_wait_behind_no_request(poor):
 
 async def test_what_was_asked_before_the_socket_went_is_done_all_the_same(poor):
     async with poor.client() as client:
-        poor.desk.assign("call", client.hello["protocol"])
+        poor.desk.assign("call", Client(client.hello["protocol"]))
         for _ in range(100):
             await client.ask("calling.play", {"node_id": "node-1", "call_id": "call"})
     await asyncio.sleep(2)
@@ -111,7 +112,7 @@ async def test_what_was_asked_before_the_socket_went_is_done_all_the_same(poor):
 
 async def test_nothing_is_begun_after_the_end_of_the_gateway(make_node):
     async with make_node(fresh_bursts_max=0) as node, node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         for _ in range(400):
             await client.ask("calling.play", {"node_id": "node-1", "call_id": "call"})
         await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from gateway_rig import OfferedCall, play, state
 
-from offhook.node.calls.ports import OutgoingEvent, PastEnd
+from offhook.node.calls.ports import Client, OutgoingEvent, PastEnd
 
 LIFECYCLE = [
     ("calling.play", "calling.call.play", {"state": "error"}, {"state": "finished"}),
@@ -27,7 +27,7 @@ async def test_each_lost_call_and_each_open_verb_ends_exactly_once(make_node):
     async with make_node() as node:
         async with node.client() as client:
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             node.outbox.emit(state("call", "answered"))
             for number, (method, event_type, _, terminal) in enumerate(LIFECYCLE):
                 await client.command(method, "call", control_id=f"open-{number}")
@@ -69,7 +69,7 @@ async def test_a_call_that_ended_meanwhile_ends_with_its_reason_after_its_verbs(
     async with make_node() as node:
         async with node.client() as client:
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             node.outbox.emit(state("call", "answered"))
             await client.command("calling.play", "call", control_id="open")
             await client.event()
@@ -91,7 +91,7 @@ async def test_an_adopted_call_goes_on_with_its_owner_and_its_numbers(make_node)
     async with make_node() as node:
         async with node.client() as client:
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             node.outbox.emit(state("call", "answered"))
             await client.command("calling.play", "call", control_id="open")
             await client.command("calling.play", "call", control_id="done")
@@ -120,7 +120,7 @@ async def test_events_emitted_before_a_crash_and_not_acked_come_after_it(make_no
         async with node.client() as client:
             client.acks = False
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             for number in range(300):
                 node.outbox.emit(play("call", number))
             first = [await client.event() for _ in range(300)]
@@ -139,7 +139,7 @@ async def test_events_emitted_before_a_crash_and_not_acked_come_after_it(make_no
 async def test_a_recovered_session_nobody_comes_back_to_is_an_orphan_too(make_node):
     async with make_node() as node:
         async with node.client() as client:
-            node.desk.assign("call", client.hello["protocol"])
+            node.desk.assign("call", Client(client.hello["protocol"]))
             node.outbox.emit(state("call", "answered"))
             await client.event()
         await node.journal.flushed()
@@ -156,7 +156,7 @@ async def test_a_recovered_session_nobody_comes_back_to_is_an_orphan_too(make_no
 async def test_events_go_on_while_the_disk_is_full_and_none_is_lost_afterwards(node):
     async with node.client() as client:
         protocol = client.hello["protocol"]
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         node.fill_disk()
         client.acks = False
         for number in range(3):
@@ -177,7 +177,7 @@ async def test_events_go_on_while_the_disk_is_full_and_none_is_lost_afterwards(n
 @pytest.mark.parametrize("count", [1, 40])
 async def test_journalled_waits_for_what_a_command_holds_back(node, count):
     async with node.client() as client:
-        node.desk.assign("call", client.hello["protocol"])
+        node.desk.assign("call", Client(client.hello["protocol"]))
         begun, go = asyncio.Event(), asyncio.Event()
 
         async def answer(params, origin):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offhook.node.calls.ports import OutgoingEvent
+from offhook.node.calls.ports import Client, OutgoingEvent
 
 SAME = {"play": [{"type": "silence", "params": {"duration": 1}}]}
 
@@ -16,7 +16,7 @@ def finished(call_id: str, control_id: str = "k") -> OutgoingEvent:
 
 async def played(node, client) -> dict:
     """A play on a call of this client that has ended; its reply."""
-    node.desk.assign("call", client.hello["protocol"])
+    node.desk.assign("call", Client(client.hello["protocol"]))
     reply = await client.command("calling.play", "call", control_id="k", **SAME)
     node.outbox.emit(finished("call"))
     await client.event("calling.call.play")
@@ -85,7 +85,7 @@ async def test_a_pause_and_its_like_are_no_start_and_leave_the_start_known(node)
     async with node.client() as client:
         client.acks = False
         protocol = client.hello["protocol"]
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         first = await client.command("calling.play", "call", control_id="k", **SAME)
         await client.command("calling.play.volume", "call", control_id="k", volume=3.0)
         await client.command("calling.play.stop", "call", control_id="k")

@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 from gateway_rig import OTHER_PROJECT, OTHER_TOKEN, OfferedCall, connect_params, play, state
 
+from offhook.node.calls.ports import Client
+
 PROTOCOL = re.compile(
     r"signalwire_[0-9a-f]{40}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
@@ -261,7 +263,7 @@ async def test_compression_is_declined(node):
 async def test_events_wait_for_a_session_that_is_away_and_come_in_order(node):
     async with node.client() as client:
         protocol = client.hello["protocol"]
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         node.outbox.emit(state("call", "answered"))
         await client.event("calling.call.state")
     for number in range(600):
@@ -277,7 +279,7 @@ async def test_acked_events_do_not_come_again_and_unacked_ones_keep_their_id(nod
     async with node.client() as client:
         protocol = client.hello["protocol"]
         client.acks = False
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         for number in range(4):
             node.outbox.emit(play("call", number))
         first = [await client.event() for _ in range(4)]
@@ -293,7 +295,7 @@ async def test_a_client_without_acks_gets_nothing_twice(node):
     async with node.client(event_acks=False) as client:
         protocol = client.hello["protocol"]
         client.acks = False
-        node.desk.assign("call", protocol)
+        node.desk.assign("call", Client(protocol))
         node.outbox.emit(play("call", 1))
         await client.event()
         await client.request("signalwire.ping", {})
@@ -307,7 +309,7 @@ async def test_what_is_too_much_to_keep_is_told_as_truncated(make_node):
         async with node.client() as client:
             protocol = client.hello["protocol"]
             client.acks = False
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             for number in range(12):
                 node.outbox.emit(play("call", number))
             seqs = [(await client.event())["params"]["session_seq"] for _ in range(12)]
@@ -323,7 +325,7 @@ async def test_a_slow_reader_is_disconnected_and_resumes_without_loss(make_node)
     async with make_node(queue_max_events=50, disconnect_timeout_s=0.1) as node:
         async with node.client() as client:
             protocol = client.hello["protocol"]
-            node.desk.assign("call", protocol)
+            node.desk.assign("call", Client(protocol))
             client.reading.cancel()
             filler = "x" * 60_000
             for number in range(400):

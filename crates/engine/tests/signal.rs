@@ -444,8 +444,9 @@ fn beside_a_flood_by_udp_calls_are_answered_in_time() {
             let port = socket.local_addr().unwrap().port();
             let (mut sent, begun, mut buffer) = (0_u32, Instant::now(), [0; 4_096]);
             while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) && begun.elapsed() < Duration::from_secs(30) {
-                if cfg!(debug_assertions) && f64::from(sent) > 20_000.0 * begun.elapsed().as_secs_f64() {
-                    std::thread::sleep(Duration::from_millis(1)); // as much as a build without optimisation can drop
+                if cfg!(debug_assertions) && f64::from(sent) > 5_000.0 * begun.elapsed().as_secs_f64() {
+                    // As much as a build without optimisation drops on half a slow CPU: the kernel has no fair turns.
+                    std::thread::sleep(Duration::from_millis(1));
                     continue;
                 }
                 let text = request(method, "UDP", port, &format!("u{sent}"), "", 1);

@@ -77,6 +77,11 @@ impl Latch {
         }
     }
 
+    /// The address of the description.
+    pub fn signalled(&self) -> SocketAddr {
+        self.signalled
+    }
+
     /// Where to send: the address of the description; or where the stream that came from there goes on.
     pub fn remote(&self) -> SocketAddr {
         self.remote

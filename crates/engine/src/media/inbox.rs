@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::event::{Timespec, epoll};
 
 use super::api::LegKey;
-use super::leg::Leg;
+use super::slot::Slot;
 
 /// Legs that are told of in one tick; the others are in the next.
 const MOST: usize = 64;
@@ -37,9 +37,9 @@ impl Inbox {
     }
 
     /// A leg came.
-    pub fn add(&mut self, leg: &Leg) {
-        let data = epoll::EventData::new_u64(leg.key.0.into());
-        let added = epoll::add(&self.epoll, leg.report_socket(), data, epoll::EventFlags::IN);
+    pub fn add(&mut self, slot: &Slot) {
+        let data = epoll::EventData::new_u64(slot.key().0.into());
+        let added = epoll::add(&self.epoll, slot.report_socket(), data, epoll::EventFlags::IN);
         self.is_blind |= added.is_err();
     }
 

@@ -1,7 +1,10 @@
-//! One leg on its media thread: what comes from the socket goes through the mixer and back, once a tick.
+//! One leg, without sockets: what came goes through the mixer and back, once a tick.
+//!
+//! It is told of datagrams as they come ([`Leg::receive`], [`Leg::receive_report`]) and of time ([`Leg::tick`]), and sends by an
+//! [`Outlet`]. Whose the datagrams are by their addresses, and how many of them it is told of, is known at the door
+//! ([`super::path`]).
 
 use std::hint::black_box;
-use std::net::UdpSocket;
 use std::thread::Thread;
 
 use offhook_dsp::{Concealer, DtmfDetector};
@@ -10,9 +13,9 @@ use offhook_rtp::{Doubles, EventReceiver, EventSender, JitterBuffer, KeyBudget, 
 use offhook_words::{DigitMethod, FRAME, MediaStats};
 
 use super::api::{LegKey, MediaEvent, StreamParameters};
+use super::clock::Tick;
 use super::ended::Endings;
 use super::notice::{Notice, Notices};
-use super::path::Path;
 use super::report::Reports;
 use super::ring::{PlaySource, RecordSink, TapSink};
 use super::writer::Written;
@@ -20,10 +23,6 @@ use super::writer::Written;
 mod hear;
 mod speak;
 
-/// Three times the nominal rate is heard; the rest is dropped.
-const PACKETS_PER_TICK: u32 = 3;
-/// A burst after a stall, as much as the socket holds of it.
-const BURST: u32 = 128;
 /// Digits that are looked at in one tick.
 const MOST_DIGITS: usize = 16;
 /// A recording that is not closed by then is given up, so that the leg can end.
@@ -50,6 +49,39 @@ pub struct TickTime {
     pub is_punctual: bool,
 }
 
+impl TickTime {
+    /// Of a tick; `index` counts those that were skipped before it.
+    pub fn new(index: u64, tick: Tick, unix_us: u64) -> Self {
+        Self {
+            index,
+            samples: (index as u32).wrapping_mul(FRAME as u32),
+            us: tick.us,
+            unix_us,
+            is_punctual: tick.is_punctual,
+        }
+    }
+}
+
+/// Where a report came from, as far as its address tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// An address that the peer named, or that its audio comes from.
+    Peer,
+    /// Another port of that host.
+    Host,
+    /// Elsewhere.
+    Stranger,
+}
+
+/// Where what a leg sends goes to. Must not wait.
+pub trait Outlet {
+    /// A packet of RTP. `false`: it was not taken, and is lost as on any network.
+    fn rtp(&mut self, packet: &[u8]) -> bool;
+
+    /// A compound of RTCP.
+    fn rtcp(&mut self, compound: &[u8]);
+}
+
 /// What the stream that we send starts from.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity {
@@ -63,11 +95,12 @@ pub struct Identity {
 pub struct Leg {
     pub key: LegKey,
     pub mixer: Mixer,
-    path: Path,
     stream: Option<StreamParameters>,
     identity: Identity,
     /// What we call ourselves when the peer has our name.
     spare_ssrc: Option<u32>,
+    /// It has.
+    has_collided: bool,
     marker: bool,
     reception: Reception,
     timeline: Timeline,
@@ -80,9 +113,6 @@ pub struct Leg {
     doubles: Doubles<DigitMethod>,
     key_down: Option<EventSender>,
     digits: Vec<char>,
-    tokens: u32,
-    /// The last tick read one packet, as it should be.
-    is_steady: bool,
     stats: MediaStats,
     reports: Reports,
     endings: Endings,
@@ -94,15 +124,14 @@ pub struct Leg {
 }
 
 impl Leg {
-    pub fn new(key: LegKey, sockets: [UdpSocket; 2], identity: Identity, writer: Thread) -> Self {
-        let [rtp, control] = sockets;
+    pub fn new(key: LegKey, identity: Identity, writer: Thread) -> Self {
         Self {
             key,
             mixer: Mixer::default(),
-            path: Path::new(rtp),
             stream: None,
             identity,
             spare_ssrc: Some(identity.spare_ssrc),
+            has_collided: false,
             marker: true,
             reception: Reception::default(),
             timeline: Timeline::default(),
@@ -115,10 +144,8 @@ impl Leg {
             doubles: Doubles::default(),
             key_down: None,
             digits: Vec::with_capacity(MOST_DIGITS),
-            tokens: BURST,
-            is_steady: false,
             stats: MediaStats::default(),
-            reports: Reports::new(control, identity.ssrc, key),
+            reports: Reports::new(identity.ssrc, key),
             endings: Endings::new(key, writer),
             heard_us: 0,
             is_silent: false,
@@ -135,20 +162,17 @@ impl Leg {
             self.is_silent = false;
             self.reports.settled();
         }
-        self.path.signal(stream.remote_rtp);
-        self.reports.connect(stream.remote_rtcp);
         self.stream = Some(stream);
     }
 
-    /// The socket on which reports come.
-    pub fn report_socket(&self) -> &UdpSocket {
-        self.reports.socket()
+    /// It was not closed.
+    pub fn is_open(&self) -> bool {
+        self.closing_us.is_none()
     }
 
-    /// Reports that were read so far.
-    #[cfg(test)]
-    pub fn report_reads(&self) -> u32 {
-        self.reports.read_so_far
+    /// Reads a little of what the next tick needs, so that the memory is at hand.
+    pub fn touch(&self) {
+        black_box(self.mixer.touch() ^ u64::from(self.jitter.touch().unsigned_abs()));
     }
 
     pub fn stats(&self) -> MediaStats {
@@ -188,8 +212,8 @@ impl Leg {
         }
     }
 
-    /// One frame in, one frame out; `has_report`: RTCP may wait. `false`: the leg is closed and all its operations have ended.
-    pub fn tick(&mut self, now: TickTime, has_report: bool, notices: &mut Notices) -> bool {
+    /// One frame in, one frame out. `false`: the leg is closed and all its operations have ended.
+    pub fn tick(&mut self, now: TickTime, notices: &mut Notices, out: &mut impl Outlet) -> bool {
         if let Some(closing_us) = self.closing_us {
             if now.us.saturating_sub(closing_us) > CLOSE_US {
                 self.endings.give_up(notices);
@@ -198,21 +222,17 @@ impl Leg {
         }
         #[cfg(test)]
         assert_eq!(self.fault, None);
-        black_box(self.mixer.touch() ^ u64::from(self.jitter.touch().unsigned_abs()));
-        self.tokens = (self.tokens + PACKETS_PER_TICK).min(BURST);
         self.keys.frame();
-        self.receive(now, notices);
-        if has_report {
-            let told = self.reports.read(now, self.known());
-            self.told(told, now);
+        if std::mem::take(&mut self.has_collided) {
+            self.rename(now, out);
         }
         if let Some(stream) = self.stream {
-            self.frame(&stream, now, notices);
+            self.frame(&stream, now, notices, out);
         }
         true
     }
 
-    fn frame(&mut self, stream: &StreamParameters, now: TickTime, notices: &mut Notices) {
+    fn frame(&mut self, stream: &StreamParameters, now: TickTime, notices: &mut Notices, out: &mut impl Outlet) {
         let mut received = [0; FRAME];
         self.play_out(now, &mut received);
         let digit = self.detector_for(stream).and_then(|detector| detector.frame(&received));
@@ -231,14 +251,14 @@ impl Leg {
         self.digits.clear();
         self.tell(now.unix_us, notices);
         if stream.send {
-            self.send(stream, &output.frame, output.key);
+            self.send(stream, &output.frame, output.key, out);
         } else {
             self.marker = true;
             self.key_down = None;
         }
         self.identity.timestamp = self.identity.timestamp.wrapping_add(FRAME as u32);
         self.reports
-            .tick(now, self.identity.timestamp, &self.stats, &mut self.reception);
+            .tick(now, self.identity.timestamp, &self.stats, &mut self.reception, out);
     }
 
     /// Digits are looked for in the audio when telephone-event was not agreed on.
@@ -296,13 +316,13 @@ impl Leg {
     }
 
     /// End everything and say BYE.
-    pub fn close(&mut self, now: TickTime, notices: &mut Notices) {
+    pub fn close(&mut self, now: TickTime, notices: &mut Notices, out: &mut impl Outlet) {
         if self.closing_us.is_none() {
             self.closing_us = Some(now.us);
             self.mixer.close();
             self.tell(now.unix_us, notices);
             self.reports
-                .bye(now, self.identity.timestamp, &self.stats, &mut self.reception);
+                .bye(now, self.identity.timestamp, &self.stats, &mut self.reception, out);
         }
     }
 }

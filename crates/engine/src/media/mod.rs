@@ -27,6 +27,7 @@ mod recover;
 mod registry;
 mod report;
 mod ring;
+mod slot;
 mod sync;
 mod thread;
 mod writer;

@@ -16,12 +16,13 @@ use super::clock::unix_us;
 use super::decode::{Decoder, OpenPrompt};
 use super::directory::Directory;
 use super::faults::Faults;
-use super::leg::{Identity, Leg};
+use super::leg::Identity;
 use super::notice::{NOTICE_RING, Notice};
 use super::ports::{BoundPort, Ports, random};
 use super::prepare::Prompts;
 use super::registry::{LegEntry, Registry, refuse};
 use super::ring::Block;
+use super::slot::Slot;
 use super::thread::{self, COMMAND_RING, ThreadCommand, ThreadRings, ThreadSettings};
 use super::writer::Writer;
 use crate::descriptors::{NoWay, can_reach};
@@ -177,16 +178,16 @@ impl MediaPool {
         let thread = (0..self.threads.len())
             .min_by_key(|at| self.threads.get(*at).map_or(0, |link| link.legs))
             .unwrap_or(0);
-        let writer = self.writer.thread.clone();
-        let media = Box::new(Leg::new(leg, [port.rtp, port.rtcp], identity, writer));
-        self.send(thread, ThreadCommand::Open(media))?;
+        let address = port.address;
+        let slot = Box::new(Slot::new(leg, port, identity, self.writer.thread.clone()));
+        self.send(thread, ThreadCommand::Open(slot))?;
         if let Some(link) = self.threads.get_mut(thread) {
             link.legs += 1;
         }
         let entry = LegEntry {
             thread,
-            ip: port.address.ip(),
-            port: port.address.port(),
+            ip: address.ip(),
+            port: address.port(),
             is_connected: false,
             is_closing: false,
         };

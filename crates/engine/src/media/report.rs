@@ -1,28 +1,10 @@
 //! RTCP of one leg: a report every 5 s or so, the peer's reports read, BYE at the end.
 
-use std::net::{SocketAddr, UdpSocket};
-
 use offhook_rtp::{NtpTime, Reception, RtcpPacket, RtcpParser, SenderInfo, rtcp_interval_us, write_report};
 use offhook_words::MediaStats;
-use rustix::net::{connect, connect_unspec};
 
 use super::api::LegKey;
-use super::leg::TickTime;
-
-/// Ticks in which [`MOST_READS`] reports are read.
-const READ: u64 = 10;
-const MOST_READS: u32 = 8;
-/// Who sent no report for so long may send from another port now; so long the port is shut to all but the peer when strangers flood it.
-const QUIET_US: u64 = 20_000_000;
-
-/// What is known of the session when a report comes.
-#[derive(Debug, Clone, Copy)]
-pub struct Known {
-    /// Where RTP comes from, and where it goes to.
-    pub rtp: [Option<SocketAddr>; 2],
-    /// Who is heard.
-    pub ssrc: Option<u32>,
-}
+use super::leg::{Origin, Outlet, TickTime};
 
 /// What reports told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,12 +17,6 @@ pub struct Told {
 
 /// The RTCP side of a leg.
 pub struct Reports {
-    socket: UdpSocket,
-    remote: Option<SocketAddr>,
-    /// The kernel lets in this one alone, who sent a report then; or who may, while strangers flood the port.
-    locked: Option<(SocketAddr, u64)>,
-    /// Datagrams of nobody since [`READ`].
-    strangers: u32,
     /// When the last report came since the stream was settled.
     heard_us: Option<u64>,
     /// That one came before it since then: the first may have been on its way.
@@ -52,9 +28,6 @@ pub struct Reports {
     next_us: u64,
     /// NTP time less time: what our clock showed at first, so that no step of it is in the reports.
     epoch_us: u64,
-    reads: u32,
-    #[cfg(test)]
-    pub read_so_far: u32,
     octets: u32,
     /// Of another SSRC of ours.
     packets_before: u64,
@@ -65,12 +38,8 @@ pub struct Reports {
 }
 
 impl Reports {
-    pub fn new(socket: UdpSocket, ssrc: u32, key: LegKey) -> Self {
+    pub fn new(ssrc: u32, key: LegKey) -> Self {
         Self {
-            socket,
-            remote: None,
-            locked: None,
-            strangers: 0,
             heard_us: None,
             is_regular: false,
             ssrc,
@@ -78,27 +47,12 @@ impl Reports {
             dice: ssrc ^ key.0.rotate_left(16) | 1,
             next_us: 0,
             epoch_us: 0,
-            reads: MOST_READS,
-            #[cfg(test)]
-            read_so_far: 0,
             octets: 0,
             packets_before: 0,
             packets_reported: 0,
             last_report: None,
             round_trip_ms: 0.0,
         }
-    }
-
-    /// The socket whose reports [`Self::tick`] is to be told of.
-    pub fn socket(&self) -> &UdpSocket {
-        &self.socket
-    }
-
-    pub fn connect(&mut self, remote: SocketAddr) {
-        if self.remote != Some(remote) {
-            self.unlock();
-        }
-        self.remote = Some(remote);
     }
 
     /// The stream was settled anew: who reported before may do so no more.
@@ -127,10 +81,14 @@ impl Reports {
     }
 
     /// Write what is due.
-    pub fn tick(&mut self, now: TickTime, timestamp: u32, stats: &MediaStats, reception: &mut Reception) {
-        if now.index.is_multiple_of(READ) {
-            (self.reads, self.strangers) = (MOST_READS, 0);
-        }
+    pub fn tick(
+        &mut self,
+        now: TickTime,
+        timestamp: u32,
+        stats: &MediaStats,
+        reception: &mut Reception,
+        out: &mut impl Outlet,
+    ) {
         if self.next_us == 0 {
             self.epoch_us = now.unix_us.saturating_sub(now.us);
             // The first comes after half the time (RFC 3550 section 6.2).
@@ -138,7 +96,7 @@ impl Reports {
         }
         if now.us >= self.next_us {
             self.next_us = now.us + self.interval_us();
-            self.write(now, timestamp, stats, reception, false);
+            self.write(now, timestamp, stats, reception, false, out);
         }
     }
 
@@ -151,14 +109,26 @@ impl Reports {
     }
 
     /// The last report, with BYE.
-    pub fn bye(&mut self, now: TickTime, timestamp: u32, stats: &MediaStats, reception: &mut Reception) {
-        self.write(now, timestamp, stats, reception, true);
+    pub fn bye(
+        &mut self,
+        now: TickTime,
+        timestamp: u32,
+        stats: &MediaStats,
+        reception: &mut Reception,
+        out: &mut impl Outlet,
+    ) {
+        self.write(now, timestamp, stats, reception, true, out);
     }
 
-    fn write(&mut self, now: TickTime, timestamp: u32, stats: &MediaStats, reception: &mut Reception, bye: bool) {
-        let Some(remote) = self.remote else {
-            return;
-        };
+    fn write(
+        &mut self,
+        now: TickTime,
+        timestamp: u32,
+        stats: &MediaStats,
+        reception: &mut Reception,
+        bye: bool,
+        out: &mut impl Outlet,
+    ) {
         let (last, since) = match self.last_report {
             Some((middle, came_us)) => (middle, fixed_point(now.us.saturating_sub(came_us))),
             None => (0, 0),
@@ -181,75 +151,15 @@ impl Reports {
             &self.cname,
             bye,
         );
-        let report = buffer.get(..size).unwrap_or(&[]);
-        // A report that the kernel does not take is made up for by the next.
-        drop(match self.locked {
-            Some((peer, _)) if peer == remote => self.socket.send(report),
-            _ => self.socket.send_to(report, remote),
-        });
+        out.rtcp(buffer.get(..size).unwrap_or(&[]));
     }
 
-    /// Reports wait in the socket.
-    pub fn read(&mut self, now: TickTime, known: Known) -> Told {
-        let mut datagram = [0; 1500];
-        let mut told = Told::default();
-        while self.reads > 0 {
-            self.reads -= 1;
-            #[cfg(test)]
-            {
-                self.read_so_far += 1;
-            }
-            let Ok((size, from)) = self.socket.recv_from(&mut datagram) else {
-                // Nothing waits, or an ICMP answer does: then it is told of again.
-                break;
-            };
-            let one = self.take(datagram.get(..size).unwrap_or(&[]), from, now, known);
-            told.is_alive |= one.is_alive;
-            told.has_collided |= one.has_collided;
-            if one.is_alive {
-                self.lock(from, now.us);
-            } else {
-                self.strangers += 1;
-            }
-        }
-        if self.locked.is_some_and(|(_, us)| now.us.saturating_sub(us) > QUIET_US) {
-            self.unlock();
-        }
-        self.shut(now.us);
-        told
-    }
-
-    fn lock(&mut self, from: SocketAddr, now_us: u64) {
-        let is_locked = self.locked.is_some_and(|(peer, _)| peer == from);
-        if is_locked || connect(&self.socket, &from).is_ok() {
-            self.locked = Some((from, now_us));
-        }
-    }
-
-    /// All that was read is nobody's: there is more of it than is read, and a report would find no room.
-    fn shut(&mut self, now_us: u64) {
-        if self.strangers >= MOST_READS
-            && self.locked.is_none()
-            && let Some(remote) = self.remote
-        {
-            self.lock(remote, now_us);
-        }
-    }
-
-    fn unlock(&mut self) {
-        if self.locked.is_some() && connect_unspec(&self.socket).is_ok() {
-            self.locked = None;
-        }
-    }
-
-    /// A datagram that should be a compound of the peer.
-    pub fn take(&mut self, datagram: &[u8], from: SocketAddr, now: TickTime, known: Known) -> Told {
+    /// A datagram that should be a compound of the peer; its audio is of `source`.
+    pub fn take(&mut self, datagram: &[u8], origin: Origin, source: Option<u32>, now: TickTime) -> Told {
         let mut told = Told::default();
         let Ok(packets) = RtcpParser::new(datagram) else {
             return told;
         };
-        let is_signalled = self.remote == Some(from) || known.rtp.contains(&Some(from));
-        let is_host = known.rtp.iter().flatten().any(|peer| peer.ip() == from.ip());
         for packet in packets {
             let (ssrc, block) = match packet {
                 RtcpPacket::Sender { ssrc, block, .. } | RtcpPacket::Receiver { ssrc, block } => (ssrc, block),
@@ -257,7 +167,12 @@ impl Reports {
             };
             let about_us = block.filter(|block| block.ssrc == self.ssrc);
             // From another port of the peer's host: it must know the session.
-            if !is_signalled && !(is_host && (known.ssrc == Some(ssrc) || about_us.is_some())) {
+            let is_peer = match origin {
+                Origin::Peer => true,
+                Origin::Host => source == Some(ssrc) || about_us.is_some(),
+                Origin::Stranger => false,
+            };
+            if !is_peer {
                 continue;
             }
             told.is_alive = true;

@@ -8,16 +8,17 @@ use std::thread;
 use std::time::Duration;
 
 use offhook_mix::{DigitScript, Player, Recorder};
-use offhook_words::{DigitMethod, FRAME, OperationId, PauseBehavior, Side};
+use offhook_words::{DigitMethod, OperationId, PauseBehavior, Side};
 use rtrb::{Consumer, Producer};
 
 use super::api::{LegKey, MediaEvent, StreamParameters};
 use super::clock::{Clock, Tick, TickCounts};
 use super::inbox::Inbox;
-use super::leg::{Leg, TickTime};
+use super::leg::TickTime;
 use super::notice::{Notice, Notices};
 use super::pool::Waker;
 use super::ring::{PlaySource, RecordSink, TapSink};
+use super::slot::Slot;
 use super::writer::Written;
 
 /// Commands that wait for a thread.
@@ -25,7 +26,7 @@ pub const COMMAND_RING: usize = 1024;
 
 /// What core tells a media thread.
 pub enum ThreadCommand {
-    Open(Box<Leg>),
+    Open(Box<Slot>),
     Connect(LegKey, StreamParameters),
     Close(LegKey),
     Play(LegKey, Box<Player<PlaySource>>),
@@ -50,7 +51,7 @@ pub enum ThreadCommand {
 impl ThreadCommand {
     fn leg(&self) -> LegKey {
         match self {
-            Self::Open(leg) => leg.key,
+            Self::Open(slot) => slot.key(),
             Self::Connect(leg, ..)
             | Self::Close(leg)
             | Self::Play(leg, ..)
@@ -102,7 +103,7 @@ pub fn start(index: usize, rings: ThreadRings, settings: ThreadSettings) -> io::
 }
 
 struct MediaThread {
-    legs: Vec<Leg>,
+    legs: Vec<Slot>,
     commands: Consumer<ThreadCommand>,
     written: Consumer<Written>,
     notices: Notices,
@@ -136,7 +137,7 @@ impl MediaThread {
             self.counts.count(tick);
             if tick.skipped > 0 {
                 self.ticks += u64::from(tick.skipped);
-                self.legs.iter_mut().for_each(|leg| leg.skip(tick.skipped));
+                self.legs.iter_mut().for_each(|slot| slot.leg.skip(tick.skipped));
             }
             // A panic outside of a leg's own tick: who was at fault is not known, so all legs of this thread end.
             if catch_unwind(AssertUnwindSafe(|| self.tick(tick))).is_err() {
@@ -146,28 +147,22 @@ impl MediaThread {
     }
 
     fn crash(&mut self) {
-        for leg in self.legs.drain(..) {
-            self.notices.push(Notice::Crashed(leg.key));
+        for slot in self.legs.drain(..) {
+            self.notices.push(Notice::Crashed(slot.key()));
         }
         self.notices.flush();
         (self.settings.wake)();
     }
 
     fn tick(&mut self, tick: Tick) {
-        let now = TickTime {
-            index: self.ticks,
-            samples: (self.ticks as u32).wrapping_mul(FRAME as u32),
-            us: tick.us,
-            unix_us: (self.settings.unix_us)(),
-            is_punctual: tick.is_punctual,
-        };
+        let now = TickTime::new(self.ticks, tick, (self.settings.unix_us)());
         self.ticks += 1;
         while let Ok(command) = self.commands.pop() {
             self.command(command, now);
         }
         while let Ok(written) = self.written.pop() {
-            if let Some(leg) = self.legs.iter_mut().find(|leg| leg.key == written.leg) {
-                leg.written(written, &mut self.notices);
+            if let Some(slot) = self.legs.iter_mut().find(|slot| slot.key() == written.leg) {
+                slot.leg.written(written, &mut self.notices);
             }
         }
         self.tick_legs(now);
@@ -180,21 +175,21 @@ impl MediaThread {
     fn tick_legs(&mut self, now: TickTime) {
         let mut at = 0;
         self.inbox.look();
-        while let Some(leg) = self.legs.get_mut(at) {
+        while let Some(slot) = self.legs.get_mut(at) {
             let notices = &mut self.notices;
-            let has_report = self.inbox.has(leg.key);
+            let has_report = self.inbox.has(slot.key());
             // A panic ends one call. The leg is not looked at again.
-            let outcome = catch_unwind(AssertUnwindSafe(|| leg.tick(now, has_report, notices)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| slot.tick(now, has_report, notices)));
             let notice = match outcome {
                 Ok(true) => {
                     at += 1;
                     continue;
                 }
                 Ok(false) => Notice::Event(MediaEvent::Closed {
-                    leg: leg.key,
-                    stats: leg.stats(),
+                    leg: slot.key(),
+                    stats: slot.stats(),
                 }),
-                Err(_) => Notice::Crashed(leg.key),
+                Err(_) => Notice::Crashed(slot.key()),
             };
             self.legs.swap_remove(at);
             self.notices.push(notice);
@@ -205,29 +200,29 @@ impl MediaThread {
     fn watch(&mut self, now: TickTime) {
         let limit_us = self.settings.media_timeout.as_micros() as u64;
         if now.index.is_multiple_of(10) {
-            for leg in &mut self.legs {
-                if leg.timed_out(now.us, limit_us) {
-                    self.notices.event(MediaEvent::MediaTimeout { leg: leg.key });
+            for slot in &mut self.legs {
+                if slot.leg.timed_out(now.us, limit_us) {
+                    self.notices.event(MediaEvent::MediaTimeout { leg: slot.key() });
                 }
             }
         }
         let interval = (self.settings.stats_interval.as_millis() as u64 / 20).max(1);
         if now.index.is_multiple_of(interval) && !self.legs.is_empty() && self.notices.has_room() {
-            for leg in &self.legs {
-                self.notices.push(Notice::Stats(leg.key, leg.stats()));
+            for slot in &self.legs {
+                self.notices.push(Notice::Stats(slot.key(), slot.stats()));
             }
             self.notices.push(Notice::StatsEnd { ticks: self.counts });
         }
     }
 
-    fn open(&mut self, leg: Leg) {
-        self.inbox.add(&leg);
-        self.legs.push(leg);
+    fn open(&mut self, slot: Slot) {
+        self.inbox.add(&slot);
+        self.legs.push(slot);
     }
 
     fn command(&mut self, command: ThreadCommand, now: TickTime) {
-        if let ThreadCommand::Open(leg) = command {
-            self.open(*leg);
+        if let ThreadCommand::Open(slot) = command {
+            self.open(*slot);
             return;
         }
         #[cfg(test)]
@@ -236,14 +231,15 @@ impl MediaThread {
             return;
         }
         let key = command.leg();
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.key == key) else {
+        let Some(slot) = self.legs.iter_mut().find(|slot| slot.key() == key) else {
             return;
         };
+        let leg = &mut slot.leg;
         // Core counts operations: they fit.
         match command {
             ThreadCommand::Open(_) => {}
-            ThreadCommand::Connect(_, stream) => leg.connect(stream, now),
-            ThreadCommand::Close(_) => leg.close(now, &mut self.notices),
+            ThreadCommand::Connect(_, stream) => slot.connect(stream, now),
+            ThreadCommand::Close(_) => slot.close(now, &mut self.notices),
             ThreadCommand::Play(_, player) => drop(leg.mixer.add_player(*player)),
             ThreadCommand::Record(_, recorder) => drop(leg.mixer.add_recorder(*recorder)),
             ThreadCommand::Digits(_, script) => drop(leg.mixer.add_digits(*script)),

@@ -1,59 +1,43 @@
-//! What comes in on a leg: datagrams of the peer, to the jitter buffer, the recordings' time line and the keys.
+//! What comes in on a leg: datagrams of the peer, to the jitter buffer, the recordings' time line, the keys and the reports.
 
 use offhook_codec::G711;
 use offhook_mix::SPEECH_WINDOW;
 use offhook_rtp::{Accepted, Header, MOST_SAMPLES, Pulled, RtpPacket, TelephoneEvent};
 use offhook_words::{Codec, DigitMethod, FRAME, Frame};
 
-use super::{BURST, Leg, TickTime};
+use super::{Leg, Origin, TickTime};
 use crate::media::api::StreamParameters;
 use crate::media::content::Content;
 use crate::media::notice::Notices;
-use crate::media::path::{Path, Read};
-use crate::media::report::{Known, Told};
 
-/// Read in one tick: what a stall leaves in a socket.
-const MOST_READS: u32 = BURST;
-/// Of these, so many that are nobody's or that no token is left for.
-const MOST_WASTED: u32 = 8;
-/// A stranger's are cheaper, and the peer's may be behind them.
-const MOST_FOREIGN: u32 = 32;
 /// RTCP on the port of RTP has these in the place of marker and payload type (RFC 5761 section 4).
 const RTCP: std::ops::RangeInclusive<u8> = 192..=223;
 
 impl Leg {
-    pub(super) fn receive(&mut self, now: TickTime, notices: &mut Notices) {
-        let mut buffer = Path::buffer();
-        // A steady stream is asked for more than its one packet every fourth tick only: that read mostly finds nothing.
-        let is_enough = self.is_steady && !(now.index + u64::from(self.key.0)).is_multiple_of(4);
-        self.is_steady = false;
-        let (mut wasted, mut foreign) = (0, 0);
-        for count in 0..MOST_READS {
-            if count == 1 && is_enough {
-                self.is_steady = true;
-                return;
-            }
-            match self.path.read(&mut buffer, now.samples) {
-                Read::Packet(datagram) => {
-                    wasted += u32::from(self.tokens == 0);
-                    if let Some(stream) = self.stream {
-                        self.datagram(datagram, &stream, now, notices);
-                    }
-                }
-                Read::Foreign => {
-                    self.stats.packets_foreign += 1;
-                    foreign += 1;
-                }
-                Read::Empty => {
-                    self.is_steady = count == 1;
-                    return;
-                }
-                Read::Again => {}
-            }
-            if wasted >= MOST_WASTED || foreign >= MOST_FOREIGN {
-                return;
-            }
+    /// A datagram of the peer came on the port of RTP. Gives its header if it is RTP: this is where the peer is.
+    pub fn receive(&mut self, datagram: &[u8], now: TickTime, notices: &mut Notices) -> Option<Header> {
+        let stream = self.stream?;
+        let kind = datagram.get(1).copied().unwrap_or(0);
+        if RTCP.contains(&kind) && stream.content(kind & 0x7f) == Content::Unknown {
+            self.receive_report(datagram, Origin::Peer, now);
+            return None;
         }
+        let Ok(packet) = RtpPacket::parse(datagram) else {
+            self.stats.packets_dropped += 1;
+            return None;
+        };
+        self.packet(&packet, &stream, now, notices);
+        Some(packet.header)
+    }
+
+    /// A datagram that should be a compound of reports came. Gives whether it is of the peer.
+    pub fn receive_report(&mut self, datagram: &[u8], origin: Origin, now: TickTime) -> bool {
+        let told = self.reports.take(datagram, origin, self.reception.ssrc(), now);
+        if told.is_alive {
+            self.alive(now);
+        }
+        self.has_collided |= told.has_collided;
+        told.is_alive
     }
 
     /// The peer is there.
@@ -62,51 +46,10 @@ impl Leg {
         self.is_silent = false;
     }
 
-    /// What reports told.
-    pub(super) fn told(&mut self, told: Told, now: TickTime) {
-        if told.is_alive {
-            self.alive(now);
-        }
-        if told.has_collided {
-            self.collided(now);
-        }
-    }
-
-    /// What its reports are measured by.
-    pub(super) fn known(&self) -> Known {
-        Known {
-            rtp: [self.path.source(), self.stream.map(|stream| stream.remote_rtp)],
-            ssrc: self.reception.ssrc(),
-        }
-    }
-
-    fn datagram(&mut self, datagram: &[u8], stream: &StreamParameters, now: TickTime, notices: &mut Notices) {
-        if self.tokens == 0 {
-            self.stats.packets_dropped += 1;
-            return;
-        }
-        self.tokens -= 1;
-        let kind = datagram.get(1).copied().unwrap_or(0);
-        if RTCP.contains(&kind) && stream.content(kind & 0x7f) == Content::Unknown {
-            if let Some(from) = self.path.source() {
-                let told = self.reports.take(datagram, from, now, self.known());
-                self.told(told, now);
-            }
-            return;
-        }
-        match RtpPacket::parse(datagram) {
-            Ok(packet) => self.packet(&packet, stream, now, notices),
-            Err(_) => self.stats.packets_dropped += 1,
-        }
-    }
-
     fn packet(&mut self, packet: &RtpPacket<'_>, stream: &StreamParameters, now: TickTime, notices: &mut Notices) {
         let header = &packet.header;
-        self.path.heard(header, now.samples);
         self.alive(now);
-        if header.ssrc == self.identity.ssrc && !self.is_reflected(header) {
-            self.collided(now);
-        }
+        self.has_collided |= header.ssrc == self.identity.ssrc && !self.is_reflected(header);
         let content = if packet.payload.is_empty() {
             // A keep-alive (RFC 6263 section 4.2).
             Content::ComfortNoise

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use offhook_mix::{FrameSource, RecorderLimits, Supply};
 use offhook_rtp::{Header, RtpPacket, write_header};
-use offhook_words::{EndCause, Interrupt, Source};
+use offhook_words::{EndCause, FRAME, Interrupt, Source};
 use rtrb::RingBuffer;
 
 use super::*;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_rtp::{Header, RtpPacket, write_header};
+use offhook_words::MediaStats;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::media::api::{LegKey, MediaEvent, StreamParameters};
@@ -13,6 +14,7 @@ use crate::media::clock::Tick;
 use crate::media::leg::{Identity, Leg, TickTime};
 use crate::media::notice::{NOTICE_RING, Notice};
 use crate::media::ports::{BoundPort, Ports};
+use crate::media::slot::Slot;
 use crate::media::stream_of_tests;
 use crate::media::thread::{MediaThread, ThreadCommand, ThreadRings, ThreadSettings};
 
@@ -102,7 +104,7 @@ impl Line {
             sequence: 2,
             timestamp: 3,
         };
-        let leg = Leg::new(LegKey(1), [ours.rtp, ours.rtcp], identity, std::thread::current());
+        let slot = Slot::new(LegKey(1), ours, identity, std::thread::current());
         let mut line = Self {
             media,
             peer,
@@ -114,13 +116,21 @@ impl Line {
             rtcp: report_address,
             commands: commands_in,
         };
-        line.media.open(leg);
+        line.media.open(slot);
         line.connect(stream);
         line
     }
 
-    pub fn leg(&mut self) -> &mut Leg {
+    pub fn slot(&mut self) -> &mut Slot {
         self.media.legs.first_mut().unwrap()
+    }
+
+    pub fn leg(&mut self) -> &mut Leg {
+        &mut self.slot().leg
+    }
+
+    pub fn stats(&mut self) -> MediaStats {
+        self.slot().stats()
     }
 
     /// What was settled anew.
@@ -133,7 +143,7 @@ impl Line {
             unix_us: 0,
             is_punctual: true,
         };
-        self.leg().connect(stream, now);
+        self.slot().connect(stream, now);
     }
 
     pub fn set_wall(to: impl FnOnce(u64) -> u64) {

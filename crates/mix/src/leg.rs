@@ -251,8 +251,10 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         self.end_where(|other| other == id, EndCause::Stopped);
     }
 
-    /// End everything. The events come with the next [`Self::drain`]; nothing more is heard.
-    pub fn close(&mut self) {
+    /// End everything, at the time of the tick that does not come. The events come with the next [`Self::drain`]; nothing
+    /// more is heard.
+    pub fn close(&mut self, now: u32) {
+        self.leave_out(now);
         self.end_where(|_| true, EndCause::Hangup);
         self.collect_rest();
     }
@@ -387,10 +389,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
             return;
         }
         self.speech.start(input.now);
-        for _ in 0..self.speech.behind(input.now) {
-            self.write_oldest(&[0; FRAME], None);
-            self.recorders.iter_mut().for_each(Recorder::skip);
-        }
+        self.leave_out(input.now);
         self.write_oldest(hears, adds);
         let mut at = 0;
         while let Some(recorder) = self.recorders.get_mut(at) {
@@ -405,6 +404,14 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
             } else {
                 at += 1;
             }
+        }
+    }
+
+    /// The ticks before this one that did not happen: silent, but for what is known of them later.
+    fn leave_out(&mut self, now: u32) {
+        for _ in 0..self.speech.behind(now) {
+            self.write_oldest(&[0; FRAME], None);
+            self.recorders.iter_mut().for_each(Recorder::skip);
         }
     }
 

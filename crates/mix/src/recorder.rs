@@ -114,9 +114,10 @@ impl<W: FrameSink> Recorder<W> {
         self.paused = None;
     }
 
-    /// A tick that did not happen: both sides are silent in it, but for what is known of them later.
+    /// A tick that did not happen: both sides are silent in it, but for what is known of them later. What ended the recording
+    /// since then came after it.
     pub(crate) fn skip(&mut self) {
-        let is_running = self.first_frame_us > 0 && self.end.is_none();
+        let is_running = self.first_frame_us > 0;
         let span = match self.paused {
             Some(PauseBehavior::Silence) if is_running => Span::Silence(self.take()),
             None if is_running => Span::Sound(self.take()),

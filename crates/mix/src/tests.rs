@@ -501,6 +501,34 @@ fn ticks_that_were_left_out_are_on_the_time_line() {
     assert_eq!([hears(14), hears(15), hears(39), hears(40)], [900, 0, 0, 900]);
 }
 
+/// What was over by then was as long as it took, whoever ended it.
+#[test]
+fn ticks_that_were_left_out_before_a_recording_ended_are_in_it() {
+    let ends: [fn(&mut Leg); 3] = [
+        |leg| leg.end(1),
+        |leg| _ = leg.hear(0, &['#']),
+        |leg| leg.mixer.close(leg.now as u32 * 160),
+    ];
+    for (how, end) in ends.into_iter().enumerate() {
+        let mut leg = Leg::new();
+        let terminators = "#".into();
+        let tape = leg.record(
+            1,
+            Side::Both,
+            false,
+            false,
+            RecorderLimits {
+                terminators,
+                ..limits()
+            },
+        );
+        leg.hear_for(15, 50);
+        leg.now += 25;
+        end(&mut leg);
+        assert_eq!(tape.0.borrow().len(), (15 + 25) * 160, "{how}");
+    }
+}
+
 #[test]
 fn what_is_played_into_speech_is_recorded_with_it() {
     let mut leg = Leg::new();
@@ -520,7 +548,7 @@ fn a_recording_is_told_by_hanging_up_to_its_last_sample() {
     let mut leg = Leg::new();
     let tape = leg.record(1, Side::Said, false, false, limits());
     leg.hear_for(7, 50);
-    leg.mixer.close();
+    leg.mixer.close(leg.now as u32 * 160);
     assert_eq!(tape.0.borrow()[..], [50; 7 * 160]);
 }
 
@@ -549,7 +577,7 @@ proptest! {
             };
             added += usize::from(fits);
         }
-        leg.mixer.close();
+        leg.mixer.close(leg.now as u32 * 160);
         leg.quiet(1);
         prop_assert_eq!(leg.mixer.operations(), 0);
         let ended = leg.log.iter().filter(|line| !line.ends_with("started")).count();

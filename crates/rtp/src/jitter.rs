@@ -22,6 +22,9 @@ const MEMORY: f32 = 512.0;
 const JUMP: i32 = RATE_HZ as i32;
 /// So many packets in a row that are later than anything allowed: the path changed.
 const REBASE: u32 = 15;
+/// So many packets in a row that are older than the newest one, and come a second late or when nothing is played any more: the
+/// stream began anew. One is a stray.
+const STRAYS: u32 = 3;
 /// So many frames without a packet: nobody speaks.
 const STARVED: u32 = 15;
 
@@ -57,12 +60,15 @@ pub struct JitterBuffer {
     /// Next to be played, and behind the last that came; both relative to `origin`.
     play: Option<u32>,
     end: u32,
+    /// Behind the last that came of this stream.
+    newest: Option<u32>,
     /// Local time less timestamp of the fastest packet.
     base: u32,
     lateness: [f32; BUCKETS],
     seen: f32,
     target: i32,
     too_late: u32,
+    strays: u32,
     starved: u32,
     since_change: u32,
     /// When the last packet came.
@@ -77,11 +83,13 @@ impl Default for JitterBuffer {
             origin: 0,
             play: None,
             end: 0,
+            newest: None,
             base: 0,
             lateness: [0.0; BUCKETS],
             seen: 0.0,
             target: 2 * STEP,
             too_late: 0,
+            strays: 0,
             starved: 0,
             since_change: 0,
             came: 0,
@@ -97,6 +105,11 @@ fn signed(a: u32, b: u32) -> i32 {
 impl JitterBuffer {
     /// The stream began anew: forget its samples, keep what is known of the path.
     pub fn restart(&mut self) {
+        self.newest = None;
+        self.stop();
+    }
+
+    fn stop(&mut self) {
         self.ring.clear();
         self.play = None;
     }
@@ -117,11 +130,15 @@ impl JitterBuffer {
         if samples.is_empty() {
             return;
         }
-        if self.play.is_some() {
-            let transit = signed(now.wrapping_sub(timestamp.wrapping_sub(self.origin)), self.base);
-            if transit.unsigned_abs() > JUMP.unsigned_abs() {
-                self.restart();
-            }
+        let transit = signed(now.wrapping_sub(timestamp.wrapping_sub(self.origin)), self.base);
+        let is_jump = transit.unsigned_abs() > JUMP.unsigned_abs();
+        let is_late = self.play.is_none() || is_jump && transit > 0;
+        if self.is_stray(timestamp.wrapping_add(samples.len() as u32), is_late) {
+            self.counts.late += 1;
+            return;
+        }
+        if self.play.is_some() && is_jump {
+            self.restart();
         }
         let Some(play) = self.play else {
             self.begin(timestamp, samples, now);
@@ -158,7 +175,15 @@ impl JitterBuffer {
         self.ring.insert(start, samples);
         if signed(end, self.end) > 0 {
             self.end = end;
+            self.newest = Some(self.origin.wrapping_add(end));
         }
+    }
+
+    /// A packet that ends here and comes too late is older than the newest, and no others like it came before it.
+    fn is_stray(&mut self, end: u32, is_late: bool) -> bool {
+        let is_old = self.newest.is_some_and(|newest| signed(end, newest) <= 0);
+        self.strays = if is_old && is_late { self.strays + 1 } else { 0 };
+        (1..STRAYS).contains(&self.strays)
     }
 
     fn begin(&mut self, timestamp: u32, samples: &[i16], now: u32) {
@@ -166,9 +191,11 @@ impl JitterBuffer {
         self.base = now;
         self.came = now;
         self.end = samples.len() as u32;
+        self.newest = Some(timestamp.wrapping_add(self.end));
         self.play = Some(0_u32.wrapping_sub(self.target.unsigned_abs()));
         self.starved = 0;
         self.too_late = 0;
+        self.strays = 0;
         self.ring.insert(0, samples);
     }
 
@@ -284,7 +311,7 @@ impl JitterBuffer {
     fn starve(&mut self) -> Pulled {
         self.starved += 1;
         if self.starved > STARVED {
-            self.restart();
+            self.stop();
             return Pulled::Idle;
         }
         Pulled::Missing

@@ -21,12 +21,17 @@ const EARLY: u32 = WINDOW / 10;
 const LATE_WINDOWS: u32 = 5;
 /// So many packets in a row that came too late for a recording: the path changed.
 const TOO_LATE: u32 = 15;
+/// So many packets in a row that are more than [`JUMP`] late and older than the newest: the stream began anew. One is a stray.
+const STRAYS: u32 = 3;
 
 /// Finds the place of a packet of one stream. Both clocks count samples and wrap.
 #[derive(Debug, Clone, Default)]
 pub struct Placement {
     /// Local time less timestamp of packets without delay.
     distance: Option<u32>,
+    /// The latest timestamp.
+    newest: u32,
+    strays: u32,
     seen: u32,
     early: u32,
     on_time: u32,
@@ -40,12 +45,20 @@ impl Placement {
         *self = Self::default();
     }
 
-    /// When the first sample of a packet was said, in local time, to within half a frame.
+    /// When the first sample of a packet was said, in local time, to within half a frame. `None`: too long ago to be told.
     ///
     /// It was read at the tick `now`; `is_punctual` says that this tick was not late itself. `window` is how late a
     /// packet may be for whoever asks.
-    pub fn place(&mut self, timestamp: u32, now: u32, is_punctual: bool, window: u32) -> u32 {
+    pub fn place(&mut self, timestamp: u32, now: u32, is_punctual: bool, window: u32) -> Option<u32> {
         let transit = now.wrapping_sub(timestamp);
+        if let Some(distance) = self.distance {
+            let is_old = (timestamp.wrapping_sub(self.newest) as i32) < 0;
+            let is_stray = is_old && transit.wrapping_sub(distance) as i32 > JUMP;
+            self.strays = if is_stray { self.strays + 1 } else { 0 };
+            if (1..STRAYS).contains(&self.strays) {
+                return None;
+            }
+        }
         let distance = match self.distance {
             Some(distance) if (transit.wrapping_sub(distance) as i32).unsigned_abs() <= JUMP.unsigned_abs() => {
                 self.learn(distance, transit, is_punctual, window)
@@ -55,8 +68,11 @@ impl Placement {
                 transit
             }
         };
+        if self.distance.is_none() || timestamp.wrapping_sub(self.newest) as i32 > 0 {
+            self.newest = timestamp;
+        }
         self.distance = Some(distance);
-        timestamp.wrapping_add(distance).wrapping_sub(HALF.unsigned_abs())
+        Some(timestamp.wrapping_add(distance).wrapping_sub(HALF.unsigned_abs()))
     }
 
     fn learn(&mut self, distance: u32, transit: u32, is_punctual: bool, window: u32) -> u32 {
@@ -117,7 +133,7 @@ mod tests {
             .map(|n| {
                 let timestamp = n.wrapping_mul(160).wrapping_add(u32::MAX - 5000);
                 let tick = ((sent(n) + delay(n)) / 160.0).ceil() as u32 * 160;
-                f64::from(placement.place(timestamp, tick, punctual(n), WIDE)) - sent(n)
+                f64::from(placement.place(timestamp, tick, punctual(n), WIDE).unwrap()) - sent(n)
             })
             .collect()
     }
@@ -150,6 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_that_comes_seconds_late_has_no_place_and_moves_no_other() {
+        for delay in [8_400, 12_000, 80_000] {
+            let came = |n: u32| (n + 1) * 160 + if [60, 61, 300].contains(&n) { delay } else { 0 };
+            let mut order: Vec<u32> = (0..800).collect();
+            order.sort_by_key(|n| came(*n));
+            let mut placement = Placement::default();
+            for n in order {
+                let place = placement.place(n * 160, came(n), true, WIDE);
+                let is_stray = [60, 61, 300].contains(&n);
+                assert_eq!(place, (!is_stray).then_some(n * 160 + 80), "{n} {delay} late");
+            }
+        }
+    }
+
+    #[test]
     fn late_ticks_of_ours_tell_nothing() {
         // Sent just behind a tick; every fifth tick is late enough to read it a frame too early.
         let late = |n: u32| n.is_multiple_of(5);
@@ -165,9 +196,9 @@ mod tests {
         assert!((longer[399] - longer[100] - 4000.0).abs() <= 160.0);
         let mut placement = Placement::default();
         placement.place(1_000, 16_000, true, WIDE);
-        assert_eq!(placement.place(900_000, 32_000, true, WIDE), 31_920);
+        assert_eq!(placement.place(900_000, 32_000, true, WIDE), Some(31_920));
         placement.restart();
-        assert_eq!(placement.place(5, 48_000, true, WIDE), 47_920);
+        assert_eq!(placement.place(5, 48_000, true, WIDE), Some(47_920));
     }
 
     #[test]
@@ -176,12 +207,12 @@ mod tests {
         for (timestamp, now) in [(FAR, 0), (0, FAR), (0, FAR + 1), (0, FAR - 1), (FAR + 160, 160)] {
             for window in [0, WIDE, u32::MAX >> 1] {
                 let mut placement = Placement::default();
-                assert_eq!(placement.place(0, 0, true, window), 0_u32.wrapping_sub(80));
-                let place = placement.place(timestamp, now, true, window);
+                assert_eq!(placement.place(0, 0, true, window), Some(0_u32.wrapping_sub(80)));
+                let place = placement.place(timestamp, now, true, window).unwrap();
                 assert_eq!(place, now.wrapping_sub(80), "{timestamp} at {now}");
                 // And it goes on from there.
                 let next = placement.place(timestamp.wrapping_add(160), now.wrapping_add(160), true, window);
-                assert_eq!(next, place.wrapping_add(160));
+                assert_eq!(next, Some(place.wrapping_add(160)));
             }
         }
     }
@@ -191,9 +222,14 @@ mod tests {
         fn no_packet_is_placed_far_from_when_it_was_read(
             packets in proptest::collection::vec((any::<u32>(), any::<u32>(), any::<bool>()), 1..300),
         ) {
-            let mut placement = Placement::default();
+            let (mut placement, mut refused) = (Placement::default(), 0);
             for (timestamp, now, is_punctual) in packets {
-                let place = placement.place(timestamp, now, is_punctual, WIDE);
+                let Some(place) = placement.place(timestamp, now, is_punctual, WIDE) else {
+                    refused += 1;
+                    prop_assert!(refused < STRAYS);
+                    continue;
+                };
+                refused = 0;
                 prop_assert!((place.wrapping_sub(now) as i32).abs() <= JUMP + HALF);
             }
         }

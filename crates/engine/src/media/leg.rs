@@ -319,7 +319,7 @@ impl Leg {
     pub fn close(&mut self, now: TickTime, notices: &mut Notices, out: &mut impl Outlet) {
         if self.closing_us.is_none() {
             self.closing_us = Some(now.us);
-            self.mixer.close();
+            self.mixer.close(now.samples);
             self.tell(now.unix_us, notices);
             self.reports
                 .bye(now, self.identity.timestamp, &self.stats, &mut self.reception, out);

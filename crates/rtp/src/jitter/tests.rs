@@ -236,6 +236,49 @@ fn a_path_that_gets_slower_and_faster_again_leaves_no_queue_behind() {
     assert!(link.lag(2900) <= 3, "{}", link.lag(2900));
 }
 
+/// What was said seconds ago was played over what is said, and what waited was thrown away.
+#[test]
+fn a_packet_that_comes_seconds_late_is_not_played_and_cuts_nothing() {
+    for delay in [1030.0, 1500.0, 10_000.0] {
+        let mut link = Link::new(u32::MAX - 50_000);
+        let is_late = |n: u32| n == 100 || n == 101 || n % 97 == 50;
+        (0..1500).for_each(|n| link.send(n, if is_late(n) { delay } else { 5.0 }));
+        link.run(1500);
+        let audio = link.played.iter().filter(|entry| entry.1 == Pulled::Audio);
+        let played: Vec<i16> = audio.map(|entry| entry.2).collect();
+        assert!(played.is_sorted(), "{delay}: what is old is played after what is new");
+        assert!(played.len() >= 1475, "{delay}: {} of 1500 were played", played.len());
+        assert_eq!(link.buffer.counts().duplicate, 0);
+    }
+}
+
+/// The speaker pauses, and then a packet of before, or a copy of one, comes.
+#[test]
+fn what_is_older_than_what_was_played_is_not_played_in_a_pause() {
+    let mut link = Link::new(77);
+    (0..100).for_each(|n| link.send(n, if n == 90 { 800.0 } else { 0.0 }));
+    link.send(95, 900.0);
+    (200..300).for_each(|n| link.send(n, 0.0));
+    link.run(300);
+    let audio = link.played.iter().filter(|entry| entry.1 == Pulled::Audio);
+    let played: Vec<i16> = audio.map(|entry| entry.2).collect();
+    assert!(played.is_sorted() && played.len() >= 195, "{played:?}");
+    assert!(link.lag(299) <= 2);
+}
+
+/// Timestamps that go back and stay there are a stream that began anew.
+#[test]
+fn timestamps_that_go_back_for_good_are_followed_from_the_third_packet_on() {
+    let mut buffer = JitterBuffer::default();
+    let mut frame = [0; 160];
+    for n in 0..100_u32 {
+        let timestamp = if n < 50 { 900_000 + n * 160 } else { n * 160 };
+        buffer.insert(timestamp, &[if n < 50 { 1000 } else { 2000 }; 160], n * 160);
+        buffer.pull(n * 160, &mut frame);
+        assert!(n < 57 || frame[80] == 2000, "{n}");
+    }
+}
+
 #[test]
 fn silence_suppression_and_a_pause_of_seconds_start_again_at_once() {
     let mut link = Link::new(77);

@@ -108,10 +108,12 @@ impl Leg {
         codec.decode(packet.payload, samples);
         let timestamp = self.timeline.place(&packet.header, count as u32, now.samples);
         self.jitter.insert(timestamp, samples, now.samples);
-        let at = self
+        let place = self
             .placement
             .place(timestamp, now.samples, now.is_punctual, SPEECH_WINDOW);
-        self.mixer.said(at, samples, now.samples);
+        if let Some(at) = place {
+            self.mixer.said(at, samples, now.samples);
+        }
     }
 
     pub(super) fn play_out(&mut self, now: TickTime, frame: &mut Frame) {

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from offhook.node.ports import settle_port
+from offhook.node.ports import hold_ports, settle_port
 
 __all__ = ["free_port", "free_ports", "is_bound", "until_bound"]
 
@@ -24,11 +24,7 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         while len(ports) < count:
             ports.append(free_port())
-            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                holder = held.enter_context(socket.socket(socket.AF_INET, kind))
-                if kind is socket.SOCK_STREAM:
-                    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                holder.bind(("127.0.0.1", ports[-1]))
+            held.enter_context(hold_ports([("127.0.0.1", ports[-1])]))
     return ports
 
 

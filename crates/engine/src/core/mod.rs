@@ -81,8 +81,7 @@ pub struct Core {
     ticks: u64,
     /// How long the node has let a report wait for its ack.
     patience: Patience,
-    /// The node falls behind.
-    is_strained: bool,
+    /// When it was said last that the node falls behind.
     strain_told: Option<Instant>,
 }
 
@@ -165,7 +164,6 @@ impl Core {
             ending: None,
             beat: None,
             ticks: 0,
-            is_strained: false,
             strain_told: None,
             patience: Patience::default(),
         })
@@ -369,10 +367,7 @@ impl Core {
     }
 
     fn strain(&mut self, is_behind: bool) {
-        if is_behind != self.is_strained {
-            self.is_strained = is_behind;
-            self.signal.set_strained(is_behind);
-        }
+        self.signal.set_strained(is_behind);
         let is_due = || self.strain_told.is_none_or(|at| at.elapsed() >= STRAIN_TOLD_EVERY);
         if is_behind && self.controller.is_some() && is_due() {
             self.strain_told = Some(Instant::now());

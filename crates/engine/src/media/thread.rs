@@ -45,7 +45,7 @@ pub enum ThreadCommand {
     Fail(LegKey, bool),
     /// Wait until whoever has the other end lets go.
     #[cfg(test)]
-    Hang(std::sync::mpsc::Receiver<()>),
+    Hang(LegKey, std::sync::mpsc::Receiver<()>),
 }
 
 impl ThreadCommand {
@@ -66,9 +66,7 @@ impl ThreadCommand {
             | Self::Stop(leg, ..)
             | Self::Pressed(leg, ..) => *leg,
             #[cfg(test)]
-            Self::Fail(leg, _) => *leg,
-            #[cfg(test)]
-            Self::Hang(_) => LegKey(u32::MAX),
+            Self::Fail(leg, _) | Self::Hang(leg, _) => *leg,
         }
     }
 }
@@ -225,11 +223,6 @@ impl MediaThread {
             self.open(*slot);
             return;
         }
-        #[cfg(test)]
-        if let ThreadCommand::Hang(released) = command {
-            let _ = released.recv();
-            return;
-        }
         let key = command.leg();
         let Some(slot) = self.legs.iter_mut().find(|slot| slot.key() == key) else {
             return;
@@ -258,7 +251,7 @@ impl MediaThread {
                 leg.pressed(digit, DigitMethod::Info, duration_ms, now, &mut self.notices);
             }
             #[cfg(test)]
-            ThreadCommand::Hang(_) => {}
+            ThreadCommand::Hang(_, released) => drop(released.recv()),
             #[cfg(test)]
             ThreadCommand::Fail(_, is_outside) => {
                 leg.fault = Some("as the test wants it");

@@ -247,6 +247,7 @@ fn more_than_512_sources_at_once_are_refused_with_a_sentence() {
 #[test]
 fn a_media_thread_that_hangs_is_noticed_and_one_that_waits_for_nothing_is_not() {
     let mut stalled = Stalled::new("hung");
+    let _peer = stalled.open(1);
     let turns = |pool: &MediaPool| pool.threads.first().unwrap().turns.load(Ordering::Relaxed);
     let until_a_turn = |pool: &MediaPool| {
         let (began, before) = (Instant::now(), turns(pool));
@@ -260,7 +261,7 @@ fn a_media_thread_that_hangs_is_noticed_and_one_that_waits_for_nothing_is_not() 
         assert_eq!(stalled.pool.standing(), None);
     }
     let (release, released) = channel();
-    stalled.pool.send(0, ThreadCommand::Hang(released)).unwrap();
+    stalled.pool.send(0, ThreadCommand::Hang(LegKey(1), released)).unwrap();
     let began = Instant::now();
     while stalled.pool.standing().is_none() {
         assert!(began.elapsed() < Duration::from_secs(20), "nobody noticed");

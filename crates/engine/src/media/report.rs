@@ -31,7 +31,8 @@ pub struct Reports {
     octets: u32,
     /// Of another SSRC of ours.
     packets_before: u64,
-    packets_reported: u64,
+    /// Sent when the last report went, and when the one before it did.
+    packets_reported: [u64; 2],
     /// Middle of the NTP time of the peer's last report, and when it came.
     last_report: Option<(u32, u64)>,
     round_trip_ms: f32,
@@ -49,7 +50,7 @@ impl Reports {
             epoch_us: 0,
             octets: 0,
             packets_before: 0,
-            packets_reported: 0,
+            packets_reported: [0; 2],
             last_report: None,
             round_trip_ms: 0.0,
         }
@@ -77,7 +78,7 @@ impl Reports {
     pub fn rename(&mut self, ssrc: u32, stats: &MediaStats) {
         (self.ssrc, self.octets) = (ssrc, 0);
         self.packets_before = stats.packets_sent;
-        self.packets_reported = stats.packets_sent;
+        self.packets_reported = [stats.packets_sent; 2];
     }
 
     /// Write what is due.
@@ -140,8 +141,10 @@ impl Reports {
             packets: stats.packets_sent.wrapping_sub(self.packets_before) as u32,
             octets: self.octets,
         };
-        let has_sent = stats.packets_sent > self.packets_reported;
-        self.packets_reported = stats.packets_sent;
+        // Since the last report or the one before it (RFC 3550 section 6.4): a BYE may follow in the tick of a report.
+        let [last, before] = self.packets_reported;
+        let has_sent = stats.packets_sent > before;
+        self.packets_reported = [stats.packets_sent, last];
         let mut buffer = [0; 160];
         let size = write_report(
             &mut buffer,
@@ -195,4 +198,55 @@ impl Reports {
 /// In 1/65536 s; what is longer than its 32 bits hold, 18 hours, is cut off.
 fn fixed_point(us: u64) -> u32 {
     u32::try_from(us.saturating_mul(65_536) / 1_000_000).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The packet types of each compound that was written.
+    #[derive(Default)]
+    struct Written(Vec<u8>);
+
+    impl Outlet for Written {
+        fn rtp(&mut self, _: &[u8]) -> bool {
+            true
+        }
+
+        fn rtcp(&mut self, compound: &[u8]) {
+            self.0.extend(compound.get(1));
+        }
+    }
+
+    fn at(second: u64) -> TickTime {
+        TickTime {
+            index: second * 50,
+            samples: (second * 8000) as u32,
+            us: second * 1_000_000,
+            unix_us: second * 1_000_000,
+            is_punctual: true,
+        }
+    }
+
+    fn stats(packets_sent: u64) -> MediaStats {
+        MediaStats {
+            packets_sent,
+            ..MediaStats::default()
+        }
+    }
+
+    #[test]
+    fn who_sent_since_the_report_before_the_last_is_a_sender() {
+        let (mut reports, mut written) = (Reports::new(1, LegKey(1)), Written::default());
+        let mut reception = Reception::default();
+        let mut tick = |second, sent| reports.tick(at(second), 0, &stats(sent), &mut reception, &mut written);
+        tick(1, 0);
+        // Each of these is past any interval of dice.
+        for (second, sent) in [(10, 400), (20, 400), (30, 400), (40, 900)] {
+            tick(second, sent);
+        }
+        reports.bye(at(40), 0, &stats(900), &mut reception, &mut written);
+        // A sender's, another (it sent before the last), a receiver's, a sender's, and the BYE in the tick of that.
+        assert_eq!(written.0, [200, 200, 201, 200, 200]);
+    }
 }

@@ -15,7 +15,8 @@ from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.label import CallLabel, Inherited, parse_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent, PastEnd, Told
-from offhook.node.calls.uris import party_of, sip_data
+from offhook.node.calls.sip import Status, sip_data
+from offhook.node.calls.uris import party_of
 from offhook.node.engine.ops import Stop
 from offhook.node.engine.reports import (
     AnyReport,
@@ -106,11 +107,11 @@ class Adoption:
         if (known := exchange.calls.by_leg(snapshot.leg)) is not None:
             self._meet_again(known, snapshot)
         elif label is not None and exchange.calls.has_ended(label.call_id):
-            exchange.refuse(snapshot.leg, 503, "The node had given up this call")
+            exchange.refuse(snapshot.leg, Status.SERVICE_UNAVAILABLE, "The node had given up this call")
         elif label is not None:
             self._adopt(snapshot, label)
         elif snapshot.leg not in self._begun:  # else its LegIncoming makes it a call
-            exchange.refuse(snapshot.leg, 503, "The node was restarted before it knew this call")
+            exchange.refuse(snapshot.leg, Status.SERVICE_UNAVAILABLE, "The node was restarted before it knew this call")
 
     def _meet_again(self, call: Call, snapshot: LegSnapshot) -> None:
         """The connection was away, the engine was not: what got lost on the way is said again."""

@@ -14,13 +14,14 @@ from offhook.errors import CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls import call_params
 from offhook.node.calls.action import ActionKey, CallAction, Cause
 from offhook.node.calls.call_limits import CallLimits
-from offhook.node.calls.endings import REFUSAL_STATUS, REFUSAL_TEXT, Ending, ending_of, reason_of_status
+from offhook.node.calls.endings import Ending, ending_of
 from offhook.node.calls.identity import CallIdentity, now_ms
 from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, dump_label
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.settings import CallSettings
+from offhook.node.calls.sip import REFUSAL_STATUS, REFUSAL_TEXT, RINGS, reason_of_status
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.reports import LegAnswered, LegChanged, LegEnded, LegProgress, LegSnapshot
@@ -204,7 +205,7 @@ class Call:
 
     def progressed(self, report: LegProgress) -> None:
         """A provisional response to our INVITE."""
-        if report.status in (180, 183) and self.state is CallState.CREATED and not self.is_ending:
+        if report.status in RINGS and self.state is CallState.CREATED and not self.is_ending:
             self._move(CallState.RINGING)
             self._emit_state()
 

@@ -18,7 +18,8 @@ from offhook.node.calls.endings import Ending
 from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import OutgoingEvent
-from offhook.node.calls.uris import party_of, sip_data
+from offhook.node.calls.sip import sip_data
+from offhook.node.calls.uris import party_of
 from offhook.node.calls.waiting import until_any
 from offhook.node.engine.ops import LegDial, SendDigits
 from offhook.protocol.devices import DialDevice

@@ -1,4 +1,4 @@
-"""Why a call ends, and what that means on SIP. Tables only."""
+"""Why a call ends. Tables only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from offhook.node.calls.sip import detail_of_status, reason_of_status
 from offhook.node.engine.reports import LegEnded
 from offhook.protocol.states import Direction, EndReason, EndSource
 
-__all__ = ["REFUSAL_STATUS", "REFUSAL_TEXT", "Ending", "end_params", "ending_of", "reason_of_status"]
+__all__ = ["Ending", "end_params", "ending_of"]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -27,47 +28,6 @@ class Ending(msgspec.Struct, frozen=True):
     status: int = 0
     text: str = ""
 
-
-REFUSAL_STATUS: Mapping[EndReason, int] = MappingProxyType(
-    {
-        EndReason.HANGUP: 603,
-        EndReason.DECLINE: 603,
-        EndReason.BUSY: 486,
-        EndReason.NO_ANSWER: 480,
-        EndReason.CANCEL: 487,
-        EndReason.ERROR: 500,
-        EndReason.NOT_FOUND: 404,
-        EndReason.MAX_DURATION: 480,
-        EndReason.ABANDONED: 487,
-    }
-)
-"""The final response to an unanswered inbound call that our side ends."""
-
-REFUSAL_TEXT: Mapping[EndReason, str] = MappingProxyType(
-    {
-        EndReason.HANGUP: "The application hung up before it answered",
-        EndReason.DECLINE: "The application declined the call",
-        EndReason.BUSY: "The application says that it is busy: call again later",
-        EndReason.NO_ANSWER: "The application let nobody answer: call again later",
-        EndReason.CANCEL: "The application took the call back before an answer",
-        EndReason.ERROR: "The application could not handle the call: see its log",
-    }
-)
-"""What a person reads beside that status, when whoever ended the call gave no sentence."""
-
-_OUTCOME: Mapping[int, EndReason] = MappingProxyType(
-    {
-        404: EndReason.NOT_FOUND,
-        408: EndReason.NO_ANSWER,
-        410: EndReason.NOT_FOUND,
-        480: EndReason.NO_ANSWER,
-        486: EndReason.BUSY,
-        487: EndReason.CANCEL,
-        600: EndReason.BUSY,
-        603: EndReason.DECLINE,
-        604: EndReason.NOT_FOUND,
-    }
-)
 
 _CAUSES: Mapping[str, tuple[EndReason, str]] = MappingProxyType(
     {
@@ -92,11 +52,6 @@ def end_params(ending: Ending) -> dict[str, Any]:
     return params | ({"end_detail": ending.detail} if ending.detail else {})
 
 
-def reason_of_status(status: int) -> EndReason:
-    """What a final response (300 or more) means for the caller."""
-    return _OUTCOME.get(status, EndReason.ERROR)
-
-
 def ending_of(report: LegEnded, direction: Direction) -> Ending:
     """Why a leg ended that our side did not end."""
     source = _SOURCES[report.by]
@@ -106,8 +61,7 @@ def ending_of(report: LegEnded, direction: Direction) -> Ending:
         case "cancel":
             return Ending(EndReason.CANCEL, source, text=report.reason)
         case "rejected":
-            reason = reason_of_status(report.status)
-            detail = f"sip_{report.status}" if reason is EndReason.ERROR else ""
+            reason, detail = reason_of_status(report.status), detail_of_status(report.status)
             return Ending(reason, source, detail=detail, status=report.status, text=report.reason)
         case cause:
             reason, detail = _CAUSES[cause]

@@ -23,6 +23,7 @@ from offhook.node.calls.label import Inherited
 from offhook.node.calls.overload import Overload
 from offhook.node.calls.ports import Client, EventSink, OfferDesk, PastEnd, ResolveHost
 from offhook.node.calls.settings import CallSettings
+from offhook.node.calls.sip import Status
 from offhook.node.calls.supervisor import Supervisor
 from offhook.node.engine.ops import Ack, LegHangup, Ping
 from offhook.node.engine.port import EnginePort
@@ -202,7 +203,7 @@ class Exchange:
         self.failures += 1
         call = self.calls.by_leg(leg)
         if call is None:
-            self.refuse(leg, 500, _GIVEN_UP)
+            self.refuse(leg, Status.SERVER_INTERNAL_ERROR, _GIVEN_UP)
         elif is_over:
             call.lost("report_failed")
         else:
@@ -226,10 +227,10 @@ class Exchange:
         if self.calls.by_leg(report.leg) is not None:  # replayed, and adopted from the snapshot
             return
         if self._is_stopping:
-            self.refuse(report.leg, 503, "The node is stopping")
+            self.refuse(report.leg, Status.SERVICE_UNAVAILABLE, "The node is stopping")
             return
         if why := self.overload.refuses():
-            self.refuse(report.leg, 503, why)
+            self.refuse(report.leg, Status.SERVICE_UNAVAILABLE, why)
             return
         try:
             call = self._inbound.call_of(report)
@@ -276,7 +277,7 @@ class Exchange:
             self.calls.remove(call)
             self.desk.forget(call.call_id)
             if not call.leg.over.done() and not self._is_closed:
-                self.refuse(call.leg.id, 500, _GIVEN_UP)
+                self.refuse(call.leg.id, Status.SERVER_INTERNAL_ERROR, _GIVEN_UP)
 
     def dial(self, request: DialRequest) -> None:
         """Begin to dial. The same request with a tag that is being dialled changes nothing.

@@ -13,7 +13,8 @@ from offhook.node.calls.leg import Leg
 from offhook.node.calls.ports import EventSink
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import CallSettings
-from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, party_of, sip_data
+from offhook.node.calls.sip import Status, own_headers, sip_data
+from offhook.node.calls.uris import SipUri, is_phone_number, parse_party, party_of
 from offhook.node.engine.port import EnginePort
 from offhook.node.engine.reports import LegIncoming
 from offhook.protocol.states import Direction
@@ -49,10 +50,10 @@ class InboundCalls:
         try:
             dialled = parse_party(report.request_uri)
         except CallerError as error:
-            raise TurnedAway(416, str(error)) from error
+            raise TurnedAway(Status.UNSUPPORTED_URI_SCHEME, str(error)) from error
         context = self._routing.context_of(dialled)
         if context is None:
-            raise TurnedAway(404, self._routing.advice(dialled))
+            raise TurnedAway(Status.NOT_FOUND, self._routing.advice(dialled))
         sender = party_of(report.from_uri)
         to = dialled if report.to_uri == report.request_uri else party_of(report.to_uri)
         leg = Leg(self._engine, report.leg, Direction.INBOUND)
@@ -80,7 +81,6 @@ def _inbound_device(report: LegIncoming, dialled: SipUri, sender: SipUri | None)
     else:
         params = {"from": str(sender or report.from_uri), "to": str(dialled)}
         kind = "sip"
-    headers = [{"name": h.name, "value": h.value} for h in report.headers if h.name.lower().startswith("x-")]
-    if headers:
-        params["headers"] = headers[:16]
+    if headers := own_headers(report.headers):
+        params["headers"] = headers
     return {"type": kind, "params": params}

@@ -1,17 +1,15 @@
-"""SIP URIs and numbers as calls need them (RFC 3261 section 19.1, RFC 3966), and the ``sip_data`` of events."""
+"""SIP URIs and numbers as calls need them (RFC 3261 section 19.1, RFC 3966)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
 
 from offhook.errors import CallerError
 
-__all__ = ["SipUri", "is_phone_number", "parse_party", "parse_uri", "party_of", "plain_number", "sip_data"]
+__all__ = ["SipUri", "is_phone_number", "parse_party", "parse_uri", "party_of", "plain_number"]
 
 _URI = re.compile(
     r"^(?P<scheme>sips?):(?:(?P<user>[^@\s<>]*)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)"
@@ -24,7 +22,6 @@ _TEL = re.compile(r"^tel:(?P<number>[^;?@\s<>]+)(?P<params>(?:;[^;?\s<>]*)*)\Z",
 _GLOBAL = re.compile(r"^\+[0-9().-]+\Z")
 _LOCAL = re.compile(r"^[0-9A-F*#().-]+\Z", re.IGNORECASE)
 _VISUAL = str.maketrans("", "", "-.()")  # RFC 3966 section 3: separators that only please the eye
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 
 
 class SipUri(msgspec.Struct, frozen=True):
@@ -112,29 +109,3 @@ def _parameters(text: str) -> dict[str, str]:
 def is_phone_number(user: str) -> bool:
     """Whether a SIP user is a number in E.164 form."""
     return _PHONE.match(user) is not None
-
-
-def sip_data(
-    *, request: SipUri | None, sender: SipUri | None, to: SipUri | None, headers: Mapping[str, str]
-) -> dict[str, Any]:
-    """``sip_data`` of ``calling.call.state``. ``headers``: by lower-case name; None: neither a SIP URI nor a number."""
-    data: dict[str, Any] = {}
-    for word, uri in (("req", request), ("from", sender), ("to", to), ("contact", _contact(headers))):
-        if uri is None:
-            continue
-        data[f"sip_{word}_user"] = uri.user
-        data[f"sip_{word}_host"] = uri.host
-        data[f"sip_{word}_uri"] = str(uri).partition(":")[2]
-        data[f"sip_{word}_params"] = uri.parameters
-        if word == "contact":
-            data["sip_contact_port"] = str(uri.port) if uri.port else ""
-    if identity := headers.get("p-asserted-identity", ""):
-        data["sip_p_asserted_identity"] = identity
-    return data
-
-
-def _contact(headers: Mapping[str, str]) -> SipUri | None:
-    contact = headers.get("contact", "")
-    if "<" in contact:
-        contact = _QUOTED.sub("", contact, count=1).partition("<")[2].partition(">")[0]
-    return party_of(contact) if contact else None

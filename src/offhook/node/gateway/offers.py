@@ -8,6 +8,7 @@ import structlog
 
 from offhook.errors import OffhookError
 from offhook.node.calls.ports import Client, Controller, OfferedCall, OutgoingEvent, Script
+from offhook.node.calls.sip import Status
 from offhook.node.gateway.choice import Asked, Choice, Offer
 from offhook.node.gateway.events import Outbox
 from offhook.node.gateway.ownership import CallEntry, Ownership
@@ -153,10 +154,15 @@ class Desk:
         call = offer.call
         try:
             if self.is_draining:
-                await call.reject(503, "This node is being restarted: call again in a few seconds")
+                await call.reject(
+                    Status.SERVICE_UNAVAILABLE, "This node is being restarted: call again in a few seconds"
+                )
                 return
             if not self._journal.is_healthy:
-                await call.reject(503, f"The journal of this node cannot be written: {self._journal.remedy}")
+                await call.reject(
+                    Status.SERVICE_UNAVAILABLE,
+                    f"The journal of this node cannot be written: {self._journal.remedy}",
+                )
                 return
             while not call.decided.done():
                 offer.changed.clear()
@@ -175,7 +181,7 @@ class Desk:
         now, settings, call = self._now(), self._settings, offer.call
         ringing_until = offer.began_at + settings.ringing_s
         if now >= ringing_until:
-            await call.reject(480, f"Nobody took the call within {settings.ringing_s:g} s")
+            await call.reject(Status.TEMPORARILY_UNAVAILABLE, f"Nobody took the call within {settings.ringing_s:g} s")
             return None
         if offer.entry.owner is not None:
             return await self._watch_owner(offer, now, ringing_until)
@@ -213,13 +219,18 @@ class Desk:
         context = offer.call.context
         if not self._sessions.was_subscribed(context):
             log.warning("call refused: no client takes calls of its context", context=context)
-            await offer.call.reject(480, f"No client has subscribed to context '{context}': start one that does")
+            await offer.call.reject(
+                Status.TEMPORARILY_UNAVAILABLE, f"No client has subscribed to context '{context}': start one that does"
+            )
             return None
         if offer.held_since is None:
             offer.held_since = now
         if now >= offer.held_since + self._settings.hold_s:
             log.warning("call refused: its context has clients, but none is connected or free", context=context)
-            await offer.call.reject(480, f"No client of context '{context}' took the call: none is connected or free")
+            await offer.call.reject(
+                Status.TEMPORARILY_UNAVAILABLE,
+                f"No client of context '{context}' took the call: none is connected or free",
+            )
             return None
         await self._alert(offer)
         return min(offer.held_since + self._settings.hold_s, offer.began_at + self._settings.ringing_s)

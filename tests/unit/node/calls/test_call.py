@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from bench import open_bench
-from offhook.node.calls.endings import ending_of, reason_of_status
+from offhook.node.calls.endings import ending_of
 from offhook.node.calls.settings import Limits, Route
+from offhook.node.calls.sip import reason_of_status
 from offhook.node.engine import ops, reports
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction
 from offhook.protocol.verbs.state import ReceiveEvent, StateEvent

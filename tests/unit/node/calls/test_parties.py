@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from offhook.errors import CallerError
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import Route
-from offhook.node.calls.uris import parse_party, party_of, sip_data
+from offhook.node.calls.sip import sip_data
+from offhook.node.calls.uris import parse_party, party_of
 from offhook.node.engine import ops
 
 pytestmark = pytest.mark.virtual_clock

@@ -5,7 +5,8 @@ import pytest
 from offhook.errors import CallerError
 from offhook.node.calls.routing import RoutingTable
 from offhook.node.calls.settings import Route
-from offhook.node.calls.uris import SipUri, is_phone_number, parse_uri, party_of, sip_data
+from offhook.node.calls.sip import sip_data
+from offhook.node.calls.uris import SipUri, is_phone_number, parse_uri, party_of
 
 ROUTES = [
     Route("+1555*", "us"),

@@ -9,8 +9,9 @@ import msgspec
 import structlog
 
 from offhook.node.calls.call import Call
-from offhook.node.calls.dialled import AdoptedDial, dial_failed
+from offhook.node.calls.dialing import Dialing, DialRequest, dial_failed
 from offhook.node.calls.endings import Ending, end_params, ending_of
+from offhook.node.calls.hunt import HuntRequest
 from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.label import CallLabel, Inherited, parse_label
 from offhook.node.calls.leg import Leg
@@ -29,7 +30,6 @@ from offhook.node.engine.reports import (
     Welcome,
 )
 from offhook.protocol.states import CallState, Direction, EndReason, EndSource
-from offhook.protocol.verbs.dial import EVENT as DIAL_EVENT
 
 if TYPE_CHECKING:
     from offhook.node.calls.exchange import Exchange
@@ -67,8 +67,8 @@ class Adoption:
         known = [label for label in self._labels.values() if label is not None]
         self._told: set[_DialKey] = {_key(label) for label in known if label.answer_time}
         """Dials of which the outcome was told, or is told by their calls."""
-        self.ringing: dict[_DialKey, AdoptedDial] = {
-            _key(label): AdoptedDial(exchange)
+        self.ringing: dict[_DialKey, Dialing] = {
+            _key(label): _dialing_of(exchange, label)
             for leg in self._live
             if (label := self._labels[leg]) is not None and label.rings_last and not label.answer_time
         }
@@ -134,7 +134,9 @@ class Adoption:
             call.go_on_ending(*_told_end(told))
         key = _key(label)
         if call.state is not CallState.ANSWERED and key in self.ringing and key not in self._told:
-            self.ringing[key].take(call)
+            dialing = self.ringing[key]
+            dialing.hunt.follow(call)
+            self._exchange.go_on(dialing)
             call.relabel()
             return
         self._exchange.take(call)
@@ -147,7 +149,6 @@ class Adoption:
                 self._exchange.desk.offer(call)
             return
         ending = Ending(EndReason.ERROR, EndSource.NONE, detail="node_failure", text="The node was restarted")
-        call.claim = lambda _: False
         call.end(ending)
         for event in self._failed_dial(label, ending):
             self._exchange.sink.emit(event)
@@ -186,12 +187,16 @@ class Adoption:
         if _key(label) in self._told:
             return []
         self._told.add(_key(label))
-        params = dial_failed(self._exchange.settings.node_id, label.tag, ending)
-        return [OutgoingEvent(DIAL_EVENT, params, tag=label.tag, session=label.dialled_by)]
+        return [dial_failed(self._exchange.settings.node_id, label.tag, label.dialled_by, ending)]
 
 
 def _key(label: CallLabel) -> _DialKey:
     return label.dialled_by, label.tag
+
+
+def _dialing_of(exchange: Exchange, label: CallLabel) -> Dialing:
+    hunt = HuntRequest(session=label.dialled_by, tag=label.tag)
+    return Dialing(DialRequest(hunt), exchange, exchange.planner)
 
 
 def _told_end(told: Told) -> tuple[Ending, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -14,7 +14,7 @@ from offhook.errors import CommandRefused, EngineLost, EngineRefused
 from offhook.node.calls import call_params
 from offhook.node.calls.action import ActionKey, CallAction, Cause
 from offhook.node.calls.call_limits import CallLimits
-from offhook.node.calls.endings import Ending, ending_of
+from offhook.node.calls.endings import ANSWERED_ELSEWHERE, Ending, ending_of
 from offhook.node.calls.identity import CallIdentity, now_ms
 from offhook.node.calls.label import MAX_LABEL_BYTES, CallLabel, dump_label
 from offhook.node.calls.leg import Leg
@@ -28,6 +28,10 @@ from offhook.node.engine.reports import LegAnswered, LegChanged, LegEnded, LegPr
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
 from offhook.protocol.verbs.state import STATE_EVENT
+
+if TYPE_CHECKING:
+    from offhook.node.calls.hunt import Hunt
+    from offhook.node.calls.placing import Placing
 
 __all__ = ["Call"]
 
@@ -69,6 +73,7 @@ class Call:
         self.answer_time = 0
         self.end_time = 0
         self.dial_winner = False
+        """It was the first of its hunt that was answered."""
         self.rings_last = False
         self.is_on_trunk = False
         self.max_duration_s = 0.0
@@ -76,11 +81,10 @@ class Call:
         """Of a leg that we placed."""
         self.actions: dict[ActionKey, CallAction] = {}
         self._adopted: dict[ActionKey, CallAction] = {}
-        self.claim: Callable[[Call], bool] | None = None
-        """Asked when an outbound leg was answered: False means that another one won."""
-        self.on_answer: Callable[[Call], None] | None = None
-        """Called when ``answered`` of an outbound leg is in the outbox."""
-        self._dial: Coroutine[Any, Any, None] | None = None
+        self.hunt: Hunt | None = None
+        """Of a call that we placed and that nobody has answered: who says whether it is the one."""
+        self.placing: Placing | None = None
+        """What it does until then; one that was taken over rings already."""
         self.past_actions: deque[ActionKey] = deque(maxlen=256)
         """Keys of actions that are over."""
         self.answering: asyncio.Future[None] | None = None
@@ -99,8 +103,8 @@ class Call:
         if self.state is not CallState.ANSWERED:
             self._limits.ring(self.identity.direction, self.ring_timeout_s)
         async with self._supervisor:
-            if self._dial is not None:
-                self._supervisor.spawn(self._place(self._dial), "dial")
+            if self.placing is not None:
+                self._supervisor.spawn(self._place(self.placing), "dial")
             for key, action in self._adopted.items():
                 self._supervisor.spawn(self._act(key, action), key.name)
             self._adopted.clear()
@@ -118,9 +122,9 @@ class Call:
         self._move(CallState.ENDED)
         self._emit_state(durable=True)
 
-    async def _place(self, dial: Coroutine[Any, Any, None]) -> None:
+    async def _place(self, placing: Placing) -> None:
         try:
-            await dial
+            await placing.run()
         except Exception:
             self.end(Ending(EndReason.ERROR, EndSource.NONE, detail="not_dialled", text="The node failed on this dial"))
             raise
@@ -143,10 +147,6 @@ class Call:
         """Do what a former node only said. ``end_time``: that which it told, in ms of the Unix epoch."""
         self.end(ending)
         self.state, self.end_time = CallState.ENDING, end_time
-
-    def spawn_dial(self, work: Coroutine[Any, Any, None]) -> None:
-        """Give the call the work that places its leg; it starts with ``run``."""
-        self._dial = work
 
     @property
     def ending(self) -> Ending | None:
@@ -215,16 +215,21 @@ class Call:
             return
         self.leg.receive(report)
         self.answer_time = report.at_us // 1000 or self.wall_ms()
-        if self.claim is not None and not self.claim(self):
-            self.end(Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere"))
+        if self.hunt is not None and not self._wins(self.hunt):
             return
         self._move(CallState.ANSWERED)
         self._decide()
         self._limits.answered(self.max_duration_s)
         self.relabel()
         self._emit_state(durable=True)
-        if self.on_answer is not None:
-            self.on_answer(self)
+        if self.hunt is not None:
+            self.hunt.answered(self)
+
+    def _wins(self, hunt: Hunt) -> bool:
+        self.dial_winner = hunt.claim(self)
+        if not self.dial_winner:
+            self.end(ANSWERED_ELSEWHERE)
+        return self.dial_winner
 
     def changed(self, report: LegChanged) -> None:
         """The peer put us on hold, or took us off, or changed its codec or address."""

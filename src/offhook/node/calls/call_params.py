@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from offhook.node.calls.endings import end_params
 from offhook.node.calls.label import CallLabel, OpenAction
-from offhook.protocol.states import CallState
+from offhook.protocol.states import CallState, Direction
 
 if TYPE_CHECKING:
     from offhook.node.calls.call import Call
@@ -54,7 +54,7 @@ def address_params(call: Call) -> dict[str, Any]:
         "direction": call.identity.direction.value,
         "device": call.identity.device,
     }
-    if call.dial_winner:
+    if call.dial_winner and call.identity.parent is None:
         params["dial_winner"] = "true"
     if call.identity.parent is not None:
         params["parent"] = call.identity.parent
@@ -95,7 +95,7 @@ def _address(call: Call) -> dict[str, Any]:
 
 def _public_tag(call: Call) -> str:
     """A leg that did not win ends without its tag: clients stop to track a tag on its first ``ended``."""
-    lost = call.claim is not None and not call.dial_winner
+    lost = call.identity.direction is Direction.OUTBOUND and not call.dial_winner
     return "" if lost and call.state in (CallState.ENDING, CallState.ENDED) else call.tag
 
 

@@ -12,7 +12,7 @@ from offhook.node.calls.sip import detail_of_status, reason_of_status
 from offhook.node.engine.reports import LegEnded
 from offhook.protocol.states import Direction, EndReason, EndSource
 
-__all__ = ["Ending", "end_params", "ending_of"]
+__all__ = ["ANSWERED_ELSEWHERE", "Ending", "end_params", "ending_of"]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -28,6 +28,9 @@ class Ending(msgspec.Struct, frozen=True):
     status: int = 0
     text: str = ""
 
+
+ANSWERED_ELSEWHERE = Ending(EndReason.CANCEL, EndSource.OUTBOUND, text="Answered elsewhere")
+"""Of a call that we placed beside the one that was answered first."""
 
 _CAUSES: Mapping[str, tuple[EndReason, str]] = MappingProxyType(
     {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -119,7 +119,7 @@ class Exchange:
         self._is_stopping = True
         stopping = Ending(EndReason.HANGUP, EndSource.NONE, detail="node_stopping", text="The node is stopping")
         for dialing in self._dials.values():
-            dialing.give_up(stopping)
+            dialing.hunt.give_up(stopping)
         self.end_all(stopping)
         while under_way := self._living | self._dialling:
             await asyncio.wait(under_way)
@@ -285,30 +285,43 @@ class Exchange:
         Raises:
             CommandRefused: a device can never be called, or the tag is in use.
         """
-        for device in (device for group in request.groups for device in group):
+        for device in (device for group in request.hunt.groups for device in group):
             self.planner.check(device)
-        key = (request.session, request.tag)
-        if running := self._dials.get(key):
+        if running := self._dials.get(_key(request)):
             if running.request == request:
                 return
             raise CommandRefused(ResultCode.CONFLICT, "This tag is being dialled: choose another `tag`")
-        self._dials[key] = dialing = Dialing(request, self, self.planner)
-        task = self._supervisor.spawn(self._dial(key, dialing), "dial")
+        dialing = Dialing(request, self, self.planner)
+        self._begin(dialing, dialing.run())
+
+    def go_on(self, dialing: Dialing) -> None:
+        """Take up a dial of a former node; more of its calls may follow until it runs."""
+        if self._dials.get(_key(dialing.request)) is not dialing:
+            self._begin(dialing, dialing.go_on())
+
+    def _begin(self, dialing: Dialing, work: Coroutine[Any, Any, None]) -> None:
+        self._dials[_key(dialing.request)] = dialing
+        task = self._supervisor.spawn(self._dial(dialing, work), "dial")
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
 
-    async def _dial(self, key: tuple[str, str], dialing: Dialing) -> None:
+    async def _dial(self, dialing: Dialing, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await dialing.run()
+            await work
         finally:
-            del self._dials[key]
+            if self._dials.get(_key(dialing.request)) is dialing:
+                del self._dials[_key(dialing.request)]
 
     def cancel_dials(self, session: str, why: str) -> None:
         """Give up what a session dials. ``why``: a sentence."""
         ending = Ending(EndReason.CANCEL, EndSource.OUTBOUND, detail="orphan", text=why)
         for (owner, _), dialing in self._dials.items():
             if owner == session:
-                dialing.give_up(ending)
+                dialing.hunt.give_up(ending)
+
+
+def _key(request: DialRequest) -> tuple[str, str]:
+    return request.hunt.session, request.hunt.tag
 
 
 def _tell(call: Call, report: _OfCall) -> None:

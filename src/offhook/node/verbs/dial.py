@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from offhook.errors import CommandRefused
 from offhook.node.calls.dialing import DialRequest
+from offhook.node.calls.hunt import HuntRequest
 from offhook.node.calls.ports import Client
 from offhook.node.verbs.base import Unbuilt, VerbPorts
 from offhook.protocol.codes import ResultCode
@@ -44,12 +45,13 @@ def start_dial(params: dial.Dial, client: Client, ports: VerbPorts) -> None:
         raise CommandRefused(ResultCode.NOT_FOUND, "`node_id` names another node: leave it out, or use this node's")
     if sum(len(group) for group in params.devices) > MAX_DEVICES:
         raise CommandRefused(ResultCode.BAD_REQUEST, f"`devices` may be at most {MAX_DEVICES}: dial the rest later")
-    request = DialRequest(
-        tag=params.tag,
+    digits = (params.send_digits or "").translate(str.maketrans("abcd", "ABCD"))
+    hunt = HuntRequest(
         session=client.session,
         groups=[list(group) for group in params.devices],
+        tag=params.tag,
         timeout_s=params.timeout,
         max_duration_s=float(params.max_duration or 0),
-        send_digits=(params.send_digits or "").translate(str.maketrans("abcd", "ABCD")),
+        outlives_node=not digits,
     )
-    ports.exchange.dial(request)
+    ports.exchange.dial(DialRequest(hunt, digits))

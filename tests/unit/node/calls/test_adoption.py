@@ -550,6 +550,26 @@ async def test_a_dial_that_goes_on_fails_once_when_the_last_of_its_devices_is_go
     assert not len(bench.exchange.calls)
 
 
+async def test_the_tag_of_a_dial_that_goes_on_is_in_use_until_it_is_told_how_it_went(mortal):
+    """The same tag was dialled twice, and nobody could tell which of both was answered."""
+    mortal.engine.default_peer = Peer(answer_after_s=5)
+    bench = await kill(await ringing(mortal, group("bob")))
+    assert (await bench.refused("calling.dial", tag="t", devices=[group("bob")]))[0] == "409"
+    await bench.sink.when("calling.call.dial", dial_state="answered")
+    await asyncio.sleep(0)
+    await bench.run("calling.dial", tag="t", devices=[group("bob")])
+
+
+async def test_a_dial_that_goes_on_is_given_up_when_its_client_is_gone_for_good(mortal):
+    mortal.engine.default_peer = Peer(answer_after_s=None)
+    bench = await kill(await ringing(mortal, group("bob", "eve")))
+    bench.exchange.cancel_dials("session-1", "Its client is gone")
+    await asyncio.sleep(1)
+    assert [params["message"] for params in bench.sink.of("calling.call.dial")] == ["Its client is gone"]
+    assert dialled(bench) == [("failed", "cancel")]
+    assert bench.engine._legs == {}
+
+
 async def test_a_dial_that_was_answered_while_no_node_was_there_is_told(mortal):
     mortal.engine.default_peer = Peer(answer_after_s=None)
     await ringing(mortal, group("bob"))

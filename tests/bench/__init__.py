@@ -32,14 +32,23 @@ SETTINGS = CallSettings(
     dial=DialSettings(["192.0.2.0/24", "pbx.example:5070"]),
     trunk=TrunkSettings("trunk.example", 5080, from_number="+15550000000", allow=["+1"]),
 )
-HOSTS = {"trunk.example": "198.51.100.1", "pbx.example": "203.0.113.7", "evil.example": "10.0.0.1"}
+HOSTS = {
+    "trunk.example": ["198.51.100.1"],
+    "pbx.example": ["203.0.113.7"],
+    "evil.example": ["10.0.0.1"],
+    "two.example": ["192.0.2.1", "192.0.2.2"],
+    "half.example": ["10.0.0.1", "192.0.2.2"],
+    "many.example": [f"192.0.2.{number}" for number in range(1, 101)],
+    "both.example": ["::1", "127.0.0.1"],
+    "trunks.example": ["198.51.100.1", "198.51.100.2"],
+}
 
 
 async def resolve(host: str, session: str) -> list[str]:
-    """A name server of three names."""
+    """A name server of some names."""
     if host not in HOSTS:
         raise ProviderError(f"{host} is not found: check its name")
-    return [HOSTS[host]]
+    return HOSTS[host]
 
 
 class Bench:

@@ -71,7 +71,14 @@ class Dial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Trunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The carrier that `phone` devices go to. Without it no call leaves this machine."""
 
-    host: Annotated[str, about("Its host; empty: no trunk.", "host")] = ""
+    host: Annotated[
+        str,
+        about(
+            "Its host; empty: no trunk. Of a name with several addresses the next is called where nobody listens, or "
+            "for 503.",
+            "host",
+        ),
+    ] = ""
     port: Annotated[int, Meta(ge=1, le=65535), about("Its SIP port.")] = 5060
     transport: Annotated[Literal["udp", "tcp"], about("How SIP goes there.")] = "udp"
     from_number: Annotated[str, about("Caller's number when the program gives none.", "E.164")] = ""

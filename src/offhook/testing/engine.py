@@ -29,13 +29,17 @@ EPOCH_US = 1_700_000_000_000_000
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """How a dialled party behaves. ``answer_after_s`` None: never; ``status`` not 0: a final response instead."""
+    """How a dialled party behaves. ``answer_after_s`` None: never; ``status`` not 0: a final response instead.
+
+    ``is_there`` False: instead, the network says that nobody serves SIP there.
+    """
 
     ring_after_s: float | None = 0.1
     answer_after_s: float | None = 1.0
     status: int = 0
     reason: str = ""
     early_media: bool = False
+    is_there: bool = True
 
 
 class _Leg(msgspec.Struct):
@@ -50,6 +54,7 @@ class _Leg(msgspec.Struct):
 class FakeEngine:
     """Accepts every operation of ``ops`` and reports as the real engine does.
 
+    ``peers``: by ``ip:port``, or by URI.
     ``operations``: all that came down, ``reports``: all that went up, in order. Prompts must exist in ``prompts``
     (WAV or ``pcm_s16le``) or have their length in ``prompt_lengths_s``.
     """
@@ -297,12 +302,12 @@ class FakeEngine:
         if dial.leg in self._legs:
             raise EngineRefused("bad_request", f"leg {dial.leg} exists; choose another UUID")
         self._new_leg(dial.leg, "outbound", dial.from_uri, dial.to_uri, dial.label)
-        peer = self.peers.get(dial.to_uri, self.default_peer)
+        peer = self.peers.get(dial.destination) or self.peers.get(dial.to_uri, self.default_peer)
         self._later(dial.leg, dial.ring_timeout_ms / 1000, lambda: self._ring_timeout(dial.leg))
-        if peer.ring_after_s is not None:
+        if peer.ring_after_s is not None and peer.is_there:
             self._later(dial.leg, peer.ring_after_s, lambda: self._rings(dial.leg, peer))
         if peer.answer_after_s is not None:
-            final = self._rejects if peer.status else self._answers
+            final = self._rejects if peer.status or not peer.is_there else self._answers
             self._later(dial.leg, peer.answer_after_s, lambda: final(dial.leg, peer))
 
     def _rings(self, leg: str, peer: Peer) -> None:
@@ -315,7 +320,10 @@ class FakeEngine:
         self._answered(leg)
 
     def _rejects(self, leg: str, peer: Peer) -> None:
-        ended = reports.LegEnded(leg=leg, by="remote", cause="rejected", status=peer.status, reason=peer.reason)
+        if peer.is_there:
+            ended = reports.LegEnded(leg=leg, by="remote", cause="rejected", status=peer.status, reason=peer.reason)
+        else:
+            ended = reports.LegEnded(leg=leg, by="none", cause="unreachable", status=503, reason="not reached")
         self.end_leg(leg, ended)
 
     def _ring_timeout(self, leg: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -92,9 +92,8 @@ class Adoption:
             if call.leg.id not in self._live | self._ended.keys():
                 call.lost()
         if is_first:
-            for report in self._ended.values():
-                if report.leg not in self._live:
-                    self._remember_end(report, self._labels[report.leg])
+            for report, label in self._past():
+                self._remember_end(report, label)
         for snapshot in self._welcome.legs:
             try:
                 self._settle(snapshot)
@@ -172,10 +171,18 @@ class Adoption:
         engine = self._exchange.engine
         engine.send(Stop(engine.next_id(), operation))
 
-    def _remember_end(self, report: LegEnded, label: CallLabel | None) -> None:
+    def _past(self) -> Iterable[tuple[LegEnded, CallLabel]]:
+        """Calls that ended while no node was there. One whose leg was not served may have had another leg after it."""
+        live = {label.call_id for leg in self._live if (label := self._labels[leg]) is not None}
+        last: dict[str, tuple[LegEnded, CallLabel]] = {}
+        for report in self._ended.values():
+            label = self._labels[report.leg]
+            if label is not None and label.call_id not in live:
+                last[label.call_id] = (report, label)
+        return last.values()
+
+    def _remember_end(self, report: LegEnded, label: CallLabel) -> None:
         """A call that ended while no node was there."""
-        if label is None:
-            return
         ending = ending_of(report, label.direction)
         is_dialled = label.direction is Direction.OUTBOUND and not label.answer_time and _key(label) not in self.ringing
         events = self._failed_dial(label, ending) if is_dialled else []

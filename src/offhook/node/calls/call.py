@@ -84,7 +84,7 @@ class Call:
         self.hunt: Hunt | None = None
         """Of a call that we placed and that nobody has answered: who says whether it is the one."""
         self.placing: Placing | None = None
-        """What it does until then; one that was taken over rings already."""
+        """What it does until then; one that was taken over stays where it was placed."""
         self.past_actions: deque[ActionKey] = deque(maxlen=256)
         """Keys of actions that are over."""
         self.answering: asyncio.Future[None] | None = None
@@ -245,7 +245,10 @@ class Call:
         return self._limits.is_on_hold
 
     def over(self, report: LegEnded) -> None:
-        """The leg is gone."""
+        """The leg is gone, and the call with it, unless it is placed again elsewhere."""
+        if self.placing is not None and self.placing.goes_on(report):
+            self._supervisor.spawn(self._place(self.placing), "dial")
+            return
         self.end(ending_of(report, self.identity.direction))
         if report.at_us:
             self.end_time = report.at_us // 1000

@@ -1,10 +1,11 @@
-"""From a device of ``calling.dial`` to a place that the engine may call, or a sentence why not."""
+"""From a device of ``calling.dial`` to places that the engine may call, or a sentence why not."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -18,20 +19,30 @@ from offhook.node.engine.ops import Header
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipDevice, SipParams, WebrtcDevice
 
-__all__ = ["DevicePlanner", "Placement"]
+__all__ = ["DevicePlanner", "Placement", "SipTarget"]
 
 BUILT_CODECS = frozenset({"PCMU", "PCMA"})
 _NUMBER = re.compile(r"^\+?[0-9]{1,20}\Z")
+_MOST_TARGETS = 8
+
+
+class SipTarget(msgspec.Struct, frozen=True):
+    """Where an INVITE may go: ``ip:port``."""
+
+    destination: str
+    transport: Literal["udp", "tcp"] = "udp"
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the engine needs to call a device, and the device as events report it."""
+    """One call to a device: all that the engine needs for it, and the device as events report it.
+
+    ``targets``: who may serve it, best first. The next is asked where one is not there (RFC 3263, section 4.3).
+    """
 
     device: dict[str, Any]
     to_uri: str
     from_uri: str
-    destination: str
-    transport: Literal["udp", "tcp"] = "udp"
+    targets: list[SipTarget]
     from_display: str = ""
     headers: list[Header] = []
     codecs: list[str] = []
@@ -39,7 +50,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     to_trunk: bool = False
 
     def __repr__(self) -> str:
-        return f"Placement({self.destination}, {self.transport})"
+        return f"Placement({self.targets})"
 
 
 class DevicePlanner:
@@ -80,16 +91,16 @@ class DevicePlanner:
             names = ", ".join(unbuilt)
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA")
 
-    async def plan(self, device: DialDevice, session: str) -> Placement:
-        """Find where to call a device that ``check`` let pass, for a session.
+    async def plan(self, device: DialDevice, session: str) -> list[Placement]:
+        """Find where to call a device that ``check`` let pass, for a session; all of it is called at the same time.
 
         Raises:
             CallerError: it may not be called, or its host is not found or not in time; says what to configure.
         """
         if isinstance(device, PhoneDevice):
-            return await self._plan_phone(device)
+            return [await self._plan_phone(device)]
         if isinstance(device, SipDevice):
-            return await self._plan_sip(device, session)
+            return [await self._plan_sip(device, session)]
         raise CallerError("Devices of this type are not built yet")
 
     async def _plan_phone(self, device: PhoneDevice) -> Placement:
@@ -105,8 +116,7 @@ class DevicePlanner:
             device={"type": "phone", "params": {"from_number": sender, "to_number": device.params.to_number}},
             to_uri=f"sip:{device.params.to_number}@{trunk.host}",
             from_uri=f"sip:{sender}@{self._settings.sip_host}",
-            destination=_endpoint(addresses[0], trunk.port),
-            transport="tcp" if trunk.transport == "tcp" else "udp",
+            targets=_targets(addresses, trunk.port, trunk.transport),
             ring_timeout_s=device.params.timeout,
             to_trunk=True,
         )
@@ -116,7 +126,7 @@ class DevicePlanner:
         target = self._target(params.to)
         sender = str(self._sender(params.from_)) if params.from_ else f"sip:offhook@{self._settings.sip_host}"
         port = target.port or 5060
-        address = await self._allowed(target.host, port, session)
+        addresses = await self._allowed(target.host, port, session)
         reported: dict[str, Any] = {"from": sender, "to": str(target)}
         if params.headers:
             reported["headers"] = [{"name": header.name, "value": header.value} for header in params.headers]
@@ -124,21 +134,22 @@ class DevicePlanner:
             device={"type": "sip", "params": reported},
             to_uri=str(target),
             from_uri=sender,
-            destination=_endpoint(address, port),
-            transport="tcp" if target.parameters.get("transport", "").lower() == "tcp" else "udp",
+            targets=_targets(addresses, port, target.parameters.get("transport", "")),
             from_display=params.from_name or "",
             headers=[Header(header.name, header.value) for header in params.headers],
             codecs=list(params.codecs),
             ring_timeout_s=params.timeout,
         )
 
-    async def _allowed(self, host: str, port: int, session: str) -> str:
-        addresses = await self._addresses(host, session)
-        for address in addresses:
-            is_ours = self._settings.dial.loopback and ipaddress.ip_address(address).is_loopback
-            if is_ours or await self._is_listed(address, port):
-                return address
+    async def _allowed(self, host: str, port: int, session: str) -> list[str]:
+        allowed = [a for a in await self._addresses(host, session) if await self._is_allowed(a, port)]
+        if allowed:
+            return allowed
         raise CallerError(f'{host}:{port} may not be called: add "{host}:{port}" to [dial] allow in the configuration')
+
+    async def _is_allowed(self, address: str, port: int) -> bool:
+        is_ours = self._settings.dial.loopback and ipaddress.ip_address(address).is_loopback
+        return is_ours or await self._is_listed(address, port)
 
     async def _is_listed(self, address: str, port: int) -> bool:
         for entry in self._settings.dial.allow:
@@ -200,5 +211,6 @@ def _split(entry: str) -> tuple[str, int]:
     return match["v6"] or match["host"], int(match["port"] or 0)
 
 
-def _endpoint(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+def _targets(addresses: Iterable[str], port: int, transport: str) -> list[SipTarget]:
+    ends = (f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses)
+    return [SipTarget(end, "tcp" if transport.lower() == "tcp" else "udp") for end in islice(ends, _MOST_TARGETS)]

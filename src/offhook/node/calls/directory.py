@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from offhook.errors import CommandRefused
 from offhook.node.calls.call import Call
+from offhook.node.calls.leg import Leg
 from offhook.protocol.codes import ResultCode
 
 __all__ = ["CallDirectory"]
@@ -33,6 +34,12 @@ class CallDirectory:
         """A call begins."""
         self._calls[call.call_id] = call
         self._by_leg[call.leg.id] = call
+
+    def move(self, call: Call, leg: Leg) -> None:
+        """A call goes on with another leg."""
+        self._by_leg.pop(call.leg.id, None)
+        call.leg = leg
+        self._by_leg[leg.id] = call
 
     def remove(self, call: Call) -> None:
         """A call has ended."""

@@ -19,6 +19,7 @@ from offhook.errors import CallerError
 from offhook.node.calls.call import Call
 from offhook.node.calls.caps import OutboundCaps, Turn
 from offhook.node.calls.devices import DevicePlanner, Placement
+from offhook.node.calls.directory import CallDirectory
 from offhook.node.calls.endings import ANSWERED_ELSEWHERE, Ending
 from offhook.node.calls.identity import CallIdentity
 from offhook.node.calls.leg import Leg
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 class CallHost(Protocol):
     """Takes up the calls that a hunt places."""
 
+    calls: CallDirectory
     engine: EnginePort
     sink: EventSink
     settings: CallSettings
@@ -196,16 +198,16 @@ class Hunt:
             await until_any(planning, self._given_up)
             if self._given_up.done():
                 return []
-            return [placement for placement in planning.result() if placement is not None]
+            return [placement for placements in planning.result() for placement in placements]
         finally:
             planning.cancel()
 
-    async def _plan(self, device: DialDevice) -> Placement | None:
+    async def _plan(self, device: DialDevice) -> list[Placement]:
         try:
             return await self._planner.plan(device, self._request.session)
         except CallerError as error:
             self._refuse(str(error))
-            return None
+            return []
 
     def _turn(self, placement: Placement) -> Turn | None:
         """When the device may be called; None if it may not."""
@@ -241,7 +243,7 @@ class Hunt:
         call.rings_last = request.outlives_node and not self._groups
         call.is_on_trunk = placement.to_trunk
         call.ring_timeout_s = self._ring_timeout_s(placement)
-        call.hunt, call.placing = self, Placing(host.engine, call, placement)
+        call.hunt, call.placing = self, Placing(host.engine, host.calls, call, placement)
         self._ringing[host.take(call)] = call
         call.announce()
 

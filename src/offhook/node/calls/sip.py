@@ -10,6 +10,7 @@ from typing import Any
 
 from offhook.node.calls.uris import SipUri, party_of
 from offhook.node.engine.ops import Header
+from offhook.node.engine.reports import LegEnded
 from offhook.protocol.states import EndReason
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "RINGS",
     "Status",
     "detail_of_status",
+    "is_unserved",
     "own_headers",
     "reason_of_status",
     "sip_data",
@@ -99,6 +101,12 @@ def reason_of_status(status: int) -> EndReason:
 def detail_of_status(status: int) -> str:
     """The slug beside that reason: the status itself, where the wire has no reason of its own for it."""
     return "" if status in _OUTCOME else f"sip_{status}"
+
+
+def is_unserved(report: LegEnded) -> bool:
+    """Whether nobody served the INVITE there, so that another server may (RFC 3263, section 4.3)."""
+    is_unavailable = report.cause == "rejected" and report.status == Status.SERVICE_UNAVAILABLE
+    return is_unavailable or report.cause in ("unreachable", "timeout")
 
 
 def own_headers(headers: Iterable[Header]) -> list[dict[str, str]]:

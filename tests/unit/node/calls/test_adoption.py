@@ -541,6 +541,37 @@ async def test_a_dial_that_rings_its_last_devices_goes_on_and_the_first_answer_w
     assert [event.session for event in bench.sink.events if event.event_type == "calling.call.dial"] == ["session-1"]
 
 
+async def at_its_second_address(bench: Bench) -> None:
+    """A dial that rings where it was placed again; its node has acked nothing."""
+    bench.engine.peers = {"192.0.2.1:5060": Peer(answer_after_s=0.5, is_there=False)}
+    bench.engine.default_peer = Peer(answer_after_s=None)
+    await ringing(bench, [{"type": "sip", "params": {"to": "sip:bob@two.example"}}])
+    bench.engine.kept = list(bench.engine.reports)
+
+
+async def test_a_call_that_was_placed_at_a_second_address_goes_on_there(mortal):
+    await at_its_second_address(mortal)
+    bench = await kill(mortal)
+    assert bench.exchange.past == {}, "the leg that was not served is not the end of it"
+    await asyncio.sleep(1)
+    [call] = list(bench.exchange.calls)
+    assert bench.sink.events == []
+    bench.engine._answers(call.leg.id, Peer())
+    await asyncio.sleep(1)
+    assert dialled(bench) == [("answered", "")]
+
+
+async def test_a_call_that_ended_at_a_second_address_while_no_node_was_there_is_told_as_it_ended(mortal):
+    await at_its_second_address(mortal)
+    await die(mortal)
+    [leg] = mortal.engine._legs
+    mortal.engine.end_leg(leg, reports.LegEnded(leg=leg, by="remote", cause="rejected", status=486, reason="Busy"))
+    await start(mortal)
+    [past] = mortal.exchange.past.values()
+    assert past.params["end_reason"] == "busy"
+    assert [event.params["reason"] for event in past.events] == ["busy"]
+
+
 async def test_a_dial_that_goes_on_fails_once_when_the_last_of_its_devices_is_gone(mortal):
     busy = Peer(answer_after_s=8, status=486, reason="Busy Here")
     mortal.engine.peers = {"sip:bob@127.0.0.1": busy, "sip:eve@127.0.0.1": Peer(answer_after_s=9, status=603)}

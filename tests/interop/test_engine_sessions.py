@@ -191,7 +191,7 @@ async def test_early_media_of_an_invite_without_an_offer_is_a_180(engine):
     assert (ringing.status, ringing.body) == (180, "")
     await engine.controller.port.execute(ops.LegAnswer(id=2, leg=incoming.leg))
     answer = await caller.final()
-    assert answer.sdp(r"^m=audio \d+ RTP/AVP ([\d ]+)") == ["0 8 101"]
+    assert answer.sdp(r"^m=audio \d+ RTP/AVP ([\d ]+)") == ["0 8 9 101"]
     caller.answer = answer
     caller.ack(sdp(caller.rtp.port))
     await engine.controller.sees(reports.LegAnswered)
@@ -229,7 +229,7 @@ async def test_our_offer_repeats_the_streams_and_numbers_of_the_call(engine):
             answer = await caller.final()
             assert answer.sdp(r"^m=\w+ [^\r]*") == [
                 "m=video 0 RTP/AVP 31",
-                f"m=audio {answer.media[1]} RTP/AVP 0 8 97",
+                f"m=audio {answer.media[1]} RTP/AVP 0 8 9 97",
             ]
             caller.answer = answer
             caller.ack(f"{head}m=video 0 RTP/AVP 31\r\nm=audio{stream}".replace(" 0 8 97", " 8 97"))

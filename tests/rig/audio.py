@@ -86,9 +86,9 @@ def assemble(packets: Sequence[tuple[int, bytes]], payload_type: int) -> Samples
     return out
 
 
-def tone(frequency_hz: float, seconds: float, level: float = 0.3) -> Samples:
-    n = np.arange(int(seconds * RATE_HZ))
-    return (np.sin(2 * np.pi * frequency_hz * n / RATE_HZ) * level * 32767).astype(np.int16)
+def tone(frequency_hz: float, seconds: float, level: float = 0.3, rate_hz: int = RATE_HZ) -> Samples:
+    n = np.arange(int(seconds * rate_hz))
+    return (np.sin(2 * np.pi * frequency_hz * n / rate_hz) * level * 32767).astype(np.int16)
 
 
 def silence(seconds: float) -> Samples:
@@ -112,20 +112,20 @@ def speech(text: str, path: Path) -> Samples:
     return np.asarray(read_wav(path)[0])
 
 
-def write_wav(path: Path, samples: Samples) -> Path:
+def write_wav(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
+        file.setframerate(rate_hz)
         file.writeframes(samples.astype("<i2").tobytes())
     return path
 
 
-def read_wav(path: Path) -> Samples:
-    """Channels by samples, decoded by ffmpeg, as the file says (no resampling)."""
+def read_wav(path: Path, rate_hz: int = RATE_HZ) -> Samples:
+    """Channels by samples, decoded by ffmpeg, as the file says (no resampling); it must be of ``rate_hz``."""
     probe = ["ffprobe", "-v", "error", "-show_entries", "stream=channels,sample_rate", "-of", "csv=p=0", str(path)]
     rate, channels = subprocess.run(probe, capture_output=True, check=True, text=True).stdout.strip().split(",")
-    assert int(rate) == RATE_HZ, f"{rate} Hz"
+    assert int(rate) == rate_hz, f"{rate} Hz"
     data = _ffmpeg(["-i", str(path), "-f", "s16le"], b"")
     return np.frombuffer(data, "<i2").reshape(-1, int(channels)).T.astype(np.int16)
 
@@ -141,21 +141,22 @@ def aligned_snr_db(original: Samples, received: Samples) -> tuple[float, int]:
     return float(10 * np.log10(np.sum(source[: len(part)] ** 2) / max(noise, 1e-9))), offset
 
 
-def tone_share(samples: Samples, frequency_hz: float) -> float:
+def tone_share(samples: Samples, frequency_hz: float, rate_hz: int = RATE_HZ) -> float:
     """Which share of the energy lies at a frequency (0 to 1); 0 for silence."""
     data = samples.astype(float)
     energy = np.sum(data**2)
     if energy < len(data) * 100:
         return 0.0
     n = np.arange(len(data))
-    bin_value = np.abs(np.sum(data * np.exp(-2j * np.pi * frequency_hz * n / RATE_HZ)))
+    bin_value = np.abs(np.sum(data * np.exp(-2j * np.pi * frequency_hz * n / rate_hz)))
     return float(min(1.0, 2 * bin_value**2 / len(data) / energy))
 
 
-def steady_share(samples: Samples, frequency_hz: float) -> float:
+def steady_share(samples: Samples, frequency_hz: float, rate_hz: int = RATE_HZ) -> float:
     """The median of :func:`tone_share` over frames of 20 ms: blind to jumps of phase between them."""
-    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
-    return float(np.median([tone_share(frame, frequency_hz) for frame in frames])) if len(frames) else 0.0
+    size = rate_hz // 50
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    return float(np.median([tone_share(frame, frequency_hz, rate_hz) for frame in frames])) if len(frames) else 0.0
 
 
 def bursts(samples: Samples, frequency_hz: float, threshold: float = 0.1) -> list[tuple[int, int]]:

@@ -126,9 +126,9 @@ class AudioServer:
     directory: Path
     port: int
 
-    def publish(self, name: str, samples: audio.Samples) -> str:
+    def publish(self, name: str, samples: audio.Samples, rate_hz: int = audio.RATE_HZ) -> str:
         """Write a WAV; its URL."""
-        audio.write_wav(self.directory / name, samples)
+        audio.write_wav(self.directory / name, samples, rate_hz)
         return f"http://127.0.0.1:{self.port}/{name}"
 
 

@@ -76,6 +76,7 @@ class Baresip:
     process: asyncio.subprocess.Process
     keys_port: int
     control_port: int
+    uri: str
     work: Path
 
     def press(self, key: str) -> None:
@@ -92,6 +93,12 @@ class Baresip:
         await asyncio.wait_for(reader.read(1000), 30)
         writer.close()
 
+    async def accept(self) -> None:
+        """Wait until it rings, and answer."""
+        while "Incoming call from" not in self.log():
+            await asyncio.sleep(0.05)
+        await self.command("accept")
+
     def heard(self) -> list[Path]:
         """What it heard, decoded by itself."""
         return sorted(self.work.glob("dump-*-dec.wav"))
@@ -101,8 +108,10 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(work: Path, said: Path) -> AsyncIterator[Baresip]:
-    """Start a phone that says a WAV file; dial with ``command("dial", uri)``."""
+async def baresip(
+    work: Path, said: Path, codecs: str = "PCMU/8000/1,PCMA/8000/1", rate_hz: int = 8000
+) -> AsyncIterator[Baresip]:
+    """Start a phone that says a WAV file of ``rate_hz``; dial with ``command("dial", uri)``."""
     work.mkdir(parents=True, exist_ok=True)
     sip, keys, control = free_ports(3)
     lines = {
@@ -111,8 +120,8 @@ async def baresip(work: Path, said: Path) -> AsyncIterator[Baresip]:
         "audio_source": f"aufile,{said}",
         "audio_player": f"aufile,{work}/player.wav",
         "audio_alert": f"aufile,{work}/alert.wav",
-        "ausrc_srate": "8000",
-        "auplay_srate": "8000",
+        "ausrc_srate": str(rate_hz),
+        "auplay_srate": str(rate_hz),
         "ausrc_channels": "1",
         "auplay_channels": "1",
         "rtp_ports": "32000-32600",
@@ -123,19 +132,19 @@ async def baresip(work: Path, said: Path) -> AsyncIterator[Baresip]:
         "ctrl_tcp_listen": f"127.0.0.1:{control}",
     }
     text = "".join(f"{name}\t{value}\n" for name, value in lines.items())
-    for module in ("g711", "aufile", "sndfile"):
+    for module in ("g711", "g722", "aufile", "sndfile"):
         text += f"module\t{module}.so\n"
     for module in ("account", "menu", "cons", "ctrl_tcp"):
         text += f"module_app\t{module}.so\n"
     (work / "config").write_text(text)
-    (work / "accounts").write_text("<sip:phone@127.0.0.1>;regint=0;audio_codecs=PCMU/8000/1,PCMA/8000/1\n")
+    (work / "accounts").write_text(f"<sip:phone@127.0.0.1>;regint=0;audio_codecs={codecs}\n")
     (work / "contacts").write_text("")
     with (work / "baresip.log").open("wb") as log:
         command = ["baresip", "-f", str(work), "-t", "60"]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
         )
-    phone = Baresip(process, keys, control, work)
+    phone = Baresip(process, keys, control, f"sip:phone@127.0.0.1:{sip}", work)
     try:
         for _ in range(600):
             await asyncio.sleep(0.05)

@@ -1,7 +1,5 @@
 //! G.711 µ-law and A-law (ITU-T G.711; the integer form of G.191).
 
-use offhook_words::Codec;
-
 const fn expand_mulaw(code: u8) -> i16 {
     let code = !code;
     let exponent = (code >> 4) & 7;
@@ -90,66 +88,57 @@ fn to_alaw(sample: i16) -> u8 {
 static MULAW: [i16; 256] = decode_table!(expand_mulaw);
 static ALAW: [i16; 256] = decode_table!(expand_alaw);
 
-/// A codec as G.711 has it, in one of its two laws.
-pub trait G711 {
-    /// The sample (int16) of one code.
-    fn decode_sample(self, code: u8) -> i16;
-
-    /// The code of one sample.
-    fn encode_sample(self, sample: i16) -> u8;
-
-    /// The code of silence.
-    fn silence(self) -> u8;
-
-    /// Decode as many codes as both slices hold.
-    fn decode(self, codes: &[u8], samples: &mut [i16]);
-
-    /// Encode as many samples as both slices hold.
-    fn encode(self, samples: &[i16], codes: &mut [u8]);
+/// One of the two laws of G.711.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// µ-law: PCMU.
+    Mu,
+    /// A-law: PCMA.
+    A,
 }
 
-impl G711 for Codec {
-    fn decode_sample(self, code: u8) -> i16 {
-        let table = match self {
-            Self::Pcmu => &MULAW,
-            Self::Pcma => &ALAW,
-        };
-        table.get(usize::from(code)).copied().unwrap_or(0)
+impl Law {
+    /// The sample (int16) of one code.
+    pub fn decode_sample(self, code: u8) -> i16 {
+        self.table().get(usize::from(code)).copied().unwrap_or(0)
     }
 
-    fn encode_sample(self, sample: i16) -> u8 {
+    /// The code of one sample.
+    pub fn encode_sample(self, sample: i16) -> u8 {
         match self {
-            Self::Pcmu => to_mulaw(sample),
-            Self::Pcma => to_alaw(sample),
+            Self::Mu => to_mulaw(sample),
+            Self::A => to_alaw(sample),
         }
     }
 
-    fn silence(self) -> u8 {
-        self.encode_sample(0)
-    }
-
-    fn decode(self, codes: &[u8], samples: &mut [i16]) {
-        let table = match self {
-            Self::Pcmu => &MULAW,
-            Self::Pcma => &ALAW,
-        };
+    /// Decode as many codes as both slices hold.
+    pub fn decode(self, codes: &[u8], samples: &mut [i16]) {
+        let table = self.table();
         for (sample, code) in samples.iter_mut().zip(codes) {
             *sample = table.get(usize::from(*code)).copied().unwrap_or(0);
         }
     }
 
-    fn encode(self, samples: &[i16], codes: &mut [u8]) {
+    /// Encode as many samples as both slices hold.
+    pub fn encode(self, samples: &[i16], codes: &mut [u8]) {
         match self {
-            Self::Pcmu => {
+            Self::Mu => {
                 for (code, sample) in codes.iter_mut().zip(samples) {
                     *code = to_mulaw(*sample);
                 }
             }
-            Self::Pcma => {
+            Self::A => {
                 for (code, sample) in codes.iter_mut().zip(samples) {
                     *code = to_alaw(*sample);
                 }
             }
+        }
+    }
+
+    fn table(self) -> &'static [i16; 256] {
+        match self {
+            Self::Mu => &MULAW,
+            Self::A => &ALAW,
         }
     }
 }
@@ -176,20 +165,20 @@ mod tests {
             (0x8f, 16764),
         ];
         for (code, sample) in mulaw {
-            assert_eq!(Codec::Pcmu.decode_sample(code), sample, "mu-law {code:#x}");
+            assert_eq!(Law::Mu.decode_sample(code), sample, "mu-law {code:#x}");
         }
         let alaw = [(0xd5, 8), (0x55, -8), (0xaa, 32256), (0x2a, -32256), (0xd4, 24)];
         for (code, sample) in alaw {
-            assert_eq!(Codec::Pcma.decode_sample(code), sample, "A-law {code:#x}");
+            assert_eq!(Law::A.decode_sample(code), sample, "A-law {code:#x}");
         }
     }
 
     #[test]
     fn decoding_equals_the_tables_of_another_codec() {
         // Digests of what ffmpeg (pcm_mulaw, pcm_alaw) makes of the bytes 0..=255.
-        let of = |codec: Codec| digest((0..=255).flat_map(|code| codec.decode_sample(code).to_le_bytes()));
-        assert_eq!(of(Codec::Pcmu), MULAW_DIGEST);
-        assert_eq!(of(Codec::Pcma), ALAW_DIGEST);
+        let of = |codec: Law| digest((0..=255).flat_map(|code| codec.decode_sample(code).to_le_bytes()));
+        assert_eq!(of(Law::Mu), MULAW_DIGEST);
+        assert_eq!(of(Law::A), ALAW_DIGEST);
     }
 
     const MULAW_DIGEST: u64 = 0xb91e_65d6_8481_a1a8;
@@ -198,17 +187,24 @@ mod tests {
     #[test]
     fn the_tables_say_what_the_rule_says_for_every_sample() {
         for sample in i16::MIN..=i16::MAX {
-            assert_eq!(Codec::Pcmu.encode_sample(sample), compress_mulaw(sample), "{sample}");
-            assert_eq!(Codec::Pcma.encode_sample(sample), compress_alaw(sample), "{sample}");
+            assert_eq!(Law::Mu.encode_sample(sample), compress_mulaw(sample), "{sample}");
+            assert_eq!(Law::A.encode_sample(sample), compress_alaw(sample), "{sample}");
         }
     }
 
     #[test]
+    fn silence_is_the_code_of_zero() {
+        use offhook_words::Codec;
+        assert_eq!(Law::Mu.encode_sample(0), Codec::Pcmu.silence());
+        assert_eq!(Law::A.encode_sample(0), Codec::Pcma.silence());
+    }
+
+    #[test]
     fn every_code_survives_decoding_and_encoding() {
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for codec in [Law::Mu, Law::A] {
             for code in 0..=255 {
                 let again = codec.encode_sample(codec.decode_sample(code));
-                let same = again == code || (codec, code) == (Codec::Pcmu, 0x7f);
+                let same = again == code || (codec, code) == (Law::Mu, 0x7f);
                 assert!(same, "{codec:?} {code:#x} became {again:#x}");
             }
         }
@@ -216,7 +212,7 @@ mod tests {
 
     #[test]
     fn encoding_picks_a_neighbouring_level() {
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for codec in [Law::Mu, Law::A] {
             let mut previous = i16::MIN;
             for sample in i16::MIN..=i16::MAX {
                 let decoded = codec.decode_sample(codec.encode_sample(sample));

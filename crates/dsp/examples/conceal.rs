@@ -5,12 +5,12 @@
 use std::io::{self, Read, Write};
 
 use offhook_dsp::Concealer;
-use offhook_words::FRAME;
+use offhook_words::{FRAME, Rate};
 
 fn main() -> io::Result<()> {
     let mut input = Vec::new();
     io::stdin().read_to_end(&mut input)?;
-    let mut concealer = Concealer::default();
+    let mut concealer = Concealer::new(Rate::Narrow);
     let mut output = io::stdout().lock();
     for record in input.chunks_exact(1 + FRAME * 2) {
         let (came, bytes) = record.split_first().unwrap_or((&0, &[]));

@@ -6,8 +6,6 @@
 
 use std::f32::consts::TAU;
 
-use offhook_words::Frame;
-
 const LOW: [u16; 4] = [697, 770, 852, 941];
 const HIGH: [u16; 4] = [1209, 1336, 1477, 1633];
 /// The keys, row by row.
@@ -200,8 +198,8 @@ impl Default for DtmfDetector {
 }
 
 impl DtmfDetector {
-    /// Take a frame; give the digit that was recognised in it (one at most fits).
-    pub fn frame(&mut self, frame: &Frame) -> Option<char> {
+    /// Take a frame at 8 kHz; give the digit that was recognised in it (one at most fits).
+    pub fn frame(&mut self, frame: &[i16]) -> Option<char> {
         let mut found = None;
         let (blocks, _) = frame.as_chunks::<BLOCK>();
         for block in blocks {

@@ -1,7 +1,5 @@
 //! Volume without clicks, and mixing without wrapping.
 
-use offhook_words::Frame;
-
 /// The nearest sample.
 pub fn saturate(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
@@ -29,8 +27,8 @@ pub fn decibels_to_factor(volume_db: f32) -> f32 {
     }
 }
 
-/// Samples of a ramp between nothing and everything: 5 ms.
-const EDGE: f32 = 40.0;
+/// A ramp between nothing and everything takes this part of a frame: 5 ms.
+const EDGE: usize = 4;
 
 /// A volume that moves by ramps, so that no start, stop or change clicks.
 #[derive(Debug, Clone)]
@@ -64,7 +62,7 @@ impl Gain {
     }
 
     /// Scale a frame. A ramp takes 5 ms.
-    pub fn apply(&mut self, frame: &mut Frame) {
+    pub fn apply(&mut self, frame: &mut [i16]) {
         if self.now.to_bits() == self.to.to_bits() {
             if self.to.to_bits() != 1.0_f32.to_bits() {
                 for sample in frame.iter_mut() {
@@ -73,8 +71,8 @@ impl Gain {
             }
             return;
         }
-        let step = (self.to - self.now) / EDGE;
-        let mut left = EDGE as u32;
+        let mut left = frame.len() / EDGE;
+        let step = (self.to - self.now) / left as f32;
         for sample in frame.iter_mut() {
             if left > 0 {
                 left -= 1;

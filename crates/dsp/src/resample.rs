@@ -1,21 +1,21 @@
-//! Fixed-ratio polyphase resampling to 8 kHz, from any rate at a bounded price.
+//! Fixed-ratio polyphase resampling to our rates, from any rate at a bounded price.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use offhook_words::RATE_HZ;
+use offhook_words::Rate;
 
 use crate::gain::nearest;
 
-/// Zero crossings of the sinc on each side: with the Kaiser window below, 3.6 kHz passes and 4.4 kHz folds 75 dB down.
+/// Zero crossings of the sinc on each side: with the Kaiser window below, at 8 kHz 3.6 kHz passes and 4.4 kHz folds 75 dB down.
 const LOBES: f64 = 24.0;
 const KAISER_BETA: f64 = 8.0;
-/// Middle of the transition, as a part of 4 kHz.
+/// Middle of the transition, as a part of half the lower rate.
 const CUT: f64 = 0.93;
 /// Coefficients of a filter whose every phase is kept: 128 KiB, for all rates that people use. Odd rates have
 /// thousands of phases; for those, what lies between two kept ones is interpolated.
 const MOST_EXACT: usize = 32_768;
-/// Kept phases per sample at 8 kHz, when they are interpolated: the error stays 80 dB down.
+/// Kept phases per sample of the lower rate, when they are interpolated: the error stays 80 dB down.
 const PHASES: f64 = 128.0;
 
 fn gcd(a: u32, b: u32) -> u32 {
@@ -31,6 +31,16 @@ fn bessel(x: f64) -> f64 {
         n += 1.0;
     }
     sum
+}
+
+/// The Kaiser window at `x`, from -1 to 1; 0 elsewhere. It is not scaled.
+pub(crate) fn kaiser(x: f64, beta: f64) -> f64 {
+    let inside = 1.0 - x * x;
+    if inside <= 0.0 {
+        0.0
+    } else {
+        bessel(beta * inside.sqrt())
+    }
 }
 
 /// The sum of products, in eight sums side by side, which the machine can do at once.
@@ -51,7 +61,7 @@ fn dot(samples: &[f32], weights: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// Takes samples of one rate in pieces of any size, gives samples at 8 kHz; the delay of the filter is taken out.
+/// Takes samples of one rate in pieces of any size, gives samples at one of ours; the delay of the filter is taken out.
 #[derive(Debug, Clone)]
 pub struct Resampler {
     up: usize,
@@ -69,11 +79,12 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// From `rate_hz` (4000 to 192000) to 8 kHz. Designing takes up to some milliseconds, and at most 128 KiB.
-    pub fn new(rate_hz: u32) -> Self {
-        let common = gcd(rate_hz, RATE_HZ);
-        let (up, down) = ((RATE_HZ / common) as usize, (rate_hz / common) as usize);
-        let scale = (f64::from(RATE_HZ) / f64::from(rate_hz)).min(1.0) * CUT;
+    /// From `rate_hz` (4000 to 192000) to `to`. Designing takes up to some milliseconds, and at most 128 KiB.
+    pub fn new(rate_hz: u32, to: Rate) -> Self {
+        let to_hz = to.hz();
+        let common = gcd(rate_hz, to_hz);
+        let (up, down) = ((to_hz / common) as usize, (rate_hz / common) as usize);
+        let scale = (f64::from(to_hz) / f64::from(rate_hz)).min(1.0) * CUT;
         let half = (LOBES / scale).ceil();
         let taps = if up == down { 1 } else { half as usize * 2 };
         let is_exact = up * taps <= MOST_EXACT;
@@ -121,13 +132,9 @@ impl Resampler {
     }
 
     fn coefficient(x: f64, half: f64, scale: f64) -> f64 {
-        let window = 1.0 - (x / half) * (x / half);
-        if window <= 0.0 {
-            return 0.0;
-        }
         let t = PI * x * scale;
         let sinc = if t.abs() < 1e-9 { 1.0 } else { t.sin() / t };
-        sinc * bessel(KAISER_BETA * window.sqrt())
+        sinc * kaiser(x / half, KAISER_BETA)
     }
 
     /// The same filter, from the start.
@@ -198,7 +205,7 @@ mod tests {
     }
 
     fn converted(rate_hz: u32, samples: &[i16], piece: usize) -> Vec<i16> {
-        let mut resampler = Resampler::new(rate_hz);
+        let mut resampler = Resampler::new(rate_hz, Rate::Narrow);
         let mut out = Vec::new();
         for piece in samples.chunks(piece) {
             resampler.process(piece, &mut out);
@@ -254,12 +261,12 @@ mod tests {
             .chain(RATES)
             .chain([88_200, 96_000, 176_400, 192_000])
         {
-            let bytes = Resampler::new(rate).filter_bytes();
+            let bytes = Resampler::new(rate, Rate::Narrow).filter_bytes();
             assert!(bytes <= MOST_EXACT * 4, "{rate} Hz: {bytes} bytes");
         }
         // The usual ones are exact.
         for rate in RATES.into_iter().chain([88_200, 96_000, 176_400, 192_000]) {
-            let resampler = Resampler::new(rate);
+            let resampler = Resampler::new(rate, Rate::Narrow);
             assert_eq!(resampler.phases, resampler.up, "{rate} Hz");
         }
     }
@@ -272,6 +279,31 @@ mod tests {
                 let loudest = out[200..7800].iter().map(|sample| sample.abs()).max().unwrap();
                 assert!(loudest <= 16, "{rate} Hz, tone {frequency} Hz: {loudest}");
             }
+        }
+    }
+
+    #[test]
+    fn to_16_khz_tones_of_6600_hz_pass_and_there_is_no_image_of_what_came_at_8() {
+        for (rate, frequency) in [
+            (48_000, 6600.0),
+            (44_100, 5000.0),
+            (16_000, 6600.0),
+            (8000, 3300.0),
+            (22_050, 6500.0),
+        ] {
+            let mut resampler = Resampler::new(rate, Rate::Wide);
+            let mut out = Vec::new();
+            resampler.process(&tone(rate, frequency, rate as usize), &mut out);
+            resampler.finish(&mut out);
+            assert_eq!(out.len(), 16_000, "{rate}");
+            let ideal = tone(16_000, frequency, 16_000);
+            let (mut signal, mut noise) = (0.0, 0.0);
+            for (got, want) in out[400..15_600].iter().zip(&ideal[400..15_600]) {
+                signal += f64::from(*want).powi(2);
+                noise += (f64::from(*got) - f64::from(*want)).powi(2);
+            }
+            let snr = 10.0 * (signal / noise.max(1.0)).log10();
+            assert!(snr >= 60.0, "{rate} Hz, tone {frequency} Hz: {snr:.1} dB");
         }
     }
 

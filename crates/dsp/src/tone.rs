@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use offhook_words::{FRAME, Frame, RATE_HZ};
+use offhook_words::{MOST_FRAME, Rate};
 
 use crate::gain::nearest;
 
@@ -23,8 +23,8 @@ pub struct Oscillator {
 
 impl Oscillator {
     /// At a frequency and level, from phase 0.
-    pub fn new(frequency_hz: f32, level_dbm0: f32) -> Self {
-        let (step_sine, step_cosine) = (f64::from(frequency_hz) / f64::from(RATE_HZ) * TAU).sin_cos();
+    pub fn new(rate: Rate, frequency_hz: f32, level_dbm0: f32) -> Self {
+        let (step_sine, step_cosine) = (f64::from(frequency_hz) / f64::from(rate.hz()) * TAU).sin_cos();
         Self {
             cosine: 1.0,
             sine: 0.0,
@@ -55,13 +55,13 @@ pub struct ToneStep {
 
 impl ToneStep {
     /// Frequencies beyond the fourth are left out.
-    pub fn new(duration_ms: u32, frequencies_hz: &[f32], level_dbm0: f32) -> Self {
+    pub fn new(rate: Rate, duration_ms: u32, frequencies_hz: &[f32], level_dbm0: f32) -> Self {
         let mut sines = [None; 4];
         for (sine, frequency) in sines.iter_mut().zip(frequencies_hz) {
-            *sine = Some(Oscillator::new(*frequency, level_dbm0));
+            *sine = Some(Oscillator::new(rate, *frequency, level_dbm0));
         }
         Self {
-            samples: u64::from(duration_ms) * 8,
+            samples: u64::from(duration_ms) * rate.per_ms(),
             sines,
         }
     }
@@ -82,12 +82,12 @@ pub struct ToneSequence {
 
 impl ToneSequence {
     /// `duration_ms` 0: the cadence once; negative: without end; else repeated until then.
-    pub fn new(steps: Vec<ToneStep>, duration_ms: i64) -> Self {
+    pub fn new(rate: Rate, steps: Vec<ToneStep>, duration_ms: i64) -> Self {
         let once: u64 = steps.iter().map(|step| step.samples).sum();
         let left = match duration_ms {
             _ if once == 0 => Some(0),
             0 => Some(once),
-            more @ 1.. => Some(more as u64 * 8),
+            more @ 1.. => Some(more as u64 * rate.per_ms()),
             _ => None,
         };
         let now = steps.first().copied().unwrap_or_default();
@@ -101,9 +101,9 @@ impl ToneSequence {
     }
 
     /// Fill the frame and say how many samples of it are the tone; fewer than 160 at the end.
-    pub fn fill(&mut self, frame: &mut Frame) -> usize {
+    pub fn fill(&mut self, frame: &mut [i16]) -> usize {
         let mut count = 0;
-        while count < FRAME && self.left != Some(0) {
+        while count < frame.len() && self.left != Some(0) {
             let rest = frame.get_mut(count..).unwrap_or(&mut []);
             count += self.run(rest);
         }
@@ -119,8 +119,9 @@ impl ToneSequence {
             self.position = 0;
         }
         let to_end = self.left.unwrap_or(u64::MAX).min(self.now.samples - self.position);
-        let count = samples.len().min(usize::try_from(to_end).unwrap_or(usize::MAX));
-        let mut sums = [0.0; FRAME];
+        let most = samples.len().min(MOST_FRAME);
+        let count = most.min(usize::try_from(to_end).unwrap_or(usize::MAX));
+        let mut sums = [0.0; MOST_FRAME];
         for sine in self.now.sines.iter_mut().flatten() {
             sums.iter_mut().take(count).for_each(|sum| *sum += sine.sample());
         }
@@ -143,13 +144,19 @@ impl ToneSequence {
 mod tests {
     use super::*;
 
-    fn all(mut tones: ToneSequence) -> Vec<i16> {
+    const NARROW: Rate = Rate::Narrow;
+
+    fn all(tones: ToneSequence) -> Vec<i16> {
+        all_of(tones, NARROW)
+    }
+
+    fn all_of(mut tones: ToneSequence, rate: Rate) -> Vec<i16> {
         let mut heard = Vec::new();
-        let mut frame = [0; FRAME];
+        let mut frame = vec![0; rate.frame()];
         loop {
             let count = tones.fill(&mut frame);
             heard.extend(&frame[..count]);
-            if count < FRAME {
+            if count < rate.frame() {
                 return heard;
             }
         }
@@ -157,7 +164,11 @@ mod tests {
 
     #[test]
     fn a_tone_is_one_sine_across_all_frames() {
-        let heard = all(ToneSequence::new(vec![ToneStep::new(1000, &[440.0], 0.0)], 0));
+        let heard = all(ToneSequence::new(
+            NARROW,
+            vec![ToneStep::new(NARROW, 1000, &[440.0], 0.0)],
+            0,
+        ));
         assert_eq!(heard.len(), 8000);
         let peak = peak_of_dbm0(0.0);
         for (n, sample) in heard.iter().enumerate().skip(20).take(7960) {
@@ -168,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_tone_keeps_its_frequency_and_level_for_an_hour() {
-        let mut tone = Oscillator::new(440.0, 0.0);
+        let mut tone = Oscillator::new(NARROW, 440.0, 0.0);
         let count = 8000 * 3600;
         (0..count).for_each(|_| _ = tone.sample());
         let peak = peak_of_dbm0(0.0);
@@ -179,20 +190,41 @@ mod tests {
     }
 
     #[test]
+    fn at_16_khz_it_is_the_same_tone_twice_as_dense() {
+        let tone = |rate| {
+            all_of(
+                ToneSequence::new(rate, vec![ToneStep::new(rate, 500, &[440.0], 0.0)], 0),
+                rate,
+            )
+        };
+        let (narrow, wide) = (tone(Rate::Narrow), tone(Rate::Wide));
+        assert_eq!((narrow.len(), wide.len()), (4000, 8000));
+        let is_near = |n: usize| (narrow[n] - wide[2 * n]).abs() <= 1;
+        assert!((20..3980).all(is_near));
+    }
+
+    #[test]
     fn a_cadence_repeats_until_its_duration_is_over() {
-        let steps = vec![ToneStep::new(30, &[440.0, 480.0], -13.0), ToneStep::new(50, &[], 0.0)];
-        let heard = all(ToneSequence::new(steps.clone(), 200));
+        let steps = vec![
+            ToneStep::new(NARROW, 30, &[440.0, 480.0], -13.0),
+            ToneStep::new(NARROW, 50, &[], 0.0),
+        ];
+        let heard = all(ToneSequence::new(NARROW, steps.clone(), 200));
         assert_eq!(heard.len(), 1600);
         let loud = |from: usize| heard[from + 24..from + 200].iter().any(|sample| sample.abs() > 1000);
         assert!(loud(0) && loud(640) && loud(1280));
         assert!(heard[240..640].iter().all(|sample| *sample == 0));
-        assert_eq!(all(ToneSequence::new(steps, 0)).len(), 640);
+        assert_eq!(all(ToneSequence::new(NARROW, steps, 0)).len(), 640);
     }
 
     #[test]
     fn edges_do_not_click() {
         let heard = all(ToneSequence::new(
-            vec![ToneStep::new(100, &[1400.0], 3.0), ToneStep::new(100, &[], 0.0)],
+            NARROW,
+            vec![
+                ToneStep::new(NARROW, 100, &[1400.0], 3.0),
+                ToneStep::new(NARROW, 100, &[], 0.0),
+            ],
             150,
         ));
         assert!(heard[0].abs() < 3277 && heard[799].abs() < 3277);
@@ -200,7 +232,14 @@ mod tests {
 
     #[test]
     fn a_cadence_without_length_ends_at_once() {
-        assert!(all(ToneSequence::new(vec![], -1)).is_empty());
-        assert!(all(ToneSequence::new(vec![ToneStep::new(0, &[440.0], 0.0)], 500)).is_empty());
+        assert!(all(ToneSequence::new(NARROW, vec![], -1)).is_empty());
+        assert!(
+            all(ToneSequence::new(
+                NARROW,
+                vec![ToneStep::new(NARROW, 0, &[440.0], 0.0)],
+                500
+            ))
+            .is_empty()
+        );
     }
 }

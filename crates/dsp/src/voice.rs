@@ -1,11 +1,9 @@
 //! Is somebody speaking? By energy, against the noise of the line.
 
-use offhook_words::Frame;
-
 /// Mean power of a frame in dBm0 (a full-scale sine is +3.17); -90 for silence.
-pub fn frame_power(frame: &Frame) -> f32 {
+pub fn frame_power(frame: &[i16]) -> f32 {
     let sum: i64 = frame.iter().map(|sample| i64::from(*sample) * i64::from(*sample)).sum();
-    let mean = sum as f32 / frame.len() as f32;
+    let mean = sum as f32 / frame.len().max(1) as f32;
     // A full-scale sine has a mean power of 2^29: 87.29 dB.
     if mean < 1.0 {
         -90.0

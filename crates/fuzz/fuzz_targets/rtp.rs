@@ -2,10 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use offhook_codec::Decoder;
 use offhook_rtp::{HEADER_BYTES, JitterBuffer, Latch, Reception, RtpPacket, write_header};
+use offhook_words::Codec;
 
 fuzz_target!(|datagrams: Vec<(u8, Vec<u8>)>| {
     let (mut reception, mut jitter) = (Reception::default(), JitterBuffer::default());
+    let mut decoder = Decoder::default();
     let address = |port: u8| std::net::SocketAddr::from(([127, 0, 0, 1], 4000 + u16::from(port & 3)));
     let mut latch = Latch::new(address(0));
     let mut now = 0_u32;
@@ -25,9 +28,9 @@ fuzz_target!(|datagrams: Vec<(u8, Vec<u8>)>| {
             latch.heard(&packet.header, now);
         }
         reception.packet(&packet.header, now);
-        let samples: Vec<i16> = packet.payload.iter().map(|byte| i16::from(*byte) << 7).collect();
-        jitter.insert(packet.header.timestamp, &samples, now);
-        jitter.pull(now, &mut [0; 160]);
+        let codec = Codec::ALL[usize::from(packet.header.payload_type) % 3];
+        jitter.insert(packet.header.timestamp, codec, packet.payload, now);
+        jitter.pull(now, &mut decoder, &mut [0; 320]);
     }
     assert!(reception.jitter() >= 0.0);
     let _ = reception.report(0, 0);

@@ -1,7 +1,7 @@
 //! Sending digits: a script of keys and pauses, by events or by tones.
 
 use offhook_dsp::{ToneSequence, ToneStep, dtmf_frequencies};
-use offhook_words::{FRAME, Frame, OperationId};
+use offhook_words::{FRAME, OperationId, Rate};
 
 /// Longest script.
 pub const MAX_DIGITS: usize = 256;
@@ -50,7 +50,14 @@ pub struct DigitScript {
 
 impl DigitScript {
     /// `0-9 * # A-D`, `w` waits 0.5 s, `W` 1 s. `None`: another character, none, or too many.
-    pub fn new(id: OperationId, digits: &str, duration_ms: u32, gap_ms: u32, accepted_us: u64) -> Option<Self> {
+    pub fn new(
+        id: OperationId,
+        rate: Rate,
+        digits: &str,
+        duration_ms: u32,
+        gap_ms: u32,
+        accepted_us: u64,
+    ) -> Option<Self> {
         if digits.is_empty() || digits.len() > MAX_DIGITS {
             return None;
         }
@@ -64,8 +71,8 @@ impl DigitScript {
                 _ => {
                     let frequencies = dtmf_frequencies(digit)?;
                     steps.push(Step::Key(digit.to_ascii_uppercase()));
-                    let step = ToneStep::new(key_frames * 20, &frequencies, LEVEL_DBM0);
-                    tones.push(ToneSequence::new(vec![step], 0));
+                    let step = ToneStep::new(rate, key_frames * 20, &frequencies, LEVEL_DBM0);
+                    tones.push(ToneSequence::new(rate, vec![step], 0));
                 }
             }
         }
@@ -85,7 +92,7 @@ impl DigitScript {
     }
 
     /// The next frame: what to do with the key, and whether `frame` holds its tone. `None`: all is sent.
-    pub(crate) fn tick(&mut self, frame: &mut Frame, now_us: u64) -> Option<(KeyOutput, bool)> {
+    pub(crate) fn tick(&mut self, frame: &mut [i16], now_us: u64) -> Option<(KeyOutput, bool)> {
         let step = *self.steps.get(self.at)?;
         if self.frames == 0 {
             self.first_frame_us = now_us;

@@ -1,7 +1,10 @@
 //! The machine of one leg: what came in, what is going on, what goes out.
 
+use std::hint::black_box;
+
 use offhook_dsp::{SpeechDetector, add_frame, frame_power, saturate};
-use offhook_words::{EndCause, FRAME, Frame, OperationId, PauseBehavior, Side};
+use offhook_ring::{Decode, Format};
+use offhook_words::{EndCause, FRAME, Frame, MOST_FRAME, OperationId, PauseBehavior, Rate, Side};
 
 use crate::digits::{DigitScript, KeyOutput};
 use crate::line::{DELAY, HeardLine, SpeechLine};
@@ -19,10 +22,10 @@ const SENSITIVITY: f32 = 44.0;
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// The audio of the remote party, as it is heard now. Recordings take it from [`LegMixer::said`].
-    pub received: &'a Frame,
+    pub received: &'a [i16],
     /// Keys it pressed.
     pub digits: &'a [char],
-    /// When, in samples of the local clock: a frame more than in the tick before. Frames that are left out are silent in
+    /// When, in samples of the local clock at 8 kHz: a frame more than in the tick before. Frames that are left out are silent in
     /// recordings, and players wait.
     pub now: u32,
     /// When, in microseconds.
@@ -42,6 +45,7 @@ pub struct Output {
 
 /// What an ended operation held.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxing would allocate in the tick")]
 pub enum Retired<S, W, T> {
     /// A play.
     Player(Player<S>),
@@ -69,7 +73,7 @@ pub enum MixEvent<S, W, T> {
         cause: EndCause,
         /// The digit that was the cause.
         digit: Option<char>,
-        /// Played, recorded or sent so far, in samples.
+        /// Played, recorded or sent so far, in samples at 8 kHz.
         samples: u64,
         /// When it was added.
         accepted_us: u64,
@@ -101,35 +105,41 @@ struct Tap<T> {
 
 /// All that goes on on a leg.
 #[derive(Debug)]
-pub struct LegMixer<S, W, T> {
+pub struct LegMixer<S, W, T, D: Decode> {
+    rate: Rate,
     players: Vec<Player<S>>,
     recorders: Vec<Recorder<W>>,
     echoes: Vec<Echo>,
     scripts: Vec<DigitScript>,
     taps: Vec<Tap<T>>,
     detector: SpeechDetector,
-    speech: SpeechLine,
+    speech: SpeechLine<D>,
     heard: HeardLine,
     events: Vec<MixEvent<S, W, T>>,
 }
 
-impl<S: FrameSource, W: FrameSink, T: FrameSink> Default for LegMixer<S, W, T> {
-    fn default() -> Self {
+impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> LegMixer<S, W, T, D> {
+    /// Nothing goes on yet. All that is given and taken has this rate.
+    pub fn new(rate: Rate) -> Self {
         Self {
+            rate,
             players: Vec::with_capacity(MAX_OPERATIONS),
             recorders: Vec::with_capacity(MAX_OPERATIONS),
             echoes: Vec::with_capacity(MAX_OPERATIONS),
             scripts: Vec::with_capacity(MAX_OPERATIONS),
             taps: Vec::with_capacity(MAX_OPERATIONS),
             detector: SpeechDetector::new(SENSITIVITY),
-            speech: SpeechLine::default(),
-            heard: HeardLine::default(),
+            speech: SpeechLine::new(rate),
+            heard: HeardLine::new(rate),
             events: Vec::with_capacity(MAX_OPERATIONS),
         }
     }
-}
 
-impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
+    /// The rate of all that is given and taken.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Begin a play. `false`: there are too many; it is dropped.
     pub fn add_player(&mut self, player: Player<S>) -> bool {
         push(&mut self.players, player)
@@ -185,33 +195,27 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         self.taps.iter_mut().map(|tap| (tap.id, &mut tap.sink))
     }
 
-    /// Samples of the remote party came; the first was said at `at`. To be told before the tick `now` in which they came.
-    pub fn said(&mut self, at: u32, samples: &[i16], now: u32) {
+    /// Audio of the remote party came; its first code was said at `at`. To be told before the tick `now` in which it came.
+    pub fn said(&mut self, at: u32, format: D::Format, codes: &[<D::Format as Format>::Code], now: u32) {
         if !self.recorders.is_empty() {
             self.speech.start(now);
-            self.speech.insert(at, samples);
+            self.speech.insert(at, format, codes);
         }
     }
 
-    /// Reads a little of all that the next tick needs, whose value means nothing. Memory that other legs have driven out of
-    /// the cache comes back at once then, not one piece after another.
-    pub fn touch(&self) -> u64 {
-        let lines = if self.recorders.is_empty() {
-            0
-        } else {
-            self.speech.touch() ^ self.heard.touch()
-        };
-        let players = self
-            .players
-            .iter()
-            .map(|player| player.frames ^ u64::from(player.source.touch()));
-        let recorders = self
-            .recorders
-            .iter()
-            .map(|recorder| recorder.samples ^ recorder.sink.touch());
-        players
-            .chain(recorders)
-            .fold(u64::from(lines.unsigned_abs()), |sum, other| sum ^ other)
+    /// Reads a little of all that the next tick needs. Memory that other legs have driven out of the cache comes back at once
+    /// then, not one piece after another.
+    pub fn touch(&self) {
+        if !self.recorders.is_empty() {
+            self.speech.touch();
+            self.heard.touch();
+        }
+        for player in &self.players {
+            black_box((player.frames, player.source.touch()));
+        }
+        for recorder in &self.recorders {
+            black_box((recorder.samples, recorder.sink.touch()));
+        }
     }
 
     /// Pause a play or a recording; others are left alone.
@@ -301,25 +305,26 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         for recorder in &mut self.recorders {
             input.digits.iter().for_each(|digit| recorder.input(*digit));
         }
-        let mut hears = [0_i32; FRAME];
-        let mut adds = None;
-        self.play(&mut hears, &mut adds, input.now_us);
-        self.echo(&mut hears, input.received);
+        let mut sums = Sums::new();
+        self.play(&mut sums, input.now_us);
+        self.echo(&mut sums.hears, input.received);
+        let (hears, adds) = sums.frames(self.rate);
         let mut output = Output {
-            frame: hears.map(saturate),
+            frame: hears,
             key: KeyOutput::None,
         };
         self.send_digits(&mut output, input);
-        let adds = adds.map(|adds| adds.map(saturate));
-        let mut says = *input.received;
-        add(&mut says, adds.as_ref());
-        self.record(&says, &output.frame, adds.as_ref(), input);
+        let adds = adds.as_deref();
+        let mut says = Frame::silent(self.rate);
+        says.copy_from_slice(input.received);
+        add(&mut says, adds);
+        self.record(&says, &output.frame, adds, input);
         self.listen(&says, &output.frame);
         output
     }
 
-    fn play(&mut self, hears: &mut [i32; FRAME], adds: &mut Option<[i32; FRAME]>, now_us: u64) {
-        let mut frame = [0; FRAME];
+    fn play(&mut self, sums: &mut Sums, now_us: u64) {
+        let mut frame = Frame::silent(self.rate);
         let mut at = 0;
         while let Some(player) = self.players.get_mut(at) {
             let is_first = player.frames == 0;
@@ -329,10 +334,10 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
                     self.events.push(MixEvent::Started(player.id));
                 }
                 if player.side.has_heard() {
-                    add_frame(hears, &frame);
+                    add_frame(&mut sums.hears, &frame);
                 }
                 if player.side.has_said() {
-                    add_frame(adds.get_or_insert([0; FRAME]), &frame);
+                    add_frame(sums.adds.get_or_insert([0; MOST_FRAME]), &frame);
                 }
             }
             if let Some((cause, digit)) = end {
@@ -344,12 +349,12 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         }
         for recorder in &mut self.recorders {
             if recorder.beep(&mut frame) {
-                add_frame(hears, &frame);
+                add_frame(&mut sums.hears, &frame);
             }
         }
     }
 
-    fn echo(&mut self, hears: &mut [i32; FRAME], received: &Frame) {
+    fn echo(&mut self, hears: &mut [i32], received: &[i16]) {
         let mut at = 0;
         while let Some(echo) = self.echoes.get_mut(at) {
             if echo.end.is_none() && echo.left == 0 {
@@ -371,7 +376,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         let Some(script) = self.scripts.first_mut() else {
             return;
         };
-        let mut tone = [0; FRAME];
+        let mut tone = Frame::silent(self.rate);
         match script.tick(&mut tone, input.now_us) {
             None => {
                 let script = self.scripts.remove(0);
@@ -383,7 +388,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         }
     }
 
-    fn record(&mut self, says: &Frame, hears: &Frame, adds: Option<&Frame>, input: &Input<'_>) {
+    fn record(&mut self, says: &[i16], hears: &[i16], adds: Option<&[i16]>, input: &Input<'_>) {
         if self.recorders.is_empty() {
             self.speech.stop();
             return;
@@ -410,14 +415,14 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
     /// The ticks before this one that did not happen: silent, but for what is known of them later.
     fn leave_out(&mut self, now: u32) {
         for _ in 0..self.speech.behind(now) {
-            self.write_oldest(&[0; FRAME], None);
+            self.write_oldest(&Frame::silent(self.rate), None);
             self.recorders.iter_mut().for_each(Recorder::skip);
         }
     }
 
     /// A tick has become old enough: write it. Its place is for the one that is now.
-    fn write_oldest(&mut self, hears: &Frame, adds: Option<&Frame>) {
-        let mut said = [0; FRAME];
+    fn write_oldest(&mut self, hears: &[i16], adds: Option<&[i16]>) {
+        let mut said = Frame::silent(self.rate);
         self.speech.advance(&mut said);
         let (old, added) = self.heard.oldest();
         add(&mut said, added);
@@ -432,7 +437,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
 
     /// A recording is over: write the ticks that would have waited for what comes late.
     fn write_rest(&self, recorder: &mut Recorder<W>) {
-        let mut said = [[0; FRAME]; DELAY];
+        let mut said = [Frame::silent(self.rate); DELAY];
         self.speech.rest(&mut said);
         for (said, (hears, adds)) in said.iter_mut().zip(self.heard.rest()) {
             add(said, adds);
@@ -440,7 +445,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
         }
     }
 
-    fn listen(&mut self, says: &Frame, hears: &Frame) {
+    fn listen(&mut self, says: &[i16], hears: &[i16]) {
         let mut at = 0;
         while let Some(tap) = self.taps.get_mut(at) {
             if let Some(cause) = tap.end {
@@ -452,7 +457,8 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
                 Side::Said => tap.sink.push(says),
                 Side::Heard => tap.sink.push(hears),
                 Side::Both => {
-                    let mut both = *says;
+                    let mut both = Frame::silent(self.rate);
+                    both.copy_from_slice(says);
                     for (sample, other) in both.iter_mut().zip(hears) {
                         *sample = sample.saturating_add(*other);
                     }
@@ -481,8 +487,34 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink> LegMixer<S, W, T> {
     }
 }
 
+/// What is played in a tick: to the remote party, and into what it says. Of a narrow leg the first half is used.
+struct Sums {
+    hears: [i32; MOST_FRAME],
+    adds: Option<[i32; MOST_FRAME]>,
+}
+
+impl Sums {
+    fn new() -> Self {
+        Self {
+            hears: [0; MOST_FRAME],
+            adds: None,
+        }
+    }
+
+    fn frames(&self, rate: Rate) -> (Frame, Option<Frame>) {
+        let frame = |sums: &[i32; MOST_FRAME]| {
+            let mut frame = Frame::silent(rate);
+            for (sample, sum) in frame.iter_mut().zip(sums) {
+                *sample = saturate(*sum);
+            }
+            frame
+        };
+        (frame(&self.hears), self.adds.as_ref().map(frame))
+    }
+}
+
 /// What is said, with what is played into it.
-fn add(said: &mut Frame, adds: Option<&Frame>) {
+fn add(said: &mut [i16], adds: Option<&[i16]>) {
     for (sample, other) in said.iter_mut().zip(adds.into_iter().flatten()) {
         *sample = sample.saturating_add(*other);
     }

@@ -1,4 +1,4 @@
-//! Players, recorders and the mixing of one leg, in frames of 20 ms.
+//! Players, recorders and the mixing of one leg, in frames of 20 ms at its rate.
 //!
 //! [`LegMixer`] is a machine: once a frame it is told what came in (audio, digits) and makes what goes out. Where samples come
 //! from and go to is behind [`FrameSource`] and [`FrameSink`]. After an operation was added, nothing allocates; what
@@ -17,9 +17,7 @@ pub use digits::{DigitScript, KeyOutput, MAX_DIGITS};
 pub use leg::{Input, LegMixer, MAX_OPERATIONS, MixEvent, Output, Retired};
 pub use line::SPEECH_WINDOW;
 pub use player::Player;
-pub use recorder::{Recorder, RecorderLimits};
-
-use offhook_words::Frame;
+pub use recorder::{Recorder, RecorderLimits, record_beep};
 
 /// What a source had for this frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub enum Supply {
 /// Samples to play. Must not wait or allocate.
 pub trait FrameSource {
     /// The next frame, or why there is none; the frame is written only with [`Supply::Frame`].
-    fn pull(&mut self, frame: &mut Frame) -> Supply;
+    fn pull(&mut self, frame: &mut [i16]) -> Supply;
 
     /// Reads a little of the next frame; its value means nothing.
     fn touch(&self) -> u16 {

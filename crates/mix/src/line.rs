@@ -3,41 +3,46 @@
 //! What is heard and mixed comes out of the jitter buffer, whose delay grows and shrinks. A recording takes speech from here
 //! instead: packets in any order are laid at their places, and read when even a late one has come.
 
+use std::hint::black_box;
+use std::ops::Range;
+
 use offhook_dsp::Concealer;
-use offhook_ring::TimedRing;
-use offhook_words::{FRAME, Frame};
+use offhook_ring::{Decode, Format, TimedRing};
+use offhook_words::{FRAME, Frame, Rate};
 
 /// Frames between a tick and the writing of what was said and heard in it.
 pub(crate) const DELAY: usize = 10;
-/// Packets that come later than this, in samples, are not in a recording.
+/// Packets that come later than this, in samples at 8 kHz, are not in a recording.
 pub const SPEECH_WINDOW: u32 = (DELAY as u32 - 1) * STEP;
 
 const STEP: u32 = FRAME as u32;
 const HALF: u32 = STEP / 2;
-/// Samples held, about a second.
+/// Codes held, about a second.
 const RING: usize = 8192;
-/// Samples that may come ahead of the reader.
+/// Codes that may come ahead of the reader.
 const MOST_AHEAD: i32 = 8192 - 8;
 
-/// Speech by local time, which counts samples and wraps.
-#[derive(Debug, Default)]
-pub(crate) struct SpeechLine {
-    laid: Laid,
-    reader: Option<Reader>,
+/// Speech by local time, which counts codes and wraps. A recording has it decoded anew: what is late for the ear is not lost to it.
+#[derive(Debug)]
+pub(crate) struct SpeechLine<D: Decode> {
+    rate: Rate,
+    laid: Laid<D::Format>,
+    reader: Option<Reader<D>>,
 }
 
 /// What came, at its places.
-#[derive(Debug, Default)]
-struct Laid {
-    ring: TimedRing<RING>,
-    /// Behind the latest sample that came.
+#[derive(Debug)]
+struct Laid<F: Format> {
+    ring: TimedRing<F, RING>,
+    /// Behind the latest code that came.
     end: u32,
 }
 
 /// What reads the line: frames half a frame ahead of the ticks', since packets are placed between two ticks.
 #[derive(Debug, Clone)]
-struct Reader {
+struct Reader<D> {
     next: u32,
+    decoder: D,
     before: Frame,
     concealer: Concealer,
 }
@@ -46,7 +51,19 @@ fn ahead(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
 }
 
-impl SpeechLine {
+impl<D: Decode + Default + Clone> SpeechLine<D> {
+    /// To be read at this rate.
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            laid: Laid {
+                ring: TimedRing::default(),
+                end: 0,
+            },
+            reader: None,
+        }
+    }
+
     /// Nobody reads any more.
     pub(crate) fn stop(&mut self) {
         self.reader = None;
@@ -59,8 +76,9 @@ impl SpeechLine {
             self.laid.end = now.wrapping_sub(DELAY as u32 * STEP);
             self.reader = Some(Reader {
                 next: self.laid.end.wrapping_add(HALF),
-                before: [0; FRAME],
-                concealer: Concealer::default(),
+                decoder: D::default(),
+                before: Frame::silent(self.rate),
+                concealer: Concealer::new(self.rate),
             });
         }
     }
@@ -73,34 +91,36 @@ impl SpeechLine {
         })
     }
 
-    /// Samples came whose first was said at `at`.
-    pub(crate) fn insert(&mut self, at: u32, samples: &[i16]) {
+    /// Codes came whose first was said at `at`.
+    pub(crate) fn insert(&mut self, at: u32, format: D::Format, codes: &[<D::Format as Format>::Code]) {
         let Some(reader) = &self.reader else {
             return;
         };
-        let end = at.wrapping_add(samples.len() as u32);
+        let end = at.wrapping_add(codes.len() as u32);
         if ahead(end, reader.next) <= 0 || ahead(end, reader.next) > MOST_AHEAD {
             return;
         }
         // What the reader has passed has no place any more, and would be found there a second later.
         let gone = ahead(reader.next, at).max(0).unsigned_abs();
-        let rest = samples.get(gone as usize..).unwrap_or(&[]);
-        self.laid.ring.insert(at.wrapping_add(gone), rest);
+        let rest = codes.get(gone as usize..).unwrap_or(&[]);
+        self.laid.ring.insert(at.wrapping_add(gone), format, rest);
         if ahead(end, self.laid.end) > 0 {
             self.laid.end = end;
         }
     }
 
     /// Reads a little of what the next tick needs.
-    pub(crate) fn touch(&self) -> i16 {
-        let next = self.reader.as_ref().map_or(0, |reader| reader.next);
-        self.laid.ring.touch(self.laid.end) ^ self.laid.ring.touch(next)
+    pub(crate) fn touch(&self) {
+        self.laid.ring.touch(self.laid.end);
+        self.laid
+            .ring
+            .touch(self.reader.as_ref().map_or(0, |reader| reader.next));
     }
 
     /// What was said in the next tick that is old enough.
-    pub(crate) fn advance(&mut self, frame: &mut Frame) {
+    pub(crate) fn advance(&mut self, frame: &mut [i16]) {
         let Some(reader) = &mut self.reader else {
-            *frame = [0; FRAME];
+            frame.fill(0);
             return;
         };
         let begun = reader.next;
@@ -119,14 +139,14 @@ impl SpeechLine {
     }
 }
 
-impl Laid {
-    fn step(&self, reader: &mut Reader, frame: &mut Frame) {
-        let half = HALF as usize;
+impl<F: Format> Laid<F> {
+    fn step<D: Decode<Format = F>>(&self, reader: &mut Reader<D>, frame: &mut [i16]) {
+        let half = frame.len() / 2;
         if let (Some(to), Some(from)) = (frame.get_mut(..half), reader.before.get(half..)) {
             to.copy_from_slice(from);
         }
         let after = &mut reader.before;
-        if self.read(reader.next, after) {
+        if self.read(reader.next, &mut reader.decoder, after) {
             reader.concealer.good(after);
         } else if ahead(self.end, reader.next.wrapping_add(STEP)) > 0 {
             // Lost, as more came behind it; otherwise nobody spoke.
@@ -141,12 +161,12 @@ impl Laid {
     }
 
     /// Fill in what came. `false`: less than half of it did, and the frame is silent.
-    fn read(&self, from: u32, frame: &mut Frame) -> bool {
+    fn read(&self, from: u32, decoder: &mut impl Decode<Format = F>, frame: &mut [i16]) -> bool {
         let has_frame = self.ring.has_frame(from);
         if has_frame {
-            self.ring.read(from, frame);
+            self.ring.read(from, decoder, frame);
         } else {
-            *frame = [0; FRAME];
+            frame.fill(0);
         }
         has_frame
     }
@@ -155,42 +175,45 @@ impl Laid {
 /// What was heard, and what was played into speech, in the ticks that are not written yet.
 #[derive(Debug)]
 pub(crate) struct HeardLine {
-    heard: Box<[Frame; DELAY]>,
-    added: Box<[Frame; DELAY]>,
+    frame: usize,
+    heard: Box<[i16]>,
+    added: Box<[i16]>,
     has_added: [bool; DELAY],
     at: usize,
 }
 
-impl Default for HeardLine {
-    fn default() -> Self {
+impl HeardLine {
+    /// Of frames of this rate.
+    pub(crate) fn new(rate: Rate) -> Self {
+        let frame = rate.frame();
         Self {
-            heard: Box::new([[0; FRAME]; DELAY]),
-            added: Box::new([[0; FRAME]; DELAY]),
+            frame,
+            heard: vec![0; DELAY * frame].into(),
+            added: vec![0; DELAY * frame].into(),
             has_added: [false; DELAY],
             at: 0,
         }
     }
-}
 
-impl HeardLine {
     /// Reads a little of what the next tick needs.
-    pub(crate) fn touch(&self) -> i16 {
+    pub(crate) fn touch(&self) {
         let (heard, _) = self.oldest();
-        heard.first().copied().unwrap_or(0) ^ heard.get(96).copied().unwrap_or(0)
+        black_box((heard.first().copied(), heard.get(96).copied()));
     }
 
     /// What was [`DELAY`] ticks ago.
-    pub(crate) fn oldest(&self) -> (&Frame, Option<&Frame>) {
+    pub(crate) fn oldest(&self) -> (&[i16], Option<&[i16]>) {
         self.place(self.at)
     }
 
     /// Put in what is now, for what was [`DELAY`] ticks ago.
-    pub(crate) fn push(&mut self, hears: &Frame, adds: Option<&Frame>) {
-        if let Some(heard) = self.heard.get_mut(self.at) {
-            *heard = *hears;
+    pub(crate) fn push(&mut self, hears: &[i16], adds: Option<&[i16]>) {
+        let place = self.range(self.at);
+        if let Some(heard) = self.heard.get_mut(place.clone()) {
+            heard.copy_from_slice(hears);
         }
-        if let (Some(added), Some(adds)) = (self.added.get_mut(self.at), adds) {
-            *added = *adds;
+        if let (Some(added), Some(adds)) = (self.added.get_mut(place), adds) {
+            added.copy_from_slice(adds);
         }
         if let Some(has) = self.has_added.get_mut(self.at) {
             *has = adds.is_some();
@@ -198,14 +221,18 @@ impl HeardLine {
         self.at = (self.at + 1) % DELAY;
     }
 
-    fn place(&self, at: usize) -> (&Frame, Option<&Frame>) {
-        const SILENCE: &Frame = &[0; FRAME];
-        let added = self.added.get(at).filter(|_| self.has_added.get(at) == Some(&true));
-        (self.heard.get(at).unwrap_or(SILENCE), added)
+    fn range(&self, at: usize) -> Range<usize> {
+        at * self.frame..(at + 1) * self.frame
+    }
+
+    fn place(&self, at: usize) -> (&[i16], Option<&[i16]>) {
+        let has_added = self.has_added.get(at) == Some(&true);
+        let added = self.added.get(self.range(at)).filter(|_| has_added);
+        (self.heard.get(self.range(at)).unwrap_or(&[]), added)
     }
 
     /// All that is in it, oldest first.
-    pub(crate) fn rest(&self) -> impl Iterator<Item = (&Frame, Option<&Frame>)> {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = (&[i16], Option<&[i16]>)> {
         (self.at..DELAY).chain(0..self.at).map(|at| self.place(at))
     }
 }

@@ -1,7 +1,7 @@
 //! One play: a source with volume, pause, and what interrupts it.
 
 use offhook_dsp::{Gain, decibels_to_factor};
-use offhook_words::{EndCause, FRAME, Frame, Interrupt, OperationId, Side};
+use offhook_words::{EndCause, FRAME, Frame, Interrupt, OperationId, Rate, Side};
 
 use crate::{FrameSource, Supply};
 
@@ -90,7 +90,7 @@ impl<S: FrameSource> Player<S> {
     }
 
     /// The frame to be heard, and how it ended if it did.
-    pub(crate) fn tick(&mut self, frame: &mut Frame, now_us: u64) -> (bool, Option<(EndCause, Option<char>)>) {
+    pub(crate) fn tick(&mut self, frame: &mut [i16], now_us: u64) -> (bool, Option<(EndCause, Option<char>)>) {
         let is_silent = self.gain.is_silent() || self.frames == 0;
         if is_silent && (self.is_paused || self.end.is_some()) {
             return (false, self.end);
@@ -106,15 +106,17 @@ impl<S: FrameSource> Player<S> {
         }
         self.frames += 1;
         if self.is_paused {
-            self.held = Some(*frame);
+            let mut held = Frame::silent(Rate::of_frame(frame.len()));
+            held.copy_from_slice(frame);
+            self.held = Some(held);
         }
         self.gain.apply(frame);
         (true, self.end)
     }
 
-    fn next_frame(&mut self, frame: &mut Frame) -> bool {
+    fn next_frame(&mut self, frame: &mut [i16]) -> bool {
         if let Some(held) = self.held.take() {
-            *frame = held;
+            frame.copy_from_slice(&held);
             return true;
         }
         let cause = match self.source.pull(frame) {
@@ -129,6 +131,7 @@ impl<S: FrameSource> Player<S> {
         false
     }
 
+    /// At 8 kHz.
     pub(crate) fn samples(&self) -> u64 {
         self.frames * FRAME as u64
     }

@@ -1,13 +1,19 @@
 //! One recording: which side, when it ends, and what a pause does.
 
 use offhook_dsp::{SpeechDetector, ToneSequence, ToneStep, frame_power};
-use offhook_words::{EndCause, FRAME, Frame, OperationId, PauseBehavior, Side};
+use offhook_words::{EndCause, FRAME, MOST_FRAME, OperationId, PauseBehavior, Rate, Side};
 
 use crate::FrameSink;
 use crate::line::DELAY;
 
 /// The beep before a recording: 1 kHz, 300 ms.
 const BEEP: (u32, f32, f32) = (300, 1000.0, -13.0);
+
+/// What is heard before a recording that is to begin with a beep.
+pub fn record_beep(rate: Rate) -> ToneSequence {
+    let (duration_ms, hz, level) = BEEP;
+    ToneSequence::new(rate, vec![ToneStep::new(rate, duration_ms, &[hz], level)], 0)
+}
 
 /// When a recording ends by itself. 0 is never.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +42,8 @@ enum Span {
 /// What both sides said in a tick, old enough to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settled<'a> {
-    pub(crate) says: &'a Frame,
-    pub(crate) hears: &'a Frame,
+    pub(crate) says: &'a [i16],
+    pub(crate) hears: &'a [i16],
 }
 
 /// A recording.
@@ -64,18 +70,16 @@ pub struct Recorder<W> {
 }
 
 impl<W: FrameSink> Recorder<W> {
-    /// Stereo: left is what the remote party says, right what it hears.
+    /// Stereo: left is what the remote party says, right what it hears. `beep` is heard first.
     pub fn new(
         id: OperationId,
         sink: W,
         side: Side,
         is_stereo: bool,
-        beep: bool,
+        beep: Option<ToneSequence>,
         limits: RecorderLimits,
         accepted_us: u64,
     ) -> Self {
-        let (duration_ms, hz, level) = BEEP;
-        let beep = beep.then(|| ToneSequence::new(vec![ToneStep::new(duration_ms, &[hz], level)], 0));
         Self {
             id,
             sink,
@@ -133,7 +137,7 @@ impl<W: FrameSink> Recorder<W> {
     }
 
     /// The beep, while it sounds.
-    pub(crate) fn beep(&mut self, frame: &mut Frame) -> bool {
+    pub(crate) fn beep(&mut self, frame: &mut [i16]) -> bool {
         let Some(beep) = &mut self.beep else {
             return false;
         };
@@ -148,8 +152,8 @@ impl<W: FrameSink> Recorder<W> {
     /// ended if it did.
     pub(crate) fn plan(
         &mut self,
-        says: &Frame,
-        hears: &Frame,
+        says: &[i16],
+        hears: &[i16],
         now_us: u64,
     ) -> (bool, Option<(EndCause, Option<char>)>) {
         if self.beep.is_some() || self.end.is_some() {
@@ -178,7 +182,7 @@ impl<W: FrameSink> Recorder<W> {
         (is_first, self.end)
     }
 
-    /// Count the samples of a tick; the last may be cut.
+    /// Count the samples of a tick, at 8 kHz; the last may be cut.
     fn take(&mut self) -> u8 {
         let room = match self.limits.max_length_ms {
             0 => FRAME as u64,
@@ -209,17 +213,18 @@ impl<W: FrameSink> Recorder<W> {
     }
 
     fn write(&mut self, span: Span, settled: Settled<'_>) {
-        let silent = [0; FRAME];
+        let silent = [0; MOST_FRAME];
+        let silent = silent.get(..settled.says.len()).unwrap_or(&silent);
         let (says, hears, count) = match span {
             Span::Nothing => return,
-            Span::Silence(count) => (&silent, &silent, count),
+            Span::Silence(count) => (silent, silent, count),
             Span::Sound(count) => (
-                if self.side.has_said() { settled.says } else { &silent },
-                if self.side.has_heard() { settled.hears } else { &silent },
+                if self.side.has_said() { settled.says } else { silent },
+                if self.side.has_heard() { settled.hears } else { silent },
                 count,
             ),
         };
-        let mut samples = [0; FRAME * 2];
+        let mut samples = [0; MOST_FRAME * 2];
         let pairs = says.iter().zip(hears);
         if self.is_stereo {
             for ([left, right], (says, hears)) in samples.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
@@ -230,7 +235,8 @@ impl<W: FrameSink> Recorder<W> {
                 *to = says.saturating_add(*hears);
             }
         }
-        let count = usize::from(count) * if self.is_stereo { 2 } else { 1 };
+        let channels = if self.is_stereo { 2 } else { 1 };
+        let count = usize::from(count) * Rate::of_frame(settled.says.len()).factor() * channels;
         self.sink.push(samples.get(..count).unwrap_or(&[]));
     }
 
@@ -238,11 +244,10 @@ impl<W: FrameSink> Recorder<W> {
         self.limits.initial_timeout_ms > 0 || self.limits.end_silence_timeout_ms > 0
     }
 
-    fn watch(&mut self, says: &Frame, hears: &Frame) {
+    fn watch(&mut self, says: &[i16], hears: &[i16]) {
         self.frames += 1;
-        let silent = [0; FRAME];
-        let says = if self.side.has_said() { says } else { &silent };
-        let hears = if self.side.has_heard() { hears } else { &silent };
+        let says = if self.side.has_said() { says } else { &[] };
+        let hears = if self.side.has_heard() { hears } else { &[] };
         let is_speech = self.detector.frame(frame_power(says).max(frame_power(hears)));
         self.has_spoken |= is_speech;
         self.quiet_frames = match (self.has_spoken, is_speech) {

@@ -1,6 +1,7 @@
 //! A leg on virtual time.
 
-use offhook_words::{FRAME, Frame, Interrupt, PauseBehavior, Side};
+use offhook_test_support::Linear;
+use offhook_words::{FRAME, Interrupt, PauseBehavior, Rate, Side};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,12 +15,12 @@ struct Level {
 }
 
 impl FrameSource for Level {
-    fn pull(&mut self, frame: &mut Frame) -> Supply {
+    fn pull(&mut self, frame: &mut [i16]) -> Supply {
         if self.left == 0 {
             return Supply::Ended;
         }
         self.left -= 1;
-        *frame = [self.value; FRAME];
+        frame.fill(self.value);
         Supply::Frame
     }
 }
@@ -33,7 +34,7 @@ impl FrameSink for Tape {
     }
 }
 
-type Mixer = LegMixer<Level, Tape, Tape>;
+type Mixer = LegMixer<Level, Tape, Tape, Linear>;
 
 struct Leg {
     mixer: Mixer,
@@ -45,7 +46,7 @@ struct Leg {
 impl Leg {
     fn new() -> Self {
         Self {
-            mixer: Mixer::default(),
+            mixer: Mixer::new(Rate::Narrow),
             now: 1,
             log: Vec::new(),
             tones: false,
@@ -55,7 +56,7 @@ impl Leg {
     /// A tick in which this was heard, and in which the same was said at this very time.
     fn hear(&mut self, received: i16, digits: &[char]) -> Output {
         let now = self.now as u32 * 160;
-        self.mixer.said(now, &[received; FRAME], now);
+        self.mixer.said(now, Linear, &[received; FRAME], now);
         self.tick(received, digits)
     }
 
@@ -116,8 +117,15 @@ impl Leg {
 
     fn record(&mut self, id: u64, side: Side, stereo: bool, beep: bool, limits: RecorderLimits) -> Tape {
         let tape = Tape::default();
-        self.mixer
-            .add_recorder(Recorder::new(id, tape.clone(), side, stereo, beep, limits, self.now));
+        self.mixer.add_recorder(Recorder::new(
+            id,
+            tape.clone(),
+            side,
+            stereo,
+            beep.then(|| record_beep(Rate::Narrow)),
+            limits,
+            self.now,
+        ));
         tape
     }
 }
@@ -331,7 +339,7 @@ fn nobody_speaks_and_silence_after_speech_have_their_own_time_outs() {
 fn echo_sends_back_what_is_received_until_its_time_is_over() {
     let mut leg = Leg::new();
     leg.mixer.add_echo(1, 60, 0);
-    let heard: Vec<Frame> = (1..6).map(|n| leg.hear(n * 100, &[]).frame).collect();
+    let heard: Vec<_> = (1..6).map(|n| leg.hear(n * 100, &[]).frame).collect();
     assert_eq!(
         heard,
         [[100; FRAME], [200; FRAME], [300; FRAME], [0; FRAME], [0; FRAME]]
@@ -342,7 +350,8 @@ fn echo_sends_back_what_is_received_until_its_time_is_over() {
 #[test]
 fn digits_go_out_as_events_with_their_gaps_and_waits() {
     let mut leg = Leg::new();
-    leg.mixer.add_digits(DigitScript::new(1, "1w#", 60, 40, 0).unwrap());
+    leg.mixer
+        .add_digits(DigitScript::new(1, Rate::Narrow, "1w#", 60, 40, 0).unwrap());
     let keys: Vec<KeyOutput> = leg.quiet(36).into_iter().map(|output| output.key).collect();
     let press = |digit| KeyOutput::Press { digit, samples: 480 };
     assert_eq!(
@@ -364,7 +373,8 @@ fn digits_go_out_as_events_with_their_gaps_and_waits() {
 fn digits_as_tones_are_recognised_by_the_detector() {
     let mut leg = Leg::new();
     leg.tones = true;
-    leg.mixer.add_digits(DigitScript::new(1, "159D", 60, 60, 0).unwrap());
+    leg.mixer
+        .add_digits(DigitScript::new(1, Rate::Narrow, "159D", 60, 60, 0).unwrap());
     let mut detector = offhook_dsp::DtmfDetector::default();
     let heard: String = leg
         .quiet(40)
@@ -377,7 +387,10 @@ fn digits_as_tones_are_recognised_by_the_detector() {
 #[test]
 fn digits_that_do_not_exist_are_refused() {
     for digits in ["", "12x", &"1".repeat(MAX_DIGITS + 1)] {
-        assert!(DigitScript::new(1, digits, 100, 100, 0).is_none(), "{digits}");
+        assert!(
+            DigitScript::new(1, Rate::Narrow, digits, 100, 100, 0).is_none(),
+            "{digits}"
+        );
     }
 }
 
@@ -402,7 +415,7 @@ fn recorded(ticks: u32, arrivals: impl Fn(u32) -> Vec<u32>) -> Vec<i16> {
     for tick in 1..=ticks {
         for n in arrivals(tick) {
             let at = n * 160 - 80;
-            leg.mixer.said(at, &[n as i16 * 10; FRAME], tick * 160);
+            leg.mixer.said(at, Linear, &[n as i16 * 10; FRAME], tick * 160);
         }
         leg.tick(30_000, &[]);
     }
@@ -444,7 +457,7 @@ fn packets_of_any_length_are_recorded_without_a_jump_between_them() {
         for tick in 1..=60_u32 {
             while sent + size <= tick * 160 {
                 let samples: Vec<i16> = (sent..sent + size).map(value).collect();
-                leg.mixer.said(2003 + sent, &samples, tick * 160);
+                leg.mixer.said(2003 + sent, Linear, &samples, tick * 160);
                 sent += size;
             }
             leg.tick(30_000, &[]);
@@ -488,7 +501,7 @@ fn ticks_that_were_left_out_are_on_the_time_line() {
     // Half a second in which nothing ran; what was said meanwhile comes at once.
     let now = (leg.now as u32 + 25) * 160;
     for n in leg.now as u32..leg.now as u32 + 25 {
-        leg.mixer.said(n * 160, &[60; FRAME], now);
+        leg.mixer.said(n * 160, Linear, &[60; FRAME], now);
     }
     leg.now += 25;
     leg.hear_for(20, 70);
@@ -565,9 +578,9 @@ proptest! {
             let target = 100 + id;
             let fits = match what {
                 0..3 => leg.mixer.add_player(Player::new(next, Level { value: level, left: count }, Side::Both, 0.0, ANY, 0)),
-                3 => leg.mixer.add_recorder(Recorder::new(next, Tape::default(), Side::Both, count % 2 == 0, count % 3 == 0, limits(), 0)),
+                3 => leg.mixer.add_recorder(Recorder::new(next, Tape::default(), Side::Both, count % 2 == 0, (count % 3 == 0).then(|| record_beep(Rate::Narrow)), limits(), 0)),
                 4 => leg.mixer.add_echo(next, count * 10, 0),
-                5 => leg.mixer.add_digits(DigitScript::new(next, "1w2", count * 5, count, 0).unwrap()),
+                5 => leg.mixer.add_digits(DigitScript::new(next, Rate::Narrow, "1w2", count * 5, count, 0).unwrap()),
                 6 => leg.mixer.add_tap(next, Side::Said, Tape::default(), 0),
                 7 => { leg.mixer.stop(target); false }
                 8 => { leg.mixer.pause(target, PauseBehavior::Silence); false }

@@ -1,18 +1,18 @@
-//! The jitter buffer: adaptive, bounded, addressed by timestamp.
+//! The jitter buffer: adaptive, bounded, addressed by timestamp. It holds what came as it came; it is decoded when it is played.
 //!
 //! Each packet tells how much later it came than the fastest one. The playout delay follows what 99.7 % of them need, up to
 //! 120 ms. When nothing came, playout waits, so that a burst after a stall loses nothing; it catches up afterwards
 //! by skipping what is missing, and by blending two frames into one.
 
-use offhook_ring::{Cell, TimedRing};
-use offhook_words::{FRAME, Frame, RATE_HZ};
+use offhook_ring::{Cell, Decode, Format, TimedRing};
+use offhook_words::{Codec, FRAME, MOST_FRAME, RATE_HZ};
 
 const STEP: i32 = FRAME as i32;
-/// Samples held: 512 ms.
+/// Codes held: 512 ms.
 const RING: usize = 4096;
 const BUCKETS: usize = 32;
-/// Samples of one packet: 250 ms (RFC 3551 section 4.2 has every receiver take 200).
-pub const MOST_SAMPLES: usize = 2000;
+/// Codes of one packet: 250 ms (RFC 3551 section 4.2 has every receiver take 200).
+const MOST_CODES: usize = 2000;
 /// Longest delay that is aimed at: 120 ms.
 const LONGEST: i32 = 6 * STEP;
 const QUANTILE: f32 = 0.997;
@@ -52,10 +52,10 @@ pub struct JitterCounts {
     pub lengthened: u64,
 }
 
-/// Samples of one stream on their way from arrival to playout. Both clocks count samples and wrap.
+/// Audio of one stream on its way from arrival to playout. Both clocks count codes, 8000 of a second, and wrap.
 #[derive(Debug, Clone)]
-pub struct JitterBuffer {
-    ring: TimedRing<RING>,
+pub struct JitterBuffer<F: Format = Codec> {
+    ring: TimedRing<F, RING>,
     origin: u32,
     /// Next to be played, and behind the last that came; both relative to `origin`.
     play: Option<u32>,
@@ -76,7 +76,7 @@ pub struct JitterBuffer {
     counts: JitterCounts,
 }
 
-impl Default for JitterBuffer {
+impl<F: Format> Default for JitterBuffer<F> {
     fn default() -> Self {
         Self {
             ring: TimedRing::default(),
@@ -102,8 +102,8 @@ fn signed(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b) as i32
 }
 
-impl JitterBuffer {
-    /// The stream began anew: forget its samples, keep what is known of the path.
+impl<F: Format> JitterBuffer<F> {
+    /// The stream began anew: forget its audio, keep what is known of the path.
     pub fn restart(&mut self) {
         self.newest = None;
         self.stop();
@@ -124,16 +124,16 @@ impl JitterBuffer {
         (self.target / 8).unsigned_abs()
     }
 
-    /// A packet of at most [`MOST_SAMPLES`] came at `now`; of a longer one the first are taken.
-    pub fn insert(&mut self, timestamp: u32, samples: &[i16], now: u32) {
-        let samples = samples.get(..MOST_SAMPLES).unwrap_or(samples);
-        if samples.is_empty() {
+    /// A packet came at `now`; of one that is longer than 250 ms the beginning is taken.
+    pub fn insert(&mut self, timestamp: u32, format: F, codes: &[F::Code], now: u32) {
+        let codes = codes.get(..MOST_CODES).unwrap_or(codes);
+        if codes.is_empty() {
             return;
         }
         let transit = signed(now.wrapping_sub(timestamp.wrapping_sub(self.origin)), self.base);
         let is_jump = transit.unsigned_abs() > JUMP.unsigned_abs();
         let is_late = self.play.is_none() || is_jump && transit > 0;
-        if self.is_stray(timestamp.wrapping_add(samples.len() as u32), is_late) {
+        if self.is_stray(timestamp.wrapping_add(codes.len() as u32), is_late) {
             self.counts.late += 1;
             return;
         }
@@ -141,24 +141,24 @@ impl JitterBuffer {
             self.restart();
         }
         let Some(play) = self.play else {
-            self.begin(timestamp, samples, now);
+            self.begin(timestamp, format, codes, now);
             return;
         };
         let start = timestamp.wrapping_sub(self.origin);
         let is_together = self.came == now;
         self.came = now;
         self.learn(now.wrapping_sub(start), is_together);
-        let end = start.wrapping_add(samples.len() as u32);
+        let end = start.wrapping_add(codes.len() as u32);
         if signed(end, play) <= 0 {
             self.too_old(start);
             return;
         }
-        // What is skipped makes room first: until then other samples are in the place of these.
+        // What is skipped makes room first: until then other audio is in the place of this.
         let ahead = signed(end, play);
         if ahead > 2 * RING as i32 {
             // Nothing that is held is near it, and to pass over it frame by frame would take as long as nobody pulled.
             self.restart();
-            self.begin(timestamp, samples, now);
+            self.begin(timestamp, format, codes, now);
             return;
         }
         if ahead > RING as i32 {
@@ -167,12 +167,12 @@ impl JitterBuffer {
             self.counts.shortened += skip.unsigned_abs() as u64;
         }
         // Two packets may share the cell where one ends and the other begins.
-        let middle = start.wrapping_add(samples.len() as u32 / 2);
-        if signed(end, self.end) <= 0 && self.ring.cell(middle) == Cell::Present {
+        let middle = start.wrapping_add(codes.len() as u32 / 2);
+        if signed(end, self.end) <= 0 && self.ring.has(middle) {
             self.counts.duplicate += 1;
             return;
         }
-        self.ring.insert(start, samples);
+        self.ring.insert(start, format, codes);
         if signed(end, self.end) > 0 {
             self.end = end;
             self.newest = Some(self.origin.wrapping_add(end));
@@ -186,17 +186,17 @@ impl JitterBuffer {
         (1..STRAYS).contains(&self.strays)
     }
 
-    fn begin(&mut self, timestamp: u32, samples: &[i16], now: u32) {
+    fn begin(&mut self, timestamp: u32, format: F, codes: &[F::Code], now: u32) {
         self.origin = timestamp;
         self.base = now;
         self.came = now;
-        self.end = samples.len() as u32;
+        self.end = codes.len() as u32;
         self.newest = Some(timestamp.wrapping_add(self.end));
         self.play = Some(0_u32.wrapping_sub(self.target.unsigned_abs()));
         self.starved = 0;
         self.too_late = 0;
         self.strays = 0;
-        self.ring.insert(0, samples);
+        self.ring.insert(0, format, codes);
     }
 
     fn too_old(&mut self, start: u32) {
@@ -266,12 +266,13 @@ impl JitterBuffer {
     }
 
     /// Reads a little where the next packet goes to and the next frame is, so that the memory is at hand.
-    pub fn touch(&self) -> i16 {
-        self.ring.touch(self.end) ^ self.ring.touch(self.play.unwrap_or(0))
+    pub fn touch(&self) {
+        self.ring.touch(self.end);
+        self.ring.touch(self.play.unwrap_or(0));
     }
 
-    /// The next 20 ms.
-    pub fn pull(&mut self, now: u32, frame: &mut Frame) -> Pulled {
+    /// The next 20 ms, in as many samples as `frame` has; it is written with [`Pulled::Audio`] alone.
+    pub fn pull(&mut self, now: u32, decoder: &mut impl Decode<Format = F>, frame: &mut [i16]) -> Pulled {
         loop {
             let Some(play) = self.play else {
                 return Pulled::Idle;
@@ -301,9 +302,9 @@ impl JitterBuffer {
                 self.counts.lengthened += 1;
                 return Pulled::Missing;
             }
-            self.ring.read(play, frame);
+            self.ring.read(play, decoder, frame);
             self.advance();
-            self.catch_up(excess, frame);
+            self.catch_up(excess, decoder, frame);
             return Pulled::Audio;
         }
     }
@@ -318,7 +319,7 @@ impl JitterBuffer {
     }
 
     /// Blend the next frame into this one when playout is too far behind: a quiet one at once, a loud one soon.
-    fn catch_up(&mut self, excess: i32, frame: &mut Frame) {
+    fn catch_up(&mut self, excess: i32, decoder: &mut impl Decode<Format = F>, frame: &mut [i16]) {
         let Some(play) = self.play else {
             return;
         };
@@ -338,12 +339,14 @@ impl JitterBuffer {
         if self.since_change < wait {
             return;
         }
-        let mut next = [0; FRAME];
-        self.ring.read(play, &mut next);
-        for (at, (sample, after)) in frame.iter_mut().zip(next).enumerate() {
-            let weight = at as i32;
-            let sum = i32::from(*sample) * (STEP - weight) + i32::from(after) * weight;
-            *sample = (sum / STEP) as i16;
+        let mut next = [0; MOST_FRAME];
+        let size = frame.len().min(next.len());
+        let next = next.get_mut(..size).unwrap_or(&mut []);
+        self.ring.read(play, decoder, next);
+        let whole = size as i32;
+        for ((sample, after), weight) in frame.iter_mut().zip(next).zip(0..) {
+            let sum = i32::from(*sample) * (whole - weight) + i32::from(*after) * weight;
+            *sample = (sum / whole.max(1)) as i16;
         }
         self.advance();
         self.since_change = 0;

@@ -18,7 +18,7 @@ pub use event::{
     EventPacket, EventReceiver, EventSender, KeyBudget, MOST_EVENTS, PressedKey, TelephoneEvent, code_of_digit,
     digit_of_code,
 };
-pub use jitter::{JitterBuffer, JitterCounts, MOST_SAMPLES, Pulled};
+pub use jitter::{JitterBuffer, JitterCounts, Pulled};
 pub use latch::{Latch, RUN};
 pub use packet::{HEADER_BYTES, Header, ParseError, RtpPacket, write_header};
 pub use placement::Placement;

@@ -194,7 +194,7 @@ impl Media {
     /// What a number stands for: by its map, else as it did before in this session (RFC 3264, section 8.3.2), else by
     /// RFC 3551.
     pub(crate) fn format(&self, payload_type: u8, memory: &Memory) -> Format {
-        let of_static = [Codec::Pcmu, Codec::Pcma]
+        let of_static = Codec::ALL
             .into_iter()
             .find(|codec| codec.static_payload_type() == payload_type);
         let Some(encoding) = self.rtpmap(payload_type) else {
@@ -202,14 +202,15 @@ impl Media {
             return memory.meaning(payload_type).unwrap_or(codec);
         };
         // One channel is what is meant without a number of them (RFC 4566, section 6).
-        match encoding.strip_suffix("/1").unwrap_or(encoding) {
-            "pcmu/8000" => Format::Codec(Codec::Pcmu),
-            "pcma/8000" => Format::Codec(Codec::Pcma),
-            "telephone-event/8000" => Format::TelephoneEvent,
-            name => of_static
-                .filter(|codec| codec.name().eq_ignore_ascii_case(name))
-                .map_or(Format::Other, Format::Codec),
+        let encoding = encoding.strip_suffix("/1").unwrap_or(encoding);
+        if encoding == "telephone-event/8000" {
+            return Format::TelephoneEvent;
         }
+        let codec = match encoding.strip_suffix("/8000") {
+            Some(name) => Codec::parse(name),
+            None => of_static.filter(|codec| codec.name().eq_ignore_ascii_case(encoding)),
+        };
+        codec.map_or(Format::Other, Format::Codec)
     }
 
     fn rtpmap(&self, payload_type: u8) -> Option<&str> {

@@ -65,7 +65,7 @@ impl Direction {
 pub struct Local {
     /// Where RTP is received; RTCP on the next port.
     pub media: SocketAddr,
-    /// What we take, in order of preference; empty: PCMU, PCMA.
+    /// What we take, in order of preference; empty: PCMU, PCMA, G722.
     pub codecs: Vec<Codec>,
     /// `o=` session id, chosen at random once per leg (at most 2^62).
     pub session_id: u64,

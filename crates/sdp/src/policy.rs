@@ -180,7 +180,11 @@ fn choose_codec(media: &Media, local: &Local) -> Result<(u8, Codec), Refusal> {
     };
     chosen.ok_or_else(|| {
         let names: Vec<&str> = local.codecs().into_iter().map(Codec::name).collect();
-        unacceptable(&format!("no codec in common; offer {} at 8000 Hz", names.join(" or ")))
+        let names = match names.split_last() {
+            Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            _ => names.concat(),
+        };
+        unacceptable(&format!("no codec in common; offer {names} at 8000 Hz"))
     })
 }
 

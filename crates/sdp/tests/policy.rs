@@ -8,7 +8,7 @@ use offhook_words::Codec;
 use proptest::prelude::*;
 
 const OFFER: &str = "v=0\r\no=alice 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
-    m=audio 4000 RTP/AVP 9 8 0 97\r\na=rtpmap:97 telephone-event/8000\r\na=ptime:20\r\n";
+    m=audio 4000 RTP/AVP 18 8 0 97\r\na=rtpmap:97 telephone-event/8000\r\na=ptime:20\r\n";
 
 fn local() -> Local {
     Local {
@@ -145,9 +145,9 @@ fn refusals_say_what_to_change() {
         ("v=0\nm=audio x RTP/AVP 0\n", 400, "0 to 65535"),
         ("v=0\nm=audio 4000 RTP/AVP 0\n", 400, "c= line is missing"),
         (
-            "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 9 18\n",
+            "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 4 18\n",
             488,
-            "offer PCMU or PCMA",
+            "offer PCMU, PCMA or G722 at 8000 Hz",
         ),
         ("v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/SAVP 0\n", 488, "SRTP"),
         (
@@ -178,7 +178,7 @@ fn refusals_say_what_to_change() {
 fn our_offer_is_accepted_with_the_peers_numbers_for_sending_and_ours_for_receiving() {
     let mut local = local();
     let text = offer(&mut local);
-    assert!(text.contains("m=audio 30000 RTP/AVP 0 8 101\r\n"), "{text}");
+    assert!(text.contains("m=audio 30000 RTP/AVP 0 8 9 101\r\n"), "{text}");
     let reply = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n";
     let stream = accept(reply, &mut local).unwrap();
     assert_eq!(

@@ -29,7 +29,7 @@ fn our_offer_repeats_every_stream_in_its_place_and_every_number() {
         streams(&text),
         [
             "m=video 0 RTP/AVP 31",
-            "m=audio 30000 RTP/AVPF 0 8 96",
+            "m=audio 30000 RTP/AVPF 0 8 9 96",
             "m=image 0 udptl t38"
         ]
     );
@@ -83,9 +83,11 @@ fn a_number_that_the_peer_gave_to_another_format_is_not_used_for_ours() {
     );
     answer(&first, &mut local).unwrap();
     let text = offer(&mut local);
-    assert_eq!(streams(&text), ["m=audio 30000 RTP/AVP 97 112 98"]);
+    assert_eq!(streams(&text), ["m=audio 30000 RTP/AVP 97 112 9 98"]);
     assert!(
-        text.contains("a=rtpmap:97 PCMU/8000\r\na=rtpmap:112 PCMA/8000\r\na=rtpmap:98 telephone-event/8000\r\n"),
+        text.contains(
+            "a=rtpmap:97 PCMU/8000\r\na=rtpmap:112 PCMA/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:98 telephone-event/8000\r\n"
+        ),
         "{text}"
     );
 }
@@ -96,7 +98,7 @@ fn a_later_offer_may_have_another_codec_and_stays_in_its_stream() {
     let mut local = local();
     let both = |one: &str, other: &str| format!("{HEAD}m=audio 4000 RTP/AVP {one}\r\nm=audio 4010 RTP/AVP {other}\r\n");
     assert_eq!(
-        answer(&both("9", "0"), &mut local).unwrap().1.formats.codec,
+        answer(&both("18", "0"), &mut local).unwrap().1.formats.codec,
         Codec::Pcmu
     );
     let (text, stream) = answer(&both("0", "8"), &mut local).unwrap();
@@ -105,7 +107,7 @@ fn a_later_offer_may_have_another_codec_and_stays_in_its_stream() {
         (Codec::Pcma, vec!["m=audio 0 RTP/AVP 0", "m=audio 30000 RTP/AVP 8"])
     );
     let before = local.clone();
-    answer(&both("9", "9"), &mut local).unwrap_err();
+    answer(&both("18", "18"), &mut local).unwrap_err();
     assert_eq!(local, before, "what is refused changes nothing");
 }
 
@@ -113,7 +115,7 @@ fn a_later_offer_may_have_another_codec_and_stays_in_its_stream() {
 fn an_answer_with_a_number_of_its_own_sends_by_it_and_is_sent_to_by_it() {
     // pjsip/pjproject#3700.
     let mut local = local();
-    assert!(offer(&mut local).contains("RTP/AVP 0 8 101\r\n"));
+    assert!(offer(&mut local).contains("RTP/AVP 0 8 9 101\r\n"));
     let reply = format!("{HEAD}m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n");
     for _ in 0..2 {
         let stream = accept(&reply, &mut local).unwrap();
@@ -122,7 +124,7 @@ fn an_answer_with_a_number_of_its_own_sends_by_it_and_is_sent_to_by_it() {
             (Some(96), Some(101))
         );
     }
-    assert!(offer(&mut local).contains("RTP/AVP 0 8 101\r\n"), "ours stays ours");
+    assert!(offer(&mut local).contains("RTP/AVP 0 8 9 101\r\n"), "ours stays ours");
 }
 
 #[test]

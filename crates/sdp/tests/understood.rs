@@ -55,6 +55,14 @@ fn a_codec_is_known_by_its_map_or_by_its_static_number() {
     for (formats, maps, chosen) in [
         ("0", "", Some((0, Codec::Pcmu))),
         ("8 0", "", Some((8, Codec::Pcma))),
+        ("9 0", "", Some((9, Codec::G722))),
+        (
+            "0 109",
+            "a=rtpmap:0 x/8000\na=rtpmap:109 g722/8000/1\n",
+            Some((109, Codec::G722)),
+        ),
+        // RFC 3551 section 4.5.2: its clock is of 8000 Hz, by an error that stays.
+        ("9 0", "a=rtpmap:9 G722/16000\n", Some((0, Codec::Pcmu))),
         ("0", "a=rtpmap:0 PCMU/8000/1\n", Some((0, Codec::Pcmu))),
         ("0", "a=rtpmap:0 pcmu/8000\na=fmtp:0 x=y\n", Some((0, Codec::Pcmu))),
         ("0", "a=rtpmap:0 PCMU\n", Some((0, Codec::Pcmu))),
@@ -86,7 +94,7 @@ fn of_two_audio_lines_the_one_that_can_be_reached_is_taken_in_its_place() {
         "m=audio 4000 RTP/AVP 0\n",
         "m=audio 0 RTP/AVP 0\nc=what\n",
         "m=audio 4000 RTP/SAVP 0\na=crypto:1 x\n",
-        "m=audio 4000 RTP/AVP 9\nc=IN IP4 192.0.2.8\n",
+        "m=audio 4000 RTP/AVP 18\nc=IN IP4 192.0.2.8\n",
         "m=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.8\na=maxptime:10\n",
         "m=audio 70000 RTP/AVP 0\n",
     ] {
@@ -212,9 +220,9 @@ fn what_cannot_be_taken_is_refused_with_what_to_change() {
             "SRTP",
         ),
         (
-            "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 9 101\na=rtpmap:101 telephone-event/8000\n",
+            "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 18 101\na=rtpmap:101 telephone-event/8000\n",
             488,
-            "PCMU or PCMA",
+            "PCMU, PCMA or G722",
         ),
     ] {
         let (got, reason) = refused(offer);

@@ -3,6 +3,28 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use offhook_ring::{Decode, Format};
+
+/// A codec whose codes are the samples themselves, so that what is heard tells where it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Linear;
+
+impl Format for Linear {
+    type Code = i16;
+
+    fn silence(self) -> i16 {
+        0
+    }
+}
+
+impl Decode for Linear {
+    type Format = Self;
+
+    fn decode(&mut self, _: Self, codes: &[i16], samples: &mut [i16]) {
+        samples.copy_from_slice(codes);
+    }
+}
+
 /// What this thread has used of a CPU: what it waited for one is the machine's (proc(5), schedstat).
 ///
 /// A kernel without `CONFIG_SCHED_INFO` does not tell: then it is the time that passed, since the first question.

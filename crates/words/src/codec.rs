@@ -1,23 +1,28 @@
 //! The codecs of this build, and by which numbers they travel.
 
-/// A codec that a leg can speak; both are 8 kHz and a byte a sample.
+use crate::Rate;
+
+/// A codec that a leg can speak. Each has a byte for 1/8000 s, and counts time so (RFC 3551 section 4.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law, static payload type 0.
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+    /// G.722 at 64 kbit/s, static payload type 9.
+    G722,
 }
 
 impl Codec {
     /// All of them, in our order of preference.
-    pub const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
 
     /// The encoding name, as in `a=rtpmap` and on the control socket.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
         }
     }
 
@@ -28,11 +33,30 @@ impl Codec {
             .find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
 
+    /// The rate of the audio that it carries.
+    pub fn rate(self) -> Rate {
+        match self {
+            Self::Pcmu | Self::Pcma => Rate::Narrow,
+            Self::G722 => Rate::Wide,
+        }
+    }
+
+    /// The code of silence, or of nothing new.
+    pub fn silence(self) -> u8 {
+        match self {
+            Self::Pcmu => 0xff,
+            Self::Pcma => 0xd5,
+            // The smallest step of both bands.
+            Self::G722 => 0b1111_1101,
+        }
+    }
+
     /// The static payload type (RFC 3551 section 6).
     pub fn static_payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
         }
     }
 }

@@ -11,7 +11,7 @@ mod leg;
 mod operation;
 mod source;
 
-pub use audio::{FRAME, Frame, RATE_HZ};
+pub use audio::{FRAME, Frame, MOST_FRAME, RATE_HZ, Rate};
 pub use codec::{Codec, Formats};
 pub use failure::{Failure, FailureCode};
 pub use leg::{DigitMethod, EndedBy, LegEndCause, MediaStats, Transport};

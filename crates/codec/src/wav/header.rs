@@ -1,8 +1,7 @@
 //! The chunks before the samples, read piece by piece: what is not needed is skipped, however long it is.
 
-use offhook_words::Codec;
-
 use super::{ByteOrder, SampleFormat, WavError, WavFormat};
+use crate::Law;
 
 /// Sizes from here on were written before the size was known (sox, ffmpeg and others each have their own).
 const UNKNOWN_FROM: u32 = 0x7fff_0000;
@@ -204,8 +203,8 @@ fn layout(order: ByteOrder, size: u32, body: &[u8]) -> Result<Option<Layout>, Wa
         (1, 64) => SampleFormat::Signed64,
         (3, 32) => SampleFormat::Float32,
         (3, 64) => SampleFormat::Float64,
-        (6, 8) => SampleFormat::Law(Codec::Pcma),
-        (7, 8) => SampleFormat::Law(Codec::Pcmu),
+        (6, 8) => SampleFormat::Law(Law::A),
+        (7, 8) => SampleFormat::Law(Law::Mu),
         _ => {
             return unsupported(format!(
                 "WAV format {tag} with {bits} bits is not read; convert to 16-bit PCM"

@@ -1,8 +1,6 @@
 //! Samples of WAV files, as 16-bit ones.
 
-use offhook_words::Codec;
-
-use crate::G711;
+use crate::Law;
 
 /// How one sample of a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +20,7 @@ pub enum SampleFormat {
     /// IEEE float, 64 bit.
     Float64,
     /// G.711.
-    Law(Codec),
+    Law(Law),
 }
 
 /// Which byte of a sample is the first one.
@@ -70,7 +68,7 @@ impl SampleFormat {
     pub(super) fn sample(self, order: ByteOrder, bytes: &[u8]) -> i16 {
         match self {
             Self::Unsigned8 => bytes.first().map_or(0, |byte| (i16::from(*byte) - 128) << 8),
-            Self::Law(codec) => bytes.first().map_or(0, |byte| codec.decode_sample(*byte)),
+            Self::Law(law) => bytes.first().map_or(0, |byte| law.decode_sample(*byte)),
             Self::Float32 => {
                 let bits = bytes.first_chunk().map_or(0, |bytes| order.u32(*bytes));
                 of_float(f64::from(f32::from_bits(bits)))

@@ -71,7 +71,7 @@ pub fn wanted_first(wanted: &[Codec]) -> Vec<Codec> {
 pub fn codecs(names: &[String]) -> Result<Vec<Codec>, Failure> {
     let known: Vec<_> = names.iter().filter_map(|name| Codec::parse(name)).collect();
     if known.is_empty() && !names.is_empty() {
-        let sentence = "none of these codecs is built: ask for PCMU or PCMA, or leave codecs empty";
+        let sentence = "none of these codecs is built: ask for PCMU, PCMA or G722, or leave codecs empty";
         return Err(Failure::new(FailureCode::NotNegotiated, sentence));
     }
     Ok(known)

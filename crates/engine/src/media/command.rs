@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use offhook_mix::{DigitScript, Player, Recorder, RecorderLimits};
+use offhook_mix::{DigitScript, Player, Recorder, RecorderLimits, record_beep};
 use offhook_words::{Failure, FailureCode, OperationId, PauseBehavior, Source};
 use rtrb::RingBuffer;
 
@@ -35,10 +35,10 @@ impl MediaPool {
                 duration_ms,
                 gap_ms,
             } => {
-                let thread = self.registry.admit(id, leg, Kind::SendDigits)?;
+                let (thread, rate) = self.registry.admit(id, leg, Kind::SendDigits)?;
                 within("duration_ms", duration_ms as f32, 20.0, 60_000.0)?;
                 within("gap_ms", gap_ms as f32, 20.0, 60_000.0)?;
-                let Some(script) = DigitScript::new(id, &digits, duration_ms, gap_ms, unix_us()) else {
+                let Some(script) = DigitScript::new(id, rate, &digits, duration_ms, gap_ms, unix_us()) else {
                     let message = "digits are 1 to 256 of 0-9 * # A-D, w and W";
                     return refuse(FailureCode::BadRequest, message);
                 };
@@ -47,7 +47,7 @@ impl MediaPool {
                 Ok(())
             }
             MediaCommand::Echo { id, leg, timeout_ms } => {
-                let thread = self.registry.admit(id, leg, Kind::Echo)?;
+                let (thread, _) = self.registry.admit(id, leg, Kind::Echo)?;
                 self.send(thread, ThreadCommand::Echo(leg, id, timeout_ms))?;
                 self.add(id, OperationEntry::new(leg, Kind::Echo));
                 Ok(())
@@ -59,7 +59,7 @@ impl MediaPool {
                 block_ms,
                 credit_ms,
             } => {
-                let thread = self.registry.admit(id, leg, Kind::Listen)?;
+                let (thread, _) = self.registry.admit(id, leg, Kind::Listen)?;
                 within("block_ms", block_ms as f32, 20.0, 500.0)?;
                 let (samples, tap) = RingBuffer::new(TAP_RING);
                 let sink = Box::new(TapSink::new(samples, block_ms, credit_ms));
@@ -193,7 +193,7 @@ impl MediaPool {
         else {
             return Ok(());
         };
-        let thread = self.registry.admit(id, leg, Kind::Play)?;
+        let (thread, rate) = self.registry.admit(id, leg, Kind::Play)?;
         within("volume_db", volume_db, -40.0, 40.0)?;
         if list.is_empty() && !more {
             return refuse(
@@ -202,12 +202,12 @@ impl MediaPool {
             );
         }
         let streams = self.streams(&list)?;
-        let prepared = sources(&mut self.prompts, &list)?;
+        let prepared = sources(&mut self.prompts, rate, &list)?;
         let decoder = self.decoder_of(id, &list, more);
         let state = Arc::new(PlayState::default());
-        let (ring, samples) = RingBuffer::new(PLAY_RING);
+        let (ring, samples) = RingBuffer::new(PLAY_RING * rate.factor());
         state.waiting.store(prepared.len(), Ordering::Relaxed);
-        let mut play = Play::new(id, ring, Arc::clone(&state), prepared, loops, more);
+        let mut play = Play::new(id, rate, ring, Arc::clone(&state), prepared, loops, more);
         for (stream, rate_hz) in &streams {
             play.expect(*stream, *rate_hz);
         }
@@ -274,7 +274,8 @@ impl MediaPool {
                 format!("{waiting} sources of this play wait; {MOST_WAITING} may: append more when some were played"),
             );
         }
-        let prepared = sources(&mut self.prompts, list)?;
+        let rate = self.registry.rate_of(target);
+        let prepared = sources(&mut self.prompts, rate, list)?;
         let append = DecoderCommand::Append {
             target,
             sources: prepared,
@@ -326,7 +327,7 @@ impl MediaPool {
         else {
             return Ok(());
         };
-        let thread = self.registry.admit(id, leg, Kind::Record)?;
+        let (thread, rate) = self.registry.admit(id, leg, Kind::Record)?;
         within("sensitivity", sensitivity, 0.0, 100.0)?;
         let terminators = terminators.to_ascii_uppercase();
         if !terminators
@@ -339,7 +340,7 @@ impl MediaPool {
         named(is_recording_name, &recording)?;
         let channels = if stereo { 2 } else { 1 };
         let state = Arc::new(RecordState::default());
-        let (sink, samples) = record_ring(channels, &state);
+        let (sink, samples) = record_ring(channels, rate, &state);
         let limits = RecorderLimits {
             initial_timeout_ms,
             end_silence_timeout_ms,
@@ -347,6 +348,7 @@ impl MediaPool {
             terminators,
             sensitivity,
         };
+        let beep = beep.then(|| record_beep(rate));
         let recorder = Box::new(Recorder::new(id, sink, side, stereo, beep, limits, unix_us()));
         let name = recording;
         let job = Recording {
@@ -354,6 +356,7 @@ impl MediaPool {
             leg,
             name,
             channels,
+            rate,
             samples,
             state,
             thread,

@@ -27,6 +27,7 @@ impl StreamParameters {
             ours if self.formats.payload_type_rx == ours => Content::Audio(self.formats.codec),
             0 => Content::Audio(Codec::Pcmu),
             8 => Content::Audio(Codec::Pcma),
+            9 => Content::Audio(Codec::G722),
             13 => Content::ComfortNoise,
             theirs if self.formats.telephone_event_tx == Some(theirs) => Content::TelephoneEvent,
             theirs if self.formats.payload_type_tx == theirs => Content::Audio(self.formats.codec),

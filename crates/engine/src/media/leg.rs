@@ -4,13 +4,13 @@
 //! [`Outlet`]. Whose the datagrams are by their addresses, and how many of them it is told of, is known at the door
 //! ([`super::path`]).
 
-use std::hint::black_box;
 use std::thread::Thread;
 
-use offhook_dsp::{Concealer, DtmfDetector};
+use offhook_codec::{Decoder, Encoder};
+use offhook_dsp::{Concealer, DtmfDetector, Halver};
 use offhook_mix::{Input, LegMixer};
 use offhook_rtp::{Doubles, EventReceiver, EventSender, JitterBuffer, KeyBudget, Placement, Reception, Timeline};
-use offhook_words::{DigitMethod, FRAME, MediaStats};
+use offhook_words::{DigitMethod, FRAME, Frame, MediaStats, Rate};
 
 use super::api::{LegKey, MediaEvent, StreamParameters};
 use super::clock::Tick;
@@ -32,14 +32,14 @@ const CLOSE_US: u64 = 5_000_000;
 const REPORTLESS_US: u64 = 30_000_000;
 
 /// The mixer of a leg, with the rings it works on.
-pub type Mixer = LegMixer<PlaySource, RecordSink, TapSink>;
+pub type Mixer = LegMixer<PlaySource, RecordSink, TapSink, Decoder>;
 
 /// The time of a tick.
 #[derive(Debug, Clone, Copy)]
 pub struct TickTime {
     /// Ticks since the thread began.
     pub index: u64,
-    /// The same in samples.
+    /// The same in samples at 8 kHz.
     pub samples: u32,
     /// Microseconds of a clock that nobody sets. All that is measured is measured by it.
     pub us: u64,
@@ -91,7 +91,7 @@ pub struct Identity {
     pub timestamp: u32,
 }
 
-/// A leg.
+/// A leg. Its first codec decides its rate; whatever it changes to later is heard and spoken at that.
 pub struct Leg {
     pub key: LegKey,
     pub mixer: Mixer,
@@ -105,9 +105,12 @@ pub struct Leg {
     reception: Reception,
     timeline: Timeline,
     jitter: JitterBuffer,
+    decoder: Decoder,
+    encoder: Encoder,
     placement: Placement,
     concealer: Concealer,
     detector: DtmfDetector,
+    halver: Halver,
     events: EventReceiver,
     keys: KeyBudget,
     doubles: Doubles<DigitMethod>,
@@ -127,7 +130,7 @@ impl Leg {
     pub fn new(key: LegKey, identity: Identity, writer: Thread) -> Self {
         Self {
             key,
-            mixer: Mixer::default(),
+            mixer: Mixer::new(Rate::Narrow),
             stream: None,
             identity,
             spare_ssrc: Some(identity.spare_ssrc),
@@ -136,9 +139,12 @@ impl Leg {
             reception: Reception::default(),
             timeline: Timeline::default(),
             jitter: JitterBuffer::default(),
+            decoder: Decoder::default(),
+            encoder: Encoder::default(),
             placement: Placement::default(),
-            concealer: Concealer::default(),
+            concealer: Concealer::new(Rate::Narrow),
             detector: DtmfDetector::default(),
+            halver: Halver::default(),
             events: EventReceiver::default(),
             keys: KeyBudget::default(),
             doubles: Doubles::default(),
@@ -162,6 +168,12 @@ impl Leg {
             self.is_silent = false;
             self.reports.settled();
         }
+        let rate = stream.formats.codec.rate();
+        if self.stream.is_none() && rate != self.mixer.rate() {
+            // Nothing runs on it yet.
+            self.mixer = Mixer::new(rate);
+            self.concealer = Concealer::new(rate);
+        }
         self.stream = Some(stream);
     }
 
@@ -172,7 +184,8 @@ impl Leg {
 
     /// Reads a little of what the next tick needs, so that the memory is at hand.
     pub fn touch(&self) {
-        black_box(self.mixer.touch() ^ u64::from(self.jitter.touch().unsigned_abs()));
+        self.mixer.touch();
+        self.jitter.touch();
     }
 
     pub fn stats(&self) -> MediaStats {
@@ -233,10 +246,9 @@ impl Leg {
     }
 
     fn frame(&mut self, stream: &StreamParameters, now: TickTime, notices: &mut Notices, out: &mut impl Outlet) {
-        let mut received = [0; FRAME];
+        let mut received = Frame::silent(self.mixer.rate());
         self.play_out(now, &mut received);
-        let digit = self.detector_for(stream).and_then(|detector| detector.frame(&received));
-        if let Some(digit) = digit {
+        if let Some(digit) = self.inband_digit(stream, &received) {
             self.pressed(digit, DigitMethod::Inband, 40, now, notices);
         }
         let tones = stream.formats.telephone_event_tx.is_none();
@@ -262,8 +274,16 @@ impl Leg {
     }
 
     /// Digits are looked for in the audio when telephone-event was not agreed on.
-    fn detector_for(&mut self, stream: &StreamParameters) -> Option<&mut DtmfDetector> {
-        (stream.formats.telephone_event_rx.is_none() && stream.receive).then_some(&mut self.detector)
+    fn inband_digit(&mut self, stream: &StreamParameters, received: &[i16]) -> Option<char> {
+        if stream.formats.telephone_event_rx.is_some() || !stream.receive {
+            return None;
+        }
+        if self.mixer.rate() == Rate::Narrow {
+            return self.detector.frame(received);
+        }
+        let mut narrow = [0; FRAME];
+        self.halver.halve(received, &mut narrow);
+        self.detector.frame(&narrow)
     }
 
     /// Turn what happened in the mixer into events.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::available_parallelism;
 
-use offhook_words::{EndCause, Failure, FailureCode, MediaStats, OperationId};
+use offhook_words::{EndCause, Failure, FailureCode, MediaStats, OperationId, Rate};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::api::{LegKey, MediaConfig, MediaEvent, StreamParameters};
@@ -188,6 +188,7 @@ impl MediaPool {
             thread,
             ip: address.ip(),
             port: address.port(),
+            rate: Rate::default(),
             is_connected: false,
             is_closing: false,
         };
@@ -207,6 +208,9 @@ impl MediaPool {
                 FailureCode::BadRequest,
                 format!("media cannot be sent to {remote}: {error}"),
             );
+        }
+        if !entry.is_connected {
+            entry.rate = parameters.formats.codec.rate();
         }
         entry.is_connected = true;
         let thread = entry.thread;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use offhook_dsp::{ToneSequence, ToneStep};
-use offhook_words::{Encoding, Failure, FailureCode, Source, Tone};
+use offhook_words::{Encoding, Failure, FailureCode, Rate, Source, Tone};
 
 use super::decode::{FileEncoding, Growth, Prepared};
 use super::directory::{bad_name, is_name};
@@ -55,17 +55,17 @@ pub fn named(is_name: impl FnOnce(&str) -> bool, name: &str) -> Result<(), Failu
 }
 
 /// Check the sources of a play. Their files are opened when they come to be played, by who plays them.
-pub fn sources(prompts: &mut Prompts, sources: &[Source]) -> Result<Vec<Prepared>, Failure> {
+pub fn sources(prompts: &mut Prompts, rate: Rate, sources: &[Source]) -> Result<Vec<Prepared>, Failure> {
     if sources.len() > MOST_SOURCES {
         return bad(format!(
             "{} sources are too many at once; append those beyond {MOST_SOURCES}",
             sources.len()
         ));
     }
-    sources.iter().map(|source| one(prompts, source)).collect()
+    sources.iter().map(|source| one(prompts, rate, source)).collect()
 }
 
-fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Failure> {
+fn one(prompts: &mut Prompts, leg: Rate, source: &Source) -> Result<Prepared, Failure> {
     match source {
         Source::File {
             prompt,
@@ -88,15 +88,15 @@ fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Failure> {
             })
         }
         Source::Tone { cadence, duration_ms } => {
-            let steps: Result<Vec<ToneStep>, Failure> = cadence.iter().map(tone).collect();
+            let steps: Result<Vec<ToneStep>, Failure> = cadence.iter().map(|step| tone(leg, step)).collect();
             let steps = steps?;
             if steps.is_empty() || steps.len() > 64 || cadence.iter().all(|tone| tone.duration_ms == 0) {
                 return bad("a cadence has 1 to 64 steps, and not all of length 0");
             }
-            Ok(Prepared::Tone(Box::new(ToneSequence::new(steps, *duration_ms))))
+            Ok(Prepared::Tone(Box::new(ToneSequence::new(leg, steps, *duration_ms))))
         }
         Source::Silence { duration_ms } => Ok(Prepared::Silence {
-            samples: duration_ms.saturating_mul(8),
+            samples: duration_ms.saturating_mul(leg.per_ms()),
         }),
         Source::Pcm { stream, rate_hz } => {
             _ = rate(*rate_hz)?;
@@ -105,7 +105,7 @@ fn one(prompts: &mut Prompts, source: &Source) -> Result<Prepared, Failure> {
     }
 }
 
-fn tone(tone: &Tone) -> Result<ToneStep, Failure> {
+fn tone(leg: Rate, tone: &Tone) -> Result<ToneStep, Failure> {
     if tone.frequencies_hz.len() > 4 {
         return bad("a tone has at most four frequencies at once");
     }
@@ -113,7 +113,12 @@ fn tone(tone: &Tone) -> Result<ToneStep, Failure> {
         within("a frequency in Hz", *hz, 1.0, 3999.0)?;
     }
     within("level_dbm0", tone.level_dbm0, -90.0, 3.17)?;
-    Ok(ToneStep::new(tone.duration_ms, &tone.frequencies_hz, tone.level_dbm0))
+    Ok(ToneStep::new(
+        leg,
+        tone.duration_ms,
+        &tone.frequencies_hz,
+        tone.level_dbm0,
+    ))
 }
 
 fn rate(rate_hz: u32) -> Result<u32, Failure> {

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use offhook_codec::{SampleFormat, WAV_HEADER_BYTES, WavFormat, wav_header};
 
+use offhook_words::Rate;
+
 use super::directory::Directory;
 
 /// What became of a recording that nobody finished.
@@ -52,16 +54,17 @@ fn repair(file: &File) -> io::Result<u64> {
     let mut start = [0; WAV_HEADER_BYTES];
     file.read_exact_at(&mut start, 0)?;
     let format = WavFormat::parse(&start).map_err(io::Error::other)?;
-    let expected = (SampleFormat::Signed16, 8000, WAV_HEADER_BYTES as u64);
-    if (format.format, format.rate_hz, format.data_offset) != expected {
+    let expected = (SampleFormat::Signed16, WAV_HEADER_BYTES as u64);
+    let rate = Rate::ALL.into_iter().find(|rate| rate.hz() == format.rate_hz);
+    let Some(rate) = rate.filter(|_| (format.format, format.data_offset) == expected) else {
         return Err(io::Error::other("this is no recording of ours; move it elsewhere"));
-    }
+    };
     let data_bytes = behind - behind % format.block_bytes() as u64;
     let told = u32::try_from(data_bytes).map_err(io::Error::other)?;
     file.set_len(WAV_HEADER_BYTES as u64 + data_bytes)?;
-    file.write_all_at(&wav_header(format.channels, 8000, told), 0)?;
+    file.write_all_at(&wav_header(format.channels, rate.hz(), told), 0)?;
     file.sync_all()?;
-    Ok(data_bytes / (u64::from(format.channels) * 16))
+    Ok(data_bytes / (u64::from(format.channels) * rate.per_ms() * 2))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use offhook_words::{Failure, FailureCode, OperationId};
+use offhook_words::{Failure, FailureCode, OperationId, Rate};
 use rtrb::Consumer;
 
 use super::api::LegKey;
@@ -27,6 +27,8 @@ pub struct LegEntry {
     /// Ours, of its media.
     pub ip: IpAddr,
     pub port: u16,
+    /// Of its first codec.
+    pub rate: Rate,
     pub is_connected: bool,
     pub is_closing: bool,
 }
@@ -88,9 +90,10 @@ impl Registry {
         }
     }
 
-    /// A new operation may begin on the leg.
-    pub fn admit(&self, id: OperationId, leg: LegKey, kind: Kind) -> Result<usize, Failure> {
-        let thread = self.ready_leg(leg)?.thread;
+    /// A new operation may begin on the leg: its thread and rate.
+    pub fn admit(&self, id: OperationId, leg: LegKey, kind: Kind) -> Result<(usize, Rate), Failure> {
+        let entry = self.ready_leg(leg)?;
+        let admitted = (entry.thread, entry.rate);
         if self.operations.contains_key(&id) {
             return refuse(
                 FailureCode::WrongState,
@@ -109,7 +112,7 @@ impl Registry {
                 format!("{most} operations of this kind run on the leg; stop one first"),
             );
         }
-        Ok(thread)
+        Ok(admitted)
     }
 
     /// A running operation, and the thread it runs on.
@@ -124,6 +127,12 @@ impl Registry {
             Some(leg) if !leg.is_closing => Ok((leg.thread, entry)),
             _ => refuse(FailureCode::UnknownOperation, "the leg of this operation is ending"),
         }
+    }
+
+    /// The rate of the leg of a running operation.
+    pub fn rate_of(&self, id: OperationId) -> Rate {
+        let leg = self.operations.get(&id).and_then(|entry| self.legs.get(&entry.leg));
+        leg.map_or(Rate::default(), |leg| leg.rate)
     }
 
     /// An operation ended.

@@ -3,16 +3,17 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
+use offhook_dsp::Halver;
 use offhook_mix::{FrameSink, FrameSource, Supply};
-use offhook_words::{FRAME, Frame};
+use offhook_words::{FRAME, Rate};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// Decoded ahead of a play: 1 s.
+/// Decoded ahead of a play, at 8 kHz: 1 s.
 pub const PLAY_RING: usize = 8000;
-/// Kept for the writer, of one channel: 400 ms, over and over in the same memory, and 5 s more when the disk is slow.
+/// Kept for the writer, of one channel at 8 kHz: 400 ms, over and over in the same memory, and 5 s more when the disk is slow.
 const NEAR_RING: usize = 3200;
 const FAR_RING: usize = 40_000;
-/// Kept for core, of a Listen: 1 s.
+/// Kept for core, of a Listen, which is of 8 kHz: 1 s.
 pub const TAP_RING: usize = 8000;
 
 const RUNNING: u8 = 0;
@@ -77,7 +78,7 @@ impl FrameSource for PlaySource {
         self.samples.peek().map_or(0, |sample| sample.unsigned_abs())
     }
 
-    fn pull(&mut self, frame: &mut Frame) -> Supply {
+    fn pull(&mut self, frame: &mut [i16]) -> Supply {
         // Read before the ring: what was pushed before the end is seen then.
         let state = self.state.state.load(Ordering::Acquire);
         if self.samples.pop_entire_slice(frame).is_ok() {
@@ -93,7 +94,7 @@ impl FrameSource for PlaySource {
         if count == 0 {
             return Supply::Ended;
         }
-        *frame = [0; FRAME];
+        frame.fill(0);
         for sample in frame.iter_mut().take(count) {
             *sample = self.samples.pop().unwrap_or(0);
         }
@@ -128,8 +129,8 @@ pub struct RecordOut {
 }
 
 /// Both ends for a recording of so many channels.
-pub fn record_ring(channels: u16, state: &Arc<RecordState>) -> (RecordSink, RecordOut) {
-    let channels = usize::from(channels);
+pub fn record_ring(channels: u16, rate: Rate, state: &Arc<RecordState>) -> (RecordSink, RecordOut) {
+    let channels = usize::from(channels) * rate.factor();
     let far_size = FAR_RING * channels;
     let (near, near_out) = RingBuffer::new(NEAR_RING * channels);
     let (far, far_out) = RingBuffer::new(far_size);
@@ -229,6 +230,7 @@ pub struct Block {
 /// Where a Listen goes to: whole blocks, while there is credit.
 #[derive(Debug)]
 pub struct TapSink {
+    halver: Halver,
     samples: Producer<i16>,
     block_frames: u32,
     credit_frames: u32,
@@ -242,6 +244,7 @@ pub struct TapSink {
 impl TapSink {
     pub fn new(samples: Producer<i16>, block_ms: u32, credit_ms: u32) -> Self {
         let mut sink = Self {
+            halver: Halver::default(),
             samples,
             block_frames: block_ms.div_ceil(20).max(1),
             credit_frames: 0,
@@ -286,6 +289,13 @@ impl FrameSink for TapSink {
     fn push(&mut self, samples: &[i16]) {
         let at = self.at;
         self.at += 1;
+        let mut narrow = [0; FRAME];
+        let samples = if samples.len() > FRAME {
+            self.halver.halve(samples, &mut narrow);
+            &narrow
+        } else {
+            samples
+        };
         if self.filled == 0 {
             if self.credit_frames < self.block_frames || self.samples.slots() < self.block_frames as usize * FRAME {
                 return;

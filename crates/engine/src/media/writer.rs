@@ -11,7 +11,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use offhook_codec::{WAV_HEADER_BYTES, wav_header};
-use offhook_words::OperationId;
+use offhook_words::{OperationId, Rate};
 use rtrb::Producer;
 
 use super::api::LegKey;
@@ -32,6 +32,7 @@ pub struct Recording {
     pub leg: LegKey,
     pub name: String,
     pub channels: u16,
+    pub rate: Rate,
     pub samples: RecordOut,
     pub state: Arc<RecordState>,
     /// Which media thread to tell.
@@ -271,7 +272,11 @@ impl Job {
     }
 
     fn write_header(&self) -> io::Result<()> {
-        let header = wav_header(self.recording.channels, 8000, self.data_bytes as u32);
+        let header = wav_header(
+            self.recording.channels,
+            self.recording.rate.hz(),
+            self.data_bytes as u32,
+        );
         self.file()?.write_all_at(&header, 0)
     }
 
@@ -281,14 +286,21 @@ impl Job {
     }
 
     fn written(self) -> Written {
-        let Recording { op, leg, channels, .. } = self.recording;
-        let gap_ms = self.recording.state.gap.load(Ordering::Relaxed) / (u64::from(channels) * 8);
+        let Recording {
+            op,
+            leg,
+            channels,
+            rate,
+            ..
+        } = self.recording;
+        let samples_per_ms = u64::from(channels) * rate.per_ms();
+        let gap_ms = self.recording.state.gap.load(Ordering::Relaxed) / samples_per_ms;
         let header_bytes = if self.file.is_some() {
             WAV_HEADER_BYTES as u64
         } else {
             0
         };
-        let duration_ms = self.data_bytes / (u64::from(channels) * 16);
+        let duration_ms = self.data_bytes / (samples_per_ms * 2);
         Written {
             op,
             leg,

@@ -7,5 +7,6 @@ mod operations;
 mod rig;
 #[path = "../support/stream.rs"]
 mod stream;
+mod wideband;
 
 use offhook_engine::media::StreamParameters;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use offhook_codec::{G711, wav_header};
-use offhook_engine::media::{LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool, StreamParameters};
+use offhook_codec::{Law, wav_header};
+use offhook_engine::media::{LegKey, MediaCommand, MediaConfig, MediaEvent, MediaPool};
 use offhook_rtp::{Header, RtpPacket, write_header};
-use offhook_words::{Codec, Encoding, EndCause, FailureCode, Formats, Interrupt, Side, Source};
+use offhook_words::{Encoding, EndCause, FailureCode, Formats, Interrupt, Side, Source};
 
 use crate::stream::parameters;
 
@@ -63,6 +63,14 @@ impl Call {
     }
 
     pub fn with(name: &str, telephone_event: Option<u8>, settle: impl FnOnce(&mut MediaConfig)) -> Self {
+        let agree = |formats: &mut Formats| {
+            (formats.telephone_event_tx, formats.telephone_event_rx) = (telephone_event, telephone_event);
+        };
+        Self::agreed(name, agree, settle)
+    }
+
+    /// The same with other formats than µ-law and telephone-event.
+    pub fn agreed(name: &str, agree: impl FnOnce(&mut Formats), settle: impl FnOnce(&mut MediaConfig)) -> Self {
         let directories = Directories::new(name);
         let mut config = MediaConfig::new(directories.0.join("prompts"), directories.0.join("recordings"));
         config.threads = 1;
@@ -85,15 +93,8 @@ impl Call {
             })
             .unwrap_err();
         assert_eq!(refused.code, FailureCode::WrongState);
-        let agreed = parameters(remote);
-        let parameters = StreamParameters {
-            formats: Formats {
-                telephone_event_tx: telephone_event,
-                telephone_event_rx: telephone_event,
-                ..agreed.formats
-            },
-            ..agreed
-        };
+        let mut parameters = parameters(remote);
+        agree(&mut parameters.formats);
         pool.connect(LEG, parameters).unwrap();
         Self {
             pool,
@@ -136,9 +137,7 @@ impl Call {
         (0..packets)
             .map(|n| {
                 let packet = self.read();
-                let payload: Vec<u8> = (0..160)
-                    .map(|at| Codec::Pcmu.encode_sample(sample(n * 160 + at)))
-                    .collect();
+                let payload: Vec<u8> = (0..160).map(|at| Law::Mu.encode_sample(sample(n * 160 + at))).collect();
                 let timestamp = self.timestamp;
                 self.send(false, 0, timestamp, &payload);
                 self.timestamp += 160;
@@ -230,8 +229,12 @@ pub fn file(prompt: &str) -> Source {
 }
 
 pub fn wav(samples: impl Iterator<Item = i16>) -> Vec<u8> {
+    wav_at(8000, samples)
+}
+
+pub fn wav_at(rate_hz: u32, samples: impl Iterator<Item = i16>) -> Vec<u8> {
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
-    let mut bytes = wav_header(1, 8000, data.len() as u32).to_vec();
+    let mut bytes = wav_header(1, rate_hz, data.len() as u32).to_vec();
     bytes.extend(data);
     bytes
 }
@@ -239,7 +242,7 @@ pub fn wav(samples: impl Iterator<Item = i16>) -> Vec<u8> {
 pub fn decoded(packets: &[Packet]) -> Vec<i16> {
     packets
         .iter()
-        .flat_map(|packet| packet.payload.iter().map(|code| Codec::Pcmu.decode_sample(*code)))
+        .flat_map(|packet| packet.payload.iter().map(|code| Law::Mu.decode_sample(*code)))
         .collect()
 }
 

@@ -1,9 +1,11 @@
 //! A seeded network between a sender and the buffer.
 
 use super::*;
-use offhook_test_support::used;
+use offhook_test_support::{Linear, used};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+type JitterBuffer = super::JitterBuffer<Linear>;
 
 struct Dice(u64);
 
@@ -55,10 +57,10 @@ impl Link {
             let now = tick.wrapping_mul(160).wrapping_add(777);
             for n in self.flying.remove(&tick).unwrap_or_default() {
                 self.buffer
-                    .insert(self.start.wrapping_add(n * 160), &[sample(n); 160], now);
+                    .insert(self.start.wrapping_add(n * 160), Linear, &[sample(n); 160], now);
             }
             let mut frame = [0; 160];
-            let pulled = self.buffer.pull(now, &mut frame);
+            let pulled = self.buffer.pull(now, &mut Linear, &mut frame);
             self.played.push((tick, pulled, frame[80]));
             self.delays_ms.push(self.buffer.target_ms());
         }
@@ -165,7 +167,7 @@ fn wait_and_burst(size: u32, stall: u32, is_lost: impl Fn(u32) -> bool) {
         while sent + size <= now {
             if !is_burst || !is_lost(sent / size - first) {
                 newest = sample((sent / 160).saturating_sub(1));
-                buffer.insert(sent, &vec![newest; size as usize], now);
+                buffer.insert(sent, Linear, &vec![newest; size as usize], now);
             }
             sent += size;
         }
@@ -174,7 +176,7 @@ fn wait_and_burst(size: u32, stall: u32, is_lost: impl Fn(u32) -> bool) {
     for _ in 0..100 {
         now += 160;
         insert_until(&mut buffer, now, false);
-        buffer.pull(now, &mut frame);
+        buffer.pull(now, &mut Linear, &mut frame);
     }
     now += stall;
     let newest = insert_until(&mut buffer, now, true);
@@ -184,7 +186,7 @@ fn wait_and_burst(size: u32, stall: u32, is_lost: impl Fn(u32) -> bool) {
     let least = newest - 1 - (size / 160) as i16;
     let is_heard = (0..60).any(|_| {
         now += 160;
-        buffer.pull(now, &mut frame) == Pulled::Audio && frame.iter().any(|heard| *heard >= least)
+        buffer.pull(now, &mut Linear, &mut frame) == Pulled::Audio && frame.iter().any(|heard| *heard >= least)
     });
     assert!(is_heard, "{what}");
 }
@@ -198,10 +200,10 @@ fn a_stall_of_ours_leaves_no_delay_behind() {
         let mut targets = [0; 2];
         for tick in (0..200).chain(200 + stall..400 + stall) {
             while sent <= tick {
-                buffer.insert(sent * 160, &[sample(sent); 160], tick * 160);
+                buffer.insert(sent * 160, Linear, &[sample(sent); 160], tick * 160);
                 sent += 1;
             }
-            buffer.pull(tick * 160, &mut frame);
+            buffer.pull(tick * 160, &mut Linear, &mut frame);
             targets[usize::from(tick > 200)] = buffer.target_ms();
         }
         assert!(targets[1] <= targets[0] + 20, "a stall of {stall}: {targets:?}");
@@ -273,8 +275,8 @@ fn timestamps_that_go_back_for_good_are_followed_from_the_third_packet_on() {
     let mut frame = [0; 160];
     for n in 0..100_u32 {
         let timestamp = if n < 50 { 900_000 + n * 160 } else { n * 160 };
-        buffer.insert(timestamp, &[if n < 50 { 1000 } else { 2000 }; 160], n * 160);
-        buffer.pull(n * 160, &mut frame);
+        buffer.insert(timestamp, Linear, &[if n < 50 { 1000 } else { 2000 }; 160], n * 160);
+        buffer.pull(n * 160, &mut Linear, &mut frame);
         assert!(n < 57 || frame[80] == 2000, "{n}");
     }
 }
@@ -324,13 +326,13 @@ fn a_new_source_starts_where_it_is() {
     let mut buffer = JitterBuffer::default();
     let mut frame = [0; 160];
     for n in 0..50_u32 {
-        buffer.insert(n * 160, &[1000; 160], n * 160);
-        buffer.pull(n * 160, &mut frame);
+        buffer.insert(n * 160, Linear, &[1000; 160], n * 160);
+        buffer.pull(n * 160, &mut Linear, &mut frame);
     }
     buffer.restart();
     for n in 50..60_u32 {
-        buffer.insert(3_000_000_000 + n * 160, &[2000; 160], n * 160);
-        buffer.pull(n * 160, &mut frame);
+        buffer.insert(3_000_000_000 + n * 160, Linear, &[2000; 160], n * 160);
+        buffer.pull(n * 160, &mut Linear, &mut frame);
     }
     assert_eq!(frame, [2000; 160]);
 }
@@ -345,11 +347,11 @@ fn packets_of_5_to_250_ms_and_of_odd_lengths_are_played_whole() {
         let mut sent = 0;
         for tick in 0..300_u32 {
             while sent + size <= (tick + 1) * 160 {
-                buffer.insert(sent, &vec![500; size as usize], tick * 160);
+                buffer.insert(sent, Linear, &vec![500; size as usize], tick * 160);
                 sent += size;
             }
             let mut frame = [0; 160];
-            if buffer.pull(tick * 160, &mut frame) == Pulled::Audio {
+            if buffer.pull(tick * 160, &mut Linear, &mut frame) == Pulled::Audio {
                 audio += 1;
                 assert_eq!(frame, [500; 160], "{size} at {tick}");
             }
@@ -368,11 +370,11 @@ fn a_packet_length_that_changes_in_the_stream_loses_nothing() {
         while sent + sizes[at / 20 % sizes.len()] <= (tick + 1) * 160 {
             let size = sizes[at / 20 % sizes.len()];
             let samples: Vec<i16> = (sent..sent + size).map(|n| (n / 8 % 4000) as i16 + 500).collect();
-            buffer.insert(sent, &samples, tick * 160);
+            buffer.insert(sent, Linear, &samples, tick * 160);
             (sent, at) = (sent + size, at + 1);
         }
         let mut frame = [0; 160];
-        audio += u32::from(buffer.pull(tick * 160, &mut frame) == Pulled::Audio);
+        audio += u32::from(buffer.pull(tick * 160, &mut Linear, &mut frame) == Pulled::Audio);
     }
     assert_eq!((buffer.counts().late, buffer.counts().duplicate), (0, 0));
     assert!(audio >= 900, "{audio}");
@@ -389,15 +391,15 @@ proptest! {
         for (timestamp, size, wait, near) in packets {
             let timestamp = if near { timestamp % 20_000 } else { timestamp };
             now = now.wrapping_add(wait);
-            buffer.insert(timestamp, &vec![1; size], now);
-            buffer.pull(now, &mut frame);
+            buffer.insert(timestamp, Linear, &vec![1; size], now);
+            buffer.pull(now, &mut Linear, &mut frame);
             prop_assert!(buffer.target_ms() <= 120);
         }
         // Left alone it is silent within its own length.
         for n in 0..80_u32 {
-            buffer.pull(now.wrapping_add(n * 160), &mut frame);
+            buffer.pull(now.wrapping_add(n * 160), &mut Linear, &mut frame);
         }
-        prop_assert_eq!(buffer.pull(now.wrapping_add(80 * 160), &mut frame), Pulled::Idle);
+        prop_assert_eq!(buffer.pull(now.wrapping_add(80 * 160), &mut Linear, &mut frame), Pulled::Idle);
     }
 }
 
@@ -406,13 +408,13 @@ fn a_packet_that_is_hours_ahead_of_what_is_held_costs_no_more_than_another() {
     let before = used();
     for _ in 0..100 {
         let mut jitter = JitterBuffer::default();
-        jitter.insert(0, &[1; 160], 0);
+        jitter.insert(0, Linear, &[1; 160], 0);
         // Nobody pulled while both clocks went on for 74 hours.
         let leap = (1 << 31) - 9000;
-        jitter.insert(leap, &[2; 160], leap);
+        jitter.insert(leap, Linear, &[2; 160], leap);
         let mut frame = [0; FRAME];
         let heard = (0..10).any(|tick: u32| {
-            jitter.pull(leap.wrapping_add(tick * 160), &mut frame) == Pulled::Audio && frame == [2; FRAME]
+            jitter.pull(leap.wrapping_add(tick * 160), &mut Linear, &mut frame) == Pulled::Audio && frame == [2; FRAME]
         });
         assert!(heard);
     }
@@ -425,15 +427,17 @@ fn a_packet_that_is_hours_ahead_of_what_is_held_costs_no_more_than_another() {
 fn a_timestamp_or_a_clock_half_the_range_away_begins_anew_without_overflow() {
     let half = 1_u32 << 31;
     let mut jitter = JitterBuffer::default();
-    jitter.insert(0, &[1; 160], 0);
-    jitter.insert(half, &[2; 160], 0);
+    jitter.insert(0, Linear, &[1; 160], 0);
+    jitter.insert(half, Linear, &[2; 160], 0);
     let mut frame = [0; FRAME];
-    assert!((0..10).any(|tick| jitter.pull(tick * 160, &mut frame) == Pulled::Audio && frame == [2; FRAME]));
+    assert!(
+        (0..10).any(|tick| jitter.pull(tick * 160, &mut Linear, &mut frame) == Pulled::Audio && frame == [2; FRAME])
+    );
     for now in [half, half - 1, half + 1, half - 480, u32::MAX] {
         let mut jitter = JitterBuffer::default();
-        jitter.insert(0, &[1; 160], 0);
-        jitter.pull(now, &mut frame);
-        jitter.insert(half, &[2; 160], now);
-        jitter.pull(0, &mut frame);
+        jitter.insert(0, Linear, &[1; 160], 0);
+        jitter.pull(now, &mut Linear, &mut frame);
+        jitter.insert(half, Linear, &[2; 160], now);
+        jitter.pull(0, &mut Linear, &mut frame);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{JitterBuffer, Pulled};
+use offhook_test_support::Linear;
 use proptest::prelude::*;
 
 const START: u32 = u32::MAX - 9000;
@@ -19,10 +20,10 @@ fn heard(sent: &[Sent]) -> usize {
         let now = START.wrapping_mul(7).wrapping_add(tick * 160);
         for (at, (sequence, timestamp, _)) in sent.iter().enumerate().filter(|(_, packet)| packet.2 == tick) {
             let timestamp = timeline.place(&header(*sequence, *timestamp), 160, now);
-            jitter.insert(timestamp, &[1000 + at as i16 * 8; 160], now);
+            jitter.insert(timestamp, Linear, &[1000 + at as i16 * 8; 160], now);
         }
         let mut frame = [0; 160];
-        if jitter.pull(now, &mut frame) == Pulled::Audio {
+        if jitter.pull(now, &mut Linear, &mut frame) == Pulled::Audio {
             levels.extend(frame.chunk_by(i16::eq).filter(|run| run.len() >= 80).map(|run| run[0]));
         }
     }

@@ -21,7 +21,7 @@ from offhook.protocol.devices import DialDevice, FabricDevice, PhoneDevice, SipD
 
 __all__ = ["DevicePlanner", "Placement", "SipTarget"]
 
-BUILT_CODECS = frozenset({"PCMU", "PCMA"})
+BUILT_CODECS = frozenset({"PCMU", "PCMA", "G722"})
 _NUMBER = re.compile(r"^\+?[0-9]{1,20}\Z")
 _MOST_TARGETS = 8
 
@@ -89,7 +89,7 @@ class DevicePlanner:
             raise CommandRefused(ResultCode.NOT_IMPLEMENTED, message)
         if unbuilt := [codec for codec in sip.codecs if codec not in BUILT_CODECS]:
             names = ", ".join(unbuilt)
-            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA")
+            raise CommandRefused(ResultCode.NOT_IMPLEMENTED, f"codecs {names} are not built yet: PCMU, PCMA, G722")
 
     async def plan(self, device: DialDevice, session: str) -> list[Placement]:
         """Find where to call a device that ``check`` let pass, for a session; all of it is called at the same time.

@@ -185,7 +185,7 @@ class LegRing(Operation, frozen=True, tag="leg_ring"):
 
 
 class LegAnswer(Operation, frozen=True, tag="leg_answer"):
-    """200 with SDP. ``codecs`` (PCMU, PCMA) limits and orders; empty: the peer's order. Refused if none fits."""
+    """200 with SDP. ``codecs`` (PCMU, PCMA, G722) limits and orders; empty: the peer's order. Refused if none fits."""
 
     id: int
     leg: str
@@ -241,7 +241,8 @@ class Append(Operation, frozen=True, tag="append"):
 
 
 class Record(Operation, frozen=True, tag="record"):
-    """Record to ``recording`` (a name without a path) in the recordings directory: WAV, 16 bit, 8 kHz.
+    """Record to ``recording`` (a name without a path) in the recordings directory: WAV, 16 bit, 8 kHz, or 16 kHz
+    on a leg that began with G.722.
 
     ``side`` both and ``stereo``: left is what the remote party says, right what it hears; mono mixes.
     Timeouts of 0 are off. ``sensitivity`` 0-100: the higher, the quieter the speech that counts.

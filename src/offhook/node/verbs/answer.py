@@ -35,5 +35,5 @@ def _check_codecs(call: Call, codecs: list[Any]) -> None:
         message = f"`codecs`: a phone call cannot have {', '.join(impossible)}; PCMU and PCMA work everywhere"
         raise CommandRefused(ResultCode.BAD_REQUEST, message)
     if unbuilt := [codec for codec in codecs if codec not in BUILT_CODECS]:
-        message = f"`codecs`: {', '.join(unbuilt)} is not built yet: use PCMU or PCMA"
+        message = f"`codecs`: {', '.join(unbuilt)} is not built yet: use PCMU, PCMA or G722"
         raise CommandRefused(ResultCode.NOT_IMPLEMENTED, message)

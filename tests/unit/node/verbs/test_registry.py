@@ -104,7 +104,7 @@ ROWS: list[tuple[str, str, dict, str]] = [
     ("calling.dial", "region", dial(SIP, region="us"), UNBUILT),
     *(("calling.dial", path, dial(device), code) for path, device, code in DEVICE),
     ("calling.answer", "codecs", {"codecs": ["PCMU"]}, DONE),
-    ("calling.answer", "codecs", {"codecs": ["G722"]}, UNBUILT),
+    ("calling.answer", "codecs", {"codecs": ["G729"]}, UNBUILT),
     ("calling.answer", "max_duration", {"max_duration": 5}, DONE),
     ("calling.accept", "early_media", {"early_media": False}, DONE),
     ("calling.accept", "early_media", {"early_media": True}, UNBUILT),

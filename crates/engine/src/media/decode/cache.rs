@@ -6,11 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use offhook_words::Rate;
+
 use super::FileEncoding;
 use super::file::{FileDecoder, Growth, Step};
 use super::resamplers::Resamplers;
 
-/// A longer prompt is decoded by each play for itself: 30 s.
+/// A longer prompt is decoded by each play for itself: 30 s, or 15 at 16 kHz.
 const MOST_SAMPLES: usize = 240_000;
 /// Samples that are kept in all: 8 MiB.
 const MOST_KEPT: usize = 4 << 20;
@@ -28,10 +30,12 @@ struct Key {
     made: SystemTime,
     /// Of headerless samples; 0 for files that say it themselves.
     rate_hz: u32,
+    /// What it is to become.
+    rate: Rate,
 }
 
 impl Key {
-    fn of(file: &File, encoding: FileEncoding) -> Option<Self> {
+    fn of(file: &File, encoding: FileEncoding, rate: Rate) -> Option<Self> {
         let known = file.metadata().ok()?;
         let rate_hz = match encoding {
             FileEncoding::Auto => 0,
@@ -43,6 +47,7 @@ impl Key {
             size: known.size(),
             made: known.created().ok()?,
             rate_hz,
+            rate,
         })
     }
 }
@@ -141,6 +146,7 @@ impl Kept {
 
 /// One pass through a file: by the cache, or, if it grows or is long, by a decoder of its own.
 pub struct FileSource {
+    rate: Rate,
     file: Arc<File>,
     encoding: FileEncoding,
     growth: Option<Arc<Growth>>,
@@ -152,13 +158,14 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    pub fn new(file: Arc<File>, encoding: FileEncoding, growth: Option<Arc<Growth>>) -> Self {
+    pub fn new(file: Arc<File>, encoding: FileEncoding, growth: Option<Arc<Growth>>, rate: Rate) -> Self {
         let key = if growth.is_some() {
             None
         } else {
-            Key::of(&file, encoding)
+            Key::of(&file, encoding, rate)
         };
         Self {
+            rate,
             file,
             encoding,
             growth,
@@ -170,7 +177,13 @@ impl FileSource {
     }
 
     fn decoder(&self, resamplers: &mut Resamplers) -> FileDecoder {
-        FileDecoder::new(Arc::clone(&self.file), self.encoding, self.growth.clone(), resamplers)
+        FileDecoder::new(
+            Arc::clone(&self.file),
+            self.encoding,
+            self.growth.clone(),
+            self.rate,
+            resamplers,
+        )
     }
 
     /// Append the next samples: about `room` at most, when they are in the cache.
@@ -222,14 +235,17 @@ mod tests {
 
     fn alone(file: &Arc<File>) -> Vec<i16> {
         let mut resamplers = Resamplers::default();
-        let mut decoder = FileDecoder::new(Arc::clone(file), ENCODING, None, &mut resamplers);
+        let mut decoder = FileDecoder::new(Arc::clone(file), ENCODING, None, Rate::Narrow, &mut resamplers);
         let mut samples = Vec::new();
         while decoder.step(&mut resamplers, &mut samples).unwrap() != Step::Done {}
         samples
     }
 
     fn play(file: &Arc<File>) -> (FileSource, Vec<i16>) {
-        (FileSource::new(Arc::clone(file), ENCODING, None), Vec::new())
+        (
+            FileSource::new(Arc::clone(file), ENCODING, None, Rate::Narrow),
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -260,7 +276,7 @@ mod tests {
     fn a_prompt_that_was_marked_as_used_is_still_known_and_one_in_its_place_is_not() {
         let path = std::env::temp_dir().join(format!("offhook-cache-{}-place", std::process::id()));
         let key = |sample: u8| {
-            let made = |_| Key::of(&File::open(&path).unwrap(), ENCODING).unwrap();
+            let made = |_| Key::of(&File::open(&path).unwrap(), ENCODING, Rate::Narrow).unwrap();
             std::fs::write(&path, [sample; 320]).unwrap();
             let keys = [0, 1].map(|hour| {
                 let used = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(hour * 3600);

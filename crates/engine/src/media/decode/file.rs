@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use offhook_codec::{WavFormat, WavHeader};
 use offhook_dsp::Resampler;
+use offhook_words::Rate;
 
 use super::FileEncoding;
 use super::mpeg::MpegDecoder;
@@ -75,6 +76,7 @@ enum Reader {
 
 /// A file on its way to samples.
 pub struct FileDecoder {
+    rate: Rate,
     file: Arc<File>,
     growth: Option<Arc<Growth>>,
     at: u64,
@@ -89,6 +91,7 @@ impl FileDecoder {
         file: Arc<File>,
         encoding: FileEncoding,
         growth: Option<Arc<Growth>>,
+        rate: Rate,
         resamplers: &mut Resamplers,
     ) -> Self {
         let reader = match encoding {
@@ -96,11 +99,12 @@ impl FileDecoder {
             FileEncoding::PcmS16le { rate_hz } => Reader::Pcm {
                 format: WavFormat::headerless(rate_hz),
                 end: None,
-                resampler: resamplers.of(rate_hz),
+                resampler: resamplers.of(rate_hz, rate),
                 may_be_empty: true,
             },
         };
         Self {
+            rate,
             file,
             growth,
             at: 0,
@@ -158,7 +162,7 @@ impl FileDecoder {
     /// WAV by its first bytes; whatever else there is may have MP3 in it.
     fn recognise(&mut self, is_whole: bool) {
         if !WavHeader::may_be(&self.kept) || (is_whole && self.kept.is_empty()) {
-            self.reader = Reader::Mpeg(Box::default());
+            self.reader = Reader::Mpeg(Box::new(MpegDecoder::new(self.rate)));
         } else if is_whole || self.kept.len() >= 12 {
             self.reader = Reader::Header(WavHeader::default());
         }
@@ -183,7 +187,7 @@ impl FileDecoder {
                 self.reader = Reader::Pcm {
                     format,
                     end: format.data_bytes.map(|size| format.data_offset.saturating_add(size)),
-                    resampler: resamplers.of(format.rate_hz),
+                    resampler: resamplers.of(format.rate_hz, self.rate),
                     may_be_empty: false,
                 };
                 Ok(())
@@ -256,7 +260,13 @@ mod tests {
             let growth = Arc::<Growth>::default();
             let mut resamplers = Resamplers::default();
             let encoding = FileEncoding::PcmS16le { rate_hz: 8000 };
-            let decoder = FileDecoder::new(reader, encoding, Some(Arc::clone(&growth)), &mut resamplers);
+            let decoder = FileDecoder::new(
+                reader,
+                encoding,
+                Some(Arc::clone(&growth)),
+                Rate::Narrow,
+                &mut resamplers,
+            );
             Self {
                 file,
                 growth,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use offhook_mix::{FrameSource, Supply};
-use offhook_words::FRAME;
+use offhook_words::{FRAME, Rate};
 use rtrb::RingBuffer;
 
 use super::*;
@@ -98,7 +98,7 @@ fn play(sources: Vec<Prepared>, loops: u32, more: bool) -> (Play, PlaySource) {
     let state = Arc::new(PlayState::default());
     state.waiting.store(sources.len(), Ordering::Relaxed);
     let (ring, samples) = RingBuffer::new(PLAY_RING);
-    let play = Play::new(1, ring, Arc::clone(&state), sources, loops, more);
+    let play = Play::new(1, Rate::Narrow, ring, Arc::clone(&state), sources, loops, more);
     (play, PlaySource { samples, state })
 }
 

@@ -1,4 +1,4 @@
-//! Decoder threads: files, tones and pushed samples become 8 kHz samples ahead of their time.
+//! Decoder threads: files, tones and pushed samples become samples of the rate of their leg ahead of their time.
 
 mod cache;
 mod file;

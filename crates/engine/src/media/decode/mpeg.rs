@@ -2,6 +2,7 @@
 
 use offhook_codec::{Frame, MOST_LEADING_JUNK, MpegFramer};
 use offhook_dsp::Resampler;
+use offhook_words::Rate;
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_MP3;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
@@ -54,9 +55,9 @@ fn seconds(frame: &Frame<'_>) -> f64 {
     f64::from(frame.header.samples) / f64::from(frame.header.rate_hz)
 }
 
-/// Takes MP3 in pieces, gives samples at 8 kHz.
-#[derive(Default)]
+/// Takes MP3 in pieces, gives samples at one of our rates.
 pub struct MpegDecoder {
+    rate: Rate,
     framer: MpegFramer,
     stream: Option<Stream>,
     loss: Loss,
@@ -64,6 +65,16 @@ pub struct MpegDecoder {
 }
 
 impl MpegDecoder {
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            framer: MpegFramer::default(),
+            stream: None,
+            loss: Loss::default(),
+            mono: Vec::new(),
+        }
+    }
+
     /// Decode all whole frames and say how many bytes were used.
     pub fn decode(
         &mut self,
@@ -108,7 +119,7 @@ impl MpegDecoder {
                     rate_hz,
                     channels,
                     decoder: decoder(rate_hz)?,
-                    resampler: resamplers.of(rate_hz),
+                    resampler: resamplers.of(rate_hz, self.rate),
                 })
             }
         };

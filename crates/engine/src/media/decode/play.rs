@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use offhook_dsp::{Resampler, ToneSequence};
-use offhook_words::{FRAME, OperationId};
+use offhook_words::{Frame, OperationId, Rate};
 use rtrb::Producer;
 
 use super::cache::{FileSource, PromptCache};
@@ -15,16 +15,16 @@ use super::file::{Growth, Step, UNWRITTEN};
 use super::resamplers::Resamplers;
 use super::{FileEncoding, Report};
 use crate::media::api::MediaEvent;
-use crate::media::ring::{PLAY_RING, PlayState};
+use crate::media::ring::PlayState;
 
 /// Made at a time, so that one play does not keep the others waiting.
 const MOST_AT_ONCE: usize = 4000;
 /// The same, of steps that need not give samples: 1 MiB of a file.
 const MOST_STEPS: usize = 64;
-/// The node may push so far ahead: 500 ms.
-const PCM_AHEAD: usize = 4000;
-/// Credit is given in pieces of at least 40 ms.
-const CREDIT_PIECE: u64 = 320;
+/// The node may push so far ahead, in ms.
+const PCM_AHEAD_MS: u64 = 500;
+/// Credit is given in pieces of at least so many ms.
+const CREDIT_PIECE_MS: u64 = 40;
 
 /// Files of a play that is repeated which stay open: they need not be opened anew each time, nor be there any more.
 const MOST_OPEN: usize = 2;
@@ -66,7 +66,7 @@ struct Stream {
     resampler: Option<Resampler>,
     waiting: VecDeque<i16>,
     is_last: bool,
-    /// At 8 kHz: into the ring, and what credit was given for.
+    /// At the rate of the leg: into the ring, and what credit was given for.
     moved: u64,
     credited: u64,
     dropped: u64,
@@ -76,6 +76,7 @@ struct Stream {
 /// A play and how far it is.
 pub struct Play {
     pub id: OperationId,
+    rate: Rate,
     ring: Producer<i16>,
     state: Arc<PlayState>,
     /// Those to be played; in the last round, what was played is gone.
@@ -98,6 +99,7 @@ impl Play {
     /// `loops` 0: without end.
     pub fn new(
         id: OperationId,
+        rate: Rate,
         ring: Producer<i16>,
         state: Arc<PlayState>,
         sources: Vec<Prepared>,
@@ -106,6 +108,8 @@ impl Play {
     ) -> Self {
         Self {
             id,
+            rate,
+            staged: Vec::with_capacity(ring.buffer().capacity()),
             ring,
             state,
             sources: sources.into(),
@@ -114,7 +118,6 @@ impl Play {
             rounds: (loops > 0).then_some(loops),
             more,
             open: None,
-            staged: Vec::with_capacity(PLAY_RING),
             taken: 0,
             streams: HashMap::new(),
             made_in_round: false,
@@ -124,7 +127,7 @@ impl Play {
 
     /// Expect samples of a stream.
     pub fn expect(&mut self, stream: u64, rate_hz: u32) {
-        let waiting = VecDeque::with_capacity(PCM_AHEAD);
+        let waiting = VecDeque::with_capacity(self.ahead());
         let stream_state = Stream {
             rate_hz,
             resampler: None,
@@ -136,6 +139,11 @@ impl Play {
             odd: None,
         };
         self.streams.insert(stream, stream_state);
+    }
+
+    /// Samples that the node may push ahead.
+    fn ahead(&self) -> usize {
+        (PCM_AHEAD_MS * self.rate.per_ms()) as usize
     }
 
     pub fn append(&mut self, sources: Vec<Prepared>, more: bool) {
@@ -150,7 +158,7 @@ impl Play {
     pub fn pushed(&mut self, stream: u64, bytes: &[u8], last: bool, resamplers: &mut Resamplers) {
         #[cfg(test)]
         assert_ne!(stream, Self::FAULTY_STREAM, "a fault, as the test wants it");
-        let buffered = self.buffered();
+        let (buffered, ahead, rate) = (self.buffered(), self.ahead(), self.rate);
         let Some(stream) = self.streams.get_mut(&stream).filter(|stream| !stream.is_last) else {
             return;
         };
@@ -161,23 +169,23 @@ impl Play {
                 Some(low) => samples.push(i16::from_le_bytes([low, *byte])),
             }
         }
-        let mut at_8k = Vec::with_capacity(samples.len());
+        let mut converted = Vec::with_capacity(samples.len());
         let rate_hz = stream.rate_hz;
-        let resampler = stream.resampler.get_or_insert_with(|| resamplers.of(rate_hz));
-        resampler.process(&samples, &mut at_8k);
+        let resampler = stream.resampler.get_or_insert_with(|| resamplers.of(rate_hz, rate));
+        resampler.process(&samples, &mut converted);
         if last {
-            resampler.finish(&mut at_8k);
+            resampler.finish(&mut converted);
             stream.is_last = true;
         }
         // A little more than the credit, for what the resampler's edges add.
-        let room = (PCM_AHEAD + FRAME).saturating_sub(stream.waiting.len() + buffered.min(stream.moved as usize));
-        stream.dropped += at_8k.len().saturating_sub(room) as u64;
-        stream.waiting.extend(at_8k.into_iter().take(room));
+        let room = (ahead + rate.frame()).saturating_sub(stream.waiting.len() + buffered.min(stream.moved as usize));
+        stream.dropped += converted.len().saturating_sub(room) as u64;
+        stream.waiting.extend(converted.into_iter().take(room));
     }
 
     /// Samples that wait to be heard.
     pub fn buffered(&self) -> usize {
-        PLAY_RING.saturating_sub(self.ring.slots())
+        self.ring.buffer().capacity().saturating_sub(self.ring.slots())
     }
 
     /// It waits for samples from elsewhere.
@@ -228,7 +236,7 @@ impl Play {
                 }
             }
         }
-        self.is_waiting |= made >= MOST_AT_ONCE && self.ring.slots() > PLAY_RING / 2;
+        self.is_waiting |= made >= MOST_AT_ONCE && self.ring.slots() > self.ring.buffer().capacity() / 2;
         self.give_credit(report);
         true
     }
@@ -256,10 +264,10 @@ impl Play {
             None => Step::Going,
             Some(Open::File(source)) => source.step(cache, room, &mut self.staged)?,
             Some(Open::Tone(tones)) => {
-                let mut frame = [0; FRAME];
+                let mut frame = Frame::silent(self.rate);
                 let count = tones.fill(&mut frame);
                 self.staged.extend(frame.iter().take(count));
-                if count < FRAME { Step::Done } else { Step::Going }
+                if count < frame.len() { Step::Done } else { Step::Going }
             }
             Some(Open::Silence(left)) => {
                 let count = (*left).min(room as u64);
@@ -328,7 +336,7 @@ impl Play {
                 } if growth.has_failed() => return Err(UNWRITTEN.into()),
                 Prepared::File { name, encoding, growth } => {
                     let file = self.file(&name, prompts)?;
-                    Open::File(Box::new(FileSource::new(file, encoding, growth)))
+                    Open::File(Box::new(FileSource::new(file, encoding, growth, self.rate)))
                 }
                 Prepared::Tone(tones) => Open::Tone(tones),
                 Prepared::Silence { samples } => Open::Silence(samples),
@@ -354,13 +362,14 @@ impl Play {
     }
 
     fn give_credit(&mut self, report: &Report) {
+        let per_ms = self.rate.per_ms();
         let buffered = self.buffered() as u64 + (self.staged.len() - self.taken) as u64;
         for (id, stream) in &mut self.streams {
             let heard = stream.moved.saturating_sub(buffered);
             let owed = heard.saturating_sub(stream.credited);
-            if owed >= CREDIT_PIECE && !stream.is_last {
-                let ms = owed / 8;
-                stream.credited += ms * 8;
+            if owed >= CREDIT_PIECE_MS * per_ms && !stream.is_last {
+                let ms = owed / per_ms;
+                stream.credited += ms * per_ms;
                 report(MediaEvent::PcmCredit {
                     stream: *id,
                     ms: ms as u32,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_mix::{FrameSource, Supply};
-use offhook_words::FRAME;
+use offhook_words::{FRAME, Rate};
 use rtrb::RingBuffer;
 
 use super::*;
@@ -13,7 +13,7 @@ use crate::media::ring::{PLAY_RING, PlaySource, PlayState};
 fn play(id: OperationId, sources: Vec<Prepared>) -> (Box<Play>, PlaySource) {
     let state = Arc::new(PlayState::default());
     let (ring, samples) = RingBuffer::new(PLAY_RING);
-    let play = Play::new(id, ring, Arc::clone(&state), sources, 1, false);
+    let play = Play::new(id, Rate::Narrow, ring, Arc::clone(&state), sources, 1, false);
     (Box::new(play), PlaySource { samples, state })
 }
 
@@ -178,7 +178,7 @@ fn file(bytes: &[u8]) -> Arc<std::fs::File> {
 /// Samples of a file, and how it ended.
 fn decoded(bytes: &[u8]) -> (Vec<i16>, Result<(), String>) {
     let mut resamplers = resamplers::Resamplers::default();
-    let mut decoder = file::FileDecoder::new(file(bytes), FileEncoding::Auto, None, &mut resamplers);
+    let mut decoder = file::FileDecoder::new(file(bytes), FileEncoding::Auto, None, Rate::Narrow, &mut resamplers);
     let mut samples = Vec::new();
     loop {
         match decoder.step(&mut resamplers, &mut samples) {

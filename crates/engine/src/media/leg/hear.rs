@@ -1,9 +1,8 @@
 //! What comes in on a leg: datagrams of the peer, to the jitter buffer, the recordings' time line, the keys and the reports.
 
-use offhook_codec::G711;
 use offhook_mix::SPEECH_WINDOW;
-use offhook_rtp::{Accepted, Header, MOST_SAMPLES, Pulled, RtpPacket, TelephoneEvent};
-use offhook_words::{Codec, DigitMethod, FRAME, Frame};
+use offhook_rtp::{Accepted, Header, Pulled, RtpPacket, TelephoneEvent};
+use offhook_words::{Codec, DigitMethod};
 
 use super::{Leg, Origin, TickTime};
 use crate::media::api::StreamParameters;
@@ -75,8 +74,7 @@ impl Leg {
         self.stats.packets_received += 1;
         match content {
             _ if !stream.receive => {}
-            Content::Audio(codec) if packet.payload.len() <= FRAME => self.audio::<FRAME>(packet, codec, now),
-            Content::Audio(codec) => self.audio::<MOST_SAMPLES>(packet, codec, now),
+            Content::Audio(codec) => self.audio(packet, codec, now),
             Content::TelephoneEvent => self.keys(packet, now, notices),
             Content::ComfortNoise => {}
             Content::Unknown => self.stats.packets_dropped += 1,
@@ -101,23 +99,20 @@ impl Leg {
         }
     }
 
-    fn audio<const MOST: usize>(&mut self, packet: &RtpPacket<'_>, codec: Codec, now: TickTime) {
-        let mut samples = [0; MOST];
-        let count = packet.payload.len().min(MOST);
-        let samples = samples.get_mut(..count).unwrap_or(&mut []);
-        codec.decode(packet.payload, samples);
-        let timestamp = self.timeline.place(&packet.header, count as u32, now.samples);
-        self.jitter.insert(timestamp, samples, now.samples);
+    fn audio(&mut self, packet: &RtpPacket<'_>, codec: Codec, now: TickTime) {
+        let said = packet.payload;
+        let timestamp = self.timeline.place(&packet.header, said.len() as u32, now.samples);
+        self.jitter.insert(timestamp, codec, said, now.samples);
         let place = self
             .placement
             .place(timestamp, now.samples, now.is_punctual, SPEECH_WINDOW);
         if let Some(at) = place {
-            self.mixer.said(at, samples, now.samples);
+            self.mixer.said(at, codec, said, now.samples);
         }
     }
 
-    pub(super) fn play_out(&mut self, now: TickTime, frame: &mut Frame) {
-        match self.jitter.pull(now.samples, frame) {
+    pub(super) fn play_out(&mut self, now: TickTime, frame: &mut [i16]) {
+        match self.jitter.pull(now.samples, &mut self.decoder, frame) {
             Pulled::Audio | Pulled::Idle => self.concealer.good(frame),
             Pulled::Missing => {
                 self.stats.frames_concealed += 1;

@@ -1,9 +1,8 @@
 //! What goes out on a leg: one stream, a packet a frame, and the keys that are pressed.
 
-use offhook_codec::G711;
 use offhook_mix::KeyOutput;
 use offhook_rtp::{EventSender, HEADER_BYTES, Header, code_of_digit, write_header};
-use offhook_words::{FRAME, Frame};
+use offhook_words::FRAME;
 
 use super::{Identity, Leg, Outlet, TickTime};
 use crate::media::api::StreamParameters;
@@ -12,7 +11,7 @@ use crate::media::api::StreamParameters;
 const REFLECTED: u16 = 1000;
 
 impl Leg {
-    pub(super) fn send(&mut self, stream: &StreamParameters, frame: &Frame, key: KeyOutput, out: &mut impl Outlet) {
+    pub(super) fn send(&mut self, stream: &StreamParameters, frame: &[i16], key: KeyOutput, out: &mut impl Outlet) {
         let kind = stream.formats.telephone_event_tx.unwrap_or(101);
         if key != KeyOutput::Hold
             && let Some(event) = &mut self.key_down
@@ -36,7 +35,7 @@ impl Leg {
         if !is_pressed {
             let mut packet = [0; HEADER_BYTES + FRAME];
             if let Some(payload) = packet.get_mut(HEADER_BYTES..) {
-                stream.formats.codec.encode(frame, payload);
+                self.encoder.encode(stream.formats.codec, frame, payload);
             }
             self.send_packet(
                 &mut packet,

@@ -9,7 +9,7 @@ fn samples(bytes: &[u8]) -> Vec<i16> {
 #[test]
 fn five_seconds_wait_for_a_slow_disk_and_what_is_beyond_becomes_silence_of_its_length() {
     let state = Arc::new(RecordState::default());
-    let (mut sink, mut out) = record_ring(2, &state);
+    let (mut sink, mut out) = record_ring(2, Rate::Narrow, &state);
     for frame in 0..400 {
         sink.push(&[frame + 1; FRAME * 2]);
     }
@@ -41,11 +41,11 @@ proptest! {
     #[test]
     fn samples_come_in_order_whenever_they_are_taken(steps in proptest::collection::vec(0_u32..40, 1..200)) {
         let state = Arc::new(RecordState::default());
-        let (mut sink, mut out) = record_ring(1, &state);
+        let (mut sink, mut out) = record_ring(1, Rate::Narrow, &state);
         let (mut bytes, mut next) = (Vec::new(), 0_i16);
         for frames in steps {
             for _ in 0..frames {
-                let frame: Frame = std::array::from_fn(|_| { next = next.wrapping_add(1); next });
+                let frame: [i16; FRAME] = std::array::from_fn(|_| { next = next.wrapping_add(1); next });
                 sink.push(&frame);
             }
             if frames % 3 == 0 {

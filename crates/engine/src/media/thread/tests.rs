@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use offhook_mix::{FrameSource, RecorderLimits, Supply};
+use offhook_mix::{FrameSource, RecorderLimits, Supply, record_beep};
 use offhook_rtp::{Header, RtpPacket, write_header};
-use offhook_words::{EndCause, FRAME, Interrupt, Source};
+use offhook_words::{EndCause, FRAME, Interrupt, Rate, Source};
 use rtrb::RingBuffer;
 
 use super::*;
@@ -189,16 +189,16 @@ impl Busy {
         let source = PlaySource { samples, state };
         let player = Player::new(1, source, Side::Both, -6.0, NEVER, 1);
         let state = Arc::new(RecordState::default());
-        let (sink, recorded) = record_ring(2, &state);
+        let (sink, recorded) = record_ring(2, Rate::Narrow, &state);
         let limits = RecorderLimits {
             end_silence_timeout_ms: 60_000,
             sensitivity: 44.0,
             ..RecorderLimits::default()
         };
-        let taker = Recorder::new(2, sink, Side::Both, true, true, limits, 1);
+        let taker = Recorder::new(2, sink, Side::Both, true, Some(record_beep(Rate::Narrow)), limits, 1);
         let (tap_in, tapped) = RingBuffer::new(8000);
         let tap = TapSink::new(tap_in, 40, 500);
-        let digits = DigitScript::new(4, "1w2#", 100, 100, 1).unwrap();
+        let digits = DigitScript::new(4, Rate::Narrow, "1w2#", 100, 100, 1).unwrap();
         assert!(leg.mixer.add_player(player) && leg.mixer.add_recorder(taker));
         assert!(leg.mixer.add_tap(3, Side::Both, tap, 1) && leg.mixer.add_digits(digits));
         assert!(leg.mixer.add_echo(5, 2000, 1));

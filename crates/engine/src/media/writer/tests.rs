@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use offhook_mix::FrameSink;
-use offhook_words::FRAME;
+use offhook_words::{FRAME, Rate};
 use rtrb::RingBuffer;
 
 use super::*;
@@ -34,12 +34,13 @@ impl Bench {
 
     fn recording(device: Option<File>) -> (RecordSink, Recording) {
         let state = Arc::new(RecordState::default());
-        let (sink, samples) = record_ring(2, &state);
+        let (sink, samples) = record_ring(2, Rate::Narrow, &state);
         let recording = Recording {
             op: 1,
             leg: LegKey(1),
             name: "r.wav".to_owned(),
             channels: 2,
+            rate: Rate::Narrow,
             samples,
             state,
             thread: 0,

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
-use offhook_codec::G711;
+use offhook_codec::Law;
 use offhook_mix::DigitScript;
 use offhook_rtp::{EventSender, Header, NtpTime, ReportBlock, RtcpPacket, RtcpParser, SenderInfo, write_report};
-use offhook_words::{Codec, Formats};
+use offhook_words::{Codec, Formats, Rate};
 
 use super::line::{Came, LOOPBACK, Line, OUR_SPARE, OUR_SSRC, packet, socket, with};
 use crate::media::api::{LegKey, StreamParameters};
@@ -269,7 +269,7 @@ fn a_key_that_comes_as_event_and_by_info_is_heard_once() {
 #[test]
 fn a_key_that_is_stopped_is_let_go_at_once_and_the_next_one_begins_alone() {
     let mut line = Line::new();
-    let script = |id, digits| DigitScript::new(id, digits, 60_000, 100, 1).unwrap();
+    let script = |id, digits| DigitScript::new(id, Rate::Narrow, digits, 60_000, 100, 1).unwrap();
     assert!(line.leg().mixer.add_digits(script(1, "5")));
     (0..10).for_each(|_| line.tick());
     line.came();
@@ -298,7 +298,7 @@ fn a_key_that_is_stopped_is_let_go_at_once_and_the_next_one_begins_alone() {
 #[test]
 fn another_codec_is_sent_at_once_and_late_packets_of_the_old_one_are_no_noise() {
     let mut line = Line::new();
-    let spoken = |codec: Codec| [codec.encode_sample(4000); 160];
+    let spoken = |law: Law| [law.encode_sample(4000); 160];
     let dynamic = StreamParameters {
         formats: Formats {
             payload_type_rx: 97,
@@ -310,7 +310,7 @@ fn another_codec_is_sent_at_once_and_late_packets_of_the_old_one_are_no_noise() 
     line.connect(dynamic);
     assert!(line.leg().mixer.add_echo(1, 60_000, 1));
     for n in 0..30 {
-        line.peer.send(&packet(9, n, 97, &spoken(Codec::Pcmu))).unwrap();
+        line.peer.send(&packet(9, n, 97, &spoken(Law::Mu))).unwrap();
         line.tick();
     }
     line.came();
@@ -326,19 +326,19 @@ fn another_codec_is_sent_at_once_and_late_packets_of_the_old_one_are_no_noise() 
     line.connect(alaw);
     for n in 30..80 {
         // Three of the old kind are still under way: of the number that means nothing now, and of one that always does.
-        let (kind, codec) = match n {
-            30 | 31 => (97, Codec::Pcmu),
-            32 => (0, Codec::Pcmu),
-            _ => (8, Codec::Pcma),
+        let (kind, law) = match n {
+            30 | 31 => (97, Law::Mu),
+            32 => (0, Law::Mu),
+            _ => (8, Law::A),
         };
-        line.peer.send(&packet(9, n, kind, &spoken(codec))).unwrap();
+        line.peer.send(&packet(9, n, kind, &spoken(law))).unwrap();
         line.tick();
     }
     let came = line.came();
     assert!(came.iter().all(|came| came.header.payload_type == 8));
     let heard: Vec<i16> = came
         .iter()
-        .flat_map(|came| came.payload.iter().map(|code| Codec::Pcma.decode_sample(*code)))
+        .flat_map(|came| came.payload.iter().map(|code| Law::A.decode_sample(*code)))
         .collect();
     assert!(
         heard.iter().all(|sample| (-500..=4600).contains(sample)),
@@ -510,7 +510,7 @@ fn a_peer_that_takes_our_name_is_told_bye_once_and_one_that_sends_back_what_it_h
 fn packets_of_200_ms_and_empty_or_padded_ones_are_heard_as_they_are() {
     let mut line = Line::new();
     assert!(line.leg().mixer.add_echo(1, 60_000, 1));
-    let loud = [Codec::Pcmu.encode_sample(4000); 1600];
+    let loud = [Law::Mu.encode_sample(4000); 1600];
     let mut heard = 0;
     for n in 0..100_u32 {
         if n % 10 == 0 {
@@ -543,7 +543,7 @@ fn packets_of_200_ms_and_empty_or_padded_ones_are_heard_as_they_are() {
         let came = line.came();
         heard += came
             .iter()
-            .filter(|came| Codec::Pcmu.decode_sample(came.payload[80]) > 3500)
+            .filter(|came| Law::Mu.decode_sample(came.payload[80]) > 3500)
             .count();
     }
     assert!(heard >= 94, "{heard} of 100 frames");
@@ -553,7 +553,7 @@ fn packets_of_200_ms_and_empty_or_padded_ones_are_heard_as_they_are() {
 /// A gateway whose timestamps stand still, and one that gives itself another name in each packet.
 #[test]
 fn a_peer_whose_timestamps_stand_still_or_whose_name_changes_with_each_packet_is_heard() {
-    let loud = [Codec::Pcmu.encode_sample(4000); 160];
+    let loud = [Law::Mu.encode_sample(4000); 160];
     for (is_still, is_renamed) in [(true, false), (false, true), (true, true)] {
         let mut line = Line::new();
         assert!(line.leg().mixer.add_echo(1, 60_000, 1));
@@ -567,7 +567,7 @@ fn a_peer_whose_timestamps_stand_still_or_whose_name_changes_with_each_packet_is
             };
             line.peer.send(&with(audio, &loud)).unwrap();
             line.tick();
-            let is_loud = |came: &&Came| Codec::Pcmu.decode_sample(came.payload[80]) > 3500;
+            let is_loud = |came: &&Came| Law::Mu.decode_sample(came.payload[80]) > 3500;
             heard += line.came().iter().filter(is_loud).count();
         }
         assert!(heard >= 92, "{heard} of 100 frames: {is_still} {is_renamed}");

@@ -1,0 +1,132 @@
+//! A stream of codes of any codec of ours, from and to the rate of a leg.
+
+use offhook_dsp::{Doubler, Halver};
+use offhook_ring::Decode;
+use offhook_words::{Codec, FRAME, MOST_FRAME};
+
+use crate::g711::Law;
+use crate::g722::{G722Decoder, G722Encoder};
+
+/// Decodes what a peer sends, whose packets may be of one codec or another, to the rate of the frame that is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Decoder {
+    g722: G722Decoder,
+    halver: Halver,
+    doubler: Doubler,
+}
+
+impl Decode for Decoder {
+    type Format = Codec;
+
+    fn decode(&mut self, of: Codec, codes: &[u8], samples: &mut [i16]) {
+        let is_wide = samples.len() > codes.len();
+        match (law(of), is_wide) {
+            (Some(law), false) => law.decode(codes, samples),
+            (None, true) => self.g722.decode(codes, samples),
+            (Some(law), true) => {
+                for (codes, samples) in codes.chunks(FRAME).zip(samples.chunks_mut(MOST_FRAME)) {
+                    let mut narrow = [0; FRAME];
+                    let narrow = narrow.get_mut(..codes.len()).unwrap_or(&mut []);
+                    law.decode(codes, narrow);
+                    self.doubler.double(narrow, samples);
+                }
+            }
+            (None, false) => {
+                for (codes, samples) in codes.chunks(FRAME).zip(samples.chunks_mut(FRAME)) {
+                    let mut wide = [0; MOST_FRAME];
+                    let wide = wide.get_mut(..2 * codes.len()).unwrap_or(&mut []);
+                    self.g722.decode(codes, wide);
+                    self.halver.halve(wide, samples);
+                }
+            }
+        }
+    }
+}
+
+/// Encodes what is sent to a peer, of the rate that it has.
+#[derive(Debug, Clone, Default)]
+pub struct Encoder {
+    g722: G722Encoder,
+    halver: Halver,
+    doubler: Doubler,
+}
+
+impl Encoder {
+    /// The codes of at most a frame.
+    pub fn encode(&mut self, to: Codec, samples: &[i16], codes: &mut [u8]) {
+        let is_wide = samples.len() > codes.len();
+        match (law(to), is_wide) {
+            (Some(law), false) => law.encode(samples, codes),
+            (None, true) => self.g722.encode(samples, codes),
+            (Some(law), true) => {
+                let mut narrow = [0; FRAME];
+                self.halver.halve(samples, &mut narrow);
+                law.encode(&narrow, codes);
+            }
+            (None, false) => {
+                let mut wide = [0; MOST_FRAME];
+                self.doubler.double(samples, &mut wide);
+                self.g722.encode(&wide, codes);
+            }
+        }
+    }
+}
+
+fn law(codec: Codec) -> Option<Law> {
+    match codec {
+        Codec::Pcmu => Some(Law::Mu),
+        Codec::Pcma => Some(Law::A),
+        Codec::G722 => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use offhook_words::Rate;
+
+    /// A tone of 1 kHz through an encoder at one rate and a decoder at another, each frame by frame; its SNR in dB.
+    fn snr_db(codec: Codec, from: Rate, to: Rate) -> f64 {
+        let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());
+        let turn = |n: usize, rate: Rate| std::f64::consts::TAU * 1000.0 * n as f64 / f64::from(rate.hz());
+        let said: Vec<i16> = (0..from.frame() * 50)
+            .map(|n| (8000.0 * turn(n, from).sin()) as i16)
+            .collect();
+        let mut heard = Vec::new();
+        for frame in said.chunks(from.frame()) {
+            let (mut sent, mut samples) = ([0; FRAME], vec![0; to.frame()]);
+            encoder.encode(codec, frame, &mut sent);
+            decoder.decode(codec, &sent, &mut samples);
+            heard.extend(samples);
+        }
+        let heard = &heard[to.frame() * 10..];
+        let (mut re, mut im, mut all) = (0.0, 0.0, 0.0);
+        for (n, sample) in heard.iter().enumerate() {
+            let (turn, sample) = (turn(n, to), f64::from(*sample));
+            (re, im, all) = (
+                re + sample * turn.cos(),
+                im + sample * turn.sin(),
+                all + sample * sample,
+            );
+        }
+        let of_tone = 2.0 * (re * re + im * im) / heard.len() as f64;
+        assert!(
+            of_tone > 0.8 * 32e6 * heard.len() as f64,
+            "{codec:?} {from:?} {to:?}: it became quiet"
+        );
+        10.0 * (of_tone / (all - of_tone)).log10()
+    }
+
+    #[test]
+    fn each_codec_is_heard_at_each_rate() {
+        for codec in Codec::ALL {
+            for (from, to) in [Rate::Narrow, Rate::Wide]
+                .map(|from| Rate::ALL.map(|to| (from, to)))
+                .concat()
+            {
+                let snr_db = snr_db(codec, from, to);
+                assert!(snr_db > 30.0, "{codec:?} from {from:?} to {to:?}: {snr_db:.1} dB");
+            }
+        }
+    }
+}

@@ -110,6 +110,7 @@ class Run:
         live = {call.call_id for call in exchange.calls}
         assert live <= set(winners)
         assert {call.leg.id for call in exchange.calls} == set(self.bench.engine._legs), "a leg without a call"
+        assert set(exchange.calls._by_leg) == set(self.bench.engine._legs), "a leg that is gone has a call"
         assert exchange.caps._by_session.total() == len(live)
         assert exchange.failures == exchange._supervisor.failures == 0
         assert exchange._dials == {}

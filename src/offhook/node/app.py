@@ -48,7 +48,9 @@ from offhook.node.watch import BEAT_S
 from offhook.node.web.crowd import CrowdLimits
 from offhook.node.web.descriptors import Places, places, raise_limit
 from offhook.node.web.door import Door, DoorSettings
-from offhook.node.web.fetch import FetchLimits, WebFetcher
+from offhook.node.web.fetch import WebFetcher
+from offhook.node.web.outbound import Outbound
+from offhook.node.web.policy import OutboundLimits, Policy
 from offhook.node.web.recordings import RecordingServer, load_link_key
 from offhook.node.web.tls import LocalCertificates, server_context
 
@@ -112,7 +114,8 @@ class Node:
             call_settings(settings, identity),
             resolve=self.names.of_call,
         )
-        self.fetcher = WebFetcher(cache, fetch_limits(settings), resolve=self.names.of_url)
+        outbound = Outbound(outbound_limits(settings), resolve=self.names.of_url)
+        self.fetcher = WebFetcher(cache, outbound, fetch_policy(settings))
         self.verbs = VerbRegistry(self.exchange, self.speech, self.fetcher, self.recordings)
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> None:
@@ -366,19 +369,27 @@ def call_settings(settings: Settings, identity: Identity) -> CallSettings:
     )
 
 
-def fetch_limits(settings: Settings) -> FetchLimits:
-    """What the fetcher is told."""
+def outbound_limits(settings: Settings) -> OutboundLimits:
+    """Where to the node may go by URL, and how much at once."""
     fetch = settings.fetch
-    return FetchLimits(
+    return OutboundLimits(
         ports=fetch.ports,
         allow_loopback=fetch.allow_loopback,
+        parallel=fetch.parallel,
+        per_host=fetch.parallel_per_host,
+        per_asker=max(1, fetch.parallel // 4),
+    )
+
+
+def fetch_policy(settings: Settings) -> Policy:
+    """What the audio of one URL may cost."""
+    fetch = settings.fetch
+    return Policy(
         max_bytes=fetch.max_mib << 20,
         connect_s=fetch.connect_s,
         read_s=fetch.read_s,
         total_s=fetch.total_s,
-        parallel=fetch.parallel,
-        per_host=fetch.parallel_per_host,
-        per_call=max(1, fetch.parallel // 4),
+        max_bytes_setting="fetch.max_mib",
     )
 
 

@@ -1,26 +1,25 @@
-"""What the headers of an answer say, and sentences about what is wrong with it."""
+"""What the headers of an answer say of audio, and sentences about what is none."""
 
 from __future__ import annotations
 
-import errno
 import re
 
-import aiohttp
+from offhook.node.web.response import Response
 
-__all__ = ["is_whole", "reason", "unplayable"]
+__all__ = ["is_whole", "unplayable"]
 
 _COMPRESSED = re.compile(r"\b(gzip|deflate|compress|br|zstd)\b", re.IGNORECASE)
 """Content codings that change the bytes (RFC 9110, 8.4.1). Whatever else a server says there, it does not mean."""
 _WHOLE_RANGE = re.compile(r"bytes 0-(\d{1,18})/(\d{1,18})")
 
 
-def is_whole(response: aiohttp.ClientResponse) -> bool:
+def is_whole(response: Response) -> bool:
     """A part that nobody asked for, which is all of it."""
     found = _WHOLE_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return response.status == 206 and found is not None and int(found[1]) + 1 == int(found[2])
 
 
-def unplayable(response: aiohttp.ClientResponse, why: str) -> str:
+def unplayable(response: Response, why: str) -> str:
     """What a server sent, and what is played instead."""
     coding = response.headers.get("Content-Encoding", "")
     if _COMPRESSED.search(coding):
@@ -30,15 +29,3 @@ def unplayable(response: aiohttp.ClientResponse, why: str) -> str:
     kind = response.content_type if response.headers.get("Content-Type") else "something without a type"
     looks = f" (it looks like {why})" if why else ""
     return f"{kind}, which is no WAV or MP3{looks}: these two are played"
-
-
-def reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not trusted"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "it refuses the connection"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "it ended the answer early"
-    if isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE):
-        return "it ended the answer early"
-    return "its answer breaks the rules of HTTP"

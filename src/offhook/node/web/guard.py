@@ -55,11 +55,11 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
-def parse_url(text: str) -> URL:
-    """An http or https URL without credentials, whose escapes are those of ``text``: an escaped reserved character is
-    another URL (RFC 3986, 2.2), and signatures break. Behind the host is escaped what may not stand there and means
-    nothing else: what is not ASCII (RFC 3987, 3.1), and what browsers escape (a blank, a bar, braces, quotes, ``<>^``,
-    a grave accent).
+def parse_url(text: str, schemes: tuple[str, ...] = ("http", "https")) -> URL:
+    """A URL of one of ``schemes``, without credentials, whose escapes are those of ``text``: an escaped reserved
+    character is another URL (RFC 3986, 2.2), and signatures break. Behind the host is escaped what may not stand there
+    and means nothing else: what is not ASCII (RFC 3987, 3.1), and what browsers escape (a blank, a bar, braces, quotes,
+    ``<>^``, a grave accent).
 
     Raises:
         CallerError: says what is wrong with it.
@@ -77,8 +77,9 @@ def parse_url(text: str) -> URL:
         port = url.port
     except ValueError as error:
         raise CallerError(f"this is no URL: {error}") from error
-    if url.scheme not in ("http", "https"):
-        raise CallerError(f"only http and https URLs are fetched, not {url.scheme or 'one without a scheme'}")
+    if url.scheme not in schemes:
+        named = url.scheme or "one without a scheme"
+        raise CallerError(f"only {' and '.join(schemes)} URLs are fetched, not {named}")
     try:
         host = url.host
     except UnicodeError as error:  # xn-- with something behind it that means no name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 
-import aiohttp
 import msgspec
+
+from offhook.node.web.response import Response
 
 __all__ = ["KnownUrl", "KnownUrls"]
 
@@ -42,7 +43,7 @@ class KnownUrls:
         """What is known of one."""
         return self._urls.get(url)
 
-    def remember(self, url: str, prompt: str, response: aiohttp.ClientResponse, now: float) -> None:
+    def remember(self, url: str, prompt: str, response: Response, now: float) -> None:
         """What an answer says of itself."""
         headers = response.headers
         control = headers.get("Cache-Control", "")

@@ -16,7 +16,8 @@ from aiohttp.test_utils import TestServer
 
 from offhook.errors import CallerError, MachineError, ProviderError
 from offhook.node.engine.prompts import Asker, PromptCache
-from offhook.node.web.fetch import FetchLimits, WebFetcher
+from offhook.node.web.fetch import WebFetcher
+from rig.fetching import fetcher_of
 
 VECTORS = Path(__file__).parents[4] / "vectors" / "prompts"
 
@@ -63,8 +64,7 @@ class Rig:
 
     def fetcher(self, **limits: object) -> WebFetcher:
         known = {"allow_loopback": True, "read_s": 0.3, "total_s": 2.0, "max_bytes": 1 << 20, **limits}
-        limits_known = FetchLimits(**known)  # type: ignore[arg-type]
-        return WebFetcher(self.cache, limits_known, resolve=literal, now=lambda: self.wall, steady=lambda: self.time)
+        return fetcher_of(self.cache, resolve=literal, now=lambda: self.wall, steady=lambda: self.time, **known)
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.cache.directory.iterdir())
@@ -220,7 +220,7 @@ async def test_a_name_is_resolved_once_and_its_second_answer_is_never_used(rig: 
     async def rebinding(_host: str, _call: str) -> list[str]:
         return answers.pop(0)
 
-    fetcher = WebFetcher(rig.cache, FetchLimits(allow_loopback=True), resolve=rebinding)
+    fetcher = fetcher_of(rig.cache, resolve=rebinding, allow_loopback=True)
     assert (await fetcher.fetch(f"http://rebind.example:{rig.server.port}/a.wav", Asker("call"))).prompt
     assert rig.requests[0].host == f"rebind.example:{rig.server.port}"
     with pytest.raises(CallerError, match="private or special"):
@@ -317,9 +317,7 @@ async def test_a_server_that_does_not_speak_http_gets_a_sentence(tmp_path: Path,
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(ProviderError, match=sentence):
-            await WebFetcher(PromptCache(tmp_path), FetchLimits(allow_loopback=True), resolve=literal).fetch(
-                url, Asker("call")
-            )
+            await fetcher_of(PromptCache(tmp_path), resolve=literal, allow_loopback=True).fetch(url, Asker("call"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -337,7 +335,7 @@ async def test_a_server_that_resets_the_connection_is_said_to_have_ended_it(tmp_
 
     server = await asyncio.start_server(reset, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    fetcher = WebFetcher(PromptCache(tmp_path), FetchLimits(allow_loopback=True), resolve=literal)
+    fetcher = fetcher_of(PromptCache(tmp_path), resolve=literal, allow_loopback=True)
     async with server:
         with pytest.raises(ProviderError, match="it ended the answer early"):
             await fetcher.fetch(f"http://127.0.0.1:{port}/a.wav", Asker("call"))

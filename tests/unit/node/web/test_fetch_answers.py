@@ -12,8 +12,8 @@ import pytest
 from offhook.errors import CallerError, ProviderError
 from offhook.node.engine.prompts import Asker, PromptCache
 from offhook.node.names.names import NameLimits, Names
-from offhook.node.web.fetch import FetchLimits, WebFetcher
 from offhook.node.web.guard import parse_url
+from rig.fetching import fetcher_of
 
 WAV = (
     b"RIFF"
@@ -48,8 +48,7 @@ class Server:
         async def here(_host: str, _call: str) -> list[str]:
             return ["127.0.0.1"]
 
-        limits = FetchLimits(allow_loopback=True, read_s=1.0, total_s=5.0)
-        fetcher = WebFetcher(self.cache, limits, resolve=here)
+        fetcher = fetcher_of(self.cache, resolve=here, allow_loopback=True, read_s=1.0, total_s=5.0)
         source = await fetcher.fetch(f"http://{host}:{self.port}{target}", Asker("call"))
         return self.cache.path(source.prompt).read_bytes()
 
@@ -231,7 +230,7 @@ async def test_a_host_that_is_no_name_gets_a_sentence(tmp_path: Path, host: str)
         host.encode("idna")
         raise OSError
 
-    fetcher = WebFetcher(PromptCache(tmp_path), FetchLimits(), resolve=Names(NameLimits(), nowhere).resolve)
+    fetcher = fetcher_of(PromptCache(tmp_path), resolve=Names(NameLimits(), nowhere).resolve)
     with pytest.raises((CallerError, ProviderError)) as refused:
         await fetcher.fetch(f"http://{host}/a.wav", Asker("call"))
     assert len(str(refused.value)) > 20

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer
 from offhook.errors import MachineError, ProviderError
 from offhook.node.engine.ops import FileSource
 from offhook.node.engine.prompts import Asker, PromptCache
-from offhook.node.web.fetch import FetchLimits, WebFetcher
+from offhook.node.web.fetch import WebFetcher
+from rig.fetching import fetcher_of
 
 WAV = (Path(__file__).parents[4] / "vectors" / "prompts" / "mono-24000.mp3").read_bytes()
 
@@ -34,7 +35,7 @@ class Rig:
 
     def make(self, **limits: float) -> WebFetcher:
         known = {"allow_loopback": True, "read_s": 60.0, "total_s": 60.0, **limits}
-        return WebFetcher(self.cache, FetchLimits(**known), resolve=self.resolve)  # type: ignore[arg-type]
+        return fetcher_of(self.cache, resolve=self.resolve, **known)
 
     async def resolve(self, host: str, _call: str) -> list[str]:
         if host.startswith("late"):
@@ -150,7 +151,7 @@ async def test_who_waits_no_more_takes_nothing_from_the_others_and_the_last_one_
 
 
 async def test_who_asks_for_the_same_as_somebody_with_much_before_it_does_not_wait_for_all_of_that(rig: Rig) -> None:
-    rig.fetcher = rig.make(parallel=1, per_call=1)
+    rig.fetcher = rig.make(parallel=1, per_asker=1)
     many = [rig.fetch(f"/slow/{number}") for number in range(12)]
     await rig.until_asked(1)
     joined = rig.fetch("/slow/11", call="quiet")

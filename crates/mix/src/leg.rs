@@ -34,6 +34,24 @@ pub struct Input<'a> {
     pub tones: bool,
 }
 
+/// A frame of which the first half was done.
+#[derive(Debug)]
+pub struct Heard {
+    says: Frame,
+    adds: Option<Frame>,
+    hears: [i32; MOST_FRAME],
+    now: u32,
+    now_us: u64,
+    tones: bool,
+}
+
+impl Heard {
+    /// What the remote party says, with what is played into it: what others hear of it.
+    pub fn says(&self) -> &[i16] {
+        &self.says
+    }
+}
+
 /// What goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -292,8 +310,15 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
         self.events.drain(..)
     }
 
-    /// One frame.
+    /// One frame of a leg that is alone.
     pub fn tick(&mut self, input: &Input<'_>) -> Output {
+        let heard = self.hear(input);
+        self.speak(&heard, &[])
+    }
+
+    /// The first half of a frame: what came in, and what is played. All legs that are mixed with each other hear before one of them
+    /// speaks, so that each has what the others say in the same frame.
+    pub fn hear(&mut self, input: &Input<'_>) -> Heard {
         let is_speech = self.detector.frame(frame_power(input.received));
         for player in &mut self.players {
             input
@@ -308,18 +333,33 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
         let mut sums = Sums::new();
         self.play(&mut sums, input.now_us);
         self.echo(&mut sums.hears, input.received);
-        let (hears, adds) = sums.frames(self.rate);
-        let mut output = Output {
-            frame: hears,
-            key: KeyOutput::None,
-        };
-        self.send_digits(&mut output, input);
-        let adds = adds.as_deref();
+        let adds = sums.adds.as_ref().map(|adds| saturated(adds, self.rate));
         let mut says = Frame::silent(self.rate);
         says.copy_from_slice(input.received);
-        add(&mut says, adds);
-        self.record(&says, &output.frame, adds, input);
-        self.listen(&says, &output.frame);
+        add(&mut says, adds.as_deref());
+        Heard {
+            says,
+            adds,
+            hears: sums.hears,
+            now: input.now,
+            now_us: input.now_us,
+            tones: input.tones,
+        }
+    }
+
+    /// The second half: what goes out. `others` is the sum of what the others say; alone: nothing.
+    pub fn speak(&mut self, so_far: &Heard, others: &[i32]) -> Output {
+        let mut hears = so_far.hears;
+        for (sum, other) in hears.iter_mut().zip(others) {
+            *sum += other;
+        }
+        let mut output = Output {
+            frame: saturated(&hears, self.rate),
+            key: KeyOutput::None,
+        };
+        self.send_digits(&mut output, so_far);
+        self.record(so_far, &output.frame);
+        self.listen(&so_far.says, &output.frame);
         output
     }
 
@@ -372,33 +412,33 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
         }
     }
 
-    fn send_digits(&mut self, output: &mut Output, input: &Input<'_>) {
+    fn send_digits(&mut self, output: &mut Output, so_far: &Heard) {
         let Some(script) = self.scripts.first_mut() else {
             return;
         };
         let mut tone = Frame::silent(self.rate);
-        match script.tick(&mut tone, input.now_us) {
+        match script.tick(&mut tone, so_far.now_us) {
             None => {
                 let script = self.scripts.remove(0);
                 self.events.push(ended_digits(script, EndCause::Finished));
             }
-            Some((_, true)) if input.tones => output.frame = tone,
+            Some((_, true)) if so_far.tones => output.frame = tone,
             Some((key, true)) => output.key = key,
             Some(_) => {}
         }
     }
 
-    fn record(&mut self, says: &[i16], hears: &[i16], adds: Option<&[i16]>, input: &Input<'_>) {
+    fn record(&mut self, so_far: &Heard, hears: &[i16]) {
         if self.recorders.is_empty() {
             self.speech.stop();
             return;
         }
-        self.speech.start(input.now);
-        self.leave_out(input.now);
-        self.write_oldest(hears, adds);
+        self.speech.start(so_far.now);
+        self.leave_out(so_far.now);
+        self.write_oldest(hears, so_far.adds.as_deref());
         let mut at = 0;
         while let Some(recorder) = self.recorders.get_mut(at) {
-            let (is_first, end) = recorder.plan(says, hears, input.now_us);
+            let (is_first, end) = recorder.plan(&so_far.says, hears, so_far.now_us);
             if is_first {
                 self.events.push(MixEvent::Started(recorder.id));
             }
@@ -500,17 +540,14 @@ impl Sums {
             adds: None,
         }
     }
+}
 
-    fn frames(&self, rate: Rate) -> (Frame, Option<Frame>) {
-        let frame = |sums: &[i32; MOST_FRAME]| {
-            let mut frame = Frame::silent(rate);
-            for (sample, sum) in frame.iter_mut().zip(sums) {
-                *sample = saturate(*sum);
-            }
-            frame
-        };
-        (frame(&self.hears), self.adds.as_ref().map(frame))
+fn saturated(sums: &[i32; MOST_FRAME], rate: Rate) -> Frame {
+    let mut frame = Frame::silent(rate);
+    for (sample, sum) in frame.iter_mut().zip(sums) {
+        *sample = saturate(*sum);
     }
+    frame
 }
 
 /// What is said, with what is played into it.

@@ -14,7 +14,7 @@ mod recorder;
 mod tests;
 
 pub use digits::{DigitScript, KeyOutput, MAX_DIGITS};
-pub use leg::{Input, LegMixer, MAX_OPERATIONS, MixEvent, Output, Retired};
+pub use leg::{Heard, Input, LegMixer, MAX_OPERATIONS, MixEvent, Output, Retired};
 pub use line::SPEECH_WINDOW;
 pub use player::Player;
 pub use recorder::{Recorder, RecorderLimits, record_beep};

@@ -598,3 +598,40 @@ proptest! {
         prop_assert!(is_silent(&leg.quiet(1)[0]));
     }
 }
+
+/// A caller and an agent on one line, with a prompt whispered to the agent and music played into what the caller says.
+#[test]
+fn legs_that_are_mixed_hear_each_other_in_the_frame_in_which_it_is_said() {
+    let mut legs = [Mixer::new(Rate::Narrow), Mixer::new(Rate::Narrow)];
+    let play = |value, side| Player::new(1, Level { value, left: 3 }, side, 0.0, NONE, 1);
+    assert!(legs[0].add_player(play(30, Side::Said)));
+    assert!(legs[1].add_player(play(4, Side::Heard)));
+    let tape = Tape::default();
+    let recorder = Recorder::new(2, tape.clone(), Side::Both, true, None, limits(), 1);
+    assert!(legs[1].add_recorder(recorder));
+    for n in 1..=3_u32 {
+        let input = |received| Input {
+            received,
+            digits: &[],
+            now: n * 160,
+            now_us: u64::from(n) * 20_000,
+            tones: false,
+        };
+        let said = [[n as i16 * 1000; FRAME], [n as i16 * 100; FRAME]];
+        legs[1].said(n * 160 - 80, Linear, &said[1], n * 160);
+        let heard = [legs[0].hear(&input(&said[0])), legs[1].hear(&input(&said[1]))];
+        let sums = [0, 1].map(|at: usize| {
+            heard[1 - at]
+                .says()
+                .iter()
+                .map(|sample| i32::from(*sample))
+                .collect::<Vec<_>>()
+        });
+        let [caller, agent] = [0, 1].map(|at: usize| legs[at].speak(&heard[at], &sums[at]).frame);
+        assert_eq!(caller, [n as i16 * 100; FRAME]);
+        assert_eq!(agent, [n as i16 * 1000 + 30 + 4; FRAME]);
+    }
+    legs[1].close(4 * 160);
+    let heard: Vec<i16> = tape.0.borrow().chunks(2).map(|pair| pair[1]).step_by(160).collect();
+    assert_eq!(heard, [1034, 2034, 3034], "what the agent heard is in its recording");
+}

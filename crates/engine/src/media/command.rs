@@ -109,7 +109,7 @@ impl MediaPool {
     }
 
     fn add(&mut self, id: OperationId, entry: OperationEntry) {
-        self.registry.operations.insert(id, entry);
+        self.registry.began(id, entry);
     }
 
     fn target(&mut self, id: OperationId, kinds: &[Kind], else_say: &str) -> Result<(usize, LegKey), Failure> {

@@ -18,6 +18,7 @@ mod ended;
 mod faults;
 mod inbox;
 mod leg;
+mod legs;
 mod notice;
 mod path;
 mod pool;

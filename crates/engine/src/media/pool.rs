@@ -191,6 +191,7 @@ impl MediaPool {
             rate: Rate::default(),
             is_connected: false,
             is_closing: false,
+            operations: Vec::new(),
         };
         self.registry.legs.insert(leg, entry);
         Ok(())

@@ -31,6 +31,8 @@ pub struct LegEntry {
     pub rate: Rate,
     pub is_connected: bool,
     pub is_closing: bool,
+    /// What runs on it.
+    pub operations: Vec<(OperationId, Kind)>,
 }
 
 /// A running operation.
@@ -100,11 +102,7 @@ impl Registry {
                 "an operation with this id is running; use a fresh id",
             );
         }
-        let running = self
-            .operations
-            .values()
-            .filter(|entry| entry.leg == leg && entry.kind == kind)
-            .count();
+        let running = entry.operations.iter().filter(|(_, other)| *other == kind).count();
         if running >= offhook_mix::MAX_OPERATIONS {
             let most = offhook_mix::MAX_OPERATIONS;
             return refuse(
@@ -135,9 +133,20 @@ impl Registry {
         leg.map_or(Rate::default(), |leg| leg.rate)
     }
 
+    /// An operation began.
+    pub fn began(&mut self, id: OperationId, entry: OperationEntry) {
+        if let Some(leg) = self.legs.get_mut(&entry.leg) {
+            leg.operations.push((id, entry.kind));
+        }
+        self.operations.insert(id, entry);
+    }
+
     /// An operation ended.
     pub fn ended(&mut self, id: OperationId) {
         if let Some(entry) = self.operations.remove(&id) {
+            if let Some(leg) = self.legs.get_mut(&entry.leg) {
+                leg.operations.retain(|(other, _)| *other != id);
+            }
             for stream in entry.streams {
                 self.streams.remove(&stream);
             }
@@ -146,10 +155,7 @@ impl Registry {
 
     /// Operations of a leg.
     pub fn of_leg(&self, leg: LegKey) -> Vec<OperationId> {
-        self.operations
-            .iter()
-            .filter(|(_, entry)| entry.leg == leg)
-            .map(|(id, _)| *id)
-            .collect()
+        let operations = self.legs.get(&leg).map(|entry| entry.operations.iter());
+        operations.into_iter().flatten().map(|(id, _)| *id).collect()
     }
 }

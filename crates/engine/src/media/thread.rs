@@ -15,6 +15,7 @@ use super::api::{LegKey, MediaEvent, StreamParameters};
 use super::clock::{Clock, Tick, TickCounts};
 use super::inbox::Inbox;
 use super::leg::TickTime;
+use super::legs::Legs;
 use super::notice::{Notice, Notices};
 use super::pool::Waker;
 use super::ring::{PlaySource, RecordSink, TapSink};
@@ -101,7 +102,7 @@ pub fn start(index: usize, rings: ThreadRings, settings: ThreadSettings) -> io::
 }
 
 struct MediaThread {
-    legs: Vec<Slot>,
+    legs: Legs,
     commands: Consumer<ThreadCommand>,
     written: Consumer<Written>,
     notices: Notices,
@@ -115,7 +116,7 @@ struct MediaThread {
 impl MediaThread {
     fn new(rings: ThreadRings, settings: ThreadSettings) -> io::Result<Self> {
         Ok(Self {
-            legs: Vec::with_capacity(settings.max_legs),
+            legs: Legs::with_capacity(settings.max_legs),
             commands: rings.commands,
             written: rings.written,
             notices: Notices::new(rings.notices),
@@ -145,7 +146,7 @@ impl MediaThread {
     }
 
     fn crash(&mut self) {
-        for slot in self.legs.drain(..) {
+        for slot in self.legs.drain() {
             self.notices.push(Notice::Crashed(slot.key()));
         }
         self.notices.flush();
@@ -159,7 +160,7 @@ impl MediaThread {
             self.command(command, now);
         }
         while let Ok(written) = self.written.pop() {
-            if let Some(slot) = self.legs.iter_mut().find(|slot| slot.key() == written.leg) {
+            if let Some(slot) = self.legs.get_mut(written.leg) {
                 slot.leg.written(written, &mut self.notices);
             }
         }
@@ -171,34 +172,32 @@ impl MediaThread {
     }
 
     fn tick_legs(&mut self, now: TickTime) {
-        let mut at = 0;
-        self.inbox.look();
-        while let Some(slot) = self.legs.get_mut(at) {
-            let notices = &mut self.notices;
-            let has_report = self.inbox.has(slot.key());
+        let Self {
+            legs, inbox, notices, ..
+        } = self;
+        inbox.look();
+        legs.retain(|slot| {
+            let has_report = inbox.has(slot.key());
             // A panic ends one call. The leg is not looked at again.
             let outcome = catch_unwind(AssertUnwindSafe(|| slot.tick(now, has_report, notices)));
             let notice = match outcome {
-                Ok(true) => {
-                    at += 1;
-                    continue;
-                }
+                Ok(true) => return true,
                 Ok(false) => Notice::Event(MediaEvent::Closed {
                     leg: slot.key(),
                     stats: slot.stats(),
                 }),
                 Err(_) => Notice::Crashed(slot.key()),
             };
-            self.legs.swap_remove(at);
-            self.notices.push(notice);
-        }
+            notices.push(notice);
+            false
+        });
     }
 
     /// Time-outs and statistics, each at its interval.
     fn watch(&mut self, now: TickTime) {
         let limit_us = self.settings.media_timeout.as_micros() as u64;
         if now.index.is_multiple_of(10) {
-            for slot in &mut self.legs {
+            for slot in self.legs.iter_mut() {
                 if slot.leg.timed_out(now.us, limit_us) {
                     self.notices.event(MediaEvent::MediaTimeout { leg: slot.key() });
                 }
@@ -206,25 +205,25 @@ impl MediaThread {
         }
         let interval = (self.settings.stats_interval.as_millis() as u64 / 20).max(1);
         if now.index.is_multiple_of(interval) && !self.legs.is_empty() && self.notices.has_room() {
-            for slot in &self.legs {
+            for slot in self.legs.iter() {
                 self.notices.push(Notice::Stats(slot.key(), slot.stats()));
             }
             self.notices.push(Notice::StatsEnd { ticks: self.counts });
         }
     }
 
-    fn open(&mut self, slot: Slot) {
+    fn open(&mut self, slot: Box<Slot>) {
         self.inbox.add(&slot);
         self.legs.push(slot);
     }
 
     fn command(&mut self, command: ThreadCommand, now: TickTime) {
         if let ThreadCommand::Open(slot) = command {
-            self.open(*slot);
+            self.open(slot);
             return;
         }
         let key = command.leg();
-        let Some(slot) = self.legs.iter_mut().find(|slot| slot.key() == key) else {
+        let Some(slot) = self.legs.get_mut(key) else {
             return;
         };
         let leg = &mut slot.leg;

@@ -272,3 +272,29 @@ fn a_media_thread_that_hangs_is_noticed_and_one_that_waits_for_nothing_is_not() 
     until_a_turn(&stalled.pool);
     assert_eq!(stalled.pool.standing(), None);
 }
+
+#[test]
+fn legs_that_go_in_any_order_leave_the_others_where_they_are_found() {
+    let mut line = Stalled::new("order");
+    let peers: Vec<UdpSocket> = (0..6).map(|leg| line.open(leg)).collect();
+    let mut left: Vec<u32> = (0..6).collect();
+    for (round, gone) in (0_u64..).zip([2, 0, 5, 3, 4]) {
+        line.pool.close(LegKey(gone));
+        line.until(|event| matches!(event, MediaEvent::Closed { leg, .. } if *leg == LegKey(gone)));
+        left.retain(|leg| *leg != gone);
+        for leg in &left {
+            let id = 1 + round * 10 + u64::from(*leg);
+            line.play(id, *leg, tone(), false).unwrap();
+            line.until(|event| {
+                let is_there = |of: &LegKey| *of == LegKey(*leg);
+                matches!(event, MediaEvent::Started { leg, op, .. } if *op == id && is_there(leg))
+            });
+        }
+        assert_eq!(line.pool.held().streams, left.len());
+    }
+    // What ran on the last one is told before it goes, and nothing is left.
+    line.pool.close(LegKey(1));
+    line.until(|event| matches!(event, MediaEvent::Closed { leg, .. } if *leg == LegKey(1)));
+    assert_eq!((line.pool.held().streams, line.pool.held().operations), (0, 0));
+    drop(peers);
+}

@@ -116,13 +116,13 @@ impl Line {
             rtcp: report_address,
             commands: commands_in,
         };
-        line.media.open(slot);
+        line.media.open(Box::new(slot));
         line.connect(stream);
         line
     }
 
     pub fn slot(&mut self) -> &mut Slot {
-        self.media.legs.first_mut().unwrap()
+        self.media.legs.iter_mut().next().unwrap()
     }
 
     pub fn leg(&mut self) -> &mut Leg {

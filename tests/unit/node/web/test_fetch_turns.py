@@ -34,7 +34,7 @@ class Rig:
         self.fetcher = self.make()
 
     def make(self, **limits: float) -> WebFetcher:
-        known = {"allow_loopback": True, "read_s": 60.0, "total_s": 60.0, **limits}
+        known = {"allow_loopback": True, "connect_s": 60.0, "read_s": 60.0, "total_s": 60.0, **limits}
         return fetcher_of(self.cache, resolve=self.resolve, **known)
 
     async def resolve(self, host: str, _call: str) -> list[str]:

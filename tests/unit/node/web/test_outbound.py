@@ -24,6 +24,12 @@ JSON = {"Content-Type": "application/json"}
 EVENT = json.dumps({"call_state": "answered"}).encode()
 SOCKETS = ("ws", "wss")
 
+
+def patient(max_bytes: int = 1024, **policy: float) -> Policy:
+    """One whose times do not end on a busy machine, but for those that are given."""
+    return Policy(max_bytes=max_bytes, **{"connect_s": 60.0, "read_s": 60.0, "total_s": 60.0, **policy})  # type: ignore[arg-type]
+
+
 Page = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -70,11 +76,11 @@ class Web:
     async def post(
         self, path: str, *, host: str = "hooks.example", asker: str = "project", policy: Policy | None = None
     ) -> Reply:
-        kept = policy or Policy(max_bytes=1024, total_s=60.0, read_s=60.0)
+        kept = policy or patient()
         return await self.outbound.post(self.url(path, host), asker, kept, headers=JSON, content=EVENT)
 
     async def get(self, path: str, *, policy: Policy | None = None) -> Reply:
-        kept = policy or Policy(max_bytes=1024)
+        kept = policy or patient()
         return await self.outbound.get(self.url(path), "project", kept, headers={"Accept": "application/json"})
 
     def posting(self, path: str, **how: str) -> asyncio.Task[Reply]:
@@ -163,7 +169,7 @@ async def test_a_server_that_answers_without_reading_costs_nothing_more(site: We
 
     site.page = page
     url = site.url("/")
-    reply = await site.outbound.post(url, "project", Policy(max_bytes=1024), headers=JSON, content=bytes(1 << 20))
+    reply = await site.outbound.post(url, "project", patient(), headers=JSON, content=bytes(1 << 20))
     assert reply == Reply(413, b"")
 
 
@@ -230,7 +236,7 @@ async def test_a_redirect_to_the_same_name_is_checked_anew(site: Web) -> None:
 async def test_so_many_redirects_are_followed_as_the_policy_says(site: Web, redirects: int) -> None:
     site.page = redirecting("/again", 307)
     with pytest.raises(ProviderError, match=f"redirects more than {redirects} times"):
-        await site.post("/", policy=Policy(max_bytes=1024, redirects=redirects))
+        await site.post("/", policy=patient(redirects=redirects))
     assert len(site.asked) == redirects + 1
 
 
@@ -243,14 +249,16 @@ async def test_a_host_that_drips_is_cut_off_at_its_time_and_its_connection_close
     closed = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head)
-        end = asyncio.create_task(reader.read())
-        while not end.done():
-            writer.write(b"a")
-            await asyncio.sleep(0.02)
-        closed.set()
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head)
+            end = asyncio.create_task(reader.read())
+            while not end.done():
+                writer.write(b"a")
+                await asyncio.sleep(0.02)
+        finally:
+            closed.set()
+            writer.close()
 
     async def here(_host: str, _asker: str) -> list[str]:
         return ["127.0.0.1"]
@@ -259,8 +267,8 @@ async def test_a_host_that_drips_is_cut_off_at_its_time_and_its_connection_close
     outbound = Outbound(OutboundLimits(allow_loopback=True), resolve=here)
     async with server:
         url = f"http://drip.example:{server.sockets[0].getsockname()[1]}/"
-        policy = Policy(max_bytes=1 << 20, read_s=30.0, total_s=0.4)
-        with pytest.raises(ProviderError, match=r"drip\.example took longer than 0\.4 s in all"):
+        policy = patient(1 << 20, total_s=1.0)
+        with pytest.raises(ProviderError, match=r"drip\.example took longer than 1 s in all"):
             await outbound.post(url, "project", policy, headers=JSON, content=EVENT)
         async with asyncio.timeout(60):
             await closed.wait()
@@ -273,14 +281,14 @@ async def test_the_time_is_over_all_redirects(site: Web) -> None:
 
     site.page = page
     with pytest.raises(ProviderError, match=r"longer than 0\.4 s in all"):
-        await site.post("/", policy=Policy(max_bytes=1024, total_s=0.4, redirects=1000))
+        await site.post("/", policy=patient(total_s=0.4, redirects=1000))
 
 
 async def test_the_wait_for_a_slot_is_within_the_time_and_gives_nothing_back_that_others_have(site: Web) -> None:
     site.outbound = site.make(parallel=1)
     slow = site.posting("/slow")
     await until(lambda: site.running, "the slow one is asked")
-    policy = Policy(max_bytes=1024, total_s=0.2)
+    policy = patient(total_s=0.2)
     with pytest.raises(ProviderError, match=r"was not asked within 0\.2 s: other fetches take all slots"):
         await site.post("/late", policy=policy)
     site.go.set()
@@ -403,7 +411,7 @@ async def test_a_certificate_that_nobody_trusts_is_refused(site: Web, tmp_path: 
     async with server:
         url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(ProviderError, match="its certificate is not trusted"):
-            await site.outbound.post(url, "project", Policy(max_bytes=1024), headers=JSON, content=EVENT)
+            await site.outbound.post(url, "project", patient(), headers=JSON, content=EVENT)
 
 
 @pytest.mark.parametrize(
@@ -445,4 +453,4 @@ async def test_no_target_is_given_that_may_not_be_reached(url: str, addresses: l
 
 async def test_web_sockets_are_not_asked_by_http(site: Web) -> None:
     with pytest.raises(CallerError, match="only http and https"):
-        await site.outbound.post("ws://a.example/", "call", Policy(max_bytes=1), headers=JSON, content=EVENT)
+        await site.outbound.post("ws://a.example/", "call", patient(), headers=JSON, content=EVENT)

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 
 from offhook import Call, RelayClient
-from offhook.node.config import Log
+from offhook.node.config.settings import Log
 from offhook.node.log import set_up_logging
 from offhook.node.speech.wav import WavSpeaker
 from offhook.testing.dev import DevNode

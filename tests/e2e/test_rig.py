@@ -237,7 +237,7 @@ def test_ports_that_are_free_together_are_different_ones(monkeypatch: pytest.Mon
     """A phone whose console and SIP had drawn one port did not start."""
     one, other = free_ports(2)
     drawn = iter([one, one, one, other])
-    monkeypatch.setattr("offhook.node.ports.random.choice", lambda _ports: next(drawn))
+    monkeypatch.setattr("offhook.node.processes.port_numbers.random.choice", lambda _ports: next(drawn))
     assert free_ports(2) == [one, other]
 
 

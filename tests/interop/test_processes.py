@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from offhook.node.ports import loopbacks
+from offhook.node.processes.port_numbers import loopbacks
 from offhook.testing.phone import CallFailed, Phone
 from rig.node import NodeProcess, Stat, command, environment, processes_of, running_node, start
 from rig.processes import node_of, nodes_of, wait_for

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 from rig.node import ROOT, NodeProcess
 
 __all__ = ["AppProcess", "Line", "published_python", "published_typescript"]

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 from rig.node import ROOT, environment
 
 __all__ = ["VARIANTS", "Demos", "started_demo"]

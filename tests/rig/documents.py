@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 from rig.node import ROOT, command, environment
 
 __all__ = ["Block", "Reader", "blocks", "commands"]

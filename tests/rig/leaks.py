@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 from rig.load import Load
 from rig.node import ROOT, NodeProcess, environment, serving
 

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from offhook.node.ports import hold_ports, settle_port
+from offhook.node.processes.port_numbers import hold_ports, settle_port
 
 __all__ = ["free_port", "free_ports", "is_bound", "until_bound"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
 
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 from rig.ports import free_port, free_ports, is_bound
 
 __all__ = ["Baresip", "baresip", "kamailio"]

@@ -9,7 +9,7 @@ import sys
 
 from offhook import Call, Device, RelayClient
 from offhook.errors import DialFailed
-from offhook.node.held import held
+from offhook.node.processes.held import held
 
 client = RelayClient(contexts=["default"], max_active_calls=10_000)
 NOWHERE: Device = {"type": "sip", "params": {"to": os.environ["SERIES_NOWHERE"], "timeout": 10}}

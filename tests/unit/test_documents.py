@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offhook.node.config_read import read_settings
+from offhook.node.config.read import read_settings
 from offhook.node.verbs.registry import BUILT
 from offhook.protocol.methods import KNOWN
 from offhook.protocol.verbs import METHODS
@@ -106,7 +106,7 @@ def test_sentences_of_the_troubleshooting_page_are_said() -> None:
 
 
 def test_options_of_the_command_that_pages_use_exist() -> None:
-    program = (ROOT / "src/offhook/node/cli.py").read_text()
+    program = (ROOT / "src/offhook/node/cli/command.py").read_text()
     for page in PAGES:
         for command in commands(page):
             if "offhook " in command:

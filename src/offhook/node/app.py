@@ -23,7 +23,7 @@ from offhook.errors import EngineLost, EngineRefused, OffhookError, PeerError
 from offhook.node.calls.exchange import Exchange
 from offhook.node.calls.overload import Load
 from offhook.node.calls.settings import CallSettings, DialSettings, Limits, OverloadSettings, Route, TrunkSettings
-from offhook.node.config import DAY_MOST, Settings
+from offhook.node.config.settings import DAY_MOST, Settings
 from offhook.node.engine.ops import PromptDone
 from offhook.node.engine.process import EngineProcess
 from offhook.node.engine.prompts import PromptCache
@@ -31,20 +31,20 @@ from offhook.node.gateway.auth import token_id_of
 from offhook.node.gateway.server import Gateway
 from offhook.node.gateway.settings import Credential, GatewaySettings
 from offhook.node.gateway.steady import SteadyTime
-from offhook.node.held import held
-from offhook.node.housekeeping import Housekeeping
 from offhook.node.log import set_up_logging
 from offhook.node.names.node import NodeNames
 from offhook.node.names.system import bound_the_system
-from offhook.node.ports import is_loopback, loopbacks
+from offhook.node.processes.held import held
+from offhook.node.processes.port_numbers import is_loopback, loopbacks
+from offhook.node.processes.supervision import Boot, Idle, Ready, Retire, Serve, Subscribed, Supervision
+from offhook.node.processes.watchdog import BEAT_S
 from offhook.node.speech.espeak import EspeakSpeech
 from offhook.node.speech.workers import SpeechWorkers
-from offhook.node.spending_book import SpendingBook
-from offhook.node.state import Identity, StateDirectory
-from offhook.node.steering import Boot, Idle, Ready, Retire, Serve, Steering, Subscribed
+from offhook.node.state.directory import Identity, StateDirectory
+from offhook.node.state.housekeeping import Housekeeping
+from offhook.node.state.spending_book import SpendingBook
 from offhook.node.store.journal import SqliteJournal
 from offhook.node.verbs.registry import VerbRegistry
-from offhook.node.watch import BEAT_S
 from offhook.node.web.crowd import CrowdLimits
 from offhook.node.web.descriptors import Places, places, raise_limit
 from offhook.node.web.door import Door, DoorSettings
@@ -68,11 +68,11 @@ _GC_THRESHOLD = 10_000
 class Node:
     """One node, from its ``Boot`` to its end."""
 
-    def __init__(self, boot: Boot, steering: Steering) -> None:
+    def __init__(self, boot: Boot, supervision: Supervision) -> None:
         settings, identity = boot.settings, boot.identity
         self._settings = settings
         self._identity = identity
-        self._steering = steering
+        self._supervision = supervision
         self._state = StateDirectory(Path(settings.state_dir))
         self._ready = self._state.describe(settings, identity)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,11 +148,11 @@ class Node:
             self.gateway.use_runner(self.verbs, self.exchange.overload.refuses)
             self._spawn(self._keep_engine(lost), "keep engine")
             self._spawn(self.exchange.overload.watch(), "watch load")
-            self._spawn(self._steered(), "steering")
+            self._spawn(self._supervised(), "supervision")
             await door.open(loopbacks(self._settings.relay.listen), self._settings.relay.port, self._context())
             self._spawn(self._housekeeping().run(), "housekeeping")
             asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._tell_held)
-            self._steering.send(Ready(self._ready))
+            self._supervision.send(Ready(self._ready))
             gc.freeze()  # code and settings live as long as the process: no collection looks at them again
             gc.set_threshold(_GC_THRESHOLD)
             await stop.wait()
@@ -227,13 +227,13 @@ class Node:
 
     # --- dev: which of two programs takes calls ----------------------------------------------------------------
 
-    async def _steered(self) -> None:
+    async def _supervised(self) -> None:
         tokens = self._identity.app_tokens
         ids = [token_id_of(token) for token in tokens]
         self.gateway.on_subscribed = lambda token_id: (
-            self._steering.send(Subscribed(ids.index(token_id))) if token_id in ids else None
+            self._supervision.send(Subscribed(ids.index(token_id))) if token_id in ids else None
         )
-        async for message in self._steering.from_supervisor():
+        async for message in self._supervision.from_supervisor():
             match message:
                 case Serve():
                     self.gateway.readmit(tokens[message.slot])
@@ -247,7 +247,7 @@ class Node:
         token = self._identity.app_tokens[slot]
         while self.gateway.is_retired(token):
             if self.gateway.calls_of(token) == 0:
-                self._steering.send(Idle(slot))
+                self._supervision.send(Idle(slot))
                 return
             await asyncio.sleep(_IDLE_POLL_S)
 
@@ -406,13 +406,13 @@ async def _either(event: asyncio.Event, timeout_s: float) -> None:
 
 
 async def _run(descriptor: int) -> int:
-    steering = await Steering.over(socket.socket(fileno=descriptor))
-    boot = await anext(steering.from_supervisor(), None)
+    supervision = await Supervision.over(socket.socket(fileno=descriptor))
+    boot = await anext(supervision.from_supervisor(), None)
     if boot is None:  # a spare that was not needed
         return 0
     if not isinstance(boot, Boot):
         raise PeerError("the first line must be the boot")
-    beating = asyncio.create_task(steering.beat(BEAT_S), name="beat")
+    beating = asyncio.create_task(supervision.beat(BEAT_S), name="beat")
     set_up_logging(boot.settings.log)
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -424,14 +424,14 @@ async def _run(descriptor: int) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     status = 0
     try:
-        await Node(boot, steering).run(stop, hurry)
+        await Node(boot, supervision).run(stop, hurry)
     except* OffhookError as errors:
         status = 1
         for error in _leaves(errors):
             _log.error("the node cannot run", reason=str(error))
     finally:
         beating.cancel()
-        steering.close()
+        supervision.close()
     return status
 
 
@@ -446,12 +446,12 @@ def _leaves(group: BaseExceptionGroup[OffhookError]) -> list[BaseException]:
 def main() -> None:
     """Started by the supervisor, never by hand."""
     parser = argparse.ArgumentParser(description="A node, as its supervisor starts it.")
-    parser.add_argument("--steering-fd", type=int, required=True)
+    parser.add_argument("--supervision-fd", type=int, required=True)
     arguments = parser.parse_args()
     faulthandler.enable()  # a node that hangs is ended by SIGABRT, and says where: names of ours, no data
     bound_the_system()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        sys.exit(runner.run(_run(arguments.steering_fd)))
+        sys.exit(runner.run(_run(arguments.supervision_fd)))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from offhook.node.config import Log
+from offhook.node.config.settings import Log
 from offhook.node.web.recordings import mask_links
 
 __all__ = ["set_up_logging"]

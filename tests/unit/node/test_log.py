@@ -14,7 +14,7 @@ import time
 import pytest
 import structlog
 
-from offhook.node.config import Log
+from offhook.node.config.settings import Log
 from offhook.node.log import set_up_logging
 
 

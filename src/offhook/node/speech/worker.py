@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from offhook.errors import ProviderError
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 from offhook.node.speech import espeak_worker
 from offhook.node.speech.espeak_worker import Done, Ready, Request
 

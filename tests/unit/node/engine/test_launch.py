@@ -14,7 +14,7 @@ import pytest
 
 from offhook.errors import MachineError
 from offhook.node.engine.launch import EngineOptions, launch_engine, lines_of
-from offhook.node.node_process import start_waiting_node
+from offhook.node.processes.waiting_node import start_waiting_node
 
 SECRET = b"s" * 32
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from offhook.node.lifeline import bound_to_parent
+from offhook.node.processes.lifeline import bound_to_parent
 
-__all__ = ["AppRunner", "fingerprint"]
+__all__ = ["ProgramRunner", "fingerprint"]
 
 _log = structlog.get_logger(__name__)
 _POLL_S = 0.25
@@ -23,7 +23,7 @@ _MAX_FILES = 500
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
-class AppRunner:
+class ProgramRunner:
     """Keeps one child serving. ``environment`` gives what a child of slot 0 or 1 needs to connect.
 
     When the file (or a Python file beside it) changes, a child starts in the other slot. Once it has subscribed,

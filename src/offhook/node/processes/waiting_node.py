@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from offhook.errors import MachineError
-from offhook.node.lifeline import bound_to_parent
-from offhook.node.steering import Steering
+from offhook.node.processes.lifeline import bound_to_parent
+from offhook.node.processes.supervision import Supervision
 
 __all__ = ["WaitingNode", "has_ended", "start_waiting_node"]
 
@@ -21,7 +21,7 @@ class WaitingNode(NamedTuple):
     """A node without its boot."""
 
     process: Process
-    steering: Steering
+    supervision: Supervision
 
 
 async def start_waiting_node(byte_code: Path) -> WaitingNode:
@@ -35,7 +35,7 @@ async def start_waiting_node(byte_code: Path) -> WaitingNode:
             sys.executable,
             "-m",
             "offhook.node.app",
-            "--steering-fd",
+            "--supervision-fd",
             str(theirs.fileno()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
@@ -50,7 +50,7 @@ async def start_waiting_node(byte_code: Path) -> WaitingNode:
         raise MachineError(f"the node cannot be started: {error.strerror}") from error
     finally:
         theirs.close()
-    return WaitingNode(process, await Steering.over(ours))
+    return WaitingNode(process, await Supervision.over(ours))
 
 
 def has_ended(process: Process) -> bool:

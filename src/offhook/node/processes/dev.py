@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from offhook.node.app_runner import AppRunner
-from offhook.node.config import Settings
-from offhook.node.state import Identity, ReadyNode, StateDirectory
-from offhook.node.steering import Idle, NodeMessage, Ready, Retire, Serve, Subscribed
-from offhook.node.supervisor import NodeSupervisor, with_ports
+from offhook.node.config.settings import Settings
+from offhook.node.processes.program_runner import ProgramRunner
+from offhook.node.processes.supervision import Idle, NodeMessage, Ready, Retire, Serve, Subscribed
+from offhook.node.processes.supervisor import NodeSupervisor, with_ports
+from offhook.node.state.directory import Identity, ReadyNode, StateDirectory
 
 __all__ = ["Program", "client_environment", "dev_settings", "export_lines", "run_dev", "stop_on_signals"]
 
@@ -101,7 +101,7 @@ class _Session:
         self._identity = identity
         self._program = program
         self._as_json = as_json
-        self._runner: AppRunner | None = None
+        self._runner: ProgramRunner | None = None
         self._running: asyncio.Task[None] | None = None
         self._announced = False
 
@@ -140,7 +140,7 @@ class _Session:
             return
         if not self._as_json:
             self._print(ready)
-        self._runner = AppRunner(
+        self._runner = ProgramRunner(
             self._program.file,
             lambda slot: client_environment(ready, self._identity.app_tokens[slot]),
             serve=lambda slot: self.supervisor.say(Serve(slot)),

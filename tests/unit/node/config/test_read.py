@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
-import msgspec
 import pytest
 
 from offhook.errors import ConfigurationError
-from offhook.node.app import call_settings
-from offhook.node.config import DAY_MOST, Dev, Dial, Overload, Relay, RouteRule, Settings, Sip, Trunk
-from offhook.node.config_docs import configuration_page
-from offhook.node.config_read import FALSE_WORDS, TRUE_WORDS, catalogue, read_settings
+from offhook.node.config.page import configuration_page
+from offhook.node.config.read import FALSE_WORDS, TRUE_WORDS, catalogue, read_settings
+from offhook.node.config.settings import RouteRule, Settings
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def write(directory: Path, text: str, mode: int = 0o600) -> Path:
@@ -141,33 +138,4 @@ def test_every_number_has_a_range() -> None:
 
 def test_the_page_is_what_the_structs_say() -> None:
     page = (ROOT / "docs/configuration.md").read_text()
-    assert page == configuration_page(), "python -m offhook.node.config_docs > docs/configuration.md"
-
-
-@pytest.mark.parametrize(
-    ("changes", "numbers", "loopback"),
-    [
-        ({}, [], True),
-        ({"dev": Dev(enabled=True)}, ["*"], True),
-        ({"dev": Dev(enabled=True), "trunk": Trunk(allow=("+1",))}, ["+1"], True),
-        ({"relay": Relay(listen="192.0.2.1")}, [], False),
-        ({"sip": Sip(listen="192.0.2.1")}, [], False),
-    ],
-)
-def test_what_may_be_dialled_depends_on_who_is_served(changes, numbers, loopback):
-    """Programs of this machine may call its phones; those of others reach what is listed."""
-    identity = SimpleNamespace(node_id="n", project="p")
-    calls = call_settings(msgspec.structs.replace(Settings(), **changes), identity)
-    assert (calls.trunk.allow, calls.dial.loopback) == (numbers, loopback)
-    assert calls.dial.calls_at_once == 1000, "half of engine.max_calls: the rest is for calls that come in"
-    assert calls.trunk.calls_at_once == (1000 if "dev" in changes else 10)
-    assert calls.trunk.calls_per_day == (DAY_MOST if "dev" in changes else 1000)
-    assert calls.trunk.minutes_per_day == (DAY_MOST if "dev" in changes else 3000)
-
-
-def test_what_is_set_for_calls_reaches_them():
-    trunk = Trunk(calls_per_day=7, minutes_per_day=8)
-    changed = {"trunk": trunk, "dial": Dial(wait_s=9.0), "overload": Overload(lag_ms=70.0, skipped_ticks=0.5)}
-    calls = call_settings(msgspec.structs.replace(Settings(), **changed), SimpleNamespace(node_id="n", project="p"))
-    assert (calls.trunk.calls_per_day, calls.trunk.minutes_per_day, calls.dial.wait_s) == (7, 8, 9.0)
-    assert (calls.overload.lag_ms, calls.overload.skipped_ticks) == (70.0, 0.5)
+    assert page == configuration_page(), "python -m offhook.node.config.page > docs/configuration.md"

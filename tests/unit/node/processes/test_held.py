@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from offhook.node.calls.routing import RoutingTable
-from offhook.node.held import held
+from offhook.node.processes.held import held
 
 ROUTING = "node.calls.routing.RoutingTable"
 

@@ -15,8 +15,8 @@ import msgspec
 import structlog
 
 from offhook.errors import ConfigurationError, MachineError
-from offhook.node.config import Settings
-from offhook.node.config_check import MIN_TOKEN
+from offhook.node.config.check import MIN_TOKEN
+from offhook.node.config.settings import Settings
 from offhook.node.web.private import private_directory, read_private, refuse_foreign, write_private
 
 __all__ = ["Identity", "ReadyNode", "StateDirectory"]

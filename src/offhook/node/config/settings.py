@@ -1,4 +1,4 @@
-"""The settings of a node: names, defaults, units and ranges. ``config_read`` reads them, docs are made from them."""
+"""The settings of a node: names, defaults, units and ranges. ``read`` reads them, docs are made from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from offhook.node.config_calls import DAY_MOST, Calls, Dial, Overload, RouteRule, Trunk
-from offhook.node.config_kinds import Count, Port, Seconds, about
+from offhook.node.config.calls import DAY_MOST, Calls, Dial, Overload, RouteRule, Trunk
+from offhook.node.config.kinds import Count, Port, Seconds, about
 
 __all__ = [
     "DAY_MOST",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from offhook.node import command
-from offhook.node.cli import main
+from offhook.node.cli import __main__ as installed
+from offhook.node.cli.command import main
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +66,10 @@ def test_help_says_how(command: str, word: str, capsys: pytest.CaptureFixture[st
 def test_where_only_the_sdk_is_installed_the_command_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("cyclopts", "offhook.node.cli"):
+    for name in ("cyclopts", "offhook.node.cli.command"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "cyclopts", None)
     with pytest.raises(SystemExit) as ended:
-        command.main()
+        installed.main()
     assert ended.value.code == 2
     assert "pip install 'offhook[node]'" in capsys.readouterr().err

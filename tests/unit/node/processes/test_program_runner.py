@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from offhook.node.app_runner import AppRunner
+from offhook.node.processes.program_runner import ProgramRunner
 
 SERVES = """
 import os, pathlib, time
@@ -27,7 +27,7 @@ class Bench:
         self.program = directory / "app" / "app.py"
         self.program.parent.mkdir()
         self.said: list[str] = []
-        self.runner = AppRunner(
+        self.runner = ProgramRunner(
             self.program,
             lambda slot: {"NOTES": str(self.notes), "SLOT": str(slot)},
             serve=lambda slot: self.said.append(f"serve {slot}"),

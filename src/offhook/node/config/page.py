@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the structs: ``python -m offhook.node.config_docs > docs/configuration.md``."""
+"""docs/configuration.md, made from the structs: ``python -m offhook.node.config.page > docs/configuration.md``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 
 import msgspec
 
-from offhook.node.config import RouteRule, Settings
-from offhook.node.config_read import FALSE_WORDS, TRUE_WORDS, Setting, catalogue
+from offhook.node.config.read import FALSE_WORDS, TRUE_WORDS, Setting, catalogue
+from offhook.node.config.settings import RouteRule, Settings
 
 __all__ = ["configuration_page"]
 
@@ -21,7 +21,7 @@ A boolean in the environment is one of {_WORDS[0]} or {_WORDS[1]};
 a list is separated by commas; an empty variable counts as not set. Secrets (`relay.token` in the file,
 `relay.token_file`, `relay.private_key`) must be readable by their owner alone (mode 0600).
 
-This page is made from `src/offhook/node/config.py`.
+This page is made from `src/offhook/node/config/settings.py`.
 """
 
 

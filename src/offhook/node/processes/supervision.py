@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from offhook.errors import PeerError
-from offhook.node.config import Settings
-from offhook.node.state import Identity, ReadyNode
+from offhook.node.config.settings import Settings
+from offhook.node.state.directory import Identity, ReadyNode
 
 __all__ = [
     "Alive",
@@ -20,8 +20,8 @@ __all__ = [
     "Ready",
     "Retire",
     "Serve",
-    "Steering",
     "Subscribed",
+    "Supervision",
     "SupervisorMessage",
 ]
 
@@ -82,7 +82,7 @@ _SUPERVISOR_DECODER: msgspec.json.Decoder[SupervisorMessage] = msgspec.json.Deco
 _NODE_DECODER: msgspec.json.Decoder[NodeMessage] = msgspec.json.Decoder(NodeMessage)
 
 
-class Steering:
+class Supervision:
     """One end. ``send`` never waits; the other end's are iterated over, until it is gone."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -90,7 +90,7 @@ class Steering:
         self._writer = writer
 
     @classmethod
-    async def over(cls, connected: socket.socket) -> Steering:
+    async def over(cls, connected: socket.socket) -> Supervision:
         """From a connected socket, which it then owns."""
         connected.setblocking(False)
         return cls(*await asyncio.open_unix_connection(sock=connected, limit=_MAX_LINE))

@@ -15,14 +15,14 @@ import msgspec
 import structlog
 
 from offhook.errors import ConfigurationError, MachineError, OffhookError
-from offhook.node.config import Settings
+from offhook.node.config.settings import Settings
 from offhook.node.engine.launch import EngineOptions, LaunchedEngine, find_engine, launch_engine
-from offhook.node.node_process import WaitingNode, has_ended, start_waiting_node
-from offhook.node.ports import hold_ports, loopbacks, settle_port
-from offhook.node.restarts import RestartBudget, Retries
-from offhook.node.state import Identity, StateDirectory
-from offhook.node.steering import Alive, Boot, NodeMessage, Ready, Steering, SupervisorMessage
-from offhook.node.watch import Silence, cpu_wait_s, watch
+from offhook.node.processes.port_numbers import hold_ports, loopbacks, settle_port
+from offhook.node.processes.restarts import RestartBudget, Retries
+from offhook.node.processes.supervision import Alive, Boot, NodeMessage, Ready, Supervision, SupervisorMessage
+from offhook.node.processes.waiting_node import WaitingNode, has_ended, start_waiting_node
+from offhook.node.processes.watchdog import Silence, cpu_wait_s, watch
+from offhook.node.state.directory import Identity, StateDirectory
 
 __all__ = ["NodeSupervisor", "with_ports"]
 
@@ -80,7 +80,7 @@ class NodeSupervisor:
         self._secret = secrets.token_bytes(32)
         self._engine: LaunchedEngine | None = None
         self._node: Process | None = None
-        self._steering: Steering | None = None
+        self._supervision: Supervision | None = None
         self._listening: asyncio.Task[None] | None = None
         self._keeps_spare = keeps_spare
         self._spare: WaitingNode | None = None
@@ -91,8 +91,8 @@ class NodeSupervisor:
 
     def say(self, message: SupervisorMessage) -> None:
         """Tell the node, if one runs."""
-        if self._steering is not None:
-            self._steering.send(message)
+        if self._supervision is not None:
+            self._supervision.send(message)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``; then the node ends its calls, and the engine follows.
@@ -210,14 +210,14 @@ class NodeSupervisor:
         if waiting is None or has_ended(waiting.process):
             waiting = await start_waiting_node(self._state.byte_code)
         self._node = waiting.process
-        steering = waiting.steering
+        supervision = waiting.supervision
         if self._listening is not None:
             self._listening.cancel()
-        self._steering = steering
-        steering.send(Boot(self._settings, self._identity, self._secret, self._state.next_epoch()))
+        self._supervision = supervision
+        supervision.send(Boot(self._settings, self._identity, self._secret, self._state.next_epoch()))
         silence = self._watch("node", waiting.process, self._settings.watch.node_s, _abort)
         ready = asyncio.get_running_loop().create_future()
-        self._listening = asyncio.create_task(self._listen(steering, ready, silence), name="listen to the node")
+        self._listening = asyncio.create_task(self._listen(supervision, ready, silence), name="listen to the node")
         try:
             async with asyncio.timeout(_READY_S):
                 await ready
@@ -252,9 +252,9 @@ class NodeSupervisor:
                     pause_s = _SPARE_RETRY_S
                     _log.error("a spare node does not start", reason=str(error), again_in_s=pause_s)
 
-    async def _listen(self, steering: Steering, ready: asyncio.Future[None], silence: Silence) -> None:
+    async def _listen(self, supervision: Supervision, ready: asyncio.Future[None], silence: Silence) -> None:
         try:
-            async for message in steering.from_node():
+            async for message in supervision.from_node():
                 silence.heard()
                 match message:
                     case Alive():
@@ -266,7 +266,7 @@ class NodeSupervisor:
                             ready.set_result(None)
                 self._hear(message)
         finally:
-            steering.close()
+            supervision.close()
             if not ready.done():
                 ready.set_exception(MachineError("the node ended before it was ready: its log above says why"))
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offhook.errors import MachineError
-from offhook.node.housekeeping import Housekeeping, MachineTime, TrustedTime, machine_time, trusted
+from offhook.node.state.housekeeping import Housekeeping, MachineTime, TrustedTime, machine_time, trusted
 
 HOUR_S, DAY_S = 3600.0, 86400.0
 T0 = 1_800_000_000.0
@@ -117,7 +117,7 @@ def test_nothing_is_removed_when_the_time_cannot_be_kept(machine: Machine, monke
     def refuse(*_: object) -> None:
         raise MachineError("housekeeping.json cannot be written: No space left on device")
 
-    monkeypatch.setattr("offhook.node.housekeeping.write_private", refuse)
+    monkeypatch.setattr("offhook.node.state.housekeeping.write_private", refuse)
     machine.wall += 40 * DAY_S
     machine.uptime_s += 40 * DAY_S
     with pytest.raises(MachineError):

@@ -8,11 +8,11 @@ import sys
 import structlog
 
 from offhook.errors import ConfigurationError
-from offhook.node.config import Settings
-from offhook.node.dev import stop_on_signals
-from offhook.node.state import Identity, StateDirectory
-from offhook.node.steering import NodeMessage, Ready
-from offhook.node.supervisor import NodeSupervisor, with_ports
+from offhook.node.config.settings import Settings
+from offhook.node.processes.dev import stop_on_signals
+from offhook.node.processes.supervision import NodeMessage, Ready
+from offhook.node.processes.supervisor import NodeSupervisor, with_ports
+from offhook.node.state.directory import Identity, StateDirectory
 
 __all__ = ["run_serve"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from offhook.node.config_kinds import Seconds, about
+from offhook.node.config.kinds import Seconds, about
 
 __all__ = ["DAY_MOST", "Calls", "Dial", "Overload", "RouteRule", "Trunk"]
 

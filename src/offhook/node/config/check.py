@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from offhook.errors import ConfigurationError
-from offhook.node.config import Settings
+from offhook.node.config.settings import Settings
 
 __all__ = ["MIN_TOKEN", "check", "refuse_readable"]
 

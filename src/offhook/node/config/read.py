@@ -14,8 +14,8 @@ import msgspec
 from msgspec import inspect
 
 from offhook.errors import ConfigurationError
-from offhook.node.config import Settings
-from offhook.node.config_check import check, refuse_readable
+from offhook.node.config.check import check, refuse_readable
+from offhook.node.config.settings import Settings
 
 __all__ = ["FALSE_WORDS", "TRUE_WORDS", "Setting", "catalogue", "read_settings"]
 

@@ -1,4 +1,4 @@
-"""The state directory after somebody or something was at it: a sentence each, never a traceback."""
+"""The state directory; after somebody or something was at it a sentence each, never a traceback."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from offhook.errors import ConfigurationError, MachineError, OffhookError
-from offhook.node.config import Settings
-from offhook.node.state import StateDirectory
+from offhook.node.config.settings import Relay, Settings
+from offhook.node.state.directory import StateDirectory
 from offhook.node.web.private import read_private, write_private
 
 EPOCH_MOST = 1 << 48
@@ -24,6 +24,68 @@ def state(tmp_path: Path) -> StateDirectory:
     made = StateDirectory(tmp_path / "state")
     made.prepare()
     return made
+
+
+def test_the_identity_is_made_once_and_kept_private(state: StateDirectory) -> None:
+    identity = state.identity()
+    assert StateDirectory(state.root).identity() == identity
+    assert stat.S_IMODE((state.root / "identity.json").stat().st_mode) == 0o600
+    assert len({identity.token, *identity.app_tokens}) == 3
+    assert all(len(token) >= 64 for token in (identity.token, *identity.app_tokens))
+    assert identity.token not in repr(identity)
+
+
+def test_an_identity_that_others_may_read_is_refused(state: StateDirectory) -> None:
+    state.identity()
+    (state.root / "identity.json").chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        state.identity()
+
+
+def test_directories_are_for_their_owner_alone(state: StateDirectory) -> None:
+    for directory in (state.root, state.prompts, state.recordings, state.control):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_a_state_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ConfigurationError, match="chmod 700"):
+        StateDirectory(tmp_path / "open").prepare()
+
+
+def test_a_long_path_has_its_socket_elsewhere(tmp_path: Path) -> None:
+    deep = StateDirectory(tmp_path / ("x" * 90))
+    assert len(str(deep.socket)) < 104
+    assert deep.socket != StateDirectory(tmp_path / ("y" * 90)).socket
+
+
+def test_epochs_grow_with_every_start(state: StateDirectory) -> None:
+    epochs = [StateDirectory(state.root).next_epoch() for _ in range(3)]
+    assert epochs == sorted(set(epochs))
+
+
+def test_one_node_at_a_time(state: StateDirectory) -> None:
+    state.lock()
+    with pytest.raises(MachineError, match="another offhook runs"):
+        StateDirectory(state.root).lock()
+
+
+def test_where_a_node_is_can_be_read_only_while_it_runs(state: StateDirectory) -> None:
+    ready = state.describe(Settings(), state.identity())
+    state.write_ready(ready)
+    assert state.read_ready() is None
+    state.lock()
+    assert StateDirectory(state.root).read_ready() == ready
+
+
+def test_the_token_of_the_settings_wins(state: StateDirectory) -> None:
+    secret = state.root / "token"
+    secret.write_text("from-a-file-of-mine\n")
+    secret.chmod(0o600)
+    assert state.identity_for(Settings(relay=Relay(token_file=str(secret)))).token == "from-a-file-of-mine"
+    identity = state.identity_for(Settings(relay=Relay(project="p", token="0123456789abcdef")))
+    assert (identity.project, identity.token) == ("p", "0123456789abcdef")
 
 
 def as_directory(path: Path) -> None:
@@ -73,7 +135,7 @@ def test_epochs_grow_in_memory_while_the_disk_takes_nothing(
     def refuse(*_: object) -> None:
         raise MachineError("epoch cannot be written: No space left on device")
 
-    monkeypatch.setattr("offhook.node.state.write_private", refuse)
+    monkeypatch.setattr("offhook.node.state.directory.write_private", refuse)
     epochs = [before, *(state.next_epoch() for _ in range(3))]
     assert epochs == sorted(set(epochs))
 

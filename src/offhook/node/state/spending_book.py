@@ -12,7 +12,7 @@ import structlog
 
 from offhook.errors import OffhookError
 from offhook.node.calls.spending import Spending, Spent
-from offhook.node.housekeeping import MachineTime, machine_time, passed_s
+from offhook.node.state.housekeeping import MachineTime, machine_time, passed_s
 from offhook.node.web.private import read_private, write_private
 
 __all__ = ["SpendingBook"]

@@ -1,4 +1,4 @@
-"""The ``offhook`` command."""
+"""The commands of ``offhook`` and their options, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cyclopts import Parameter
 
 from offhook._version import __version__
 from offhook.errors import CallerError, OffhookError
-from offhook.node.config import Settings
-from offhook.node.config_read import read_settings
-from offhook.node.dev import Program, dev_settings, export_lines, run_dev
-from offhook.node.lifeline import bind_to_parent
+from offhook.node.cli.phone import CallPlan, place_call
+from offhook.node.config.read import read_settings
+from offhook.node.config.settings import Settings
 from offhook.node.log import set_up_logging
-from offhook.node.phone_command import CallPlan, place_call
-from offhook.node.serve import run_serve
-from offhook.node.state import ReadyNode, StateDirectory
+from offhook.node.processes.dev import Program, dev_settings, export_lines, run_dev
+from offhook.node.processes.lifeline import bind_to_parent
+from offhook.node.processes.serve import run_serve
+from offhook.node.state.directory import ReadyNode, StateDirectory
 
 __all__ = ["main"]
 
@@ -171,7 +171,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OffhookError as error:
         sys.stderr.write(f"offhook: {error}\n")
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

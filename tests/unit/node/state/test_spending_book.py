@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from offhook.node.housekeeping import MachineTime
-from offhook.node.spending_book import SpendingBook
+from offhook.node.state.housekeeping import MachineTime
+from offhook.node.state.spending_book import SpendingBook
 from offhook.node.web.private import read_private
 
 pytestmark = pytest.mark.virtual_clock

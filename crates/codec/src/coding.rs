@@ -84,6 +84,7 @@ fn law(codec: Codec) -> Option<Law> {
 mod tests {
     use super::*;
     use offhook_words::Rate;
+    use proptest::prelude::*;
 
     /// A tone of 1 kHz through an encoder at one rate and a decoder at another, each frame by frame; its SNR in dB.
     fn snr_db(codec: Codec, from: Rate, to: Rate) -> f64 {
@@ -126,6 +127,38 @@ mod tests {
             {
                 let snr_db = snr_db(codec, from, to);
                 assert!(snr_db > 30.0, "{codec:?} from {from:?} to {to:?}: {snr_db:.1} dB");
+            }
+        }
+    }
+
+    fn decoded(codec: Codec, to: Rate, pieces: &[&[u8]]) -> Vec<i16> {
+        let mut decoder = Decoder::default();
+        let mut heard = Vec::new();
+        for codes in pieces {
+            let mut samples = vec![7; codes.len() * to.factor()];
+            decoder.decode(codec, codes, &mut samples);
+            heard.extend(samples);
+        }
+        heard
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_of_any_length_decode_to_what_the_whole_does(
+            codes in proptest::collection::vec(any::<u8>(), 0..700),
+            cuts in proptest::collection::vec(0_usize..200, 0..8),
+        ) {
+            let (mut pieces, mut rest) = (Vec::new(), &codes[..]);
+            for cut in cuts {
+                let (piece, later) = rest.split_at(cut.min(rest.len()));
+                pieces.push(piece);
+                rest = later;
+            }
+            pieces.push(rest);
+            for codec in Codec::ALL {
+                for to in Rate::ALL {
+                    prop_assert_eq!(decoded(codec, to, &pieces), decoded(codec, to, &[&codes]), "{:?} {:?}", codec, to);
+                }
             }
         }
     }

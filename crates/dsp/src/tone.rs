@@ -50,6 +50,8 @@ impl Oscillator {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ToneStep {
     samples: u64,
+    /// Of its soft ends.
+    edge: u64,
     sines: [Option<Oscillator>; 4],
 }
 
@@ -62,12 +64,13 @@ impl ToneStep {
         }
         Self {
             samples: u64::from(duration_ms) * rate.per_ms(),
+            edge: EDGE * rate.factor() as u64,
             sines,
         }
     }
 }
 
-/// Samples of the soft edge of a step: 2.5 ms.
+/// Samples of the soft edge of a step at 8 kHz: 2.5 ms.
 const EDGE: u64 = 20;
 
 /// A cadence as samples.
@@ -100,7 +103,7 @@ impl ToneSequence {
         }
     }
 
-    /// Fill the frame and say how many samples of it are the tone; fewer than 160 at the end.
+    /// Fill the frame and say how many samples of it are the tone; fewer than it has at the end.
     pub fn fill(&mut self, frame: &mut [i16]) -> usize {
         let mut count = 0;
         while count < frame.len() && self.left != Some(0) {
@@ -125,10 +128,11 @@ impl ToneSequence {
         for sine in self.now.sines.iter_mut().flatten() {
             sums.iter_mut().take(count).for_each(|sum| *sum += sine.sample());
         }
-        if self.position < EDGE || to_end - (count as u64) < EDGE {
+        let edge = self.now.edge;
+        if self.position < edge || to_end - (count as u64) < edge {
             for (sum, at) in sums.iter_mut().take(count).zip(0..) {
-                let edge = (self.position + at + 1).min(to_end - at).min(EDGE);
-                *sum *= edge as f32 / EDGE as f32;
+                let inside = (self.position + at + 1).min(to_end - at).min(edge);
+                *sum *= inside as f32 / edge as f32;
             }
         }
         for (sample, sum) in samples.iter_mut().zip(sums).take(count) {
@@ -228,6 +232,20 @@ mod tests {
             150,
         ));
         assert!(heard[0].abs() < 3277 && heard[799].abs() < 3277);
+    }
+
+    #[test]
+    fn an_edge_takes_2_5_ms_at_each_rate() {
+        let step = |rate| ToneStep::new(rate, 100, &[1000.0], 0.0);
+        let levels = Rate::ALL.map(|rate| {
+            let heard = all_of(ToneSequence::new(rate, vec![step(rate)], 0), rate);
+            let ms = rate.per_ms() as usize;
+            let loudest = |from: usize| heard[from..from + ms].iter().map(|sample| sample.abs()).max().unwrap();
+            [loudest(0), loudest(ms), loudest(98 * ms), loudest(99 * ms)]
+        });
+        for (narrow, wide) in levels[0].iter().zip(levels[1]) {
+            assert!((narrow - wide).abs() < 800, "{levels:?}");
+        }
     }
 
     #[test]

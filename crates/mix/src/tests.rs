@@ -45,8 +45,12 @@ struct Leg {
 
 impl Leg {
     fn new() -> Self {
+        Self::at(Rate::Narrow)
+    }
+
+    fn at(rate: Rate) -> Self {
         Self {
-            mixer: Mixer::new(Rate::Narrow),
+            mixer: Mixer::new(rate),
             now: 1,
             log: Vec::new(),
             tones: false,
@@ -61,7 +65,7 @@ impl Leg {
     }
 
     fn tick(&mut self, received: i16, digits: &[char]) -> Output {
-        let frame = [received; FRAME];
+        let frame = vec![received; self.mixer.rate().frame()];
         let input = Input {
             received: &frame,
             digits,
@@ -122,7 +126,7 @@ impl Leg {
             tape.clone(),
             side,
             stereo,
-            beep.then(|| record_beep(Rate::Narrow)),
+            beep.then(|| record_beep(self.mixer.rate())),
             limits,
             self.now,
         ));
@@ -297,6 +301,65 @@ fn a_paused_recording_is_cut_or_filled_with_silence() {
         assert_eq!(tape.len(), expected);
         assert_eq!(tape.iter().filter(|sample| **sample == 300).count(), 320);
     }
+}
+
+/// Recordings of all kinds, and how they ended; each sample of 8 kHz is there once, as all that it became are the same.
+fn of_all_kinds(rate: Rate) -> (Vec<String>, Vec<Vec<i16>>) {
+    let mut leg = Leg::at(rate);
+    leg.play(9, 700, 300, NONE);
+    leg.quiet(1);
+    let cut = RecorderLimits {
+        max_length_ms: 1234,
+        ..limits()
+    };
+    let silence = RecorderLimits {
+        end_silence_timeout_ms: 601,
+        ..limits()
+    };
+    let first = [
+        (1, leg.record(1, Side::Said, false, false, cut.clone())),
+        (2, leg.record(2, Side::Both, true, true, cut)),
+        (1, leg.record(3, Side::Said, false, false, silence)),
+    ];
+    // The beep of the second is over, which all others would have.
+    leg.hear_for(20, 6000);
+    let second = [
+        (2, leg.record(4, Side::Heard, true, false, limits())),
+        (2, leg.record(5, Side::Said, true, false, limits())),
+    ];
+    leg.hear_for(20, 6000);
+    leg.mixer.pause(4, PauseBehavior::Silence);
+    leg.mixer.pause(5, PauseBehavior::Skip);
+    leg.hear_for(7, 6000);
+    leg.mixer.resume(4);
+    leg.mixer.resume(5);
+    leg.hear_for(100, 0);
+    // Three ticks do not happen, and the last ends all.
+    leg.now += 3;
+    leg.mixer.close(leg.now as u32 * 160);
+    leg.quiet(1);
+    let recorded = first.iter().chain(&second).map(|(channels, tape)| {
+        let tape = tape.0.borrow();
+        let codes = tape.chunks(channels * rate.factor());
+        let code = |samples: &[i16]| {
+            let (first, others) = samples.split_at(*channels);
+            assert!(others.is_empty() || first == others);
+            first.to_vec()
+        };
+        codes.flat_map(code).collect()
+    });
+    let recorded = recorded.collect();
+    (leg.log, recorded)
+}
+
+#[test]
+fn a_wide_recording_ends_where_a_narrow_one_does_with_twice_the_samples() {
+    let (log, narrow) = of_all_kinds(Rate::Narrow);
+    let lengths: Vec<usize> = narrow.iter().map(Vec::len).collect();
+    let (whole, without_pause) = (130 * FRAME * 2, 123 * FRAME * 2);
+    let ended = (47 + 31) * FRAME;
+    assert_eq!(lengths, [1234 * 8, 1234 * 16, ended, whole, without_pause]);
+    assert_eq!(of_all_kinds(Rate::Wide), (log, narrow));
 }
 
 #[test]

@@ -162,11 +162,11 @@ impl<F: Format, const CODES: usize> TimedRing<F, CODES> {
         black_box((code(at), code(at.wrapping_add(96)), self.cell(at)));
     }
 
-    /// A run that a packet begins or ends in is silent where no packet is, and not what was there a round ago.
+    /// A run that a packet begins or ends in is silent where no packet of its format is, and not what was there a round ago.
     fn open(&mut self, at: u32, format: F) {
         let start = at as usize % CODES / CELL * CELL;
         if !(at as usize).is_multiple_of(CELL)
-            && !self.has(at)
+            && self.cell(at) != Cell::Present(format)
             && let Some(run) = self.codes.get_mut(start..start + CELL)
         {
             run.fill(format.silence());
@@ -277,6 +277,21 @@ mod tests {
         ring.read(960, &mut Decoder, &mut wide);
         let runs: Vec<(i16, usize)> = wide.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
         assert_eq!(runs, [(3, 208), (-4, 80), (0, 32)]);
+    }
+
+    #[test]
+    fn a_code_is_never_read_by_the_format_of_a_packet_that_shares_its_run() {
+        for (first, second) in [(0, 12), (12, 0)] {
+            let mut ring = Ring::default();
+            for at in [first, second] {
+                let format = if at == 0 { Linear::Plain } else { Linear::Negated };
+                ring.insert(at, format, &[5; 12]);
+            }
+            let read = frame(&ring, 0);
+            assert!(read[..12].iter().all(|sample| *sample >= 0), "{first} first: {read:?}");
+            assert!(read[12..].iter().all(|sample| *sample <= 0), "{first} first: {read:?}");
+            assert_eq!((read[7], read[16]), (5, -5));
+        }
     }
 
     proptest! {

@@ -21,7 +21,10 @@ impl Decode for Linear {
     type Format = Self;
 
     fn decode(&mut self, _: Self, codes: &[i16], samples: &mut [i16]) {
-        samples.copy_from_slice(codes);
+        let per_code = samples.len() / codes.len();
+        for (samples, code) in samples.chunks_mut(per_code).zip(codes) {
+            samples.fill(*code);
+        }
     }
 }
 

@@ -101,6 +101,22 @@ mod tests {
     }
 
     #[test]
+    fn one_of_16_khz_stays_so() {
+        for (channels, ms) in [(1, 2000), (2, 1000)] {
+            in_directory(&format!("wide{channels}"), |root| {
+                let mut bytes = wav_header(channels, 16_000, 640).to_vec();
+                bytes.extend(vec![7; 64_003]);
+                std::fs::write(root.join("a.wav.part"), bytes).unwrap();
+                assert_eq!(outcomes(root), [("a.wav".to_owned(), Ok(ms))]);
+                let repaired = std::fs::read(root.join("a.wav")).unwrap();
+                let data_bytes = if channels == 1 { 64_002 } else { 64_000 };
+                assert_eq!(repaired.get(..44), Some(&wav_header(channels, 16_000, data_bytes)[..]));
+                assert_eq!(repaired.len(), 44 + data_bytes as usize);
+            });
+        }
+    }
+
+    #[test]
     fn one_that_was_never_begun_is_empty_and_valid() {
         in_directory("empty", |root| {
             std::fs::write(root.join("a.wav.part"), b"RIFF").unwrap();

@@ -30,7 +30,7 @@ class _File(NamedTuple):
 class Tail:
     """Numbered files of records, the last of which is written to.
 
-    ``append`` and ``turn`` are called in the loop's thread and touch no directory; ``prepare``, ``sync`` and ``drop``
+    ``append`` and ``rotate`` are called in the loop's thread and touch no directory; ``prepare``, ``sync`` and ``drop``
     in one other thread; ``recover`` before both, ``close`` after them. What ``append`` returned from survives the death
     of this process, what ``sync`` returned from that of the machine: it syncs the files in their order, so that no
     record is ever on the disk without those before it.
@@ -91,7 +91,7 @@ class Tail:
         return self._next is not None
 
     def prepare(self) -> None:
-        """Make the file that the next ``turn`` takes, if there is none: that waits for the disk, as a turn may not.
+        """Make the file that the next ``rotate`` takes, if there is none: that waits for the disk.
 
         It is made as soon as one is closed, so that a process that has no descriptor left has this one.
 
@@ -107,7 +107,7 @@ class Tail:
         self._next = _File(number, path, _create(path))
         self._made = number
 
-    def turn(self) -> int:
+    def rotate(self) -> int:
         """Go on in the file that was prepared, and return the number of the one before it, for ``drop``.
 
         Raises:

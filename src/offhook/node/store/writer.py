@@ -268,7 +268,7 @@ class Writer:
                 if self._unapplied and not self._is_failing:
                     if not self._tail.is_ready:
                         await self._in_syncs(self._tail.prepare)
-                    last = self._tail.turn()
+                    last = self._tail.rotate()
                     await self._apply_changes(last)
                     await self._in_syncs(lambda: self._drop(last))
                 if self._is_failing:
@@ -281,7 +281,7 @@ class Writer:
         await self._in_syncs(self._tail.prepare)
         while self._unapplied:
             await self._apply_changes(self._tail.number)
-        last = self._tail.turn()
+        last = self._tail.rotate()
         self._is_failing = self._has_lost_sync = False
         await self._in_syncs(lambda: self._drop(last))
 
@@ -367,7 +367,7 @@ class Writer:
             self._commit(left, self._tail.number)
         self._tail.forget()
         self._tail.prepare()
-        self._tail.turn()
+        self._tail.rotate()
         self._tail.prepare()
 
     def _commit(self, changes: Sequence[Change], last: int) -> None:

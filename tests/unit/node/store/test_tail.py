@@ -88,14 +88,14 @@ async def test_a_journal_holds_a_bounded_number_of_descriptors_and_leaves_none(t
 def test_a_tail_turns_to_a_file_that_was_made_before(tmp_path):
     tail = Tail(tmp_path / "journal.db")
     tail.prepare()
-    assert tail.turn() == 0
+    assert tail.rotate() == 0
     tail.append(b"one")
     with pytest.raises(OSError, match="no file to turn to"):
-        tail.turn()
+        tail.rotate()
     tail.append(b"two")
     tail.prepare()
     tail.prepare()
-    assert tail.turn() == 1
+    assert tail.rotate() == 1
     tail.append(b"three")
     tail.sync()
     tail.drop(1)
@@ -109,14 +109,14 @@ def test_a_tail_that_was_made_and_never_used_is_no_harm(tmp_path):
     tail = Tail(tmp_path / "journal.db")
     for _ in range(2):
         tail.prepare()
-        tail.turn()
+        tail.rotate()
         tail.prepare()
     tail.append(b"one")
     left = Tail(tmp_path / "journal.db")
     assert list(left.recover(0)) == [b"one"]
     left.forget()
     left.prepare()
-    assert left.turn() == 3
+    assert left.rotate() == 3
     left.append(b"two")
     assert list(Tail(tmp_path / "journal.db").recover(0)) == [b"two"]
     for one in (tail, left):
@@ -130,14 +130,14 @@ def test_the_directory_is_synced_before_a_record_of_a_new_file_is_called_safe(tm
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(_target(Path(f"/proc/self/fd/{descriptor}"))))
     tail = Tail(tmp_path / "journal.db")
     tail.prepare()
-    tail.turn()
+    tail.rotate()
     tail.prepare()
     tail.append(b"one")
     tail.sync()
     assert synced == [str(tmp_path / "journal.db-tail.1"), str(tmp_path)]
     tail.sync()
     assert synced[2:] == [str(tmp_path / "journal.db-tail.1")]
-    tail.turn()
+    tail.rotate()
     tail.append(b"two")
     tail.sync()
     assert synced[3:] == [str(tmp_path / f"journal.db-tail.{number}") for number in (1, 2)]
@@ -147,7 +147,7 @@ def test_the_directory_is_synced_before_a_record_of_a_new_file_is_called_safe(tm
 def test_a_file_that_cannot_be_made_leaves_the_tail_as_it_was(tmp_path, monkeypatch):
     tail = Tail(tmp_path / "journal.db")
     tail.prepare()
-    tail.turn()
+    tail.rotate()
 
     def refuse(_path):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -158,5 +158,5 @@ def test_a_file_that_cannot_be_made_leaves_the_tail_as_it_was(tmp_path, monkeypa
             tail.prepare()
     tail.append(b"one")
     tail.prepare()
-    assert tail.turn() == 1
+    assert tail.rotate() == 1
     tail.close(keeps_files=False)

@@ -333,7 +333,7 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
         let mut sums = Sums::new();
         self.play(&mut sums, input.now_us);
         self.echo(&mut sums.hears, input.received);
-        let adds = sums.adds.as_ref().map(|adds| saturated(adds, self.rate));
+        let adds = sums.adds.as_ref().map(|adds| saturated(adds, &[], self.rate));
         let mut says = Frame::silent(self.rate);
         says.copy_from_slice(input.received);
         add(&mut says, adds.as_deref());
@@ -349,12 +349,8 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
 
     /// The second half: what goes out. `others` is the sum of what the others say; alone: nothing.
     pub fn speak(&mut self, so_far: &Heard, others: &[i32]) -> Output {
-        let mut hears = so_far.hears;
-        for (sum, other) in hears.iter_mut().zip(others) {
-            *sum += other;
-        }
         let mut output = Output {
-            frame: saturated(&hears, self.rate),
+            frame: saturated(&so_far.hears, others, self.rate),
             key: KeyOutput::None,
         };
         self.send_digits(&mut output, so_far);
@@ -542,10 +538,17 @@ impl Sums {
     }
 }
 
-fn saturated(sums: &[i32; MOST_FRAME], rate: Rate) -> Frame {
+/// The samples of two sums; of the second there may be none.
+fn saturated(sums: &[i32; MOST_FRAME], others: &[i32], rate: Rate) -> Frame {
     let mut frame = Frame::silent(rate);
-    for (sample, sum) in frame.iter_mut().zip(sums) {
-        *sample = saturate(*sum);
+    if others.is_empty() {
+        for (sample, sum) in frame.iter_mut().zip(sums) {
+            *sample = saturate(*sum);
+        }
+    } else {
+        for ((sample, sum), other) in frame.iter_mut().zip(sums).zip(others) {
+            *sample = saturate(sum + other);
+        }
     }
     frame
 }

@@ -212,14 +212,14 @@ impl MediaThread {
         }
     }
 
-    fn open(&mut self, slot: Box<Slot>) {
+    fn open(&mut self, slot: Slot) {
         self.inbox.add(&slot);
         self.legs.push(slot);
     }
 
     fn command(&mut self, command: ThreadCommand, now: TickTime) {
         if let ThreadCommand::Open(slot) = command {
-            self.open(slot);
+            self.open(*slot);
             return;
         }
         let key = command.leg();

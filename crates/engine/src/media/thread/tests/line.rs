@@ -116,7 +116,7 @@ impl Line {
             rtcp: report_address,
             commands: commands_in,
         };
-        line.media.open(Box::new(slot));
+        line.media.open(slot);
         line.connect(stream);
         line
     }

@@ -64,10 +64,7 @@ fn requests_in_a_call_leave_nothing_behind_once_their_transactions_are_over() {
     bench.take();
     bench.events();
     assert_eq!((bench.agent.counts(), bench.agent.kept_bytes()), before);
-    assert_eq!(
-        bench.agent.poll_deadline().map(|at| at > bench.now + ms(100_000)),
-        Some(true)
-    );
+    assert_eq!(bench.agent.poll_deadline(), None, "nor is anything waited for");
     bench.hangup(leg, 0, "");
     bench.pass(Duration::from_secs(400));
     assert_eq!((bench.agent.counts(), bench.agent.kept_bytes()), ((0, 0, 0), 0));

@@ -5,7 +5,6 @@ use std::time::Duration;
 use offhook_words::Transport;
 
 use super::Agent;
-use super::leg::Stage;
 use super::refuse::reason;
 use crate::api::{Farewell, LegKey};
 
@@ -18,8 +17,8 @@ impl Agent {
     /// Good until the peer changes its address (make it again after each re-INVITE) or we send a request.
     pub fn farewell(&mut self, leg: LegKey, status: u16, text: &str) -> Option<Farewell> {
         let branch = self.branch();
-        let leg = self.legs.get(&leg).filter(|leg| !matches!(leg.stage, Stage::Over))?;
-        let mut dialog = leg.dialog.clone()?;
+        let leg = self.legs.get(&leg).filter(|leg| leg.state.is_live())?;
+        let mut dialog = leg.state.dialog().cloned()?;
         // Its connection will be gone.
         dialog.flow.connection = 0;
         let flow = dialog.next_flow(&self.config.trusted);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use offhook_words::{EndedBy, LegEndCause, Transport};
 
 use super::Agent;
-use super::leg::Stage;
+use super::roll::Ending;
+use super::state::{End, State};
 use crate::api::{Flow, LegKey};
 use crate::wire::{Message, TransactionId, parse};
 
@@ -22,21 +23,20 @@ impl Agent {
             let Some(leg) = self.legs.get_mut(&key) else {
                 continue;
             };
-            if let Some(dialog) = leg.dialog.as_mut().filter(|dialog| dialog.flow == flow) {
+            if let Some(dialog) = leg.state.dialog_mut().filter(|dialog| dialog.flow == flow) {
                 // The call outlives its connection; the next request opens one to the peer's Contact.
                 dialog.flow.connection = 0;
             }
-            let is_offered = leg.flow == flow && matches!(leg.stage, Stage::Offered(_));
+            let is_offered = leg.flow == flow && matches!(leg.state, State::Offered(_));
             self.place(key);
             if is_offered {
-                self.end(
-                    key,
-                    EndedBy::Nobody,
-                    LegEndCause::Unreachable,
-                    0,
-                    "The connection of the INVITE closed",
-                    now,
-                );
+                let ending = Ending {
+                    by: EndedBy::Nobody,
+                    cause: LegEndCause::Unreachable,
+                    status: 0,
+                    reason: "The connection of the INVITE closed",
+                };
+                self.end(key, End::Closed, &ending, now);
             }
         }
         self.carry_out(now);

@@ -1,22 +1,23 @@
 //! Requests outside of a dialog, and the legs that INVITEs make (RFC 3261, sections 8.2 and 13.3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_words::{EndedBy, LegEndCause};
 
+use super::Agent;
 use super::forks::Forks;
-use super::leg::{Accepted, Leg, Offered, Stage};
+use super::leg::Leg;
 use super::refuse::{ALLOW, MULTIPARTS, phrase, unreadable_body};
+use super::roll::Ending;
 use super::session::{DIGITS, PRESSES};
-use super::{Agent, Alarm, GIVE_UP, LONGEST_RING};
+use super::state::{End, Offered, Reason, State, Step, Unacknowledged};
+use super::timers::{MINUTE, T2, Timer, Timers};
 use crate::api::{CommandError, Event, Flow, Incoming, LegKey, Refusal};
 use crate::dialog::{Dialog, contact};
 use crate::shares::source;
 use crate::wire::{Request, SDP, Text, TransactionId, reply, warning};
 
-const T1: Duration = Duration::from_millis(500);
-const T2: Duration = Duration::from_secs(4);
-const MINUTE: Duration = Duration::from_secs(60);
 const ONLY_UNANSWERED: CommandError =
     CommandError::WrongState("this leg is not an inbound call that waits for its answer");
 
@@ -108,34 +109,32 @@ impl Agent {
             offer: request.sdp(),
         };
         let trying = reply(&request, flow, 100, "Trying", None).finish();
-        self.enter(Leg {
+        let leg = Leg {
             key,
             flow,
-            dialog: Some(Dialog::of_server(&request, &local_tag, flow)),
-            local_tag,
             call_id: request.call_id(),
-            stage: Stage::Offered(Offered {
+            state: State::Offered(Offered {
+                dialog: Dialog::of_server(&request, &local_tag, flow),
                 invite: id,
-                request: Box::new(request),
+                request: Arc::new(request),
+                line: source(flow),
                 provisional: None,
             }),
-            is_told: false,
-            accepted: None,
-            reoffer: None,
+            local_tag,
+            timers: Timers::default(),
+            deadline: None,
             invites: Vec::new(),
-            line: Some(source(flow)),
             forks: Forks::default(),
             dialled: None,
             merge: Some((id, merge)),
             places: None,
             proven: None,
             presses: PRESSES.full(),
-        });
-        self.lines.add(source(flow));
+        };
+        self.enter(leg, now);
         self.keep_invite(key, id);
         self.tell(Event::Incoming(Box::new(incoming)));
         self.transactions.respond(id, &trying, now);
-        self.arm(key, Alarm::Unanswered, now.saturating_add(LONGEST_RING));
     }
 
     pub(super) fn ring(&mut self, key: LegKey, body: Option<&str>, now: Duration) -> Result<(), CommandError> {
@@ -149,128 +148,70 @@ impl Agent {
             .dialog_reply(&request, flow, status, phrase, &tag)
             .optional_sdp(body);
         self.transactions.respond(invite, &bytes, now);
-        if let Some(Leg {
-            stage: Stage::Offered(offered),
-            ..
-        }) = self.legs.get_mut(&key)
-        {
-            let is_first = offered.provisional.replace(bytes).is_none();
-            if is_first {
-                self.arm(key, Alarm::Provisional, now.saturating_add(MINUTE));
-            }
+        if let Some(State::Offered(offered)) = self.legs.get_mut(&key).map(|leg| &mut leg.state) {
+            offered.provisional = Some(bytes);
         }
+        self.set(key, Timer::Provisional, now.saturating_add(MINUTE));
         Ok(())
     }
 
     pub(super) fn answer(&mut self, key: LegKey, body: &str, now: Duration) -> Result<(), CommandError> {
         let (invite, request, flow, tag) = self.offered(key)?;
         let bytes = self.dialog_reply(&request, flow, 200, "OK", &tag).sdp(body);
-        let cseq = request.cseq().map(|(number, _)| number).unwrap_or_default();
         self.transactions.respond(invite, &bytes, now);
-        if let Some(leg) = self.legs.get_mut(&key) {
-            leg.stage = Stage::Up;
-        }
-        self.await_ack(key, invite, bytes, cseq, request.sdp().is_none(), true, now);
+        let ok = Unacknowledged::new(invite, &request, bytes);
+        self.step(key, Step::Answer(ok), now);
         Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the facts of one 2xx")]
-    pub(super) fn await_ack(
-        &mut self,
-        key: LegKey,
-        transaction: TransactionId,
-        bytes: Vec<u8>,
-        cseq: u32,
-        is_offer: bool,
-        is_initial: bool,
-        now: Duration,
-    ) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        let again_at = now.saturating_add(T1);
-        leg.accepted = Some(Accepted {
-            transaction,
-            bytes,
-            cseq,
-            interval: T1,
-            again_at,
-            lost_at: now.saturating_add(GIVE_UP),
-            is_offer,
-            is_initial,
-            bye: None,
-        });
-        self.arm(key, Alarm::Again, again_at);
-        self.arm(key, Alarm::AckLost, now.saturating_add(GIVE_UP));
     }
 
     /// The 2xx goes out again until its ACK, on reliable transports too: a hop beyond may not be one (13.3.1.4).
     pub(super) fn on_again(&mut self, key: LegKey, at: Duration, now: Duration) {
-        let Some(accepted) = self.legs.get_mut(&key).and_then(|leg| leg.accepted.as_mut()) else {
-            return;
-        };
-        if accepted.again_at != at || now >= accepted.lost_at {
-            return;
-        }
-        accepted.interval = accepted.interval.saturating_mul(2).min(T2);
-        accepted.again_at = at.saturating_add(accepted.interval);
-        let (next, transaction, bytes) = (accepted.again_at, accepted.transaction, accepted.bytes.clone());
-        self.transactions.respond(transaction, &bytes, now);
-        self.arm(key, Alarm::Again, next);
-    }
-
-    pub(super) fn on_ack_lost(&mut self, key: LegKey, at: Duration, now: Duration) {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        if leg.accepted.as_ref().is_none_or(|accepted| accepted.lost_at != at) {
+        let is_late = leg.timers.at(Timer::AckLost).is_some_and(|end| end <= now);
+        let Some(ok) = leg.state.unacknowledged_mut().filter(|_| !is_late) else {
             return;
-        }
-        let accepted = leg.accepted.take();
-        let (status, text) = accepted.and_then(|accepted| accepted.bye).unwrap_or_else(|| {
-            (
-                408,
-                "No ACK came within 32 s; check that our Contact can be reached".to_owned(),
-            )
-        });
-        self.bye(key, status, &text, now);
-        self.end(
-            key,
-            EndedBy::Nobody,
-            LegEndCause::AckTimeout,
-            408,
-            "No ACK came within 32 s",
-            now,
-        );
+        };
+        ok.interval = ok.interval.saturating_mul(2).min(T2);
+        let (next, transaction, bytes) = (at.saturating_add(ok.interval), ok.transaction, ok.bytes.clone());
+        self.transactions.respond(transaction, &bytes, now);
+        self.set(key, Timer::Again, next);
+    }
+
+    pub(super) fn on_ack_lost(&mut self, key: LegKey, now: Duration) {
+        let waiting = self.legs.get(&key).and_then(|leg| leg.state.waiting().cloned());
+        let why = waiting
+            .unwrap_or_else(|| Reason::new(408, "No ACK came within 32 s; check that our Contact can be reached"));
+        self.bye(key, why.status, &why.text, now);
+        let ending = Ending {
+            by: EndedBy::Nobody,
+            cause: LegEndCause::AckTimeout,
+            status: 408,
+            reason: "No ACK came within 32 s",
+        };
+        self.end(key, End::AckLost, &ending, now);
     }
 
     pub(super) fn on_provisional_due(&mut self, key: LegKey, now: Duration) {
-        let Some(Leg {
-            stage: Stage::Offered(offered),
-            ..
-        }) = self.legs.get(&key)
-        else {
-            return;
-        };
-        let Some(bytes) = offered.provisional.clone() else {
-            return;
-        };
-        self.transactions.respond(offered.invite, &bytes, now);
-        self.arm(key, Alarm::Provisional, now.saturating_add(MINUTE));
+        if let Some(State::Offered(offered)) = self.legs.get(&key).map(|leg| &leg.state)
+            && let Some(bytes) = &offered.provisional
+        {
+            self.transactions.respond(offered.invite, bytes, now);
+            self.set(key, Timer::Provisional, now.saturating_add(MINUTE));
+        }
     }
 
     pub(super) fn on_unanswered(&mut self, key: LegKey, now: Duration) {
-        if matches!(
-            self.legs.get(&key),
-            Some(Leg {
-                stage: Stage::Offered(_),
-                ..
-            })
-        ) {
-            let sentence = "Nobody answered within 300 s; try again later";
-            if self.refuse_offered(key, 480, sentence, &[], now).is_ok() {
-                self.end(key, EndedBy::Nobody, LegEndCause::Timeout, 480, sentence, now);
-            }
+        let sentence = "Nobody answered within 300 s; try again later";
+        if self.refuse_offered(key, 480, sentence, &[], now).is_ok() {
+            let ending = Ending {
+                by: EndedBy::Nobody,
+                cause: LegEndCause::Timeout,
+                status: 480,
+                reason: sentence,
+            };
+            self.end(key, End::Hangup(Reason::new(480, sentence)), &ending, now);
         }
     }
 
@@ -316,7 +257,13 @@ impl Agent {
             let reason = cancel.reason().1;
             // After our final response a CANCEL has no effect (9.2); the BYE that follows it has.
             if self.refuse_offered(key, 487, "The caller cancelled", &[], now).is_ok() {
-                self.end(key, EndedBy::Remote, LegEndCause::Cancel, 487, &reason, now);
+                let ending = Ending {
+                    by: EndedBy::Remote,
+                    cause: LegEndCause::Cancel,
+                    status: 487,
+                    reason: &reason,
+                };
+                self.end(key, End::Cancel, &ending, now);
             } else {
                 self.cancel_reoffer(key, invite, now);
             }
@@ -335,12 +282,12 @@ impl Agent {
             .header("Server", &self.config.product)
     }
 
-    fn offered(&self, key: LegKey) -> Result<(TransactionId, Box<Request>, Flow, String), CommandError> {
+    fn offered(&self, key: LegKey) -> Result<(TransactionId, Arc<Request>, Flow, String), CommandError> {
         let leg = self.legs.get(&key).ok_or(CommandError::UnknownLeg)?;
-        match &leg.stage {
-            Stage::Offered(offered) => Ok((offered.invite, offered.request.clone(), leg.flow, leg.local_tag.clone())),
-            Stage::Calling(_) | Stage::Up | Stage::Over if leg.is_told => Err(CommandError::UnknownLeg),
-            Stage::Calling(_) | Stage::Up | Stage::Over => Err(ONLY_UNANSWERED),
+        match &leg.state {
+            State::Offered(offered) => Ok((offered.invite, offered.request.clone(), leg.flow, leg.local_tag.clone())),
+            other if other.is_live() => Err(ONLY_UNANSWERED),
+            _ => Err(CommandError::UnknownLeg),
         }
     }
 }

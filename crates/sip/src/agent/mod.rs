@@ -11,9 +11,10 @@ mod places;
 mod refuse;
 mod roll;
 mod session;
+mod state;
+mod timers;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -25,11 +26,8 @@ use crate::wire::{Frame, Framer, Happening, Message, Subject, TransactionId, Tra
 use leg::{Leg, MergeKey};
 use offhook_words::{LegEndCause, Transport};
 use places::Places;
-
-/// 64 times T1: how long anything is waited for (RFC 3261, section 17).
-const GIVE_UP: Duration = Duration::from_secs(32);
-/// Nobody may leave an INVITE unanswered for longer.
-const LONGEST_RING: Duration = Duration::from_secs(300);
+use state::State;
+use timers::Timer;
 
 /// Where random bytes come from (tags, branches, Call-IDs).
 pub trait Dice: Send {
@@ -97,23 +95,11 @@ pub struct Agent {
     /// Who showed in a call that is kept that our packets reach it.
     proven: HashMap<SocketAddr, usize>,
     places: Places,
-    alarms: BinaryHeap<Reverse<(Duration, LegKey, Alarm)>>,
+    /// When the first timer of each leg expires, of those that have one.
+    deadlines: BTreeSet<(Duration, LegKey)>,
     outputs: VecDeque<Output>,
     next_leg: u64,
     live: usize,
-}
-
-/// What happens to a leg at a time; each checks that it still applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
-    RingTimeout,
-    Probe,
-    Provisional,
-    Unanswered,
-    Again,
-    AckLost,
-    Reoffer,
-    Forget,
 }
 
 impl Agent {
@@ -137,7 +123,7 @@ impl Agent {
             bidden_farewell: HashMap::new(),
             proven: HashMap::new(),
             places: Places::default(),
-            alarms: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             outputs: VecDeque::new(),
             next_leg: 1,
             live: 0,
@@ -221,20 +207,16 @@ impl Agent {
         self.transactions.on_time(now);
         self.bidden_farewell.retain(|_, until| *until > now);
         self.carry_out(now);
-        while let Some(Reverse((at, key, alarm))) = self.alarms.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.alarms.pop();
-            match alarm {
-                Alarm::RingTimeout => self.on_ring_timeout(key, now),
-                Alarm::Probe => self.on_probe_due(key),
-                Alarm::Provisional => self.on_provisional_due(key, now),
-                Alarm::Unanswered => self.on_unanswered(key, now),
-                Alarm::Again => self.on_again(key, at, now),
-                Alarm::AckLost => self.on_ack_lost(key, at, now),
-                Alarm::Reoffer => self.on_reoffer_unanswered(key, at, now),
-                Alarm::Forget => self.forget(key, now),
+        while let Some((key, timer, at)) = self.expired(now) {
+            match timer {
+                Timer::Ring => self.on_ring_timeout(key, now),
+                Timer::Probe => self.on_probe_due(key),
+                Timer::Provisional => self.on_provisional_due(key, now),
+                Timer::Unanswered => self.on_unanswered(key, now),
+                Timer::Again => self.on_again(key, at, now),
+                Timer::AckLost => self.on_ack_lost(key, now),
+                Timer::Reoffer => self.on_reoffer_unanswered(key, now),
+                Timer::Forget => self.forget(key, now),
             }
             self.carry_out(now);
         }
@@ -247,8 +229,8 @@ impl Agent {
 
     /// When to call [`Agent::on_time`].
     pub fn poll_deadline(&self) -> Option<Duration> {
-        let alarm = self.alarms.peek().map(|Reverse((at, _, _))| *at);
-        [alarm, self.transactions.deadline()].into_iter().flatten().min()
+        let deadlines = [self.deadline(), self.transactions.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether a leg that lives, or ended within 32 s, was dialled to this address, or a farewell was sent there within
@@ -265,7 +247,7 @@ impl Agent {
 
     /// Whether nothing of ours waits for an answer: no BYE, CANCEL or INVITE, and no BYE that waits for an ACK.
     pub fn is_quiet(&self) -> bool {
-        let is_owed = |leg: &Leg| leg.accepted.as_ref().is_some_and(|accepted| accepted.bye.is_some());
+        let is_owed = |leg: &Leg| matches!(leg.state, State::Leaving(..));
         !self.transactions.is_waiting() && !self.legs.values().any(is_owed)
     }
 
@@ -411,10 +393,6 @@ impl Agent {
 
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    fn arm(&mut self, key: LegKey, alarm: Alarm, at: Duration) {
-        self.alarms.push(Reverse((at, key, alarm)));
     }
 
     fn token(&mut self, bytes: usize) -> String {

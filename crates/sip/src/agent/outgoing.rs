@@ -5,16 +5,16 @@ use std::time::Duration;
 use offhook_words::{EndedBy, LegEndCause, Transport};
 
 use super::forks::{Answer, Forks};
-use super::leg::{Calling, Leg, Stage};
+use super::leg::Leg;
 use super::refuse::{ALLOW, reason};
+use super::roll::Ending;
 use super::session::PRESSES;
-use super::{Agent, Alarm, GIVE_UP, cut};
+use super::state::{End, Placed, Reason, Silent, Stage, State, Step};
+use super::timers::Timers;
+use super::{Agent, cut};
 use crate::api::{CommandError, Event, Flow, Invite, LegKey, Output};
 use crate::dialog::{Dialog, Unreadable, contact, via};
 use crate::wire::{Response, Text, TransactionId, canonical, is_header, parse_uri, quote};
-
-/// Who serves SIP answers an INVITE by then, be it with 100; else it is asked whether anybody is there.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the agent writes itself; an application cannot send a second one.
 const OWN_HEADERS: [&str; 17] = [
@@ -71,47 +71,42 @@ impl Agent {
                 "the INVITE cannot be written with these URIs".to_owned(),
             ));
         };
-        self.enter(Leg {
+        let placed = Placed {
+            uri: invite.to_uri,
+            local,
+            cseq: 1,
+            branch,
+        };
+        let leg = Leg {
             key: invite.leg,
             flow,
             local_tag,
             call_id,
-            stage: Stage::Calling(Calling {
-                uri: invite.to_uri,
-                local,
-                cseq: 1,
-                branch,
-                is_proceeding: false,
+            state: State::Calling(Silent {
+                placed,
+                ring_timeout: invite.ring_timeout,
                 is_asked: false,
-                cancel: None,
             }),
-            is_told: false,
-            dialog: None,
-            accepted: None,
-            reoffer: None,
+            timers: Timers::default(),
+            deadline: None,
             invites: Vec::new(),
-            line: None,
             forks: Forks::default(),
             dialled: Some(flow.peer.ip()),
             merge: None,
             places: None,
             proven: None,
             presses: PRESSES.full(),
-        });
+        };
+        self.enter(leg, now);
         self.keep_invite(invite.leg, id);
-        self.arm(invite.leg, Alarm::RingTimeout, now.saturating_add(invite.ring_timeout));
-        if flow.transport == Transport::Udp {
-            self.arm(invite.leg, Alarm::Probe, now.saturating_add(PATIENCE));
-        }
         Ok(())
     }
 
     pub(super) fn on_probe_due(&mut self, key: LegKey) {
         if let Some(leg) = self.legs.get_mut(&key)
-            && let Stage::Calling(calling) = &mut leg.stage
-            && !calling.is_proceeding
+            && let State::Calling(silent) | State::Cancelling(silent, _) = &mut leg.state
         {
-            calling.is_asked = true;
+            silent.is_asked = true;
             self.outputs.push_back(Output::Probe(leg.flow));
         }
     }
@@ -136,21 +131,16 @@ impl Agent {
     }
 
     fn on_provisional(&mut self, key: LegKey, response: &Response, now: Duration) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        let is_told = leg.is_told;
-        let Stage::Calling(calling) = &mut leg.stage else {
-            return;
-        };
-        calling.is_proceeding = true;
-        if let Some((status, text)) = calling.cancel.take() {
-            return self.send_cancel(key, status, &text, now);
+        let waiting = self.legs.get(&key).and_then(|leg| leg.state.waiting().cloned());
+        let is_moved = self.step(key, Step::Provisional, now);
+        if let Some(why) = waiting.filter(|_| is_moved) {
+            return self.send_cancel(key, &why, now);
         }
         let status = response.status();
-        if is_told || status == 100 {
+        let is_ringing = |leg: &&mut Leg| leg.state.stage() == Stage::Proceeding && status != 100;
+        let Some(leg) = self.legs.get_mut(&key).filter(is_ringing) else {
             return;
-        }
+        };
         let (tag, body, reason) = (tag(response), response.sdp(), cut(&response.reason()));
         if leg.forks.rings(&tag, status, &reason, body.as_deref()) {
             self.tell(Event::Progress {
@@ -172,16 +162,14 @@ impl Agent {
             Answer::Copy(flow, ack) => return self.send(flow, ack),
             Answer::Surplus => return,
         }
-        let (flow, is_told) = (leg.flow, leg.is_told);
-        let (is_first, local, uri, cseq, early) = match &leg.stage {
-            Stage::Calling(calling) => {
+        let (flow, is_live) = (leg.flow, leg.state.is_live());
+        let (is_first, local, uri, cseq, early) = match (leg.state.placed(), leg.state.dialog()) {
+            (Some(placed), _) => {
                 let early = leg.forks.choose(&tag);
-                (true, calling.local.clone(), calling.uri.clone(), calling.cseq, early)
+                (true, placed.local.clone(), placed.uri.clone(), placed.cseq, early)
             }
-            Stage::Offered(_) | Stage::Up | Stage::Over => {
-                let Some(dialog) = &leg.dialog else { return };
-                (false, dialog.local.clone(), dialog.target.clone(), 1, None)
-            }
+            (None, Some(dialog)) => (false, dialog.local.clone(), dialog.target.clone(), 1, None),
+            (None, None) => return,
         };
         let dialog = Dialog::of_client(response, &local, &uri, cseq, flow);
         let body = response.sdp().or(early);
@@ -190,14 +178,11 @@ impl Agent {
             // Another fork answered too: it gets its ACK and a BYE.
             return self.bye_in(&dialog, 0, "Another fork answered first", now);
         }
-        if let Some(leg) = self.legs.get_mut(&key) {
-            leg.dialog = Some(dialog.clone());
-            leg.stage = if is_told { Stage::Over } else { Stage::Up };
-        }
+        self.step(key, Step::Success(dialog.clone()), now);
         self.place(key);
         self.prove(key, flow.peer);
         match (body, dialog.unreadable) {
-            _ if is_told => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
+            _ if !is_live => self.bye_in(&dialog, 487, "The call was given up before it was answered", now),
             // Without the tag, the target and the whole route set (12.1.2) later requests would go astray.
             (_, Some(Unreadable { field, change })) => {
                 let text = format!("The {field} of the 200 cannot be read: {change}");
@@ -209,9 +194,15 @@ impl Agent {
     }
 
     /// End a call whose answer is of no use.
-    fn give_up(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
+    pub(super) fn give_up(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
         self.bye(key, status, text, now);
-        self.end(key, EndedBy::Local, LegEndCause::Error, status, text, now);
+        let ending = Ending {
+            by: EndedBy::Local,
+            cause: LegEndCause::Error,
+            status,
+            reason: text,
+        };
+        self.end(key, End::Hangup(Reason::new(status, text)), &ending, now);
     }
 
     /// The ACK to a 2xx has a branch of its own and no transaction; copies of the 2xx get it again (13.2.2.4).
@@ -229,34 +220,26 @@ impl Agent {
     }
 
     fn on_rejected(&mut self, key: LegKey, status: u16, response: &Response, now: Duration) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if !matches!(leg.stage, Stage::Calling(_)) {
-            return;
-        }
-        leg.stage = Stage::Over;
         let phrase = response.reason();
         let text = if phrase.is_empty() {
             response.explanation().unwrap_or_default()
         } else {
             phrase
         };
-        self.end(key, EndedBy::Remote, LegEndCause::Rejected, status, &text, now);
+        let ending = Ending {
+            by: EndedBy::Remote,
+            cause: LegEndCause::Rejected,
+            status,
+            reason: &text,
+        };
+        self.end(key, End::Failure, &ending, now);
     }
 
     pub(super) fn on_no_response(&mut self, id: TransactionId, cause: LegEndCause, now: Duration) {
         let Some(key) = self.invites.get(&id).copied() else {
             return;
         };
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if !matches!(leg.stage, Stage::Calling(_)) {
-            return;
-        }
-        leg.stage = Stage::Over;
-        let (status, text) = match cause {
+        let (status, reason) = match cause {
             LegEndCause::Timeout => (
                 408,
                 "No response within 32 s; check the address and that SIP is served there",
@@ -266,67 +249,48 @@ impl Agent {
                 "The address could not be reached; check the address and that SIP is served there",
             ),
         };
-        self.end(key, EndedBy::Nobody, cause, status, text, now);
+        let ending = Ending {
+            by: EndedBy::Nobody,
+            cause,
+            status,
+            reason,
+        };
+        self.end(key, End::Failure, &ending, now);
     }
 
     pub(super) fn on_ring_timeout(&mut self, key: LegKey, now: Duration) {
-        let Some(leg) = self.legs.get(&key) else {
-            return;
+        let ending = Ending {
+            by: EndedBy::Nobody,
+            cause: LegEndCause::Timeout,
+            status: 408,
+            reason: "Nobody answered within the ring timeout",
         };
-        if leg.is_told || !matches!(leg.stage, Stage::Calling(_)) {
-            return;
-        }
-        self.cancel(key, 408, "Nobody answered in time", now);
-        self.end(
-            key,
-            EndedBy::Nobody,
-            LegEndCause::Timeout,
-            408,
-            "Nobody answered within the ring timeout",
-            now,
-        );
+        self.cancel(key, Reason::new(408, "Nobody answered in time"), &ending, now);
     }
 
-    /// CANCEL now, or as soon as anything comes back (9.1).
-    pub(super) fn cancel(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
-        let Some(Leg {
-            stage: Stage::Calling(calling),
-            ..
-        }) = self.legs.get_mut(&key)
-        else {
-            return;
-        };
-        if calling.is_proceeding {
-            self.send_cancel(key, status, text, now);
-        } else {
-            calling.cancel = Some((status, text.to_owned()));
+    /// End a call that nobody answered: CANCEL now, or as soon as anything comes back (9.1).
+    pub(super) fn cancel(&mut self, key: LegKey, why: Reason, ending: &Ending<'_>, now: Duration) {
+        if self.is_at(key, Stage::Proceeding) {
+            self.send_cancel(key, &why, now);
         }
+        self.end(key, End::Hangup(why), ending, now);
     }
 
-    fn send_cancel(&mut self, key: LegKey, status: u16, text: &str, now: Duration) {
-        let Some(Leg {
-            stage: Stage::Calling(calling),
-            flow,
-            call_id,
-            ..
-        }) = self.legs.get(&key)
-        else {
-            return;
-        };
-        let mut cancel = Text::request("CANCEL", &calling.uri)
-            .header("Via", via(*flow, &calling.branch))
+    fn send_cancel(&mut self, key: LegKey, why: &Reason, now: Duration) {
+        let Some(leg) = self.legs.get(&key) else { return };
+        let Some(placed) = leg.state.placed() else { return };
+        let mut cancel = Text::request("CANCEL", &placed.uri)
+            .header("Via", via(leg.flow, &placed.branch))
             .header("Max-Forwards", "70")
-            .header("From", &calling.local)
-            .header("To", format!("<{}>", calling.uri))
-            .header("Call-ID", call_id)
-            .header("CSeq", format!("{} CANCEL", calling.cseq));
-        if status != 0 {
-            cancel = cancel.header("Reason", reason(status, text));
+            .header("From", &placed.local)
+            .header("To", format!("<{}>", placed.uri))
+            .header("Call-ID", &leg.call_id)
+            .header("CSeq", format!("{} CANCEL", placed.cseq));
+        if why.status != 0 {
+            cancel = cancel.header("Reason", reason(why.status, &why.text));
         }
-        let (bytes, flow) = (cancel.finish(), *flow);
-        self.transactions.request(&bytes, flow, now);
-        // Whoever does not answer the INVITE even now is given up after 32 s (9.1).
-        self.arm(key, Alarm::Forget, now.saturating_add(GIVE_UP));
+        let flow = leg.flow;
+        self.transactions.request(&cancel.finish(), flow, now);
     }
 }
 

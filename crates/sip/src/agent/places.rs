@@ -36,7 +36,7 @@ impl Places {
 
 /// The flow of the INVITE, and that of the dialog where it is another.
 fn flows(leg: &Leg) -> (Flow, Option<Flow>) {
-    let of_dialog = leg.dialog.as_ref().map(|dialog| dialog.flow);
+    let of_dialog = leg.state.dialog().map(|dialog| dialog.flow);
     (leg.flow, of_dialog.filter(|flow| *flow != leg.flow))
 }
 

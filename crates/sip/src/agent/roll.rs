@@ -1,55 +1,72 @@
-//! The roll of legs: how each comes to be, ends and is forgotten, with all by which it is found.
+//! The roll of legs: how each comes to be, moves, ends and is forgotten, with all by which it is found.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_words::{EndedBy, LegEndCause};
 
-use super::leg::{Leg, Stage};
-use super::{Agent, Alarm, GIVE_UP, cut};
+use super::leg::Leg;
+use super::state::{End, Stage, State, Step};
+use super::{Agent, cut};
 use crate::api::{Event, LegKey};
 use crate::shares::count_down;
 use crate::wire::TransactionId;
 
+/// How a leg ended, as it is told.
+pub(super) struct Ending<'a> {
+    pub(super) by: EndedBy,
+    pub(super) cause: LegEndCause,
+    pub(super) status: u16,
+    pub(super) reason: &'a str,
+}
+
 impl Agent {
-    /// Tell the end of a leg, once, and keep it for stragglers.
-    pub(super) fn end(
-        &mut self,
-        key: LegKey,
-        by: EndedBy,
-        cause: LegEndCause,
-        status: u16,
-        reason: &str,
-        now: Duration,
-    ) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if leg.is_told {
-            return;
+    /// Move a leg; false where the step moves nothing at its state.
+    pub(super) fn step(&mut self, key: LegKey, step: Step, now: Duration) -> bool {
+        self.go(key, |state| state.step(step), now)
+    }
+
+    /// Move a leg by what ends it, and tell that where it lived: once, as none comes back to life.
+    pub(super) fn end(&mut self, key: LegKey, end: End, ending: &Ending<'_>, now: Duration) {
+        let was_live = self.is_live(key);
+        let is_moved = self.go(key, |state| state.end(end), now);
+        if was_live && is_moved {
+            self.live = self.live.saturating_sub(1);
+            self.tell(Event::Ended {
+                leg: key,
+                by: ending.by,
+                cause: ending.cause,
+                status: ending.status,
+                reason: cut(ending.reason),
+            });
         }
-        leg.is_told = true;
-        if let Some(source) = leg.line.take() {
+    }
+
+    fn go(&mut self, key: LegKey, to: impl FnOnce(State) -> State, now: Duration) -> bool {
+        let Some(leg) = self.legs.get_mut(&key) else {
+            return false;
+        };
+        let (stage, line) = (leg.state.stage(), leg.state.line());
+        leg.state = to(std::mem::replace(&mut leg.state, State::Over(None)));
+        if leg.state.stage() == stage {
+            return false;
+        }
+        leg.wind(now);
+        let is_line_free = leg.state.line().is_none();
+        if let Some(source) = line.filter(|_| is_line_free) {
             self.lines.remove(source);
         }
-        self.live = self.live.saturating_sub(1);
-        if !matches!(leg.stage, Stage::Calling(_)) {
-            leg.stage = Stage::Over;
-        }
-        self.tell(Event::Ended {
-            leg: key,
-            by,
-            cause,
-            status,
-            reason: cut(reason),
-        });
-        self.arm(key, Alarm::Forget, now.saturating_add(GIVE_UP).saturating_add(GIVE_UP));
+        self.retime(key);
+        true
     }
 
     pub(super) fn forget(&mut self, key: LegKey, now: Duration) {
         let Some(leg) = self.legs.remove(&key) else {
             return;
         };
+        if let Some(at) = leg.deadline {
+            self.deadlines.remove(&(at, key));
+        }
         self.tags.remove(&leg.local_tag);
         if self.calls.get(&leg.call_id) == Some(&key) {
             self.calls.remove(&leg.call_id);
@@ -71,20 +88,12 @@ impl Agent {
         }
     }
 
-    /// Its caller knows that it is answered.
-    pub(super) fn confirm(&mut self, key: LegKey) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        let peer = leg.flow.peer;
-        if let Some(source) = leg.line.take() {
-            self.lines.remove(source);
-        }
-        self.prove(key, peer);
+    pub(super) fn is_at(&self, key: LegKey, stage: Stage) -> bool {
+        self.legs.get(&key).is_some_and(|leg| leg.state.stage() == stage)
     }
 
     pub(super) fn is_live(&self, key: LegKey) -> bool {
-        self.legs.get(&key).is_some_and(|leg| !leg.is_told)
+        self.legs.get(&key).is_some_and(|leg| leg.state.is_live())
     }
 
     pub(super) fn keep_invite(&mut self, key: LegKey, id: TransactionId) {
@@ -94,7 +103,8 @@ impl Agent {
         }
     }
 
-    pub(super) fn enter(&mut self, leg: Leg) {
+    pub(super) fn enter(&mut self, mut leg: Leg, now: Duration) {
+        leg.wind(now);
         self.live += 1;
         self.tags.insert(leg.local_tag.clone(), leg.key);
         self.calls.insert(leg.call_id.clone(), leg.key);
@@ -104,8 +114,12 @@ impl Agent {
         if let Some(ip) = leg.dialled {
             *self.dialled.entry(ip).or_default() += 1;
         }
+        if let Some(source) = leg.state.line() {
+            self.lines.add(source);
+        }
         let key = leg.key;
         self.legs.insert(key, leg);
+        self.retime(key);
         self.place(key);
     }
 

@@ -1,12 +1,14 @@
 //! Requests inside a dialog: ACK, BYE, re-INVITE, UPDATE, INFO (RFC 3261, sections 12 to 15; RFC 3311; RFC 6086).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_words::{EndedBy, LegEndCause};
 
-use super::leg::{Reoffer, Stage};
+use super::Agent;
 use super::refuse::{phrase, reason};
-use super::{Agent, Alarm};
+use super::roll::Ending;
+use super::state::{End, Reason, Reoffer, Stage, State, Step, Unacknowledged};
 use crate::api::{CommandError, Event, Flow, LegKey, Refusal};
 use crate::dialog::Dialog;
 use crate::shares::Rate;
@@ -14,9 +16,6 @@ use crate::wire::{Request, TransactionId, reply};
 
 /// Digits by INFO.
 pub(super) const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
-
-/// How long the owner of a leg may think about an offer.
-const REOFFER_ANSWER: Duration = Duration::from_secs(10);
 
 /// What a leg may press by INFO: no hand is as fast, and each press is a report that is kept.
 pub(super) const PRESSES: Rate = Rate {
@@ -33,35 +32,20 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        if let Some(dialog) = leg.dialog.as_mut() {
+        if let Some(dialog) = leg.state.dialog_mut() {
             if dialog.remote_cseq.is_some_and(|last| number <= last) {
                 let sentence = "CSeq is not higher than that of the last request in this call; count on";
                 return self.refuse(id, &request, flow, 500, sentence, now);
             }
             dialog.remote_cseq = Some(number);
         }
-        let is_up = matches!(leg.stage, Stage::Up);
-        let is_plain_update = request.method() == "UPDATE" && request.sdp().is_none() && !leg.is_told;
+        let is_live = leg.state.is_live();
         match request.method() {
             "BYE" => self.on_bye(key, id, &request, flow, now),
             "OPTIONS" => self.on_options(id, &request, flow, now),
-            "INFO" if is_up || matches!(leg.stage, Stage::Offered(_)) => {
-                self.on_info(key, id, &request, flow, now);
-            }
-            "UPDATE" if is_plain_update => self.on_update(key, id, &request, flow, now),
-            "INVITE" | "UPDATE" if is_up => self.on_offer(key, id, request, flow, now),
-            "INVITE" | "UPDATE" if matches!(leg.stage, Stage::Offered(_)) => {
-                let sentence = "The first INVITE is not answered; send this after the 200";
-                self.refuse_with(
-                    id,
-                    &request,
-                    flow,
-                    500,
-                    sentence,
-                    &[("Retry-After", "2".to_owned())],
-                    now,
-                );
-            }
+            "INFO" if is_live => self.on_info(key, id, &request, flow, now),
+            "UPDATE" if is_live && request.sdp().is_none() => self.on_update(key, id, &request, flow, now),
+            "INVITE" | "UPDATE" if is_live => self.on_offer(key, id, request, flow, now),
             _ => self.no_dialog(id, &request, flow, now),
         }
     }
@@ -87,8 +71,7 @@ impl Agent {
         };
         let leg = self.tags.get(&to.tag).and_then(|key| self.legs.get(key));
         leg.is_some_and(|leg| {
-            let is_calling = matches!(leg.stage, Stage::Calling(_));
-            is_calling && leg.call_id == request.call_id() && leg.forks.is_ringing(&from.tag)
+            leg.state.placed().is_some() && leg.call_id == request.call_id() && leg.forks.is_ringing(&from.tag)
         })
     }
 
@@ -97,36 +80,32 @@ impl Agent {
         let (to, from) = (request.to()?, request.from()?);
         let key = self.tags.get(&to.tag).copied()?;
         let leg = self.legs.get(&key)?;
-        let dialog = leg.dialog.as_ref()?;
+        let dialog = leg.state.dialog()?;
         (leg.call_id == request.call_id() && dialog.remote_tag == from.tag).then_some(key)
     }
 
     pub(super) fn on_ack(&mut self, ack: &Request, now: Duration) {
         let Some(key) = self.find(ack) else { return };
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
+        let Some(leg) = self.legs.get(&key) else { return };
         let number = ack.cseq().map(|(number, _)| number);
-        let Some(accepted) = leg.accepted.take_if(|accepted| Some(accepted.cseq) == number) else {
+        let Some(ok) = leg.state.unacknowledged().filter(|ok| Some(ok.cseq) == number) else {
             return;
         };
-        if accepted.is_initial {
-            self.confirm(key);
+        let (stage, is_offer, peer) = (leg.state.stage(), ok.is_offer, leg.flow.peer);
+        let waiting = leg.state.waiting().cloned();
+        self.step(key, Step::Ack, now);
+        if matches!(stage, Stage::Answered | Stage::Leaving) {
+            self.prove(key, peer);
         }
-        let Some(leg) = self.legs.get_mut(&key) else {
+        if let Some(why) = waiting {
+            return self.bye(key, why.status, &why.text, now);
+        }
+        if !stage.is_live() {
             return;
-        };
-        if let Some((status, text)) = accepted.bye {
-            return self.bye(key, status, &text, now);
         }
-        if leg.is_told {
-            return;
-        }
-        let body = ack.sdp().filter(|_| accepted.is_offer);
-        if accepted.is_offer && body.is_none() {
-            let text = "The ACK had no SDP answer to the offer in our 200";
-            self.bye(key, 488, text, now);
-            return self.end(key, EndedBy::Local, LegEndCause::Error, 488, text, now);
+        let body = ack.sdp().filter(|_| is_offer);
+        if is_offer && body.is_none() {
+            return self.give_up(key, 488, "The ACK had no SDP answer to the offer in our 200", now);
         }
         self.tell(Event::Confirmed { leg: key, body });
     }
@@ -135,16 +114,18 @@ impl Agent {
         let text = reply(request, flow, 200, "OK", None).header("Server", &self.config.product);
         self.transactions.respond(id, &text.finish(), now);
         let (status, reason) = request.reason();
-        self.drop_reoffer(key, now);
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        leg.accepted = None;
-        if matches!(leg.stage, Stage::Offered(_)) {
+        self.refuse_reoffer(key, 487, "The call has ended", now);
+        if self.is_at(key, Stage::Offered) {
             // BYE on an early dialog ends the INVITE too (15.1.2).
             let _already_final = self.refuse_offered(key, 487, "The caller hung up", &[], now);
         }
-        self.end(key, EndedBy::Remote, LegEndCause::Bye, status, &reason, now);
+        let ending = Ending {
+            by: EndedBy::Remote,
+            cause: LegEndCause::Bye,
+            status,
+            reason: &reason,
+        };
+        self.end(key, End::Bye, &ending, now);
     }
 
     fn on_info(&mut self, key: LegKey, id: TransactionId, request: &Request, flow: Flow, now: Duration) {
@@ -187,30 +168,18 @@ impl Agent {
     }
 
     fn on_offer(&mut self, key: LegKey, id: TransactionId, request: Request, flow: Flow, now: Duration) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if leg.accepted.as_ref().is_some_and(|accepted| accepted.is_offer) {
-            let sentence = "Our offer is not answered yet; wait and try again";
-            return self.refuse(id, &request, flow, 491, sentence, now);
-        }
-        if leg.reoffer.is_some() {
-            let sentence = "Your last offer is not answered yet; wait for it";
-            return self.refuse_with(
-                id,
-                &request,
-                flow,
-                500,
-                sentence,
-                &[("Retry-After", "3".to_owned())],
-                now,
-            );
+        let Some(leg) = self.legs.get(&key) else { return };
+        if let Some(untimely) = leg.state.untimely() {
+            let later = untimely
+                .retry_after_s
+                .map(|seconds| ("Retry-After", seconds.to_string()));
+            let (status, sentence) = (untimely.status, untimely.sentence);
+            return self.refuse_with(id, &request, flow, status, sentence, later.as_slice(), now);
         }
         // A new offer proves that the answer to the last one came, even if its ACK did not.
-        if let Some(accepted) = leg.accepted.take()
-            && accepted.is_initial
-        {
-            self.confirm(key);
+        let peer = leg.flow.peer;
+        if self.is_at(key, Stage::Answered) {
+            self.prove(key, peer);
             self.tell(Event::Confirmed { leg: key, body: None });
         }
         let body = request.sdp();
@@ -220,18 +189,13 @@ impl Agent {
             self.transactions.respond(id, &trying, now);
             self.keep_invite(key, id);
         }
-        let answer_by = now.saturating_add(REOFFER_ANSWER);
-        if let Some(leg) = self.legs.get_mut(&key) {
-            leg.reoffer = Some(Reoffer {
-                transaction: id,
-                request: Box::new(request),
-                flow,
-                is_update,
-                is_offerless: body.is_none(),
-                answer_by,
-            });
-        }
-        self.arm(key, Alarm::Reoffer, answer_by);
+        let reoffer = Reoffer {
+            transaction: id,
+            request: Arc::new(request),
+            flow,
+            is_update,
+        };
+        self.step(key, Step::Offer(reoffer), now);
         self.tell(Event::Reoffer { leg: key, body });
     }
 
@@ -243,66 +207,60 @@ impl Agent {
     ) -> Result<(), CommandError> {
         let leg = self
             .legs
-            .get_mut(&key)
-            .filter(|leg| !leg.is_told)
+            .get(&key)
+            .filter(|leg| leg.state.is_live())
             .ok_or(CommandError::UnknownLeg)?;
         let tag = leg.local_tag.clone();
-        let Some(reoffer) = leg.reoffer.take() else {
+        let Some(reoffer) = leg.state.reoffer().cloned() else {
             return Err(CommandError::WrongState(
                 "the peer has no offer that waits for an answer",
             ));
         };
         let (request, flow, id) = (&reoffer.request, reoffer.flow, reoffer.transaction);
-        match body {
+        let step = match body {
             Ok(body) => {
                 self.refresh(key, request, flow);
                 let bytes = self.dialog_reply(request, flow, 200, "OK", &tag).sdp(&body);
                 self.transactions.respond(id, &bytes, now);
-                if !reoffer.is_update {
-                    let cseq = request.cseq().map(|(number, _)| number).unwrap_or_default();
-                    self.await_ack(key, id, bytes, cseq, reoffer.is_offerless, false, now);
+                if reoffer.is_update {
+                    Step::Settle
+                } else {
+                    Step::Reanswer(Unacknowledged::new(id, request, bytes))
                 }
             }
-            Err(Refusal { status, reason }) => self.refuse(id, request, flow, status, &reason, now),
-        }
+            Err(Refusal { status, reason }) => {
+                self.refuse(id, request, flow, status, &reason, now);
+                Step::Settle
+            }
+        };
+        self.step(key, step, now);
         Ok(())
     }
 
-    pub(super) fn on_reoffer_unanswered(&mut self, key: LegKey, at: Duration, now: Duration) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if let Some(reoffer) = leg.reoffer.take_if(|reoffer| reoffer.answer_by == at) {
-            let sentence = "The offer could not be answered in time; the call goes on as it was";
-            self.refuse(reoffer.transaction, &reoffer.request, reoffer.flow, 500, sentence, now);
-        }
+    pub(super) fn on_reoffer_unanswered(&mut self, key: LegKey, now: Duration) {
+        let sentence = "The offer could not be answered in time; the call goes on as it was";
+        self.refuse_reoffer(key, 500, sentence, now);
+        self.step(key, Step::Settle, now);
     }
 
     /// CANCEL of a re-INVITE: the session stays as it was.
     pub(super) fn cancel_reoffer(&mut self, key: LegKey, invite: TransactionId, now: Duration) {
-        let Some(leg) = self.legs.get_mut(&key) else {
-            return;
-        };
-        if let Some(reoffer) = leg.reoffer.take_if(|reoffer| reoffer.transaction == invite) {
-            self.refuse(
-                invite,
-                &reoffer.request,
-                reoffer.flow,
-                487,
-                "The offer was cancelled",
-                now,
-            );
+        let reoffer = self.legs.get(&key).and_then(|leg| leg.state.reoffer());
+        if reoffer.is_some_and(|reoffer| reoffer.transaction == invite) {
+            self.refuse_reoffer(key, 487, "The offer was cancelled", now);
+            self.step(key, Step::Settle, now);
         }
     }
 
-    fn drop_reoffer(&mut self, key: LegKey, now: Duration) {
-        if let Some(reoffer) = self.legs.get_mut(&key).and_then(|leg| leg.reoffer.take()) {
+    /// Refuse an offer that waits for our answer, where there is one; a step that leaves it behind has to follow.
+    fn refuse_reoffer(&mut self, key: LegKey, status: u16, sentence: &str, now: Duration) {
+        if let Some(reoffer) = self.legs.get(&key).and_then(|leg| leg.state.reoffer().cloned()) {
             self.refuse(
                 reoffer.transaction,
                 &reoffer.request,
                 reoffer.flow,
-                487,
-                "The call has ended",
+                status,
+                sentence,
                 now,
             );
         }
@@ -314,10 +272,10 @@ impl Agent {
             return;
         };
         // An INVITE that waits for its answer stays where it came from.
-        if !matches!(leg.stage, Stage::Offered(_)) {
+        if !matches!(leg.state, State::Offered(_)) {
             leg.flow = flow;
         }
-        if let Some(dialog) = leg.dialog.as_mut() {
+        if let Some(dialog) = leg.state.dialog_mut() {
             dialog.flow = flow;
             if let Ok(Some(contact)) = request.contact() {
                 dialog.target = contact;
@@ -337,32 +295,35 @@ impl Agent {
         if status != 0 && !(400..=699).contains(&status) {
             return Err(CommandError::BadRequest("status has to be 0 or 400 to 699".to_owned()));
         }
-        let leg = self.legs.get_mut(&key).ok_or(CommandError::UnknownLeg)?;
-        if leg.is_told {
-            return Ok(());
-        }
-        match &leg.stage {
-            Stage::Offered(_) => {
+        let stage = self.legs.get(&key).ok_or(CommandError::UnknownLeg)?.state.stage();
+        let ending = |cause| Ending {
+            by: EndedBy::Local,
+            cause,
+            status,
+            reason: text,
+        };
+        let why = Reason::new(status, text);
+        match stage {
+            Stage::Offered => {
                 let status = if status == 0 { 603 } else { status };
-                let text = if text.is_empty() { phrase(status) } else { text };
-                self.refuse_offered(key, status, text, headers, now)?;
-                self.end(key, EndedBy::Local, LegEndCause::Rejected, status, text, now);
+                let reason = if text.is_empty() { phrase(status) } else { text };
+                self.refuse_offered(key, status, reason, headers, now)?;
+                let rejected = Ending {
+                    status,
+                    reason,
+                    ..ending(LegEndCause::Rejected)
+                };
+                self.end(key, End::Hangup(why), &rejected, now);
             }
-            Stage::Calling(_) => {
-                self.cancel(key, status, text, now);
-                self.end(key, EndedBy::Local, LegEndCause::Cancel, status, text, now);
+            Stage::Calling | Stage::Proceeding => self.cancel(key, why, &ending(LegEndCause::Cancel), now),
+            // No BYE before the ACK to the first 2xx (15).
+            Stage::Answered => self.end(key, End::Hangup(why), &ending(LegEndCause::Bye), now),
+            Stage::Up | Stage::Reoffered | Stage::Reanswered => {
+                self.refuse_reoffer(key, 487, "The call has ended", now);
+                self.bye(key, status, text, now);
+                self.end(key, End::Hangup(why), &ending(LegEndCause::Bye), now);
             }
-            Stage::Up | Stage::Over => {
-                self.drop_reoffer(key, now);
-                match self.legs.get_mut(&key).and_then(|leg| leg.accepted.as_mut()) {
-                    // No BYE before the ACK to the first 2xx (15).
-                    Some(accepted) if accepted.is_initial => {
-                        accepted.bye = Some((status, text.to_owned()));
-                    }
-                    _ => self.bye(key, status, text, now),
-                }
-                self.end(key, EndedBy::Local, LegEndCause::Bye, status, text, now);
-            }
+            Stage::Cancelling | Stage::Cancelled | Stage::Leaving | Stage::Left | Stage::Over => {}
         }
         Ok(())
     }
@@ -371,7 +332,7 @@ impl Agent {
         let Some(leg) = self.legs.get_mut(&key) else {
             return;
         };
-        let Some(dialog) = leg.dialog.as_mut() else {
+        let Some(dialog) = leg.state.dialog_mut() else {
             return;
         };
         let dialog_now = dialog.clone();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_sip::{Command, CommandError, Config, Event, Refusal};
 use offhook_words::{EndedBy, LegEndCause};
-use support::{ANSWER, Bench, OFFER, field, fields, in_dialog, invite, ms, request, tag_of, tcp, udp};
+use support::{ANSWER, Bench, OFFER, field, fields, in_dialog, invite, ms, request, response, tag_of, tcp, udp};
 
 #[test]
 fn an_invite_is_told_with_its_facts_and_gets_100_at_once() {
@@ -750,4 +750,41 @@ fn a_second_offer_before_the_answer_is_told_to_wait() {
         })
         .unwrap();
     assert!(bench.only().starts_with("SIP/2.0 200 OK"));
+}
+
+#[test]
+fn who_is_hung_up_before_the_ack_to_a_reinvite_gets_one_bye_whether_that_ack_comes_or_not() {
+    for has_ack in [true, false] {
+        let mut bench = Bench::new();
+        let (leg, tag) = bench.answered();
+        bench.feed(&in_dialog("INVITE", 2, &tag, "z9hG4bKre", "", OFFER));
+        bench
+            .command(Command::AnswerReoffer {
+                leg,
+                body: Ok(ANSWER.to_owned()),
+            })
+            .unwrap();
+        bench.take();
+        bench.hangup(leg, 0, "");
+        let bye = bench.only();
+        assert!(bye.starts_with("BYE "), "{bye}");
+        bench.feed(&response(&bye, "200 OK", "", "", ""));
+        bench.pass(ms(700));
+        assert!(
+            bench.only().starts_with("SIP/2.0 200 "),
+            "the 200 is repeated until its ACK all the same"
+        );
+        if has_ack {
+            bench.feed(&in_dialog("ACK", 2, &tag, "z9hG4bKack2", "", ""));
+        }
+        bench.pass(Duration::from_secs(100));
+        let sent = bench.take();
+        assert_eq!(
+            sent.iter().filter(|text| text.starts_with("BYE ")).count(),
+            0,
+            "{sent:#?}"
+        );
+        assert_eq!(sent.is_empty(), has_ack);
+        assert_eq!(bench.agent.counts(), (0, 0, 0));
+    }
 }

@@ -11,7 +11,7 @@ use super::leg::Leg;
 use super::refuse::{ALLOW, MULTIPARTS, phrase, unreadable_body};
 use super::roll::Ending;
 use super::session::{DIGITS, PRESSES};
-use super::state::{End, Offered, Reason, State, Step, Unacknowledged};
+use super::state::{End, Offered, Reason, Stage, State, Step, Unacknowledged};
 use super::timers::{MINUTE, T2, Timer, Timers};
 use crate::api::{CommandError, Event, Flow, Incoming, LegKey, Refusal};
 use crate::dialog::{Dialog, contact};
@@ -180,10 +180,14 @@ impl Agent {
     }
 
     pub(super) fn on_ack_lost(&mut self, key: LegKey, now: Duration) {
-        let waiting = self.legs.get(&key).and_then(|leg| leg.state.waiting().cloned());
+        let Some(leg) = self.legs.get(&key) else { return };
+        let waiting = leg.state.waiting().cloned();
         let why = waiting
             .unwrap_or_else(|| Reason::new(408, "No ACK came within 32 s; check that our Contact can be reached"));
-        self.bye(key, why.status, &why.text, now);
+        // A leg that left had its BYE.
+        if leg.state.stage() != Stage::Left {
+            self.bye(key, why.status, &why.text, now);
+        }
         let ending = Ending {
             by: EndedBy::Nobody,
             cause: LegEndCause::AckTimeout,

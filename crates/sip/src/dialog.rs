@@ -66,7 +66,10 @@ impl Dialog {
         Self {
             call_id: response.call_id(),
             local: local.to_vec(),
-            remote: first(response.values("To")),
+            remote: match first(response.values("To")) {
+                to if to.is_empty() => format!("<{uri}>").into_bytes(),
+                to => to,
+            },
             remote_tag: response.to().map(|to| to.tag).unwrap_or_default(),
             local_cseq: cseq,
             remote_cseq: None,

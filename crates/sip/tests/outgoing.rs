@@ -685,6 +685,45 @@ fn a_response_whose_to_cannot_be_read_is_told_all_the_same() {
     }
 }
 
+/// What a response answers is told by its branch: one that leaves From or To out ends a call no later than any other.
+#[test]
+fn a_response_without_from_or_to_is_told_all_the_same() {
+    for gone in [&["From"][..], &["To"], &["From", "To"]] {
+        let without = |text: &str| -> String {
+            let is_kept = |line: &&str| !gone.iter().any(|name| line.starts_with(&format!("{name}: ")));
+            text.split_inclusive("\r\n").filter(is_kept).collect()
+        };
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        bench.feed(&without(&response(&invite, "183 Session Progress", "bob", "", ANSWER)));
+        assert!(matches!(bench.events()[..], [Event::Progress { leg: ringing, status: 183, .. }] if ringing == leg));
+        bench.feed(&without(&response(&invite, "486 Busy Here", "bob", "", "")));
+        assert!(bench.only().starts_with("ACK "));
+        assert!(matches!(bench.events()[..], [Event::Ended { leg: ended, status: 486, .. }] if ended == leg));
+
+        let mut bench = Bench::new();
+        let (leg, invite) = bench.dial();
+        bench.feed(&without(&response(&invite, "200 OK", "bob", "", ANSWER)));
+        let (sent, events) = (bench.take(), bench.events());
+        if gone == ["From"] {
+            assert!(sent.len() == 1 && sent[0].starts_with("ACK "), "{sent:#?}");
+            assert!(matches!(events[..], [Event::Answered { .. }]), "{events:?}");
+            continue;
+        }
+        // Without a tag there is no dialog: whoever answered is told so where it answered from.
+        assert_eq!(sent.len(), 2, "{sent:#?}");
+        for (text, method) in sent.iter().zip(["ACK", "BYE"]) {
+            assert!(text.starts_with(&format!("{method} sip:bob@127.0.0.1:5070 ")), "{text}");
+            assert_eq!(field(text, "To"), "<sip:bob@127.0.0.1:5070>", "as we wrote it");
+        }
+        assert!(field(&sent[1], "Reason").contains("The To of the 200 cannot be read: it is missing; add it"));
+        assert!(
+            matches!(events[..], [Event::Ended { leg: ended, status: 502, .. }] if ended == leg),
+            "{events:?}"
+        );
+    }
+}
+
 #[test]
 fn a_route_with_what_can_only_be_slips_of_the_pen_is_read() {
     for routes in [

@@ -261,14 +261,19 @@ impl Request {
 }
 
 impl Response {
-    /// Whether it can be told what it answers. From is ours, and what is wrong with a To is for those who make a dialog of it.
+    /// Whether it can be told what it answers. From is ours, and what is wrong with a To, or that there is none, is for those who
+    /// make a dialog of it.
     pub(crate) fn is_valid(&self) -> bool {
-        sipx_sip::validate_response(&self.0).iter().all(is_about_a_party)
+        let is_missing = |finding: &Finding| matches!(finding, Finding::MissingRequiredHeader("From" | "To"));
+        let findings = sipx_sip::validate_response(&self.0);
+        findings
+            .iter()
+            .all(|finding| is_about_a_party(finding) || is_missing(finding))
     }
 
     /// What to change in a To that cannot be read.
     pub(crate) fn unreadable_to(&self) -> Option<&'static str> {
-        party(&self.0.headers, &HeaderName::To)?.err()
+        party(&self.0.headers, &HeaderName::To).map_or(Some("it is missing; add it"), Result::err)
     }
 
     pub(crate) fn status(&self) -> u16 {

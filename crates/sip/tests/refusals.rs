@@ -412,6 +412,30 @@ fn what_cannot_be_read_is_refused_with_the_fields_that_are_there() {
     );
 }
 
+/// RFC 3261, 8.2.7: where no transaction knows a copy for one, its answer is to the caller the same all the same.
+#[test]
+fn copies_of_what_is_refused_without_a_transaction_get_the_same_tag_and_nobody_else_does() {
+    let malformed = options("").replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE");
+    let unreadable = options("").replace("Max-Forwards: 70", "no colon");
+    for text in [malformed, unreadable] {
+        let mut bench = Bench::new();
+        let mut tag = |text: &str| {
+            bench.feed(text);
+            let answer = bench.only();
+            assert!(answer.starts_with("SIP/2.0 400 "), "{answer}");
+            support::tag_of(&answer)
+        };
+        let first = tag(&text);
+        assert!(!first.is_empty());
+        assert_eq!(tag(&text), first);
+        assert_ne!(tag(&text.replace("branch=z9hG4bKo", "branch=z9hG4bKp")), first);
+        let mut other = Bench::new();
+        other.agent = offhook_sip::Agent::new(Config::default(), Box::new(support::Seeded(7)));
+        other.feed(&text);
+        assert_ne!(support::tag_of(&other.only()), first, "it cannot be foretold");
+    }
+}
+
 #[test]
 fn who_gives_no_via_gets_no_answer_for_there_is_nobody_to_give_it_to() {
     let whole = options("");

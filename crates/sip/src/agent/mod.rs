@@ -16,6 +16,7 @@ mod timers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub struct FramingLost;
 pub struct Agent {
     config: Config,
     dice: Box<dyn Dice>,
+    /// Who does not know it cannot foretell the tags of refusals without a transaction.
+    secret: [u8; 16],
     closed: Option<String>,
     transactions: Transactions,
     is_strained: bool,
@@ -104,8 +107,11 @@ pub struct Agent {
 
 impl Agent {
     /// An agent without legs.
-    pub fn new(config: Config, dice: Box<dyn Dice>) -> Self {
+    pub fn new(config: Config, mut dice: Box<dyn Dice>) -> Self {
+        let mut secret = [0; 16];
+        dice.fill(&mut secret);
         Self {
+            secret,
             is_strained: false,
             beginnings: Shares::new(config.calls_a_second),
             lines: Holdings::default(),
@@ -316,7 +322,8 @@ impl Agent {
             (Err(refusal), Message::Request(request)) => {
                 // Without a transaction: what is malformed in one request is likely so in its copies (RFC 4475, 3.2.1).
                 if request.method() != "ACK" && request.has_via() {
-                    let text = self.refusal(&request, flow, refusal.status, &refusal.reason, None);
+                    let tag = self.stateless_tag(bytes);
+                    let text = self.refusal(&request, flow, refusal.status, &refusal.reason, Some(&tag));
                     self.send(reply_flow, text.finish());
                 }
             }
@@ -402,6 +409,13 @@ impl Agent {
             let _ = write!(text, "{byte:02x}");
             text
         })
+    }
+
+    /// Our tag where nothing is kept of a request: a copy of it gets the same (RFC 3261, section 8.2.7).
+    fn stateless_tag(&self, request: &[u8]) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.secret, request).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     fn branch(&mut self) -> String {

@@ -45,7 +45,7 @@ impl Agent {
         if !self.is_trusted(flow) {
             return;
         }
-        let tag = self.token(8);
+        let tag = self.stateless_tag(bytes);
         if let Some((flow, refusal)) = salvage_refusal(bytes, sentence, flow, &tag) {
             self.send(flow, refusal);
         }

@@ -112,7 +112,7 @@ class Run:
         assert {call.leg.id for call in exchange.calls} == set(self.bench.engine._legs), "a leg without a call"
         assert set(exchange.calls._by_leg) == set(self.bench.engine._legs), "a leg that is gone has a call"
         assert exchange.caps._by_session.total() == len(live)
-        assert exchange.failures == exchange._supervisor.failures == 0
+        assert exchange.failures == exchange._tasks.failures == 0
         assert exchange._dials == {}
 
     def check_call(self, of_call: list[dict[str, Any]]) -> bool:

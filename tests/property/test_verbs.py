@@ -254,7 +254,7 @@ class Run:
         for sink in (self.bench.sink, self.script.heard):
             echoes = [params["state"] for params in sink.of("calling.call.echo")]
             assert Counter(echoes)["echoing"] == Counter(echoes)["finished"]
-        assert self.call._supervisor.failures == self.bench.exchange._supervisor.failures == 0
+        assert self.call._tasks.failures == self.bench.exchange._tasks.failures == 0
         assert len(self.bench.exchange.calls) == 0
 
     def check_outcome(self, control_id: str) -> None:

@@ -22,8 +22,8 @@ from offhook.node.calls.ports import EventSink, OutgoingEvent
 from offhook.node.calls.refusals import refusal_of
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.sip import REFUSAL_STATUS, REFUSAL_TEXT, RINGS, reason_of_status
-from offhook.node.calls.supervisor import Supervisor
 from offhook.node.calls.waiting import until_any
+from offhook.node.calls.walled_tasks import WalledTasks
 from offhook.node.engine.reports import LegAnswered, LegChanged, LegEnded, LegProgress, LegSnapshot
 from offhook.protocol.codes import ResultCode
 from offhook.protocol.states import CALL_TRANSITIONS, CallState, Direction, EndReason, EndSource
@@ -90,7 +90,7 @@ class Call:
         self.answering: asyncio.Future[None] | None = None
         self._ringing = asyncio.Lock()
         self._rung_for = ""
-        self._supervisor = Supervisor()
+        self._tasks = WalledTasks()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when it was answered, or its end began."""
@@ -102,11 +102,11 @@ class Call:
         """Live until the call has ended and said so."""
         if self.state is not CallState.ANSWERED:
             self._limits.ring(self.identity.direction, self.ring_timeout_s)
-        async with self._supervisor:
+        async with self._tasks:
             if self.placing is not None:
-                self._supervisor.spawn(self._place(self.placing), "dial")
+                self._tasks.spawn(self._place(self.placing), "dial")
             for key, action in self._adopted.items():
-                self._supervisor.spawn(self._act(key, action), key.name)
+                self._tasks.spawn(self._act(key, action), key.name)
             self._adopted.clear()
             await until_any(self._ending)
             ending = self._ending.result()
@@ -114,7 +114,7 @@ class Call:
                 self._move(CallState.ENDING)
                 self._emit_state()
             if not self.leg.over.done():
-                self._supervisor.spawn(self._hang_up(ending), "hangup")
+                self._tasks.spawn(self._hang_up(ending), "hangup")
             cause = Cause.ENGINE_LOST if ending.detail == "node_failure" else Cause.HANGUP
             for action in list(self.actions.values()):
                 action.end(cause)
@@ -187,7 +187,7 @@ class Call:
                 ResultCode.CONFLICT, "Too many actions are open on this call: stop one first, or use shorter ids"
             )
         self.relabel(patient=False)
-        self._supervisor.spawn(self._act(key, action), key.name)
+        self._tasks.spawn(self._act(key, action), key.name)
 
     def adopt_action(self, key: ActionKey, action: CallAction) -> None:
         """Go on with an action of a former node once the call runs."""
@@ -247,7 +247,7 @@ class Call:
     def over(self, report: LegEnded) -> None:
         """The leg is gone, and the call with it, unless it is placed again elsewhere."""
         if self.placing is not None and self.placing.goes_on(report):
-            self._supervisor.spawn(self._place(self.placing), "dial")
+            self._tasks.spawn(self._place(self.placing), "dial")
             return
         self.end(ending_of(report, self.identity.direction))
         if report.at_us:

@@ -24,7 +24,7 @@ from offhook.node.calls.overload import Overload
 from offhook.node.calls.ports import Client, EventSink, OfferDesk, PastEnd, ResolveHost
 from offhook.node.calls.settings import CallSettings
 from offhook.node.calls.sip import Status
-from offhook.node.calls.supervisor import Supervisor
+from offhook.node.calls.walled_tasks import WalledTasks
 from offhook.node.engine.ops import Ack, LegHangup, Ping
 from offhook.node.engine.port import EnginePort
 from offhook.node.engine.reports import (
@@ -92,7 +92,7 @@ class Exchange:
         self.failures = 0
         """Reports, legs and calls that failed in a way nobody foresaw: each ended its call."""
         self._inbound = InboundCalls(engine, sink, settings, wall_ms)
-        self._supervisor = Supervisor()
+        self._tasks = WalledTasks()
         self._dials: dict[tuple[str, str], Dialing] = {}
         self._last_seq = 0
         self._acked = 0
@@ -108,8 +108,8 @@ class Exchange:
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
-        await self._supervisor.__aenter__()
-        self._acker = self._supervisor.spawn(self._ack(), "ack")
+        await self._tasks.__aenter__()
+        self._acker = self._tasks.spawn(self._ack(), "ack")
         return self
 
     async def __aexit__(
@@ -126,7 +126,7 @@ class Exchange:
         if self._acker is not None:
             self._acker.cancel()
         self._is_closed = True
-        await self._supervisor.__aexit__(kind, error, trace)
+        await self._tasks.__aexit__(kind, error, trace)
 
     def end_all(self, ending: Ending) -> None:
         """Begin to end every call."""
@@ -244,7 +244,7 @@ class Exchange:
     def refuse(self, leg: str, status: int, text: str) -> None:
         """End a leg that has no call."""
         log.warning("incoming call refused", status=status)
-        self._supervisor.spawn(self._refuse_leg(leg, status, text), "refuse")
+        self._tasks.spawn(self._refuse_leg(leg, status, text), "refuse")
 
     async def _refuse_leg(self, leg: str, status: int, text: str) -> None:
         try:
@@ -259,7 +259,7 @@ class Exchange:
         self.calls.add(call)
         if call.dialled_by:
             self.desk.assign(call.call_id, Client(call.dialled_by))
-        task = self._supervisor.spawn(self._live(call), f"call {call.call_id}")
+        task = self._tasks.spawn(self._live(call), f"call {call.call_id}")
         self._living.add(task)
         task.add_done_callback(self._living.discard)
         return task
@@ -301,7 +301,7 @@ class Exchange:
 
     def _begin(self, dialing: Dialing, work: Coroutine[Any, Any, None]) -> None:
         self._dials[_key(dialing.request)] = dialing
-        task = self._supervisor.spawn(self._dial(dialing, work), "dial")
+        task = self._tasks.spawn(self._dial(dialing, work), "dial")
         self._dialling.add(task)
         task.add_done_callback(self._dialling.discard)
 

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import structlog
 
-__all__ = ["Supervisor"]
+__all__ = ["WalledTasks"]
 
 log = structlog.get_logger(__name__)
 
 
-class Supervisor:
+class WalledTasks:
     """A task group with a wall around each task. Leaving it waits for all of them."""
 
     def __init__(self) -> None:

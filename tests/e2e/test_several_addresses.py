@@ -39,7 +39,8 @@ async def dial(node: Bench, port: int, more: str = "", **params: Any) -> None:
 
 async def talks(node: Bench, responder: Responder) -> None:
     """The call is answered there, carries digits, and ends; it is told as one that was placed once."""
-    await responder.offered()
+    if responder.invite is None:
+        await responder.offered()
     responder.ring()
     responder.answer()
     await responder.acknowledged()
@@ -80,6 +81,22 @@ async def test_a_server_that_answers_503_is_left_for_the_next(tmp_path, monkeypa
         assert responder.invite.uri == first.uri
         assert responder.invite.get("Call-ID") != first.get("Call-ID")
     full.close()
+    responder.close()
+
+
+async def test_a_server_that_says_nothing_is_left_after_4_s_and_gets_cancel_when_it_speaks(tmp_path, monkeypatch):
+    monkeypatch.setitem(bench.HOSTS, NAME, [FIRST, SECOND])
+    responder = Responder(await SipEndpoint.udp(host=SECOND), RtpPeer())
+    slow = Responder(await SipEndpoint.udp(responder.sip.port, FIRST), RtpPeer())
+    async with dialling(tmp_path) as node:
+        await dial(node, responder.sip.port)
+        first = await slow.offered()
+        second = await responder.offered()
+        assert second.at - first.at >= 3.9
+        slow.respond(100, "Trying")
+        await slow.cancelled()
+        await talks(node, responder)
+    slow.close()
     responder.close()
 
 

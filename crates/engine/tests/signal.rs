@@ -307,6 +307,7 @@ fn two_nodes_call_each_other_by_tcp_and_by_udp() {
                     headers: Vec::new(),
                     body: SDP.to_owned(),
                     ring_timeout: PATIENCE,
+                    response_timeout: None,
                 }))
                 .unwrap();
             loop {
@@ -550,6 +551,7 @@ fn a_call_to_a_port_where_nobody_listens_ends_within_two_seconds() {
                 headers: Vec::new(),
                 body: SDP.to_owned(),
                 ring_timeout: Duration::from_secs(60),
+                response_timeout: None,
             }))
             .unwrap();
         let (begun, waited) = (Instant::now(), waited_for_cpu(&this_thread()));

@@ -41,6 +41,7 @@ fn dial(signal: &mut Signal, peer: SocketAddr, body: String) -> LegKey {
         headers: Vec::new(),
         body,
         ring_timeout: Duration::from_secs(60),
+        response_timeout: None,
     };
     signal.command(Command::Invite(invite)).unwrap();
     leg

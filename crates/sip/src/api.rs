@@ -81,6 +81,8 @@ pub struct Invite {
     pub body: String,
     /// After this long without an answer: CANCEL, and the leg ends with [`LegEndCause::Timeout`].
     pub ring_timeout: Duration,
+    /// After this long without any response the leg ends in the same way, before RFC 3261 would give up (after 32 s).
+    pub response_timeout: Option<Duration>,
 }
 
 /// Why something is refused: a status and a sentence that says what to change.

@@ -37,6 +37,7 @@ fn dial(agent: &mut Agent, flow: Flow, now: Duration) -> LegKey {
         headers: Vec::new(),
         body: OFFER.to_owned(),
         ring_timeout: Duration::from_secs(60),
+        response_timeout: None,
     };
     agent.command(Command::Invite(invite), now).unwrap();
     leg

@@ -53,6 +53,7 @@ impl Side {
             headers: Vec::new(),
             body: OFFER.to_owned(),
             ring_timeout: Duration::from_secs(60),
+            response_timeout: None,
         };
         self.agent.command(Command::Invite(invite), now).unwrap();
     }

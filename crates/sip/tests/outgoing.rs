@@ -304,6 +304,56 @@ fn the_ring_timeout_cancels() {
     ));
 }
 
+/// Place a call to whom some seconds are given for the first word.
+fn dial_impatiently(bench: &mut Bench) -> String {
+    let leg = bench.agent.allocate_leg();
+    bench
+        .command(Command::Invite(Invite {
+            leg,
+            flow: support::udp(),
+            to_uri: "sip:bob@127.0.0.1:5070".to_owned(),
+            from_uri: "sip:alice@127.0.0.1".to_owned(),
+            from_display: String::new(),
+            headers: Vec::new(),
+            body: OFFER.to_owned(),
+            ring_timeout: Duration::from_secs(60),
+            response_timeout: Some(Duration::from_secs(4)),
+        }))
+        .unwrap();
+    bench.only()
+}
+
+#[test]
+fn who_says_nothing_in_the_time_that_it_is_given_is_left_and_told_so_when_it_speaks() {
+    let mut bench = Bench::new();
+    let invite = dial_impatiently(&mut bench);
+    bench.pass(ms(3_999));
+    bench.take();
+    assert!(bench.events().is_empty());
+    bench.pass(ms(1));
+    assert!(matches!(
+        bench.events()[..],
+        [Event::Ended {
+            by: EndedBy::Nobody,
+            cause: LegEndCause::Timeout,
+            status: 408,
+            ..
+        }]
+    ));
+    bench.feed(&response(&invite, "180 Ringing", "bob", "", ""));
+    assert!(bench.only().starts_with("CANCEL "));
+    assert!(bench.events().is_empty());
+}
+
+#[test]
+fn a_hundred_is_a_word() {
+    let mut bench = Bench::new();
+    let invite = dial_impatiently(&mut bench);
+    bench.feed(&response(&invite, "100 Trying", "", "", ""));
+    bench.pass(Duration::from_secs(30));
+    assert!(bench.events().is_empty());
+}
+
 #[test]
 fn a_connection_that_cannot_be_opened_is_unreachable() {
     let mut bench = Bench::with(Config::default(), tcp());
@@ -397,6 +447,7 @@ fn what_cannot_go_on_the_wire_is_refused_with_a_sentence() {
         headers: Vec::new(),
         body: OFFER.to_owned(),
         ring_timeout: Duration::from_secs(60),
+        response_timeout: None,
     };
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     for (bad, word) in [

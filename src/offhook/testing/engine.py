@@ -304,6 +304,8 @@ class FakeEngine:
         self._new_leg(dial.leg, "outbound", dial.from_uri, dial.to_uri, dial.label)
         peer = self.peers.get(dial.destination) or self.peers.get(dial.to_uri, self.default_peer)
         self._later(dial.leg, dial.ring_timeout_ms / 1000, lambda: self._ring_timeout(dial.leg))
+        if dial.response_timeout_ms and peer.ring_after_s is None and peer.answer_after_s is None:
+            self._later(dial.leg, dial.response_timeout_ms / 1000, lambda: self._ring_timeout(dial.leg))
         if peer.ring_after_s is not None and peer.is_there:
             self._later(dial.leg, peer.ring_after_s, lambda: self._rings(dial.leg, peer))
         if peer.answer_after_s is not None:

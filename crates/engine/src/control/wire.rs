@@ -64,6 +64,8 @@ pub struct LegDial {
     pub ring_timeout_ms: u64,
     #[serde(default)]
     pub label: String,
+    #[serde(default)]
+    pub response_timeout_ms: u64,
 }
 
 /// Play sources one after another.

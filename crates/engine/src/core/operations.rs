@@ -202,6 +202,7 @@ impl Core {
                 .collect(),
             body,
             ring_timeout: Duration::from_millis(dial.ring_timeout_ms).min(RINGING_LIMIT),
+            response_timeout: Some(Duration::from_millis(dial.response_timeout_ms)).filter(|time| !time.is_zero()),
         };
         if let Err(error) = self.signal.command(Command::Invite(invite)) {
             // It never was: no report tells of it.

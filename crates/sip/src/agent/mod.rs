@@ -216,6 +216,7 @@ impl Agent {
         while let Some((key, timer, at)) = self.expired(now) {
             match timer {
                 Timer::Ring => self.on_ring_timeout(key, now),
+                Timer::Silence => self.on_silence(key, now),
                 Timer::Probe => self.on_probe_due(key),
                 Timer::Provisional => self.on_provisional_due(key, now),
                 Timer::Unanswered => self.on_unanswered(key, now),

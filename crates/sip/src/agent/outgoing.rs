@@ -85,6 +85,7 @@ impl Agent {
             state: State::Calling(Silent {
                 placed,
                 ring_timeout: invite.ring_timeout,
+                response_timeout: invite.response_timeout,
                 is_asked: false,
             }),
             timers: Timers::default(),
@@ -256,6 +257,16 @@ impl Agent {
             reason,
         };
         self.end(key, End::Failure, &ending, now);
+    }
+
+    pub(super) fn on_silence(&mut self, key: LegKey, now: Duration) {
+        let ending = Ending {
+            by: EndedBy::Nobody,
+            cause: LegEndCause::Timeout,
+            status: 408,
+            reason: "No response in time; check the address and that SIP is served there",
+        };
+        self.cancel(key, Reason::new(408, "No response came in time"), &ending, now);
     }
 
     pub(super) fn on_ring_timeout(&mut self, key: LegKey, now: Duration) {

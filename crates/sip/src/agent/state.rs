@@ -111,6 +111,7 @@ pub(super) struct Placed {
 pub(super) struct Silent {
     pub(super) placed: Placed,
     pub(super) ring_timeout: Duration,
+    pub(super) response_timeout: Option<Duration>,
     /// Whether that lasts for so long that the network was asked whether anybody is there.
     pub(super) is_asked: bool,
 }

@@ -29,6 +29,7 @@ const KEPT: Duration = Duration::from_secs(64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Ring,
+    Silence,
     Probe,
     Provisional,
     Unanswered,
@@ -39,8 +40,9 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Ring,
+        Self::Silence,
         Self::Probe,
         Self::Provisional,
         Self::Unanswered,
@@ -54,6 +56,7 @@ impl Timer {
     fn runs_in(self, stage: Stage) -> bool {
         match self {
             Self::Ring => matches!(stage, Stage::Calling | Stage::Proceeding),
+            Self::Silence => stage == Stage::Calling,
             Self::Probe => matches!(stage, Stage::Calling | Stage::Cancelling),
             Self::Provisional | Self::Unanswered => stage == Stage::Offered,
             Self::Again | Self::AckLost => {
@@ -72,6 +75,7 @@ impl Timer {
     fn set_by(self, leg: &Leg) -> Option<Duration> {
         match (self, &leg.state) {
             (Self::Ring, State::Calling(silent)) => Some(silent.ring_timeout),
+            (Self::Silence, State::Calling(silent)) => silent.response_timeout,
             (Self::Probe, State::Calling(_)) if leg.flow.transport == Transport::Udp => Some(PATIENCE),
             (Self::Unanswered, State::Offered(_)) => Some(LONGEST_RING),
             (Self::Again, State::Answered(..) | State::Reanswered(..)) => Some(T1),

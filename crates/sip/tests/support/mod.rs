@@ -192,6 +192,7 @@ impl Bench {
             headers: vec![("X-Account".to_owned(), "7".to_owned())],
             body: OFFER.to_owned(),
             ring_timeout: Duration::from_secs(60),
+            response_timeout: None,
         }))
         .unwrap();
         (leg, self.only())

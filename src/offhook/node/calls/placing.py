@@ -25,6 +25,8 @@ __all__ = ["Placing"]
 log = structlog.get_logger(__name__)
 _LEAST_S = 1.0
 """No target is asked for less than that."""
+_SILENCE_S = 4.0
+"""So long a target may say nothing at all, where there is another one: four INVITEs by UDP went by then."""
 
 
 class Placing:
@@ -87,6 +89,7 @@ class Placing:
             codecs=placement.codecs,
             ring_timeout_ms=round(self._time_s() * 1000),
             label=self._call.label(),
+            response_timeout_ms=round(_SILENCE_S * 1000) if self._left else 0,
         )
 
     def _fail(self, error: EngineRefused | EngineLost) -> None:

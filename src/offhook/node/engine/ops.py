@@ -161,6 +161,7 @@ class LegDial(Operation, frozen=True, tag="leg_dial"):
     """Place a call. ``destination`` is a resolved ``ip:port``; the R-URI is ``to_uri``.
 
     ``ring_timeout_ms``: CANCEL and end with cause ``timeout`` when nobody answered by then.
+    ``response_timeout_ms``: the same when no response at all came, not even 100; 0: SIP's own limit, 32 s.
     """
 
     id: int
@@ -174,6 +175,7 @@ class LegDial(Operation, frozen=True, tag="leg_dial"):
     codecs: list[str] = []
     ring_timeout_ms: int = 30_000
     label: str = ""
+    response_timeout_ms: int = 0
 
 
 class LegRing(Operation, frozen=True, tag="leg_ring"):

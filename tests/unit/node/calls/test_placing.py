@@ -79,21 +79,29 @@ async def test_whose_phone_rang_is_not_called_again(bench, early_media):
     assert states(bench) == ["created", "ringing", "ending", "ended"]
 
 
-async def test_an_address_that_never_says_a_word_is_given_up_for_the_next(bench):
+async def test_an_address_that_says_no_word_for_4_s_is_given_up_for_the_next(bench):
     bench.engine.peers[FIRST] = SILENT
     await dial(bench, sip("two.example"), timeout=60)
-    await asyncio.sleep(32)
-    [leg] = bench.engine._legs
-    no_response = reports.LegEnded(leg=leg, by="none", cause="timeout", status=408, reason="No response within 32 s")
-    bench.engine.end_leg(leg, no_response)
     await bench.sink.when("calling.call.dial", dial_state="answered")
     assert asked(bench) == [FIRST, SECOND]
-    assert bench.engine.sent(ops.LegDial)[1].ring_timeout_ms == 28_000
+    first, second = bench.engine.sent(ops.LegDial)
+    assert (first.ring_timeout_ms, first.response_timeout_ms) == (60_000, 4_000)
+    assert (second.ring_timeout_ms, second.response_timeout_ms) == (56_000, 0), "nobody is behind it"
 
 
-@pytest.mark.parametrize("peer", [SILENT, Peer(ring_after_s=None, answer_after_s=6.5, is_there=False)])
-async def test_all_addresses_together_have_the_time_that_the_device_may_ring(bench, peer):
-    bench.engine.peers[FIRST] = peer
+@pytest.mark.parametrize("within_s", [4, 7])
+async def test_all_addresses_together_have_the_time_that_the_device_may_ring(bench, within_s):
+    bench.engine.default_peer = SILENT
+    began = asyncio.get_running_loop().time()
+    await dial(bench, sip("two.example", timeout=within_s))
+    failed = await bench.sink.when("calling.call.dial", dial_state="failed")
+    assert failed["reason"] == "noAnswer"
+    assert asyncio.get_running_loop().time() - began == pytest.approx(within_s, abs=0.01)
+    assert asked(bench) == ([FIRST, SECOND] if within_s == 7 else [FIRST])
+
+
+async def test_for_less_than_a_second_nobody_is_called(bench):
+    bench.engine.peers[FIRST] = Peer(answer_after_s=6.5, is_there=False)
     await dial(bench, sip("two.example", timeout=7))
     await bench.sink.when("calling.call.dial", dial_state="failed")
     assert asked(bench) == [FIRST]

@@ -28,7 +28,7 @@ OPERATIONS: list[ops.AnyOperation] = [
     ops.Ack(9),
     ops.Ping(2**40),
     ops.LegDial(
-        2, "L", "sip:b@h", "sip:a@h", "127.0.0.1:5060", "tcp", "Alice", HEADERS, ["PCMA", "PCMU"], 12_000, "label"
+        2, "L", "sip:b@h", "sip:a@h", "127.0.0.1:5060", "tcp", "Alice", HEADERS, ["PCMA", "PCMU"], 12_000, "label", 4000
     ),
     ops.LegRing(3, "L", True),
     ops.LegAnswer(4, "L", ["PCMA"]),

@@ -91,6 +91,7 @@ fn silent() -> Silent {
     Silent {
         placed: placed(),
         ring_timeout: Duration::from_secs(77),
+        response_timeout: Some(Duration::from_secs(4)),
         is_asked: false,
     }
 }

@@ -64,10 +64,10 @@ fn whoever_is_called_by_tcp_is_not_probed() {
     let mut by_tcp = leg(Stage::Calling);
     by_tcp.flow.transport = Transport::Tcp;
     by_tcp.wind(T1);
-    assert_eq!(running(&by_tcp), [Timer::Ring]);
+    assert_eq!(running(&by_tcp), [Timer::Ring, Timer::Silence]);
     let mut by_udp = leg(Stage::Calling);
     by_udp.wind(T1);
-    assert_eq!(running(&by_udp), [Timer::Ring, Timer::Probe]);
+    assert_eq!(running(&by_udp), [Timer::Ring, Timer::Silence, Timer::Probe]);
 }
 
 #[test]
@@ -122,6 +122,7 @@ fn names(stages: &[Stage]) -> String {
 fn words(timer: Timer) -> (&'static str, &'static str) {
     match timer {
         Timer::Ring => ("9.1", "`Hangup`: 408, CANCEL"),
+        Timer::Silence => ("17.1.1.2", "`Hangup`: 408"),
         Timer::Probe => (
             "18.4",
             "the network is asked whether anybody is there; where it says no: `Failure`",
@@ -152,6 +153,7 @@ fn begins(timer: Timer) -> String {
             .collect();
         match timer {
             Timer::Ring => format!("as the call says from {}", names(&stages)),
+            Timer::Silence => format!("as the call may say from {}", names(&stages)),
             Timer::Probe => format!("{} from {} by UDP", seconds(time), names(&stages)),
             _ => format!("{} from {}", seconds(time), names(&stages)),
         }

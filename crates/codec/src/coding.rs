@@ -10,6 +10,7 @@ use crate::g722::{G722Decoder, G722Encoder};
 /// Decodes what a peer sends, whose packets may be of one codec or another, to the rate of the frame that is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Decoder {
+    is_g722: bool,
     g722: G722Decoder,
     halver: Halver,
     doubler: Doubler,
@@ -20,7 +21,15 @@ impl Decode for Decoder {
 
     fn decode(&mut self, of: Codec, codes: &[u8], samples: &mut [i16]) {
         let is_wide = samples.len() > codes.len();
-        match (law(of), is_wide) {
+        let law = law(of);
+        if law.is_none() != self.is_g722 {
+            // Its peer has an encoder that is new; what this one knows of the one before would be a burst of noise.
+            *self = Self {
+                is_g722: law.is_none(),
+                ..Self::default()
+            };
+        }
+        match (law, is_wide) {
             (Some(law), false) => law.decode(codes, samples),
             (None, true) => self.g722.decode(codes, samples),
             (Some(law), true) => {
@@ -129,6 +138,28 @@ mod tests {
                 assert!(snr_db > 30.0, "{codec:?} from {from:?} to {to:?}: {snr_db:.1} dB");
             }
         }
+    }
+
+    #[test]
+    fn another_stream_of_g722_begins_without_a_burst_when_another_codec_was_between() {
+        let said: Vec<i16> = (0..320)
+            .map(|n| (8000.0 * (f64::from(n) * std::f64::consts::FRAC_PI_8).sin()) as i16)
+            .collect();
+        let (mut decoder, mut loudest) = (Decoder::default(), 0);
+        for codec in [Codec::G722, Codec::Pcma, Codec::G722, Codec::Pcmu, Codec::G722] {
+            // The peer's is new each time.
+            let mut encoder = Encoder::default();
+            for _ in 0..25 {
+                let (mut codes, mut samples) = ([0; FRAME], [0; MOST_FRAME]);
+                encoder.encode(codec, &said, &mut codes);
+                decoder.decode(codec, &codes, &mut samples);
+                loudest = samples
+                    .iter()
+                    .map(|sample| i32::from(*sample).abs())
+                    .fold(loudest, i32::max);
+            }
+        }
+        assert!(loudest < 12_000, "{loudest}");
     }
 
     fn decoded(codec: Codec, to: Rate, pieces: &[&[u8]]) -> Vec<i16> {

@@ -221,6 +221,11 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
         }
     }
 
+    /// The stream of the remote party began anew, or another one did: of what is said from now on nothing depends on what was before.
+    pub fn begin_anew(&mut self) {
+        self.speech.begin_anew();
+    }
+
     /// Reads a little of all that the next tick needs. Memory that other legs have driven out of the cache comes back at once
     /// then, not one piece after another.
     pub fn touch(&self) {

@@ -28,6 +28,8 @@ pub(crate) struct SpeechLine<D: Decode> {
     rate: Rate,
     laid: Laid<D::Format>,
     reader: Option<Reader<D>>,
+    /// What comes next is of another stream.
+    is_anew: bool,
 }
 
 /// What came, at its places.
@@ -43,6 +45,8 @@ struct Laid<F: Format> {
 struct Reader<D> {
     next: u32,
     decoder: D,
+    /// Where another stream begins.
+    anew: Option<u32>,
     before: Frame,
     concealer: Concealer,
 }
@@ -61,7 +65,13 @@ impl<D: Decode + Default + Clone> SpeechLine<D> {
                 end: 0,
             },
             reader: None,
+            is_anew: false,
         }
+    }
+
+    /// Another stream begins with what comes next.
+    pub(crate) fn begin_anew(&mut self) {
+        self.is_anew = true;
     }
 
     /// Nobody reads any more.
@@ -77,6 +87,7 @@ impl<D: Decode + Default + Clone> SpeechLine<D> {
             self.reader = Some(Reader {
                 next: self.laid.end.wrapping_add(HALF),
                 decoder: D::default(),
+                anew: None,
                 before: Frame::silent(self.rate),
                 concealer: Concealer::new(self.rate),
             });
@@ -93,12 +104,15 @@ impl<D: Decode + Default + Clone> SpeechLine<D> {
 
     /// Codes came whose first was said at `at`.
     pub(crate) fn insert(&mut self, at: u32, format: D::Format, codes: &[<D::Format as Format>::Code]) {
-        let Some(reader) = &self.reader else {
+        let Some(reader) = &mut self.reader else {
             return;
         };
         let end = at.wrapping_add(codes.len() as u32);
         if ahead(end, reader.next) <= 0 || ahead(end, reader.next) > MOST_AHEAD {
             return;
+        }
+        if std::mem::take(&mut self.is_anew) {
+            reader.anew = Some(at);
         }
         // What the reader has passed has no place any more, and would be found there a second later.
         let gone = ahead(reader.next, at).max(0).unsigned_abs();
@@ -140,10 +154,17 @@ impl<D: Decode + Default + Clone> SpeechLine<D> {
 }
 
 impl<F: Format> Laid<F> {
-    fn step<D: Decode<Format = F>>(&self, reader: &mut Reader<D>, frame: &mut [i16]) {
+    fn step<D: Decode<Format = F> + Default>(&self, reader: &mut Reader<D>, frame: &mut [i16]) {
         let half = frame.len() / 2;
         if let (Some(to), Some(from)) = (frame.get_mut(..half), reader.before.get(half..)) {
             to.copy_from_slice(from);
+        }
+        if reader
+            .anew
+            .take_if(|at| ahead(reader.next.wrapping_add(STEP), *at) > 0)
+            .is_some()
+        {
+            reader.decoder = D::default();
         }
         let after = &mut reader.before;
         if self.read(reader.next, &mut reader.decoder, after) {

@@ -1,5 +1,6 @@
 //! What comes in on a leg: datagrams of the peer, to the jitter buffer, the recordings' time line, the keys and the reports.
 
+use offhook_codec::Decoder;
 use offhook_mix::SPEECH_WINDOW;
 use offhook_rtp::{Accepted, Header, Pulled, RtpPacket, TelephoneEvent};
 use offhook_words::{Codec, DigitMethod};
@@ -62,6 +63,8 @@ impl Leg {
                     self.timeline.restart();
                     self.jitter.restart();
                     self.placement.restart();
+                    self.decoder = Decoder::default();
+                    self.mixer.begin_anew();
                 }
                 Accepted::No => {
                     self.stats.packets_dropped += 1;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use offhook_mix::{FrameSource, RecorderLimits, Supply, record_beep};
 use offhook_rtp::{Header, RtpPacket, write_header};
-use offhook_words::{EndCause, FRAME, Interrupt, Rate, Source};
+use offhook_words::{Codec, EndCause, FRAME, Formats, Interrupt, Source};
 use rtrb::RingBuffer;
 
 use super::*;
@@ -23,8 +23,20 @@ const NEVER: Interrupt = Interrupt {
 mod line;
 mod peer;
 mod time;
+mod wide;
 
 use line::{Line, parameters};
+
+/// These formats, by the codec's own number.
+fn by(codec: Codec, formats: Formats) -> Formats {
+    let number = codec.static_payload_type();
+    Formats {
+        codec,
+        payload_type_rx: number,
+        payload_type_tx: number,
+        ..formats
+    }
+}
 
 struct Faults {
     root: PathBuf,
@@ -181,24 +193,25 @@ struct Busy {
 }
 
 impl Busy {
-    fn new() -> Self {
-        let mut line = Line::new();
+    fn new(codec: Codec) -> Self {
+        let mut line = Line::agreed(|formats| *formats = by(codec, *formats));
+        let rate = codec.rate();
         let leg = line.leg();
-        let (to_play, samples) = RingBuffer::new(8000);
+        let (to_play, samples) = RingBuffer::new(8000 * rate.factor());
         let state = Arc::new(PlayState::default());
         let source = PlaySource { samples, state };
         let player = Player::new(1, source, Side::Both, -6.0, NEVER, 1);
         let state = Arc::new(RecordState::default());
-        let (sink, recorded) = record_ring(2, Rate::Narrow, &state);
+        let (sink, recorded) = record_ring(2, rate, &state);
         let limits = RecorderLimits {
             end_silence_timeout_ms: 60_000,
             sensitivity: 44.0,
             ..RecorderLimits::default()
         };
-        let taker = Recorder::new(2, sink, Side::Both, true, Some(record_beep(Rate::Narrow)), limits, 1);
+        let taker = Recorder::new(2, sink, Side::Both, true, Some(record_beep(rate)), limits, 1);
         let (tap_in, tapped) = RingBuffer::new(8000);
         let tap = TapSink::new(tap_in, 40, 500);
-        let digits = DigitScript::new(4, Rate::Narrow, "1w2#", 100, 100, 1).unwrap();
+        let digits = DigitScript::new(4, rate, "1w2#", 100, 100, 1).unwrap();
         assert!(leg.mixer.add_player(player) && leg.mixer.add_recorder(taker));
         assert!(leg.mixer.add_tap(3, Side::Both, tap, 1) && leg.mixer.add_digits(digits));
         assert!(leg.mixer.add_echo(5, 2000, 1));
@@ -215,7 +228,11 @@ impl Busy {
         let mut packet = vec![0x55; if is_key { 16 } else { 172 }];
         let header = Header {
             marker: number == 0,
-            payload_type: if is_key { 101 } else { 0 },
+            payload_type: if is_key {
+                101
+            } else {
+                self.line.stream.formats.payload_type_rx
+            },
             sequence: number,
             timestamp: u32::from(number) * 160,
             ssrc: 9,
@@ -244,7 +261,13 @@ impl Busy {
 fn no_tick_allocates_with_every_kind_of_operation_jitter_loss_and_keys() {
     let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(counted.count_total, 1, "allocations are counted");
-    let mut busy = Busy::new();
+    for codec in [Codec::Pcmu, Codec::G722] {
+        busy_ticks(codec);
+    }
+}
+
+fn busy_ticks(first: Codec) {
+    let mut busy = Busy::new(first);
     let mut bytes = Vec::new();
     let (mut told, mut written) = (0, 0);
     // Over 5 s: reports of RTCP and statistics are among them.
@@ -267,11 +290,24 @@ fn no_tick_allocates_with_every_kind_of_operation_jitter_loss_and_keys() {
             let leg = busy.line.leg();
             leg.mixer.tap_mut(3).unwrap().credit(500);
         }
+        if tick % 60 == 59 {
+            // To a codec of another rate, on hold, and back.
+            let stream = busy.line.stream;
+            let next = Codec::ALL[usize::from(tick / 60 + 1) % 3];
+            let is_held = tick == 119;
+            busy.line.connect(StreamParameters {
+                formats: by(if tick < 240 { next } else { first }, stream.formats),
+                send: !is_held,
+                receive: !is_held,
+                ..stream
+            });
+        }
         let used = allocation_counter::measure(|| busy.line.tick());
         assert_eq!((used.count_total, used.bytes_total), (0, 0), "in tick {tick}");
     }
     assert!(told > 20, "{told} notices: something was going on");
-    assert!(written > 250 * 640, "{written} bytes were recorded");
+    let frame_bytes = first.rate().frame() * 4;
+    assert!(written > 250 * frame_bytes, "{written} bytes were recorded");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_rtp::{Header, RtpPacket, write_header};
-use offhook_words::MediaStats;
+use offhook_words::{Formats, MediaStats};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::media::api::{LegKey, MediaEvent, StreamParameters};
@@ -73,6 +73,11 @@ fn own() -> BoundPort {
 
 impl Line {
     pub fn new() -> Self {
+        Self::agreed(|_| {})
+    }
+
+    /// The same with other formats than µ-law and telephone-event.
+    pub fn agreed(agree: impl FnOnce(&mut Formats)) -> Self {
         let (commands_in, commands) = RingBuffer::new(16);
         let (_, written) = RingBuffer::new(16);
         let (notices_in, notices) = RingBuffer::new(NOTICE_RING);
@@ -94,10 +99,11 @@ impl Line {
         let [media_address, report_address] = [&ours.rtp, &ours.rtcp].map(|socket| socket.local_addr().unwrap());
         let (peer, reports) = (socket(LOOPBACK), socket(LOOPBACK));
         peer.connect(media_address).unwrap();
-        let stream = StreamParameters {
+        let mut stream = StreamParameters {
             remote_rtcp: reports.local_addr().unwrap(),
             ..parameters(&peer)
         };
+        agree(&mut stream.formats);
         let identity = Identity {
             ssrc: OUR_SSRC,
             spare_ssrc: OUR_SPARE,

@@ -170,7 +170,7 @@ def _welcome(ready: ReadyNode, program: Program | None) -> str:
         f"offhook is ready. Calls to any number go to context 'default'. {does}\n\n"
         f"  call it       offhook call {uri}\n"
         f"  or            any softphone on this machine: dial {uri}\n"
-        f"                (no account, no registration; UDP {ready.sip.udp}, TCP {ready.sip.tcp}; codec G.711)\n"
+        f"                (no account, no registration; UDP {ready.sip.udp}, TCP {ready.sip.tcp}; G.711 or G.722)\n"
         f"  recordings    {ready.http}/recordings/…  (links are in the events)\n\n"
         "A program in another terminal connects with these lines (offhook dev --env prints them alone):\n\n"
         f"{export_lines(ready)}\n"

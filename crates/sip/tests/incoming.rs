@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use offhook_sip::{Command, CommandError, Config, Event, Refusal};
+use offhook_sip::{Command, CommandError, Config, Event, Output, Refusal};
 use offhook_words::{EndedBy, LegEndCause};
 use support::{ANSWER, Bench, OFFER, field, fields, in_dialog, invite, ms, request, response, tag_of, tcp, udp};
 
@@ -726,6 +726,21 @@ fn traces_show_each_message_once_in_order_and_never_a_body() {
             .collect::<Vec<_>>(),
         expected
     );
+}
+
+#[test]
+fn traces_that_nobody_wants_are_not_told_and_everything_else_is() {
+    let told = |is_traced: bool| {
+        let mut bench = Bench::new();
+        bench.agent.set_traced(is_traced);
+        bench.agent.receive(udp(), invite().as_bytes(), bench.now).unwrap();
+        let outputs = std::iter::from_fn(|| bench.agent.poll_output());
+        let is_trace = |output: &Output| matches!(output, Output::Event(Event::Trace { .. }));
+        outputs.partition::<Vec<_>, _>(is_trace)
+    };
+    let ((traces, rest), (none, untraced)) = (told(true), told(false));
+    assert_eq!((traces.len(), none.len()), (2, 0));
+    assert_eq!(rest, untraced);
 }
 
 #[test]

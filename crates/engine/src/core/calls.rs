@@ -404,9 +404,7 @@ impl Core {
     }
 
     fn trace(&mut self, sip: Option<offhook_sip::LegKey>, sent: bool, summary: String, peer: SocketAddr) {
-        let Some(sip) = sip.filter(|_| self.traces) else {
-            return;
-        };
+        let Some(sip) = sip else { return };
         let known = self.legs.by_sip(sip).map(|leg| leg.id.clone());
         let name = known.or_else(|| self.late_traces.name(sip).map(str::to_owned));
         let peer = peer.to_string();

@@ -70,8 +70,6 @@ pub struct Core {
     farewells: Farewells,
     boot: String,
     done_prompts: DonePrompts,
-    /// Whether the node wants to hear of each SIP message.
-    traces: bool,
     late_traces: LateTraces,
     panics: u64,
     /// Panics that the content of a file may have caused: each ended one operation, and none ends the process.
@@ -130,6 +128,7 @@ impl Core {
         )?;
         let mut signal = Signal::bind(signal_config(&config)).await?;
         signal.set_open(Some(shutdown::NO_NODE.to_owned()));
+        signal.set_traced(false);
         let (farewells, left) = Farewells::open(&config.socket)?;
         for (leg, farewell) in left {
             let is_sent = signal.send_farewell(&farewell);
@@ -157,7 +156,6 @@ impl Core {
             legs: Legs::default(),
             farewells,
             done_prompts: DonePrompts::default(),
-            traces: false,
             late_traces: LateTraces::default(),
             panics: 0,
             faults: 0,
@@ -279,7 +277,7 @@ impl Core {
             return greeting.refuse("a controller with this epoch or a newer one was here; start with a newer epoch");
         }
         self.highest_epoch = hello.epoch;
-        self.traces = hello.traces;
+        self.signal.set_traced(hello.traces);
         let last_seq = hello.last_seq;
         let welcome = self.welcome();
         self.controller = None;

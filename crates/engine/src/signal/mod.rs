@@ -218,6 +218,11 @@ impl Signal {
         self.agent.set_strained(is_strained);
     }
 
+    /// Tell each message as it went over the wire, as at first, or none.
+    pub fn set_traced(&mut self, is_traced: bool) {
+        self.agent.set_traced(is_traced);
+    }
+
     /// Take new INVITEs (`None`), or refuse each with 503 and this sentence.
     pub fn set_open(&mut self, refusal: Option<String>) {
         self.agent.set_open(refusal);
@@ -230,6 +235,10 @@ impl Signal {
                 return event;
             }
             self.turn().await;
+            // What tells core nothing must not keep it from everything else.
+            if self.events.is_empty() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 

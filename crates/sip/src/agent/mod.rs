@@ -83,6 +83,8 @@ pub struct Agent {
     closed: Option<String>,
     transactions: Transactions,
     is_strained: bool,
+    /// Whether anybody wants the messages themselves.
+    is_traced: bool,
     beginnings: Shares,
     /// Calls of each source that ring, or whose 200 has no ACK.
     lines: Holdings,
@@ -113,6 +115,7 @@ impl Agent {
         Self {
             secret,
             is_strained: false,
+            is_traced: true,
             beginnings: Shares::new(config.calls_a_second),
             lines: Holdings::default(),
             config,
@@ -151,6 +154,11 @@ impl Agent {
     /// Tell whether those who handle the calls fall behind: then who begins more than its share gets 503.
     pub fn set_strained(&mut self, is_strained: bool) {
         self.is_strained = is_strained;
+    }
+
+    /// Tell each message as it went over the wire ([`Event::Trace`]), as at first, or none.
+    pub fn set_traced(&mut self, is_traced: bool) {
+        self.is_traced = is_traced;
     }
 
     /// Feed what came from a flow: a datagram, or any piece of a connection's byte stream.
@@ -387,6 +395,9 @@ impl Agent {
 
     /// Put a message on the time line; what made a leg stands behind that leg's first event.
     fn trace(&mut self, mark: usize, flow: Flow, bytes: &[u8], sent: bool) {
+        if !self.is_traced {
+            return;
+        }
         let (summary, call_id) = summary(bytes);
         let leg = self.calls.get(&call_id).copied();
         let is_first = matches!(self.outputs.get(mark), Some(Output::Event(Event::Incoming(incoming))) if Some(incoming.leg) == leg);

@@ -1,5 +1,6 @@
 //! Answers: what of a request goes back into them, and where they go (RFC 3261, sections 8.2.6 and 18.2).
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use offhook_words::Transport;
@@ -43,12 +44,12 @@ pub(crate) fn reply(request: &Request, flow: Flow, status: u16, phrase: &str, to
 /// A refusal for bytes that do not parse, made from what of them can be read, and where it goes. None for what must not be
 /// answered, and for what names no Via: nobody would know it for an answer.
 pub(crate) fn salvage_refusal(bytes: &[u8], sentence: &str, flow: Flow, to_tag: &str) -> Option<(Flow, Vec<u8>)> {
-    let head = head_lines(bytes);
-    let words = |line: &Vec<u8>| -> Vec<Vec<u8>> {
+    let mut head = head_lines(bytes);
+    let words = |line: Cow<'_, [u8]>| -> Vec<Vec<u8>> {
         let words = line.split(|byte| blank(*byte)).filter(|word| !word.is_empty());
         words.map(<[u8]>::to_vec).collect()
     };
-    let start = words(head.first()?);
+    let start = words(head.next()?);
     let (method, version) = (start.first()?, start.last()?);
     if method.starts_with(b"SIP/") || method == b"ACK" || !is_sip(version) {
         return None;
@@ -63,7 +64,7 @@ pub(crate) fn salvage_refusal(bytes: &[u8], sentence: &str, flow: Flow, to_tag: 
         ("cseq", "cseq", "CSeq"),
     ];
     let mut to = None;
-    for line in head.iter().skip(1) {
+    for line in head {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
         };

@@ -1,5 +1,7 @@
 //! Writing messages.
 
+use std::borrow::Cow;
+
 use sipx_sip::HeaderName;
 
 /// A message being written; control characters in any value become spaces, so no value can start a line.
@@ -62,25 +64,25 @@ impl Text {
 }
 
 /// The lines of the head, unfolded: the first 256.
-pub(super) fn head_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<Vec<u8>> = Vec::new();
+pub(super) fn head_lines(bytes: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     let all = bytes
         .split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     // RFC 3261, section 7.5: lines before the start line are nothing.
-    for line in all.skip_while(|line| line.is_empty()).take(256) {
-        if line.is_empty() {
-            break;
+    let mut lines = all
+        .skip_while(|line| line.is_empty())
+        .take(256)
+        .take_while(|line| !line.is_empty())
+        .peekable();
+    std::iter::from_fn(move || {
+        let mut line = Cow::Borrowed(lines.next()?);
+        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
+            let whole = line.to_mut();
+            whole.push(b' ');
+            whole.extend_from_slice(more.trim_ascii());
         }
-        match lines.last_mut() {
-            Some(last) if matches!(line.first(), Some(b' ' | b'\t')) => {
-                last.push(b' ');
-                last.extend_from_slice(line.trim_ascii());
-            }
-            _ => lines.push(line.to_vec()),
-        }
-    }
-    lines
+        Some(line)
+    })
 }
 
 /// A Warning value: 399, who warns, and a sentence (RFC 3261, section 20.43).
@@ -90,22 +92,30 @@ pub(crate) fn warning(agent: &str, sentence: &str) -> String {
 
 /// Start line and `CSeq`, for the time line, and the Call-ID.
 pub(crate) fn summary(bytes: &[u8]) -> (String, String) {
-    let lines = head_lines(bytes);
-    let field = |long: &str, short: &str| {
-        lines.iter().skip(1).find_map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let (field, value) = line.split_at(colon);
-            let field = field.trim_ascii();
-            (field.eq_ignore_ascii_case(long.as_bytes()) || field.eq_ignore_ascii_case(short.as_bytes()))
-                .then(|| String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()).into_owned())
-        })
-    };
+    let mut lines = head_lines(bytes);
     let start: String = lines
-        .first()
-        .map(|line| String::from_utf8_lossy(line).chars().take(200).collect())
+        .next()
+        .map(|line| String::from_utf8_lossy(&line).chars().take(200).collect())
         .unwrap_or_default();
-    let cseq = field("CSeq", "CSeq").unwrap_or_default();
-    (format!("{start} ({cseq})"), field("Call-ID", "i").unwrap_or_default())
+    let (mut cseq, mut call_id) = (None, None);
+    for line in lines {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let (field, value) = line.split_at(colon);
+        let is = |name: &str| field.trim_ascii().eq_ignore_ascii_case(name.as_bytes());
+        let value = || String::from_utf8_lossy(value.get(1..).unwrap_or_default().trim_ascii()).into_owned();
+        if cseq.is_none() && is("CSeq") {
+            cseq = Some(value());
+        } else if call_id.is_none() && (is("Call-ID") || is("i")) {
+            call_id = Some(value());
+        }
+        if cseq.is_some() && call_id.is_some() {
+            break;
+        }
+    }
+    let cseq = cseq.unwrap_or_default();
+    (format!("{start} ({cseq})"), call_id.unwrap_or_default())
 }
 
 /// The canonical spelling of a header field's name, so that compact forms are known too.

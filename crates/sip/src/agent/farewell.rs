@@ -6,10 +6,8 @@ use offhook_words::Transport;
 
 use super::Agent;
 use super::refuse::reason;
+use super::timers::GIVE_UP;
 use crate::api::{Farewell, LegKey};
-
-/// A BYE is repeated for so long (RFC 3261 section 17.1.2.2, timer F).
-const ANSWERED_WITHIN: Duration = Duration::from_secs(32);
 
 impl Agent {
     /// The BYE that ends an answered leg, should this process not be there to say it; `None` for any other leg.
@@ -38,7 +36,7 @@ impl Agent {
         let is_sent = self.transactions.request(&farewell.bytes, farewell.flow, now).is_some();
         if is_sent {
             self.bidden_farewell
-                .insert(farewell.flow.peer.ip(), now + ANSWERED_WITHIN);
+                .insert(farewell.flow.peer.ip(), now.saturating_add(GIVE_UP));
         }
         self.carry_out(now);
         is_sent

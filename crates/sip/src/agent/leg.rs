@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::forks::Forks;
+use super::places::Flows;
 use super::state::State;
 use super::timers::Timers;
 use crate::api::{Flow, LegKey};
@@ -29,7 +30,7 @@ pub(super) struct Leg {
     /// What identifies the INVITE, while it is ongoing, to find a copy that came another way (482).
     pub(super) merge: Option<(TransactionId, MergeKey)>,
     /// The flows by which [`Places`](super::places::Places) finds it.
-    pub(super) places: Option<(Flow, Option<Flow>)>,
+    pub(super) places: Option<Flows>,
     /// Its peer, once that answered to what only it can have got.
     pub(super) proven: Option<SocketAddr>,
     /// What it may press by INFO.

@@ -353,10 +353,18 @@ impl Agent {
             Happening::Request(id, request) => self.on_request(id, request, flow, now),
             Happening::Ack(request) => self.on_ack(&request, now),
             Happening::Response(id, response) => self.on_response(id, &response, flow, now),
-            Happening::Timeout(id) => self.on_no_response(id, LegEndCause::Timeout, now),
-            Happening::Unreachable(id) => self.on_no_response(id, LegEndCause::Unreachable, now),
-            Happening::Acknowledged(id) => self.unmerge(id),
-            Happening::Over(id) => self.drop_invite(id),
+            other => self.went_on(&other, now),
+        }
+    }
+
+    /// What no message causes. What messages cause was handled where they came in.
+    fn went_on(&mut self, happening: &Happening, now: Duration) {
+        match happening {
+            Happening::Request(..) | Happening::Ack(_) | Happening::Response(..) => {}
+            Happening::Timeout(id) => self.on_no_response(*id, LegEndCause::Timeout, now),
+            Happening::Unreachable(id) => self.on_no_response(*id, LegEndCause::Unreachable, now),
+            Happening::Acknowledged(id) => self.unmerge(*id),
+            Happening::Over(id) => self.drop_invite(*id),
         }
     }
 
@@ -367,12 +375,7 @@ impl Agent {
                 self.send(flow, bytes);
             }
             match self.transactions.happenings.pop_front() {
-                // What messages cause was handled where they came in.
-                Some(Happening::Request(..) | Happening::Ack(_) | Happening::Response(..)) => {}
-                Some(Happening::Timeout(id)) => self.on_no_response(id, LegEndCause::Timeout, now),
-                Some(Happening::Unreachable(id)) => self.on_no_response(id, LegEndCause::Unreachable, now),
-                Some(Happening::Acknowledged(id)) => self.unmerge(id),
-                Some(Happening::Over(id)) => self.drop_invite(id),
+                Some(happening) => self.went_on(&happening, now),
                 None => return,
             }
         }

@@ -35,7 +35,13 @@ impl Places {
 }
 
 /// The flow of the INVITE, and that of the dialog where it is another.
-fn flows(leg: &Leg) -> (Flow, Option<Flow>) {
+pub(super) type Flows = (Flow, Option<Flow>);
+
+fn each(flows: Option<Flows>) -> impl Iterator<Item = Flow> {
+    flows.into_iter().flat_map(|(one, other)| [Some(one), other]).flatten()
+}
+
+fn flows(leg: &Leg) -> Flows {
     let of_dialog = leg.state.dialog().map(|dialog| dialog.flow);
     (leg.flow, of_dialog.filter(|flow| *flow != leg.flow))
 }
@@ -51,22 +57,17 @@ impl Agent {
         if before == Some(now) {
             return;
         }
-        for flow in before.into_iter().flat_map(|(one, other)| [Some(one), other]).flatten() {
+        for flow in each(before) {
             self.places.remove(flow, key);
         }
-        for flow in [Some(now.0), now.1].into_iter().flatten() {
+        for flow in each(Some(now)) {
             self.places.add(flow, key);
         }
     }
 
     /// A leg is forgotten.
     pub(super) fn displace(&mut self, leg: &Leg) {
-        for flow in leg
-            .places
-            .into_iter()
-            .flat_map(|(one, other)| [Some(one), other])
-            .flatten()
-        {
+        for flow in each(leg.places) {
             self.places.remove(flow, leg.key);
         }
     }

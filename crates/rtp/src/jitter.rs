@@ -23,7 +23,7 @@ const JUMP: i32 = RATE_HZ as i32;
 /// So many packets in a row that are later than anything allowed: the path changed.
 const REBASE: u32 = 15;
 /// So many packets in a row that are older than the newest one, and come a second late or when nothing is played any more: the
-/// stream began anew. One is a stray.
+/// stream began anew. One is a stray, and so is what waited with it and comes at the same time.
 const STRAYS: u32 = 3;
 /// So many frames without a packet: nobody speaks.
 const STARVED: u32 = 15;
@@ -69,6 +69,8 @@ pub struct JitterBuffer<F: Format = Codec> {
     target: i32,
     too_late: u32,
     strays: u32,
+    /// When the last of them came.
+    strayed: u32,
     starved: u32,
     since_change: u32,
     /// When the last packet came.
@@ -90,6 +92,7 @@ impl<F: Format> Default for JitterBuffer<F> {
             target: 2 * STEP,
             too_late: 0,
             strays: 0,
+            strayed: 0,
             starved: 0,
             since_change: 0,
             came: 0,
@@ -133,7 +136,7 @@ impl<F: Format> JitterBuffer<F> {
         let transit = signed(now.wrapping_sub(timestamp.wrapping_sub(self.origin)), self.base);
         let is_jump = transit.unsigned_abs() > JUMP.unsigned_abs();
         let is_late = self.play.is_none() || is_jump && transit > 0;
-        if self.is_stray(timestamp.wrapping_add(codes.len() as u32), is_late) {
+        if self.is_stray(timestamp.wrapping_add(codes.len() as u32), is_late, now) {
             self.counts.late += 1;
             return;
         }
@@ -179,10 +182,15 @@ impl<F: Format> JitterBuffer<F> {
         }
     }
 
-    /// A packet that ends here and comes too late is older than the newest, and no others like it came before it.
-    fn is_stray(&mut self, end: u32, is_late: bool) -> bool {
+    /// A packet that ends here and comes too late is older than the newest, and no others like it came in the ticks before.
+    fn is_stray(&mut self, end: u32, is_late: bool, now: u32) -> bool {
         let is_old = self.newest.is_some_and(|newest| signed(end, newest) <= 0);
-        self.strays = if is_old && is_late { self.strays + 1 } else { 0 };
+        if !is_old || !is_late {
+            self.strays = 0;
+        } else if self.strays == 0 || self.strayed != now {
+            self.strays += 1;
+        }
+        self.strayed = now;
         (1..STRAYS).contains(&self.strays)
     }
 
@@ -290,6 +298,12 @@ impl<F: Format> JitterBuffer<F> {
                 return self.starve();
             }
             self.starved = 0;
+            if excess > RING as i32 {
+                // Ticks of ours were left out, and this waited in them for longer than anything waits here else.
+                self.counts.shortened += u64::from(self.ring.has_frame(play));
+                self.advance();
+                continue;
+            }
             if !self.ring.has_frame(play) {
                 self.advance();
                 if excess >= STEP {

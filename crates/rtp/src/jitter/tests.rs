@@ -210,6 +210,33 @@ fn a_stall_of_ours_leaves_no_delay_behind() {
     }
 }
 
+/// What was about to be played when we fell asleep, and nothing newer came.
+#[test]
+fn what_lay_here_for_longer_than_the_buffer_is_long_while_nobody_pulled_is_not_played() {
+    for sleep in [10_u32, 20, 30, 38, 49, 76, 500, 100_000] {
+        let mut buffer = JitterBuffer::default();
+        let mut frame = [0; 160];
+        for n in 0..100 {
+            buffer.insert(n * 160, Linear, &[sample(n); 160], n * 160);
+            buffer.pull(n * 160, &mut Linear, &mut frame);
+        }
+        let woke = 99 + sleep;
+        let late: Vec<i16> = (woke..woke + 10)
+            .filter_map(|tick| (buffer.pull(tick * 160, &mut Linear, &mut frame) == Pulled::Audio).then_some(frame[80]))
+            .collect();
+        // What is a little older than the longest delay is still worth hearing.
+        assert_eq!(late.is_empty(), sleep > 26, "{sleep}: {late:?}");
+        for n in woke + 10..woke + 60 {
+            buffer.insert(n * 160, Linear, &[sample(n); 160], n * 160);
+            buffer.pull(n * 160, &mut Linear, &mut frame);
+        }
+        assert!(
+            frame[80] >= sample(woke + 56),
+            "{sleep}: what is said now is played at once"
+        );
+    }
+}
+
 #[test]
 fn of_what_waited_while_nobody_pulled_the_newest_is_played() {
     for size in [80_u32, 160, 240, 320, 480, 800, 1600] {
@@ -266,6 +293,22 @@ fn what_is_older_than_what_was_played_is_not_played_in_a_pause() {
     let played: Vec<i16> = audio.map(|entry| entry.2).collect();
     assert!(played.is_sorted() && played.len() >= 195, "{played:?}");
     assert!(link.lag(299) <= 2);
+}
+
+/// Copies, and what was overtaken, came at the end of a stall and were played once more: they passed for a stream that began anew.
+#[test]
+fn old_packets_that_a_stall_held_back_are_not_played_again_behind_it() {
+    let mut link = Link::new(77);
+    (0..200).for_each(|n| link.send(n, 0.0));
+    // All of these come at 240, the old ones first.
+    (190..200).for_each(|n| link.send(n, (240 - n) as f32 * 20.0));
+    (200..240).for_each(|n| link.send(n, (240 - n) as f32 * 20.0));
+    (240..300).for_each(|n| link.send(n, 0.0));
+    link.run(300);
+    let audio = link.played.iter().filter(|entry| entry.1 == Pulled::Audio);
+    let played: Vec<i16> = audio.map(|entry| entry.2).collect();
+    assert!(played.windows(2).all(|pair| pair[0] < pair[1]), "{played:?}");
+    assert!(link.lag(299) <= 3);
 }
 
 /// Timestamps that go back and stay there are a stream that began anew.

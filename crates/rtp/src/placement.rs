@@ -11,7 +11,7 @@ const STEP: i32 = FRAME as i32;
 const HALF: i32 = STEP / 2;
 /// A jump in time that makes a stream begin anew: 1 s.
 const JUMP: i32 = RATE_HZ as i32;
-/// Packets that tell the distance at first, a second.
+/// Ticks with packets that tell the distance at first, a second.
 const LEARNING: u32 = 50;
 /// Packets that are looked at together, two seconds.
 const WINDOW: u32 = 100;
@@ -19,9 +19,10 @@ const WINDOW: u32 = 100;
 const EARLY: u32 = WINDOW / 10;
 /// So many windows without a packet on time: the distance has grown.
 const LATE_WINDOWS: u32 = 5;
-/// So many packets in a row that came too late for a recording: the path changed.
+/// So many ticks in a row with packets that came too late for a recording: the path changed.
 const TOO_LATE: u32 = 15;
-/// So many packets in a row that are more than [`JUMP`] late and older than the newest: the stream began anew. One is a stray.
+/// So many ticks in a row with packets that are more than [`JUMP`] late, and older than the newest or read at a late tick: the
+/// stream began anew. One is a stray.
 const STRAYS: u32 = 3;
 
 /// Finds the place of a packet of one stream. Both clocks count samples and wrap.
@@ -29,6 +30,13 @@ const STRAYS: u32 = 3;
 pub struct Placement {
     /// Local time less timestamp of packets without delay.
     distance: Option<u32>,
+    /// The same before a packet that came much too late, until the next tick: what waited with it tells whether the stream began
+    /// anew.
+    before: Option<u32>,
+    /// It was told by a tick that was late itself, and so is too short: the next punctual one tells better.
+    is_guess: bool,
+    /// When the last packet was read.
+    came: u32,
     /// The latest timestamp.
     newest: u32,
     strays: u32,
@@ -51,23 +59,40 @@ impl Placement {
     /// packet may be for whoever asks.
     pub fn place(&mut self, timestamp: u32, now: u32, is_punctual: bool, window: u32) -> Option<u32> {
         let transit = now.wrapping_sub(timestamp);
+        let is_together = self.distance.is_some() && self.came == now;
+        self.came = now;
+        if let Some(before) = self.before.filter(|_| is_together) {
+            if !is_near(transit, before) {
+                return None;
+            }
+            (self.distance, self.seen) = (Some(before), LEARNING);
+        }
+        self.before = None;
         if let Some(distance) = self.distance {
             let is_old = (timestamp.wrapping_sub(self.newest) as i32) < 0;
-            let is_stray = is_old && transit.wrapping_sub(distance) as i32 > JUMP;
-            self.strays = if is_stray { self.strays + 1 } else { 0 };
+            // What we slept over waited for us: it says nothing of the stream.
+            let is_stray = (is_old || !is_punctual) && transit.wrapping_sub(distance) as i32 > JUMP;
+            self.strays = match is_stray {
+                true if is_together && self.strays > 0 => self.strays,
+                true => self.strays + 1,
+                false => 0,
+            };
             if (1..STRAYS).contains(&self.strays) {
                 return None;
             }
         }
         let distance = match self.distance {
-            Some(distance) if (transit.wrapping_sub(distance) as i32).unsigned_abs() <= JUMP.unsigned_abs() => {
-                self.learn(distance, transit, is_punctual, window)
+            Some(distance) if is_near(transit, distance) => {
+                self.learn(distance, transit, is_punctual, is_together, window)
             }
-            _ => {
+            before => {
                 self.restart();
+                self.is_guess = !is_punctual;
+                self.before = before.filter(|before| transit.wrapping_sub(*before) as i32 > 0);
                 transit
             }
         };
+        self.came = now;
         if self.distance.is_none() || timestamp.wrapping_sub(self.newest) as i32 > 0 {
             self.newest = timestamp;
         }
@@ -75,17 +100,27 @@ impl Placement {
         Some(timestamp.wrapping_add(distance).wrapping_sub(HALF.unsigned_abs()))
     }
 
-    fn learn(&mut self, distance: u32, transit: u32, is_punctual: bool, window: u32) -> u32 {
+    /// `is_together`: it was read with the packet before it, so that both tell of one wait.
+    fn learn(&mut self, distance: u32, transit: u32, is_punctual: bool, is_together: bool, window: u32) -> u32 {
         let late = transit.wrapping_sub(distance) as i32;
-        self.too_late = if late > window as i32 { self.too_late + 1 } else { 0 };
+        self.too_late = match late > window as i32 {
+            true if is_together => self.too_late,
+            true => self.too_late + 1,
+            false => 0,
+        };
         if self.too_late >= TOO_LATE {
             self.restart();
+            self.is_guess = !is_punctual;
             return transit;
         }
         if !is_punctual {
             return distance;
         }
-        self.seen += 1;
+        if std::mem::take(&mut self.is_guess) {
+            return transit;
+        }
+        // What came together in the first second tells of one wait.
+        self.seen += u32::from(!is_together || self.seen >= LEARNING);
         if self.seen <= LEARNING {
             return if late < 0 { transit } else { distance };
         }
@@ -112,6 +147,11 @@ impl Placement {
         }
         distance
     }
+}
+
+/// Such a transit may be one of the stream with that distance.
+fn is_near(transit: u32, distance: u32) -> bool {
+    (transit.wrapping_sub(distance) as i32).unsigned_abs() <= JUMP.unsigned_abs()
 }
 
 #[cfg(test)]
@@ -177,6 +217,59 @@ mod tests {
                 let is_stray = [60, 61, 300].contains(&n);
                 assert_eq!(place, (!is_stray).then_some(n * 160 + 80), "{n} {delay} late");
             }
+        }
+    }
+
+    /// What waited comes at once, and what of it is young enough for a recording was laid elsewhere.
+    #[test]
+    fn what_waited_for_a_stall_or_for_us_lies_where_it_was_said() {
+        for stall in [10, 16, 24, 30, 49, 50, 51, 60, 75, 500] {
+            for is_ours in [false, true] {
+                let came = |n: u32| {
+                    if (300..300 + stall).contains(&n) {
+                        300 + stall
+                    } else {
+                        n + 1
+                    }
+                };
+                let mut placement = Placement::default();
+                for n in 0..600 {
+                    let is_punctual = !is_ours || came(n) != 300 + stall;
+                    let place = placement.place(n * 160, came(n) * 160, is_punctual, WIDE);
+                    let may_begin_anew = n == 300 && stall > 51 && !is_ours;
+                    let is_right = place == Some(n * 160 + 80);
+                    let is_old = n + 50 < came(n);
+                    assert!(
+                        is_right || may_begin_anew || is_old && place.is_none(),
+                        "a stall of {stall}, {is_ours}: {n} lies at {place:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_waited_longer_than_its_timestamps_tell_is_found_again_in_the_same_tick_or_the_third() {
+        for (is_punctual, lost) in [(true, 0), (false, 2)] {
+            let mut placement = Placement::default();
+            (0..100).for_each(|n| _ = placement.place(n * 160, n * 160, true, WIDE));
+            for n in 100..200 {
+                let now = (n + 100) * 160;
+                let place = placement.place(n * 160, now, is_punctual, WIDE);
+                assert_eq!(place, (n >= 100 + lost).then_some(now - 80), "{n}");
+            }
+        }
+    }
+
+    /// It lay up to 100 ms too early for ten seconds.
+    #[test]
+    fn a_stream_that_begins_at_a_late_tick_lies_where_it_was_said_from_the_first_punctual_one_on() {
+        let mut placement = Placement::default();
+        for n in 3..200 {
+            // The first was read at a tick that began 60 ms late, and that was due before it came.
+            let now = if n == 3 { 160 } else { (n + 1) * 160 };
+            let place = placement.place(n * 160, now, n > 3, WIDE);
+            assert!(n == 3 || place == Some(n * 160 + 80), "{n} lies at {place:?}");
         }
     }
 

@@ -217,6 +217,11 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
     pub fn said(&mut self, at: u32, format: D::Format, codes: &[<D::Format as Format>::Code], now: u32) {
         if !self.recorders.is_empty() {
             self.speech.start(now);
+            // Behind many ticks that were left out it may lie further ahead than the line is long.
+            let left_out = self.speech.behind(now);
+            for _ in 0..self.speech.beyond(at, codes.len()).min(left_out) {
+                self.leave_one_out();
+            }
             self.speech.insert(at, format, codes);
         }
     }
@@ -456,9 +461,13 @@ impl<S: FrameSource, W: FrameSink, T: FrameSink, D: Decode + Default + Clone> Le
     /// The ticks before this one that did not happen: silent, but for what is known of them later.
     fn leave_out(&mut self, now: u32) {
         for _ in 0..self.speech.behind(now) {
-            self.write_oldest(&Frame::silent(self.rate), None);
-            self.recorders.iter_mut().for_each(Recorder::skip);
+            self.leave_one_out();
         }
+    }
+
+    fn leave_one_out(&mut self) {
+        self.write_oldest(&Frame::silent(self.rate), None);
+        self.recorders.iter_mut().for_each(Recorder::skip);
     }
 
     /// A tick has become old enough: write it. Its place is for the one that is now.

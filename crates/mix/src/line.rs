@@ -102,6 +102,15 @@ impl<D: Decode + Default + Clone> SpeechLine<D> {
         })
     }
 
+    /// Frames that must be read before there is room for so many codes at `at`.
+    pub(crate) fn beyond(&self, at: u32, codes: usize) -> u32 {
+        self.reader.as_ref().map_or(0, |reader| {
+            let end = at.wrapping_add(codes as u32);
+            let over = ahead(end, reader.next).saturating_sub(MOST_AHEAD);
+            over.max(0).unsigned_abs().div_ceil(STEP)
+        })
+    }
+
     /// Codes came whose first was said at `at`.
     pub(crate) fn insert(&mut self, at: u32, format: D::Format, codes: &[<D::Format as Format>::Code]) {
         let Some(reader) = &mut self.reader else {

@@ -577,6 +577,30 @@ fn ticks_that_were_left_out_are_on_the_time_line() {
     assert_eq!([hears(14), hears(15), hears(39), hears(40)], [900, 0, 0, 900]);
 }
 
+/// The line holds a second; what was said last lay beyond its end.
+#[test]
+fn behind_more_left_out_ticks_than_the_line_is_long_what_was_said_in_them_is_recorded() {
+    for left_out in [40, 42, 51, 75, 1000] {
+        let mut leg = Leg::new();
+        let tape = leg.record(1, Side::Both, true, false, limits());
+        leg.hear_for(15, 50);
+        let slept = leg.now as u32;
+        let woke = slept + left_out;
+        for n in (slept..woke).filter(|n| *n < slept + 5 || woke < *n + 9) {
+            leg.mixer.said(n * 160, Linear, &[60; FRAME], woke * 160);
+        }
+        leg.now = u64::from(woke);
+        leg.hear_for(20, 70);
+        leg.end(1);
+        let tape = tape.0.borrow();
+        let woke = 15 + left_out as usize;
+        assert_eq!(tape.len(), (woke + 20) * 320, "{left_out}");
+        let says = |tick: usize| tape[tick * 320 + 160];
+        assert_eq!([says(14), says(15), says(19)], [50, 60, 60], "{left_out}");
+        assert_eq!([says(woke - 8), says(woke - 1), says(woke)], [60, 60, 70], "{left_out}");
+    }
+}
+
 /// What was over by then was as long as it took, whoever ended it.
 #[test]
 fn ticks_that_were_left_out_before_a_recording_ended_are_in_it() {

@@ -50,8 +50,13 @@ pub struct Clock {
 
 impl Clock {
     pub fn start() -> Self {
+        Self::at(monotonic_ns())
+    }
+
+    /// One that begins at a time.
+    pub(super) fn at(now_ns: i64) -> Self {
         Self {
-            next_ns: monotonic_ns() + TICK_NS,
+            next_ns: now_ns + TICK_NS,
         }
     }
 
@@ -66,7 +71,8 @@ impl Clock {
         self.begin(monotonic_ns())
     }
 
-    fn begin(&mut self, now_ns: i64) -> Tick {
+    /// The next tick, for which it woke at `now_ns`.
+    pub(super) fn begin(&mut self, now_ns: i64) -> Tick {
         let late = now_ns - self.next_ns;
         let behind = late / TICK_NS;
         let skipped = if behind > CATCH_UP { behind } else { 0 };

@@ -346,3 +346,6 @@ impl Leg {
         }
     }
 }
+
+#[cfg(test)]
+mod simulation;

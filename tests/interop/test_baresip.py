@@ -13,8 +13,8 @@ import pytest
 from rig import audio, g722
 from rig.fixtures import AudioServer
 from rig.node import NodeProcess
-from rig.programs import baresip
-from rig.relay import RelayPeer
+from rig.programs import Baresip, baresip
+from rig.relay import Event, RelayPeer
 
 pytestmark = pytest.mark.peers
 
@@ -23,6 +23,17 @@ async def fetch(node: NodeProcess, url: str, into: Path) -> None:
     context = ssl.create_default_context(cafile=str(node.ca_file))
     async with aiohttp.ClientSession() as http, http.get(url, ssl=context) as response:
         into.write_bytes(await response.read())
+
+
+async def collected(relay: RelayPeer, call: Event, phone: Baresip, keys: str) -> str:
+    """What a collect has of keys that are pressed one after another."""
+    digits = {"max": len(keys), "digit_timeout": 30}
+    await relay.command(call, "collect", control_id="c", digits=digits, initial_timeout=30)
+    for key in keys:
+        phone.press(key)
+        await asyncio.sleep(0.4)
+    done = await relay.event("collect", lambda e: e.params["control_id"] == "c")
+    return str(done.params["result"]["params"]["digits"])
 
 
 async def test_baresip_is_heard_hears_and_its_keys_arrive(
@@ -40,13 +51,7 @@ async def test_baresip_is_heard_hears_and_its_keys_arrive(
         await asyncio.sleep(0.3)
         url = audio_server.publish("tone.wav", audio.tone(500, 1.5))
         await relay.command(call, "play", control_id="p", play=[{"type": "audio", "params": {"url": url}}])
-        digits = {"max": 4, "digit_timeout": 30}
-        await relay.command(call, "collect", control_id="c", digits=digits, initial_timeout=30)
-        for key in "159#":
-            phone.press(key)
-            await asyncio.sleep(0.4)
-        collected = await relay.event("collect", lambda e: e.params["control_id"] == "c")
-        assert collected.params["result"]["params"]["digits"] == "159#"
+        assert await collected(relay, call, phone, "159#") == "159#"
         await relay.finished("play", "p")
         await relay.command(call, "record.stop", control_id="r")
         done = (await relay.finished("record", "r")).params
@@ -82,12 +87,7 @@ async def test_with_g722_prompts_and_recordings_are_of_16_khz_both_ways(
         await relay.event("record", lambda e: e.state == "recording")
         url = audio_server.publish("tone.wav", audio.tone(5200, 1.5, rate_hz=rate), rate)
         await relay.command(call, "play", control_id="p", play=[{"type": "audio", "params": {"url": url}}])
-        await relay.command(call, "collect", control_id="c", digits={"max": 2, "digit_timeout": 30}, initial_timeout=30)
-        for key in "7#":
-            phone.press(key)
-            await asyncio.sleep(0.4)
-        collected = await relay.event("collect", lambda e: e.params["control_id"] == "c")
-        assert collected.params["result"]["params"]["digits"] == "7#"
+        assert await collected(relay, call, phone, "7#") == "7#"
         await relay.finished("play", "p")
         await relay.command(call, "record.stop", control_id="r")
         done = (await relay.finished("record", "r")).params

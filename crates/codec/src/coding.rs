@@ -92,6 +92,7 @@ fn law(codec: Codec) -> Option<Law> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use offhook_test_support::tone_energy;
     use offhook_words::Rate;
     use proptest::prelude::*;
 
@@ -110,16 +111,7 @@ mod tests {
             heard.extend(samples);
         }
         let heard = &heard[to.frame() * 10..];
-        let (mut re, mut im, mut all) = (0.0, 0.0, 0.0);
-        for (n, sample) in heard.iter().enumerate() {
-            let (turn, sample) = (turn(n, to), f64::from(*sample));
-            (re, im, all) = (
-                re + sample * turn.cos(),
-                im + sample * turn.sin(),
-                all + sample * sample,
-            );
-        }
-        let of_tone = 2.0 * (re * re + im * im) / heard.len() as f64;
+        let (of_tone, all) = tone_energy(heard, 1000.0, f64::from(to.hz()));
         assert!(
             of_tone > 0.8 * 32e6 * heard.len() as f64,
             "{codec:?} {from:?} {to:?}: it became quiet"

@@ -103,22 +103,16 @@ impl Doubler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use offhook_test_support::tone_energy;
 
     fn tone(rate_hz: f64, hz: f64, count: usize) -> Vec<i16> {
         let turn = |n: usize| 2.0 * PI * hz * n as f64 / rate_hz;
         (0..count).map(|n| (16_000.0 * turn(n).sin()) as i16).collect()
     }
 
-    /// How much of `heard` is the tone, whatever its phase, against all else, in dB.
+    /// How much of `heard` is the tone against all else, in dB.
     fn snr_db(heard: &[i16], rate_hz: f64, hz: f64) -> f64 {
-        let (mut re, mut im, mut all) = (0.0, 0.0, 0.0);
-        for (n, sample) in heard.iter().enumerate() {
-            let (turn, sample) = (2.0 * PI * hz * n as f64 / rate_hz, f64::from(*sample));
-            re += sample * turn.cos();
-            im += sample * turn.sin();
-            all += sample * sample;
-        }
-        let of_tone = 2.0 * (re * re + im * im) / heard.len() as f64;
+        let (of_tone, all) = tone_energy(heard, hz, rate_hz);
         10.0 * (of_tone / (all - of_tone).max(1.0)).log10()
     }
 

@@ -46,3 +46,15 @@ pub fn used() -> Duration {
         }
     }
 }
+
+/// The energy of a tone in samples, whatever its phase, and the energy of all of them.
+pub fn tone_energy(samples: &[i16], hz: f64, rate_hz: f64) -> (f64, f64) {
+    let (mut re, mut im, mut all) = (0.0, 0.0, 0.0);
+    for (n, sample) in samples.iter().enumerate() {
+        let (turn, sample) = (std::f64::consts::TAU * hz * n as f64 / rate_hz, f64::from(*sample));
+        re += sample * turn.cos();
+        im += sample * turn.sin();
+        all += sample * sample;
+    }
+    (2.0 * (re * re + im * im) / samples.len() as f64, all)
+}

@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 
 use offhook_codec::{G722Decoder, G722Encoder, Law, WavFormat};
 use offhook_engine::media::{MediaCommand, MediaEvent};
+use offhook_test_support::tone_energy;
 use offhook_words::{Codec, EndCause, Formats, Side};
 
 use crate::rig::{Call, LEG, NEVER, Packet, file, wav_at};
@@ -68,16 +69,7 @@ impl Phone {
 
 /// How much of the energy is a tone, and its ratio to all else in dB.
 fn tone_of(samples: &[i16], hz: f64, rate_hz: f64) -> (f64, f64) {
-    let (mut re, mut im, mut all) = (0.0, 0.0, 0.0);
-    for (n, sample) in samples.iter().enumerate() {
-        let (turn, sample) = (TAU * hz * n as f64 / rate_hz, f64::from(*sample));
-        (re, im, all) = (
-            re + sample * turn.cos(),
-            im + sample * turn.sin(),
-            all + sample * sample,
-        );
-    }
-    let of_tone = 2.0 * (re * re + im * im) / samples.len() as f64;
+    let (of_tone, all) = tone_energy(samples, hz, rate_hz);
     (
         of_tone / all.max(1.0),
         10.0 * (of_tone / (all - of_tone).max(1.0)).log10(),
